@@ -1,0 +1,1 @@
+"""Training, the synthetic generator and adaptation of models."""

@@ -1,0 +1,1 @@
+"""Frozen dataclasses and pure rules of the field; knows numpy only."""

@@ -1,0 +1,140 @@
+"""Voxel edits and the one undo stack.
+
+An edit stores the changed voxels only: their flat indices in the mask, the values before and the values after. Every
+tool, an accepted proposal and a restored revision produce the same kind of edit, so one stack undoes them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.volume import LabelArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoxelEdit:
+    """A reversible change of a label array.
+
+    Attributes
+    ----------
+    name: what the reader did, e.g. "Brush ET".
+    box: the smallest box that holds the changed voxels.
+    index: flat C-order indices of the changed voxels in the whole array, int64, ascending, unique.
+    old: label values before, uint8, as long as `index`.
+    new: label values after.
+    """
+
+    name: str
+    box: Box
+    index: NDArray[np.int64]
+    old: NDArray[np.uint8]
+    new: NDArray[np.uint8]
+
+    @property
+    def nbytes(self) -> int:
+        return self.index.nbytes + self.old.nbytes + self.new.nbytes
+
+    def apply(self, labels: LabelArray) -> None:
+        """Write the new values into `labels` (C-contiguous) in place."""
+        labels.reshape(-1)[self.index] = self.new
+
+    def revert(self, labels: LabelArray) -> None:
+        """Write the old values back in place."""
+        labels.reshape(-1)[self.index] = self.old
+
+
+def edit_from_indices(
+    name: str, shape: tuple[int, int, int], index: NDArray[np.int64], old: NDArray[np.uint8], new: NDArray[np.uint8]
+) -> VoxelEdit | None:
+    """An edit from flat indices (unique), keeping only voxels whose value changes; None when none does."""
+    changed = old != new
+    index, old, new = index[changed], old[changed], new[changed]
+    if index.size == 0:
+        return None
+    order = np.argsort(index)
+    index, old, new = index[order], old[order], new[order]
+    i, rest = np.divmod(index, shape[1] * shape[2])
+    j, k = np.divmod(rest, shape[2])
+    start = (int(i[0]), int(j.min()), int(k.min()))
+    stop = (int(i[-1]) + 1, int(j.max()) + 1, int(k.max()) + 1)
+    return VoxelEdit(name, Box(start, stop), index, old, new)
+
+
+def edit_from_arrays(name: str, before: LabelArray, after: LabelArray) -> VoxelEdit | None:
+    """The edit that turns `before` (i, j, k) into `after` of the same shape; None when they are equal."""
+    index = np.flatnonzero(before != after)
+    return edit_from_indices(name, before.shape, index, before.reshape(-1)[index], after.reshape(-1)[index])
+
+
+class UndoStack:
+    """Undo and redo of voxel edits, bounded by bytes: the oldest edits are forgotten first.
+
+    Parameters
+    ----------
+    limit_bytes: memory that the remembered edits may take.
+    """
+
+    def __init__(self, limit_bytes: int = 256 * 2**20) -> None:
+        self._limit = limit_bytes
+        self._done: list[VoxelEdit] = []
+        self._undone: list[VoxelEdit] = []
+        self._bytes = 0
+
+    def push(self, edit: VoxelEdit) -> None:
+        """Remember an edit that has been applied; whatever was undone before can no longer be redone."""
+        self._bytes -= sum(e.nbytes for e in self._undone)
+        self._undone.clear()
+        self._done.append(edit)
+        self._bytes += edit.nbytes
+        while self._bytes > self._limit and len(self._done) > 1:
+            self._bytes -= self._done.pop(0).nbytes
+
+    def undo(self, labels: LabelArray) -> VoxelEdit | None:
+        """Take the last edit back in `labels`; None when there is nothing to undo."""
+        return self._move(self._done, self._undone, lambda edit: edit.revert(labels))
+
+    def redo(self, labels: LabelArray) -> VoxelEdit | None:
+        """Apply the last undone edit again; None when there is nothing to redo."""
+        return self._move(self._undone, self._done, lambda edit: edit.apply(labels))
+
+    @staticmethod
+    def _move(
+        source: list[VoxelEdit], target: list[VoxelEdit], act: Callable[[VoxelEdit], None]
+    ) -> VoxelEdit | None:
+        if not source:
+            return None
+        edit = source.pop()
+        act(edit)
+        target.append(edit)
+        return edit
+
+    @property
+    def undo_name(self) -> str | None:
+        return self._done[-1].name if self._done else None
+
+    @property
+    def redo_name(self) -> str | None:
+        return self._undone[-1].name if self._undone else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the edits that can be undone, oldest first."""
+        return tuple(e.name for e in self._done)
+
+    @property
+    def depth(self) -> int:
+        return len(self._done)
+
+    @property
+    def nbytes(self) -> int:
+        return self._bytes
+
+    def clear(self) -> None:
+        self._done.clear()
+        self._undone.clear()
+        self._bytes = 0

@@ -1,0 +1,1 @@
+"""Networks, model folders, sliding window, post-processing."""

@@ -1,0 +1,1 @@
+"""One window: viewer, panels, dialogs; the only package that knows Qt."""

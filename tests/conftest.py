@@ -1,0 +1,24 @@
+"""Fixtures shared by every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def realdata_root() -> Path:
+    """The folder of real MRI; tests that ask for it are skipped where it is absent."""
+    named = os.environ.get("GLIOMA_TEST_DATA")
+    root = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not root.is_dir():
+        pytest.skip("real MRI is absent: set GLIOMA_TEST_DATA to its folder")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings, logs and workspaces of a test never touch the user's."""
+    monkeypatch.setenv("GLIOMA_HOME", str(tmp_path_factory.mktemp("home")))
