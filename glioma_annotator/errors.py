@@ -40,3 +40,18 @@ class EnvironmentFailure(GliomaError):
 
 class Cancelled(Exception):
     """The user stopped the job."""
+
+
+class WorkspaceBusy(UserError):
+    """Another process has the workspace open for writing.
+
+    Parameters
+    ----------
+    holder: who has it, for a reader: user, computer, process and since when.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            f"This workspace is open elsewhere ({holder}).", "Close it there, or open it here for reading only."
+        )
+        self.holder = holder

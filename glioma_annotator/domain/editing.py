@@ -103,9 +103,7 @@ class UndoStack:
         return self._move(self._undone, self._done, lambda edit: edit.apply(labels))
 
     @staticmethod
-    def _move(
-        source: list[VoxelEdit], target: list[VoxelEdit], act: Callable[[VoxelEdit], None]
-    ) -> VoxelEdit | None:
+    def _move(source: list[VoxelEdit], target: list[VoxelEdit], act: Callable[[VoxelEdit], None]) -> VoxelEdit | None:
         if not source:
             return None
         edit = source.pop()

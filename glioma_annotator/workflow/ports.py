@@ -1,0 +1,168 @@
+"""What the use cases need from engines and store; `app` wires the implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from glioma_annotator.domain.editing import VoxelEdit
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.segmentation import SegmentationOutcome
+from glioma_annotator.domain.sequences import SequenceRole, Window
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.progress import CancelToken, Report
+
+
+class Segmenter(Protocol):
+    """A set of models that propose masks. Implementations may be called from any one worker thread at a time."""
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """Cards of the models at hand, the default one first. Reads cards only: quick, no network loaded."""
+        ...
+
+    def check(self, model: str, roles: Collection[SequenceRole], scheme: LabelScheme) -> None:
+        """Raise `UserError` when the model cannot serve: unknown, missing channel, other labels."""
+        ...
+
+    def segment(
+        self,
+        images: Mapping[SequenceRole, Volume],
+        model: str,
+        device: str,
+        report: Report,
+        cancel: CancelToken,
+    ) -> SegmentationOutcome:
+        """Propose a mask for float32 images on one grid.
+
+        `model` is a model's name or a model folder's path, empty for the default; `device` is auto, cpu or cuda.
+        Raises `UserError`, `EnvironmentFailure` (memory, device) or `Cancelled` within a second of the request.
+        """
+        ...
+
+
+class JournalAction(StrEnum):
+    EDIT = "edit"
+    UNDO = "undo"
+    REDO = "redo"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JournalEntry:
+    """One step after the parent revision: an edit made, or the last one undone, or the last undone one redone."""
+
+    action: JournalAction
+    edit: VoxelEdit | None = None
+
+
+class Journal(Protocol):
+    """The unsaved steps of one timepoint, on disk before the next stroke begins."""
+
+    def append(self, entry: JournalEntry) -> None: ...
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """What is on disk, oldest first; a torn last entry (killed process) is left out."""
+        ...
+
+    @property
+    def parent_revision_id(self) -> int | None:
+        """The revision that the steps start from; None for an empty mask."""
+        ...
+
+    def restart(self, parent_revision_id: int | None) -> None:
+        """Forget every step and start after another revision."""
+        ...
+
+
+class Store(Protocol):
+    """One open workspace."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def read_only(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+    def patients(self) -> tuple[Patient, ...]: ...
+
+    def patient(self, key: str) -> Patient | None: ...
+
+    def add_patient(self, key: str) -> Patient: ...
+
+    def timepoints(self, patient_id: int) -> tuple[Timepoint, ...]:
+        """In order of the patient's course."""
+        ...
+
+    def timepoint(self, timepoint_id: int) -> Timepoint: ...
+
+    def add_timepoint(self, timepoint: Timepoint, images: Mapping[str, Volume]) -> Timepoint:
+        """Store a visit with its images by sequence name, all or nothing.
+
+        `timepoint.sequences` come without id and path; the stored timepoint returned has both.
+        Raises `UserError` when the patient already has a visit of that key.
+        """
+        ...
+
+    def load_image(self, timepoint: Timepoint, sequence: str) -> Volume:
+        """Float32 intensities on the timepoint's grid. Raises `UserError` when the file is damaged or gone."""
+        ...
+
+    def set_window(self, sequence_id: int, window: Window | None) -> None: ...
+
+    def revisions(self, timepoint_id: int) -> tuple[SegmentationRevision, ...]:
+        """Oldest first."""
+        ...
+
+    def add_revision(
+        self,
+        timepoint: Timepoint,
+        labels: LabelArray,
+        scheme: LabelScheme,
+        *,
+        origin: RevisionOrigin,
+        author: str,
+        parent_id: int | None = None,
+        model: str = "",
+        note: str = "",
+    ) -> SegmentationRevision:
+        """Write a mask and record it as the next revision; number, time, hash and volumes are filled in."""
+        ...
+
+    def load_labels(self, revision: SegmentationRevision) -> LabelArray:
+        """Raises `UserError` when the file is gone or its content hash differs."""
+        ...
+
+    def set_status(self, revision_id: int, status: RevisionStatus) -> None: ...
+
+    def journal(self, timepoint_id: int) -> Journal: ...
+
+    def view_state(self, patient_id: int) -> Mapping[str, object]:
+        """What the window last looked like for this patient: JSON values by name; empty at first."""
+        ...
+
+    def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None: ...
+
+
+class StoreOpener(Protocol):
+    """Opens workspaces."""
+
+    def __call__(self, path: Path, *, read_only: bool = False) -> Store:
+        """Open a workspace folder, making it when absent.
+
+        Raises `WorkspaceBusy` when another process has it open for writing and `read_only` is False, `UserError` for
+        a folder that is no workspace, a damaged database or one of a newer version.
+        """
+        ...
+
+
+class DemoBuilder(Protocol):
+    """Builds the demo study's files once and returns their folder."""
+
+    def __call__(self, report: Report, cancel: CancelToken) -> Iterable[Path]: ...
