@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,20 @@ class VoxelEdit:
     def revert(self, labels: LabelArray) -> None:
         """Write the old values back in place."""
         labels.reshape(-1)[self.index] = self.old
+
+
+class JournalAction(StrEnum):
+    EDIT = "edit"
+    UNDO = "undo"
+    REDO = "redo"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JournalEntry:
+    """One step after the parent revision: an edit made, or the last one undone, or the last undone one redone."""
+
+    action: JournalAction
+    edit: VoxelEdit | None = None
 
 
 def edit_from_indices(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from glioma_annotator.domain.editing import VoxelEdit
+from glioma_annotator.domain.editing import JournalEntry
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -44,20 +42,6 @@ class Segmenter(Protocol):
         Raises `UserError`, `EnvironmentFailure` (memory, device) or `Cancelled` within a second of the request.
         """
         ...
-
-
-class JournalAction(StrEnum):
-    EDIT = "edit"
-    UNDO = "undo"
-    REDO = "redo"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JournalEntry:
-    """One step after the parent revision: an edit made, or the last one undone, or the last undone one redone."""
-
-    action: JournalAction
-    edit: VoxelEdit | None = None
 
 
 class Journal(Protocol):
