@@ -28,6 +28,7 @@ class VoxelEdit:
     index: flat C-order indices of the changed voxels in the whole array, int64, ascending, unique.
     old: label values before, uint8, as long as `index`.
     new: label values after.
+    model: identity of the model whose proposal this edit accepts; empty for an edit by hand.
     """
 
     name: str
@@ -35,6 +36,7 @@ class VoxelEdit:
     index: NDArray[np.int64]
     old: NDArray[np.uint8]
     new: NDArray[np.uint8]
+    model: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -47,6 +49,10 @@ class VoxelEdit:
     def revert(self, labels: LabelArray) -> None:
         """Write the old values back in place."""
         labels.reshape(-1)[self.index] = self.old
+
+    def inverse(self) -> VoxelEdit:
+        """The edit that takes this one back."""
+        return VoxelEdit(f"Undo {self.name}", self.box, self.index, self.new, self.old)
 
 
 class JournalAction(StrEnum):
@@ -95,7 +101,7 @@ class UndoStack:
     """
 
     def __init__(self, limit_bytes: int = 256 * 2**20) -> None:
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
         self._done: list[VoxelEdit] = []
         self._undone: list[VoxelEdit] = []
         self._bytes = 0
@@ -106,7 +112,7 @@ class UndoStack:
         self._undone.clear()
         self._done.append(edit)
         self._bytes += edit.nbytes
-        while self._bytes > self._limit and len(self._done) > 1:
+        while self._bytes > self.limit_bytes and len(self._done) > 1:
             self._bytes -= self._done.pop(0).nbytes
 
     def undo(self, labels: LabelArray) -> VoxelEdit | None:
@@ -140,14 +146,19 @@ class UndoStack:
         return tuple(e.name for e in self._done)
 
     @property
+    def done(self) -> tuple[VoxelEdit, ...]:
+        """The edits that can be undone, oldest first."""
+        return tuple(self._done)
+
+    @property
+    def top(self) -> VoxelEdit | None:
+        """The last edit that stands; None when none does."""
+        return self._done[-1] if self._done else None
+
+    @property
     def depth(self) -> int:
         return len(self._done)
 
     @property
     def nbytes(self) -> int:
         return self._bytes
-
-    def clear(self) -> None:
-        self._done.clear()
-        self._undone.clear()
-        self._bytes = 0

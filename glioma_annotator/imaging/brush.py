@@ -42,14 +42,12 @@ def _offsets(brush: Brush, spacing_mm: tuple[float, float, float]) -> NDArray[np
     offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     inside = ((offsets * np.asarray(spacing_mm)) ** 2).sum(axis=1) <= radius**2 + 1e-9
     inside |= (offsets == 0).all(axis=1)
-    chosen = offsets[inside].astype(np.int64)
+    chosen: NDArray[np.int64] = offsets[inside].astype(np.int64)
     chosen.setflags(write=False)
     return chosen
 
 
-def line_centres(
-    start: tuple[float, float, float], end: tuple[float, float, float], brush: Brush, grid: Grid
-) -> NDArray[np.int64]:
+def line_centres(start: tuple[float, float, float], end: tuple[float, float, float], brush: Brush) -> NDArray[np.int64]:
     """Voxel indices (n, 3) of brush centres from `start` to `end` (fractional indices), `start` left out.
 
     Consecutive centres are at most one voxel apart along every axis, so that a fast stroke leaves no gap. A disc stays

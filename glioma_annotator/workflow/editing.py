@@ -6,18 +6,27 @@ through it, so locks, the undo stack and the journal hold for every one of them.
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from glioma_annotator.domain.editing import UndoStack, VoxelEdit, edit_from_arrays, edit_from_indices
+from glioma_annotator.domain.editing import (
+    JournalAction,
+    JournalEntry,
+    UndoStack,
+    VoxelEdit,
+    edit_from_arrays,
+    edit_from_indices,
+)
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import BACKGROUND, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.brush import Brush, line_centres, stroke_indices
-from glioma_annotator.workflow.ports import Journal, JournalAction, JournalEntry
+from glioma_annotator.workflow.ports import Journal
 
 
 class Editor:
@@ -54,7 +63,8 @@ class Editor:
         self._stack = UndoStack(undo_bytes)
         self._locked: frozenset[int] = frozenset()
         self._stroke: _Stroke | None = None
-        self._unsaved = 0
+        self._base_depth = 0  # depth of the undo stack where the journal starts
+        self._saved_top: VoxelEdit | None = None
 
     @property
     def read_only(self) -> bool:
@@ -88,7 +98,7 @@ class Editor:
         if stroke is None:
             return None
         start = stroke.last if stroke.last is not None else index
-        voxels = stroke_indices(line_centres(start, index, stroke.brush, self.grid), stroke.brush, self.grid)
+        voxels = stroke_indices(line_centres(start, index, stroke.brush), stroke.brush, self.grid)
         stroke.last = index
         flat = self.labels.reshape(-1)
         before = flat[voxels]
@@ -120,8 +130,11 @@ class Editor:
 
     # whole-array edits
 
-    def apply(self, name: str, after: LabelArray) -> VoxelEdit | None:
-        """Change the mask to `after` (same shape) as one undoable edit, locked labels left alone."""
+    def apply(self, name: str, after: LabelArray, model: str = "") -> VoxelEdit | None:
+        """Change the mask to `after` (same shape) as one undoable edit, locked labels left alone.
+
+        `model` is the identity of the model that proposed `after`; empty when a person made it.
+        """
         if self.read_only:
             return None
         self.end_stroke()
@@ -129,6 +142,7 @@ class Editor:
         edit = edit_from_arrays(name, self.labels, permitted)
         if edit is None:
             return None
+        edit = dataclasses.replace(edit, model=model)
         edit.apply(self.labels)
         self.changed.emit(edit.box)
         return self._remember(edit)
@@ -152,12 +166,18 @@ class Editor:
     def _step(self, action: JournalAction) -> VoxelEdit | None:
         if self.read_only:
             return None
+        depth = self._stack.depth
         undoing = action is JournalAction.UNDO
         edit = self._stack.undo(self.labels) if undoing else self._stack.redo(self.labels)
         if edit is None:
             return None
         self.changed.emit(edit.box)
-        self._write(JournalEntry(action))
+        # The journal knows only the edits since the last revision: a step beyond them is written out in full.
+        known = depth > self._base_depth if undoing else depth >= self._base_depth
+        if known:
+            self._write(JournalEntry(action))
+        else:
+            self._write(JournalEntry(JournalAction.EDIT, edit.inverse() if undoing else edit))
         return edit
 
     @property
@@ -176,25 +196,37 @@ class Editor:
 
     @property
     def unsaved(self) -> bool:
-        """Whether steps were made since the last revision."""
-        return self._unsaved > 0
+        """Whether the mask differs from the last revision by any step."""
+        return self._stack.top is not self._saved_top
+
+    @property
+    def unsaved_edits(self) -> tuple[VoxelEdit, ...]:
+        """The standing edits since the last revision, oldest first."""
+        return self._stack.done[min(self._base_depth, self._stack.depth) :]
 
     def replay(self, entries: Collection[JournalEntry]) -> int:
-        """Repeat journalled steps after a crash, without writing them again; how many were repeated."""
+        """Repeat journalled steps after a crash, without writing them again; how many were repeated.
+
+        Raises `ValueError` when a step does not fit this mask's shape.
+        """
+        limit, self._stack.limit_bytes = self._stack.limit_bytes, sys.maxsize
         for entry in entries:
             if entry.action is JournalAction.EDIT and entry.edit is not None:
+                if entry.edit.index.size and entry.edit.index[-1] >= self.labels.size:
+                    raise ValueError("a journalled step lies outside the mask")
                 entry.edit.apply(self.labels)
                 self._stack.push(entry.edit)
             elif entry.action is JournalAction.UNDO:
                 self._stack.undo(self.labels)
             elif entry.action is JournalAction.REDO:
                 self._stack.redo(self.labels)
-        self._unsaved = len(entries)
+        self._stack.limit_bytes = limit
         return len(entries)
 
     def mark_saved(self, revision_id: int) -> None:
         """The mask as it stands is revision `revision_id`; the undo stack stays."""
-        self._unsaved = 0
+        self._saved_top = self._stack.top
+        self._base_depth = self._stack.depth
         if self._journal is not None:
             self._journal.restart(revision_id)
         self.state_changed.emit()
@@ -207,7 +239,6 @@ class Editor:
         return edit
 
     def _write(self, entry: JournalEntry) -> None:
-        self._unsaved += 1
         self.state_changed.emit()
         if self._journal is not None:
             self._journal.append(entry)
