@@ -1,0 +1,58 @@
+"""Pointer events over a pane and the protocol of the tools that receive them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+
+IndexPoint = tuple[float, float, float]
+VoxelOutline = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class PointerEvent:
+    """The pointer over a pane.
+
+    Attributes
+    ----------
+    axis: array axis normal to the pane's plane: 0 sagittal, 1 coronal, 2 axial.
+    index: fractional array index (i, j, k); an integer is a voxel's centre. May lie outside the grid.
+    modifiers: keys held.
+    buttons: mouse buttons held.
+    """
+
+    axis: int
+    index: IndexPoint
+    modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+    buttons: Qt.MouseButton = Qt.MouseButton.NoButton
+
+
+class Tool(Protocol):
+    """What the left button does; the view calls it with the pointer in array indices.
+
+    A tool acts on the workflow's editor, never on the picture: the view redraws when the editor says what changed.
+    """
+
+    def press(self, event: PointerEvent) -> None:
+        """The left button went down."""
+        ...
+
+    def move(self, event: PointerEvent) -> None:
+        """The pointer moved, or the slice under it changed, while the left button is down."""
+        ...
+
+    def release(self, event: PointerEvent) -> None:
+        """The left button came up."""
+        ...
+
+    def hover(self, event: PointerEvent) -> None:
+        """The pointer moved with no button down."""
+        ...
+
+    def outline(self, event: PointerEvent) -> VoxelOutline | None:
+        """Voxels (n, 3) in the plane under the pointer that a press would touch; None for a plain cursor."""
+        ...

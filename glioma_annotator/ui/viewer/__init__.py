@@ -1,0 +1,1 @@
+"""The image viewer: the only modules that touch napari."""
