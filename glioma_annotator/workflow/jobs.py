@@ -1,0 +1,163 @@
+"""Jobs: work that takes over a moment, run on a worker thread one at a time.
+
+A job is a plain callable `(report, cancel) -> result` on immutable inputs. Its callbacks arrive through `post`, which
+the window sets to something that runs them on its own thread; a command line runs jobs directly and needs none of this.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from psygnal import Signal
+
+from glioma_annotator.errors import Cancelled
+from glioma_annotator.progress import CancelToken, Progress, Report
+
+T = TypeVar("T")
+Post = Callable[[Callable[[], None]], None]
+
+_log = logging.getLogger(__name__)
+
+#: Progress is passed on at most this often, so that a quick job cannot flood the window.
+_MIN_SECONDS_BETWEEN_REPORTS = 0.05
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(eq=False)
+class Job:
+    """A submitted job and where it stands; read it from the window's thread only."""
+
+    title: str
+    cancel_token: CancelToken
+    state: JobState = JobState.WAITING
+    progress: Progress = Progress(0.0)  # noqa: RUF009 - frozen, so a shared default is safe
+
+    def cancel(self) -> None:
+        self.cancel_token.cancel()
+
+    @property
+    def active(self) -> bool:
+        return self.state in (JobState.WAITING, JobState.RUNNING)
+
+
+class JobRunner:
+    """Runs jobs one after another on one worker thread.
+
+    Parameters
+    ----------
+    post: runs a callback on the thread that owns the jobs (the window's).
+    """
+
+    changed = Signal(object)
+    """A job's state or progress changed; emitted on the owner's thread."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._queue: list[Callable[[], None]] = []
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self.jobs: list[Job] = []
+
+    def submit(
+        self,
+        title: str,
+        work: Callable[[Report, CancelToken], T],
+        on_done: Callable[[T], None],
+        on_error: Callable[[BaseException], None],
+        on_cancelled: Callable[[], None] | None = None,
+    ) -> Job:
+        """Queue `work`; exactly one of the callbacks runs on the owner's thread when it ends."""
+        job = Job(title, CancelToken())
+        self.jobs.append(job)
+        with self._wake:
+            self._queue.append(lambda: self._run(job, work, on_done, on_error, on_cancelled))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+        self.changed.emit(job)
+        return job
+
+    @property
+    def active(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if job.active)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Cancel everything and wait for the worker to end."""
+        for job in self.active:
+            job.cancel()
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._closed:
+                    self._wake.wait()
+                if self._closed:
+                    return
+                task = self._queue.pop(0)
+            task()
+
+    def _run(
+        self,
+        job: Job,
+        work: Callable[[Report, CancelToken], T],
+        on_done: Callable[[T], None],
+        on_error: Callable[[BaseException], None],
+        on_cancelled: Callable[[], None] | None,
+    ) -> None:
+        last = 0.0
+
+        def show(progress: Progress) -> None:
+            job.progress = progress
+            job.state = JobState.RUNNING
+            self.changed.emit(job)
+
+        def report(progress: Progress) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _MIN_SECONDS_BETWEEN_REPORTS or progress.fraction >= 1:
+                last = now
+                self._post(lambda: show(progress))
+
+        def finish(state: JobState, callback: Callable[[], Any] | None) -> None:
+            def ended() -> None:
+                job.state = state
+                self.jobs.remove(job)
+                self.changed.emit(job)
+                if callback is not None:
+                    callback()
+
+            self._post(ended)
+
+        try:
+            job.cancel_token.raise_if_cancelled()
+            report(Progress(0.0, "Starting"))
+            result = work(report, job.cancel_token)
+            job.cancel_token.raise_if_cancelled()
+        except Cancelled:
+            finish(JobState.CANCELLED, on_cancelled)
+        except BaseException as error:  # noqa: BLE001 - a worker must hand every failure to the one error dialog
+            failure = error
+            _log.info("job failed: %s", type(failure).__name__)
+            finish(JobState.FAILED, lambda: on_error(failure))
+        else:
+            finish(JobState.DONE, lambda: on_done(result))

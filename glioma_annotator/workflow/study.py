@@ -1,0 +1,294 @@
+"""The open study: one workspace, one patient, one timepoint under the reader's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from psygnal import Signal
+
+from glioma_annotator.domain.editing import JournalEntry, edit_from_arrays
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
+from glioma_annotator.domain.measurement import label_volumes_ml
+from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.normalisation import robust_window
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.editing import Editor
+from glioma_annotator.workflow.ports import Segmenter, Store
+from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedTimepoint:
+    """What a worker reads from disk for a visit; immutable, handed over to the window's thread.
+
+    `labels` is the mask that the journalled `steps` start from, revision `parent_id` (None: an empty mask).
+    """
+
+    timepoint: Timepoint
+    images: Mapping[str, Volume]
+    windows: Mapping[str, Window]
+    labels: LabelArray
+    parent_id: int | None
+    steps: tuple[JournalEntry, ...]
+
+
+class OpenTimepoint:
+    """A visit with its images, its mask in an editor, and a proposal while one is pending."""
+
+    proposal_changed = Signal()
+    revisions_changed = Signal()
+
+    def __init__(
+        self, store: Store, loaded: LoadedTimepoint, scheme: LabelScheme, author: str, undo_bytes: int
+    ) -> None:
+        self._store = store
+        self._author = author
+        self.timepoint = loaded.timepoint
+        self.images = loaded.images
+        self.windows = dict(loaded.windows)
+        self.scheme = scheme
+        self.parent_id = loaded.parent_id
+        self.proposal: Proposal | None = None
+        journal = None if store.read_only else store.journal(self.id)
+        if journal is not None and not loaded.steps and journal.parent_revision_id != loaded.parent_id:
+            journal.restart(loaded.parent_id)
+        self.editor = Editor(loaded.labels, loaded.timepoint.grid, scheme, journal, undo_bytes)
+        self.recovered_steps = self.editor.replay(loaded.steps)
+
+    @property
+    def id(self) -> int:
+        return _stored(self.timepoint.id)
+
+    @property
+    def revisions(self) -> tuple[SegmentationRevision, ...]:
+        return self._store.revisions(self.id)
+
+    def volumes_ml(self) -> Mapping[str, float]:
+        """Volume in mL by label name of the mask as it stands."""
+        return label_volumes_ml(self.editor.labels, self.timepoint.grid.voxel_volume_ml, self.scheme)
+
+    def set_window(self, sequence: str, window: Window) -> None:
+        """Remember the display window of a sequence."""
+        self.windows[sequence] = window
+        stored = self.timepoint.sequence(sequence)
+        if stored is not None and stored.id is not None and not self._store.read_only:
+            self._store.set_window(stored.id, window)
+
+    # proposals
+
+    def show_proposal(self, proposal: Proposal) -> None:
+        """Put a proposal beside the mask. Raises `UserError` when it was made for another visit."""
+        if proposal.timepoint_id != self.id:
+            raise UserError("The proposal was made for another visit.", "Segment this visit to get one for it.")
+        self.proposal = proposal
+        self.proposal_changed.emit()
+
+    def accept_proposal(self, values: Collection[int] | None = None) -> bool:
+        """Write the proposal into the mask as one undoable edit, all labels or only `values`; whether it changed."""
+        proposal = self.proposal
+        if proposal is None:
+            return False
+        after = merged(self.editor.labels, proposal.labels, values)
+        what = "all" if values is None else ", ".join(self._names(values))
+        edit = self.editor.apply(f"Accept proposal ({what})", after, proposal.model)
+        self.reject_proposal()
+        return edit is not None
+
+    def reject_proposal(self) -> None:
+        """Drop the proposal; the mask stays as it is."""
+        self.proposal = None
+        self.proposal_changed.emit()
+
+    def _names(self, values: Collection[int]) -> list[str]:
+        return [label.name for label in self.scheme.labels if label.value in values]
+
+    # revisions
+
+    def save(self, note: str = "") -> SegmentationRevision:
+        """Keep the mask as a new immutable revision. Raises `UserError` when the workspace is read-only."""
+        if self._store.read_only:
+            raise UserError("The workspace is open for reading only.", "Close it elsewhere and open it again.")
+        self.editor.end_stroke()
+        revision = self._store.add_revision(
+            self.timepoint,
+            self.editor.labels,
+            self.scheme,
+            origin=self._origin(),
+            author=self._author,
+            parent_id=self.parent_id,
+            model=self._model(),
+            note=note,
+        )
+        self.parent_id = revision.id
+        self.editor.mark_saved(_stored(revision.id))
+        self.revisions_changed.emit()
+        return revision
+
+    def _parent(self) -> SegmentationRevision | None:
+        return next((r for r in self.revisions if r.id == self.parent_id), None)
+
+    def _model(self) -> str:
+        accepted = [edit.model for edit in self.editor.unsaved_edits if edit.model]
+        parent = self._parent()
+        return accepted[-1] if accepted else parent.model if parent else ""
+
+    def _origin(self) -> RevisionOrigin:
+        edits = self.editor.unsaved_edits
+        by_model = any(edit.model for edit in edits)
+        by_hand = any(not edit.model for edit in edits)
+        parent = self._parent()
+        if parent is not None and not by_model:
+            from_model = parent.origin in (RevisionOrigin.AUTOMATIC, RevisionOrigin.SEMI_AUTOMATIC)
+            if from_model:
+                return RevisionOrigin.SEMI_AUTOMATIC if by_hand else parent.origin
+        if by_model:
+            return RevisionOrigin.SEMI_AUTOMATIC if by_hand or parent is not None else RevisionOrigin.AUTOMATIC
+        return RevisionOrigin.MANUAL
+
+    def labels_of(self, revision: SegmentationRevision) -> LabelArray:
+        return self._store.load_labels(revision)
+
+    def restore(self, revision: SegmentationRevision) -> bool:
+        """Bring an earlier revision's mask back as one undoable edit; whether anything changed."""
+        labels = self._store.load_labels(revision)
+        return self.editor.apply(f"Restore revision {revision.number}", labels, revision.model) is not None
+
+    def compare(self, revision: SegmentationRevision) -> tuple[tuple[str, float, float], ...]:
+        """Per label: name, mL added and mL removed by the present mask against a revision."""
+        before = self._store.load_labels(revision)
+        present = self.editor.labels
+        ml = self.timepoint.grid.voxel_volume_ml
+        rows = []
+        for label in self.scheme.labels:
+            now, then = present == label.value, before == label.value
+            added, removed = np.count_nonzero(now & ~then), np.count_nonzero(then & ~now)
+            rows.append((label.name, added * ml, removed * ml))
+        return tuple(rows)
+
+    def approve(self, revision: SegmentationRevision) -> None:
+        self._store.set_status(_stored(revision.id), RevisionStatus.APPROVED)
+        self.revisions_changed.emit()
+
+
+class StudySession:
+    """One workspace in use.
+
+    Parameters
+    ----------
+    store: the open workspace.
+    segmenter: the models at hand.
+    author: who makes revisions.
+    undo_bytes: memory for undo per timepoint.
+    """
+
+    patients_changed = Signal()
+    timepoint_opened = Signal(object)
+
+    def __init__(self, store: Store, segmenter: Segmenter, author: str, undo_bytes: int = 256 * 2**20) -> None:
+        self.store = store
+        self.segmenter = segmenter
+        self.author = author
+        self.scheme = GLIOMA_POST_TREATMENT
+        self._undo_bytes = undo_bytes
+        self.patient: Patient | None = None
+        self.open: OpenTimepoint | None = None
+
+    def patients(self) -> tuple[Patient, ...]:
+        return self.store.patients()
+
+    def timepoints(self) -> tuple[Timepoint, ...]:
+        """Visits of the open patient, in order."""
+        return self.store.timepoints(_stored(self.patient.id)) if self.patient else ()
+
+    def select_patient(self, key: str) -> Patient:
+        """Make a patient the open one. Raises `UserError` when there is none of that key."""
+        patient = self.store.patient(key)
+        if patient is None:
+            raise UserError(f"This workspace has no patient {key}.", "Import the patient's study first.")
+        if self.patient is None or patient.id != self.patient.id:
+            self.open = None
+        self.patient = patient
+        return patient
+
+    def find_timepoint(self, key: str) -> Timepoint:
+        """The open patient's visit by key. Raises `UserError` when there is none."""
+        visits = self.timepoints()
+        for visit in visits:
+            if visit.key == key:
+                return visit
+        known = ", ".join(v.key for v in visits) or "none"
+        patient = self.patient.key if self.patient else ""
+        raise UserError(f"Patient {patient} has no visit {key}.", f"Visits: {known}.")
+
+    def load(self, timepoint: Timepoint, report: Report, cancel: CancelToken) -> LoadedTimepoint:
+        """Read a visit from disk; safe on a worker thread. Raises `UserError` for damaged files."""
+        steps = StepProgress(report, len(timepoint.sequences) + 1, f"Opening {timepoint.title}")
+        images, windows = {}, {}
+        for sequence in timepoint.sequences:
+            cancel.raise_if_cancelled()
+            images[sequence.name] = self.store.load_image(timepoint, sequence.name)
+            windows[sequence.name] = sequence.window or robust_window(images[sequence.name].data)
+            steps.step()
+        labels, parent_id, entries = self._labels_with_journal(timepoint)
+        steps.step()
+        return LoadedTimepoint(timepoint, images, windows, labels, parent_id, entries)
+
+    def _labels_with_journal(self, timepoint: Timepoint) -> tuple[LabelArray, int | None, tuple[JournalEntry, ...]]:
+        """The mask to open: the newest revision, or the one that unsaved steps start from, with those steps."""
+        timepoint_id = _stored(timepoint.id)
+        revisions = {r.id: r for r in self.store.revisions(timepoint_id)}
+        newest = max(revisions.values(), key=lambda r: r.number, default=None)
+        newest_labels = self._labels(newest, timepoint)
+        newest_id = newest.id if newest else None
+        if self.store.read_only:
+            return newest_labels, newest_id, ()
+        journal = self.store.journal(timepoint_id)
+        entries = journal.entries()
+        if not entries:
+            return newest_labels, newest_id, ()
+        parent = revisions.get(journal.parent_revision_id) if journal.parent_revision_id is not None else None
+        parent_id = parent.id if parent else None
+        labels = newest_labels.copy() if parent_id == newest_id else self._labels(parent, timepoint)
+        replayed = Editor(labels.copy(), timepoint.grid, self.scheme, None)
+        replayed.replay(entries)
+        # Killed between writing the revision and clearing the journal: the steps are in the revision already.
+        if edit_from_arrays("", newest_labels, replayed.labels) is None:
+            return newest_labels, newest_id, ()
+        return labels, parent_id, entries
+
+    def _labels(self, revision: SegmentationRevision | None, timepoint: Timepoint) -> LabelArray:
+        if revision is None:
+            return np.zeros(timepoint.grid.shape, dtype=np.uint8)
+        return self.store.load_labels(revision)
+
+    def show(self, loaded: LoadedTimepoint) -> OpenTimepoint:
+        """Make a loaded visit the one under the reader's hands; on the window's thread."""
+        self.open = OpenTimepoint(self.store, loaded, self.scheme, self.author, self._undo_bytes)
+        self.timepoint_opened.emit(self.open)
+        return self.open
+
+    def propose(
+        self,
+        timepoint: Timepoint,
+        images: Mapping[str, Volume],
+        model: str,
+        device: str,
+        report: Report,
+        cancel: CancelToken,
+    ) -> Proposal:
+        """Let a model propose a mask for a visit; safe on a worker thread."""
+        return propose_by_model(
+            self.segmenter, timepoint, images, self.scheme, model=model, device=device, report=report, cancel=cancel
+        )
+
+
+def _stored(key: int | None) -> int:
+    if key is None:
+        raise ValueError("not stored yet")
+    return key
