@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from glioma_annotator.domain.labels import Label, LabelScheme, Region
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.inference.networks import ResidualInceptionUNet, build_network
 
 CARD = "card.json"
@@ -105,13 +104,14 @@ def save_model(folder: Path, card: ModelCard, network: torch.nn.Module, half: bo
     card = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_atomically(folder / WEIGHTS, content)
-        _write_atomically(folder / CARD, json.dumps(_card_to_json(card), indent=2, ensure_ascii=False).encode() + b"\n")
     except OSError as error:
         raise EnvironmentFailure(
-            f"The model could not be saved in “{folder}”: {error.strerror}.",
-            "Free disk space, or choose a folder you may write to.",
+            f"The model folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
         ) from error
+    with atomic_write(folder / WEIGHTS) as file:
+        file.write(content)
+    with atomic_write(folder / CARD) as file:
+        file.write(json.dumps(_card_to_json(card), indent=2, ensure_ascii=False).encode() + b"\n")
     return card
 
 
@@ -125,20 +125,6 @@ def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
 
 def _as_float32(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp makes files private; a model may be shared
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _card_to_json(card: ModelCard) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from monai.networks.blocks.convolutions import Convolution
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glioma_annotator.errors import UserError
 
@@ -32,10 +33,36 @@ def simple_block(
     )
 
 
-def max_pool_3() -> nn.Module:
-    """Max pool of 3x3x3 with stride 1, as three 1-D pools: the same values, cheaper on a CPU."""
-    sizes = ((3, 1, 1), (1, 3, 1), (1, 1, 3))
-    return nn.Sequential(*[nn.MaxPool3d(k, stride=1, padding=tuple(n // 2 for n in k)) for k in sizes])
+class MaxPool3(nn.Module):
+    """Max pool of 3x3x3 with stride 1 and "same" padding, one axis at a time: the same values as the 3-D pool.
+
+    Without gradients it takes maxima of shifted views, which a CPU does about ten times faster in bfloat16; their
+    gradient is slower than the pool's, so training uses 1-D pools.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis in (2, 3, 4):
+            x = self._pool(x, axis) if torch.is_grad_enabled() else self._shifted(x, axis)
+        return x
+
+    @staticmethod
+    def _pool(x: Tensor, axis: int) -> Tensor:
+        size = [3 if a == axis else 1 for a in (2, 3, 4)]
+        return functional.max_pool3d(x, size, stride=1, padding=[n // 2 for n in size])
+
+    @staticmethod
+    def _shifted(x: Tensor, axis: int) -> Tensor:
+        last = x.shape[axis] - 1
+        if last == 0:
+            return x
+        pairs = torch.maximum(x.narrow(axis, 0, last), x.narrow(axis, 1, last))
+        out = torch.empty_like(x)
+        out.narrow(axis, 0, 1).copy_(pairs.narrow(axis, 0, 1))
+        out.narrow(axis, last, 1).copy_(pairs.narrow(axis, last - 1, 1))
+        torch.maximum(
+            pairs.narrow(axis, 0, last - 1), pairs.narrow(axis, 1, last - 1), out=out.narrow(axis, 1, last - 1)
+        )
+        return out
 
 
 class ResidualInceptionBlock(nn.Module):
@@ -55,7 +82,7 @@ class ResidualInceptionBlock(nn.Module):
         self.single = simple_block(in_channels, branch_channels)
         self.double_first = simple_block(in_channels, branch_channels)
         self.double_second = simple_block(branch_channels, branch_channels)
-        self.pool = max_pool_3()
+        self.pool = MaxPool3()
         self.pooled = simple_block(in_channels, branch_channels, 1)
         self.reduce = simple_block(4 * branch_channels, out_channels, 1)
         same = in_channels == out_channels
