@@ -1,0 +1,106 @@
+"""The health of a workspace: is every recorded file there and whole, and is there anything unrecorded?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from glioma_annotator.db.failures import DAMAGED, explained
+from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.volumes import file_sha256
+
+_LOW_SPACE_BYTES = 2 * 2**30  # about a hundred visits
+_COPY = "Restore the workspace folder from a copy, or import the visit again under another key."
+_LEFT_BEHIND = "A save or an import that was interrupted left it; `glioma-annotator doctor` can remove it."
+
+
+class Problem(StrEnum):
+    DATABASE = "database"
+    MISSING_FILE = "missing file"
+    DAMAGED_FILE = "damaged file"
+    LEFT_BEHIND = "left behind"
+    FOREIGN_FILE = "foreign file"
+    JOURNAL = "journal"
+    DISK_SPACE = "disk space"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthIssue:
+    """One thing that is wrong with a workspace.
+
+    Attributes
+    ----------
+    problem: its kind.
+    what, todo: for the reader, as in `GliomaError`.
+    path: the file concerned, relative to the workspace, in POSIX form; empty when there is none.
+    """
+
+    problem: Problem
+    what: str
+    todo: str
+    path: str = ""
+
+
+def health_issues(layout: Layout, recorded: Mapping[str, str], database_faults: tuple[str, ...]) -> list[HealthIssue]:
+    """Everything that is wrong; an empty list for a healthy workspace.
+
+    Parameters
+    ----------
+    recorded: SHA-256 of every file that the database names, by its recorded path.
+    database_faults: what SQLite found.
+
+    Raises `EnvironmentFailure` when files cannot be read.
+    """
+    issues = [
+        HealthIssue(Problem.DATABASE, f"The database is damaged: {f}.", DAMAGED, "glioma.db") for f in database_faults
+    ]
+    with explained("The workspace could not be checked"):
+        for path, sha256 in recorded.items():
+            file = layout.absolute(path)
+            if not file.is_file():
+                issues.append(HealthIssue(Problem.MISSING_FILE, f"{path} is missing.", _COPY, path))
+            elif file_sha256(file) != sha256:
+                issues.append(HealthIssue(Problem.DAMAGED_FILE, f"{path} is not what was saved.", _COPY, path))
+        for path in _unrecorded(layout, recorded):
+            if _is_ours(path):
+                issues.append(HealthIssue(Problem.LEFT_BEHIND, f"{path} belongs to nothing.", _LEFT_BEHIND, path))
+            else:
+                issues.append(HealthIssue(Problem.FOREIGN_FILE, f"{path} is not ours.", "Move it elsewhere.", path))
+        for file in sorted(layout.journal.glob("*.set-aside*")):
+            path = layout.relative(file)
+            todo = "Its strokes belong to a mask that this database does not have; keep it until you restored that one."
+            issues.append(HealthIssue(Problem.JOURNAL, f"The journal {path} was set aside.", todo, path))
+        free = shutil.disk_usage(layout.root).free
+    if free < _LOW_SPACE_BYTES:
+        what = f"Only {free / 2**30:.1f} GiB are free on the workspace's disk."
+        issues.append(HealthIssue(Problem.DISK_SPACE, what, "Make room before importing."))
+    return issues
+
+
+def left_behind(layout: Layout, recorded: Mapping[str, str]) -> list[str]:
+    """Files of ours that an interrupted save or import left, by relative path."""
+    return [path for path in _unrecorded(layout, recorded) if _is_ours(path)]
+
+
+def _unrecorded(layout: Layout, recorded: Mapping[str, str]) -> Iterator[str]:
+    for folder in (layout.patients, layout.journal, layout.backups):
+        for file in sorted(folder.rglob("*")):
+            path = layout.relative(file)
+            if file.is_file() and path not in recorded and (folder == layout.patients or _is_temporary(file)):
+                yield path
+
+
+def _is_temporary(file: Path) -> bool:
+    return file.name.startswith(".") and file.name.endswith(".tmp")
+
+
+#: patients/<patient>/<visit>/<sequence>.nii.gz or .../segmentations/0001.nii.gz, and temporary files of these.
+_OURS = re.compile(r"patients/[^/]+/[^/]+/(segmentations/)?(\.[^/]+\.tmp|[^/.][^/]*\.nii\.gz)")
+
+
+def _is_ours(path: str) -> bool:
+    return not path.startswith("patients/") or _OURS.fullmatch(path) is not None

@@ -1,0 +1,157 @@
+"""Connections to the workspace's database: one per thread, closed together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from glioma_annotator.db.failures import DAMAGED, explained
+from glioma_annotator.errors import UserError
+
+Row = dict[str, Any]
+
+_WAIT_S = 10.0
+
+
+class Connections:
+    """Access to one SQLite file.
+
+    Parameters
+    ----------
+    file: the database.
+    read_only: open it so that nothing can be changed, also where nothing may be written beside it.
+    """
+
+    def __init__(self, file: Path, *, read_only: bool) -> None:
+        self._file = file
+        self._read_only = read_only
+        self._immutable = False
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._open: dict[threading.Thread, Database] = {}
+        self._guard = threading.Lock()
+        # Writers of this process queue here instead of running into SQLite's "database is locked".
+        self._one_writer = threading.RLock()
+        if read_only:
+            self._find_readable()
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[Database]:
+        """A consistent view for several queries; `what` as in `explained`, for the case that it fails."""
+        with explained(what), self.bare().atomic() as database:
+            yield database
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[Database]:
+        """A transaction: everything in the block is recorded durably, or nothing."""
+        with explained(what), self._one_writer, self.bare().atomic() as database:
+            yield database
+
+    def bare(self) -> Database:
+        """This thread's connection outside a transaction, for pragmas and migrations."""
+        with self._guard:
+            thread = threading.current_thread()
+            if thread not in self._open:
+                for ended in [t for t in self._open if not t.is_alive()]:
+                    self._open.pop(ended).close()
+                self._open[thread] = self._connect()
+            return self._open[thread]
+
+    def _connect(self) -> Database:
+        # Connections are used by their own thread only, but closed by whichever closes the workspace.
+        if self._read_only:
+            uri = f"{self._file.resolve().as_uri()}?mode=ro{'&immutable=1' if self._immutable else ''}"
+            connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, check_same_thread=False)
+        else:
+            connection = sqlite3.connect(str(self._file), timeout=_WAIT_S, check_same_thread=False)
+        database = Database(connection, execute_plugins=False)
+        try:
+            database.execute("PRAGMA foreign_keys = ON")
+            if self._read_only:
+                database.execute("PRAGMA query_only = ON")
+            else:
+                database.enable_wal()
+                database.execute("PRAGMA synchronous = FULL")  # a saved revision survives a power cut
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    def _find_readable(self) -> None:
+        """Choose a way to read that works where no file can be written beside the database.
+
+        SQLite needs to write the shared-memory file of a database in WAL mode. Where it cannot, the database is read
+        as unchanging; if changes still wait in the WAL file, a copy of both is read instead.
+        """
+        try:
+            self._probe()
+            return
+        except sqlite3.OperationalError:
+            self.close()
+        wal = self._file.with_name(f"{self._file.name}-wal")
+        with explained("The workspace could not be opened for reading"):
+            if wal.exists() and wal.stat().st_size:
+                self._copy = tempfile.TemporaryDirectory(prefix="glioma-annotator-")
+                for file in (self._file, wal):
+                    shutil.copyfile(file, Path(self._copy.name) / file.name)
+                self._file = Path(self._copy.name) / self._file.name
+            else:
+                self._immutable = True
+
+    def _probe(self) -> None:
+        self.bare().execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    def require_sound(self) -> None:
+        """Raise `UserError` when the file is damaged: its pages, or references between its tables."""
+        faults = self.faults()
+        if faults:
+            raise UserError(f"The database glioma.db is damaged ({faults[0]}).", DAMAGED)
+
+    def faults(self) -> tuple[str, ...]:
+        """What SQLite's own checks find wrong, one sentence each."""
+        with explained("The database could not be checked"):
+            database = self.bare()
+            pages = [row[0] for row in database.execute("PRAGMA quick_check").fetchall()]
+            references = database.execute("PRAGMA foreign_key_check").fetchall()
+        found = [] if pages == ["ok"] else pages
+        return (*found, *(f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in references))
+
+    def back_up(self, target: Path) -> None:
+        """Copy the database as it stands to `target`, whole or not at all, while it is in use."""
+        temporary = target.with_name(f".{target.name}.tmp")
+        with explained("The database could not be backed up"):
+            try:
+                os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+                copy = sqlite3.connect(str(temporary))
+                try:
+                    self.bare().conn.backup(copy)
+                    copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it
+                finally:
+                    copy.close()
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close every thread's connection; the last one folds the WAL file into the database."""
+        with self._guard:
+            while self._open:
+                self._open.popitem()[1].close()
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
+
+
+def insert(database: Database, table: str, row: Row) -> int:
+    """Insert a row into a table that a migration made; the new rowid."""
+    added = database.table(table).insert(row).last_rowid
+    assert added is not None
+    return added

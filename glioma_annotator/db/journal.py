@@ -1,0 +1,183 @@
+"""The steps of a timepoint that are not saved yet, on disk before the next stroke begins."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeGuard
+
+from glioma_annotator.db.failures import explained
+from glioma_annotator.db.journal_codec import MAGIC, decode, encode, frame, frames
+from glioma_annotator.db.names import free_name
+from glioma_annotator.domain.editing import JournalEntry
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.atomic_file import atomic_write
+
+_log = logging.getLogger(__name__)
+
+_UNWRITTEN = "The last step could not be written to the journal of unsaved steps"
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A journal's header: the revision its steps start from, by id and by content."""
+
+    parent_revision_id: int | None
+    content_sha256: str | None
+
+
+_EMPTY_MASK = _Start(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a file held, and the offset behind the last good entry; `start` is None when its header is unreadable."""
+
+    start: _Start | None
+    entries: tuple[JournalEntry, ...]
+    end: int
+
+
+class FileJournal:
+    """An append-only file of steps.
+
+    A journal whose parent revision is unknown, or has other content than it had (the database was replaced by a
+    backup, say), is set aside under another name: its steps must not be repeated on another mask, nor be lost.
+
+    Parameters
+    ----------
+    path: the file; it need not exist.
+    content_of: content hash of a revision of this timepoint by its id; None for an unknown one.
+    read_only: refuse every change.
+
+    Raises `EnvironmentFailure` when the file cannot be read.
+    """
+
+    def __init__(self, path: Path, content_of: Callable[[int], str | None], *, read_only: bool) -> None:
+        self._path = path
+        self._content_of = content_of
+        self._read_only = read_only
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+        self._start = _EMPTY_MASK
+        self._end = 0  # offset behind the last good frame; 0 while there is no file to append to
+        self._pending = b""  # frames that are not on disk yet
+        found = self._read()
+        if found is None:
+            return
+        if self._fits(found.start):
+            self._start, self._end = found.start, found.end
+        elif not read_only:
+            self._set_aside()
+
+    @property
+    def parent_revision_id(self) -> int | None:
+        return self._start.parent_revision_id
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        with self._lock:
+            found = self._read() if self._end else None
+            return found.entries if found else ()
+
+    def append(self, entry: JournalEntry) -> None:
+        """On return the entry survives the end of this process and of the machine.
+
+        Raises `EnvironmentFailure` when it could not be written; the entries before it stay, and it is written
+        together with the next one, so that no step is missing between others.
+        """
+        self._require_writable()
+        with self._lock:
+            self._pending += frame(encode(entry))
+            if self._end == 0:
+                self._begin(_EMPTY_MASK)
+            with explained(_UNWRITTEN):
+                try:
+                    self._write_pending()
+                except OSError:
+                    self._close()  # opening it again cuts off what was written of it
+                    raise
+
+    def restart(self, parent_revision_id: int | None) -> None:
+        """Raises `KeyError` for a revision that is not this timepoint's, `EnvironmentFailure` as `append`."""
+        self._require_writable()
+        content = None
+        if parent_revision_id is not None:
+            content = self._content_of(parent_revision_id)
+            if content is None:
+                raise KeyError(parent_revision_id)
+        with self._lock:
+            self._begin(_Start(parent_revision_id, content))
+            self._pending = b""
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _require_writable(self) -> None:
+        if self._read_only:
+            raise UserError("This workspace is open for reading only.", "Open it for writing to edit masks.")
+
+    def _read(self) -> _Found | None:
+        """What the file holds up to the first torn or corrupt entry; None without a file or a readable header."""
+        with explained("The journal of unsaved steps could not be read"):
+            if not self._path.exists():
+                return None
+            content = self._path.read_bytes()
+        parts = frames(content)
+        try:
+            payload, end = next(parts, (b"", 0))
+            start = _Start(**json.loads(payload))
+        except (ValueError, TypeError):
+            return _Found(None, (), 0)
+        entries = []
+        for payload, behind in parts:
+            try:
+                entries.append(decode(payload))
+            except (ValueError, KeyError, TypeError):
+                break
+            end = behind
+        return _Found(start, tuple(entries), end)
+
+    def _fits(self, start: _Start | None) -> TypeGuard[_Start]:
+        if start is None:
+            return False
+        parent = start.parent_revision_id
+        return parent is None or self._content_of(parent) == start.content_sha256
+
+    def _set_aside(self) -> None:
+        name = free_name(f"{self._path.stem}.set-aside", lambda n: self._path.with_name(n).exists())
+        with explained("A journal of unsaved steps could not be set aside"):
+            self._path.rename(self._path.with_name(name))
+        _log.warning("a journal was set aside: it starts from another state of its mask, or is damaged")
+
+    def _write_pending(self) -> None:
+        if self._handle is None:
+            self._handle = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            os.ftruncate(self._handle, self._end)  # a torn entry
+            os.lseek(self._handle, self._end, os.SEEK_SET)
+        written = 0
+        while written < len(self._pending):
+            written += os.write(self._handle, self._pending[written:])
+        os.fsync(self._handle)
+        self._end += written
+        self._pending = b""
+
+    def _begin(self, start: _Start) -> None:
+        """Put a new file without steps in place of the old one, which stays when that fails."""
+        content = MAGIC + frame(json.dumps(asdict(start)).encode())
+        with explained(_UNWRITTEN):
+            self._close()  # Windows replaces no open file
+            with atomic_write(self._path) as file:
+                file.write(content)
+            self._path.chmod(0o600)
+        self._start, self._end = start, len(content)
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)

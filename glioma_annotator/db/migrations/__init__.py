@@ -1,0 +1,1 @@
+"""The database's schema, one numbered module per change; a module that was released is never edited."""

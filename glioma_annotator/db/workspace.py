@@ -1,0 +1,342 @@
+"""One workspace: a folder with a database, the volumes it records, and the journals of unsaved steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import shutil
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from glioma_annotator.db import volumes
+from glioma_annotator.db.backups import back_up_before_migration, back_up_daily
+from glioma_annotator.db.check import HealthIssue, health_issues, left_behind
+from glioma_annotator.db.connection import Connections
+from glioma_annotator.db.failures import explained
+from glioma_annotator.db.journal import FileJournal
+from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.lock import WorkspaceLock
+from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_ours, schema_version
+from glioma_annotator.db.names import free_name, safe_name
+from glioma_annotator.db.patients import PatientRepository
+from glioma_annotator.db.revisions import RevisionRepository
+from glioma_annotator.db.timepoints import TimepointRepository
+from glioma_annotator.db.view_states import ViewStateRepository
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.measurement import label_volumes_ml
+from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.sequences import Sequence as SequenceRecord
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import EnvironmentFailure, UserError
+
+_VOLUME = ".nii.gz"
+
+
+def open_workspace(path: Path, *, read_only: bool = False, migrations: Sequence[str] = MIGRATIONS) -> Workspace:
+    """Open a workspace folder, making it when it is absent or empty.
+
+    Raises `WorkspaceBusy` when another process has it open for writing and `read_only` is False, `UserError` for a
+    folder that is no workspace, a damaged database or one of a newer version, and `EnvironmentFailure` when the
+    folder cannot be read or written. `migrations` is the schema to bring it to.
+    """
+    layout = Layout(Path(path).expanduser().absolute())
+    with explained(f"The workspace {layout.root} could not be opened"):
+        layout.require_usable()
+        if read_only and not layout.database.is_file():
+            raise UserError(f"There is no workspace in {layout.root}.", "Choose a workspace folder.")
+        if not read_only:
+            layout.make()
+        lock = None if read_only else WorkspaceLock(layout.lock)
+        connections = None
+        try:
+            connections = Connections(layout.database, read_only=read_only)
+            _bring_up_to_date(connections, layout, read_only, migrations)
+            return Workspace(layout, connections, lock)
+        except BaseException:
+            if connections is not None:
+                connections.close()
+            if lock is not None:
+                lock.release()
+            raise
+
+
+def _bring_up_to_date(connections: Connections, layout: Layout, read_only: bool, migrations: Sequence[str]) -> None:
+    database = connections.bare()
+    require_ours(database, len(migrations))
+    connections.require_sound()
+    version = schema_version(database)
+    if read_only:
+        if version < len(migrations):
+            raise UserError(
+                "This workspace was written by an older version of the program.",
+                "Open it once for writing: a copy of its database is kept, then it is brought up to date.",
+            )
+        return
+    migrate(database, lambda old: _keep(connections, layout, old), migrations)
+    if version:
+        back_up_daily(connections, layout.backups)
+
+
+def _keep(connections: Connections, layout: Layout, version: int) -> None:
+    back_up_before_migration(connections, layout.backups, version)
+
+
+class Workspace:
+    """An open workspace; fulfils `workflow.ports.Store`. Usable from several threads; made by `open_workspace`.
+
+    Volumes are written before the database records them, so a crash leaves at most a file that belongs to nothing.
+    No file is ever overwritten. Every method raises `EnvironmentFailure` when disk or database refuse, and every
+    writing one `UserError` in a workspace opened for reading only.
+    """
+
+    def __init__(self, layout: Layout, connections: Connections, lock: WorkspaceLock | None) -> None:
+        self._layout = layout
+        self._connections = connections
+        self._lock = lock
+        self._patients = PatientRepository(connections)
+        self._timepoints = TimepointRepository(connections)
+        self._revisions = RevisionRepository(connections)
+        self._view_states = ViewStateRepository(connections)
+        self._journals: dict[int, FileJournal] = {}
+        # From choosing a free file name to recording it; apart from the database's own queue of writers, so that
+        # the window need not wait for volumes to be written.
+        self._filing = threading.RLock()
+
+    @property
+    def path(self) -> Path:
+        return self._layout.root
+
+    @property
+    def read_only(self) -> bool:
+        return self._lock is None
+
+    def close(self) -> None:
+        """Release files and lock; harmless when done before."""
+        with self._filing:
+            for journal in self._journals.values():
+                journal.close()
+            self._connections.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # patients
+
+    def patients(self) -> tuple[Patient, ...]:
+        """By key."""
+        return self._patients.all()
+
+    def patient(self, key: str) -> Patient | None:
+        return self._patients.with_key(key)
+
+    def add_patient(self, key: str) -> Patient:
+        """Raises `UserError` for a key that is empty or in use."""
+        self._require_writable()
+        return self._patients.add(key)
+
+    # visits
+
+    def timepoints(self, patient_id: int) -> tuple[Timepoint, ...]:
+        """In order of the patient's course: by date, else by day, else as given; `order` counts from 0."""
+        return self._timepoints.of_patient(patient_id)
+
+    def timepoint(self, timepoint_id: int) -> Timepoint:
+        """Raises `KeyError` for an unknown id."""
+        found = self._timepoints.get(timepoint_id)
+        if found is None:
+            raise KeyError(timepoint_id)
+        return found
+
+    def add_timepoint(self, timepoint: Timepoint, images: Mapping[str, Volume]) -> Timepoint:
+        """Store a visit with its images by sequence name, all or nothing; the stored visit has ids and paths.
+
+        Every image lies on the visit's grid. Raises `UserError` when the patient already has a visit of that key,
+        `KeyError` for an unknown patient, `ValueError` when sequences and images do not belong together.
+        """
+        self._require_writable()
+        _require_fitting(timepoint, images)
+        patient_folder = self._layout.patients / self._patients.folder(timepoint.patient_id)
+        with self._filing:
+            if self._timepoints.has(timepoint.patient_id, timepoint.key):
+                raise UserError(f"The patient already has a visit {timepoint.key}.", "Give the visit another key.")
+            recorded = self._timepoints.folders(timepoint.patient_id)
+            folder = patient_folder / _unused_name(patient_folder, safe_name(timepoint.key, "visit"), "", recorded)
+            placed, sha256 = self._write_images(folder, timepoint, images)
+            return self.timepoint(self._timepoints.add(placed, folder.name, sha256))
+
+    def _write_images(
+        self, folder: Path, timepoint: Timepoint, images: Mapping[str, Volume]
+    ) -> tuple[Timepoint, dict[str, str]]:
+        """The visit with its sequences' paths, and their files' hashes; on failure nothing stays."""
+        placed: list[SequenceRecord] = []
+        sha256: dict[str, str] = {}
+        with explained("The visit's folder could not be made"):
+            folder.parent.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        try:
+            for sequence in timepoint.sequences:
+                path = folder / f"{_unused_name(folder, safe_name(sequence.name, 'sequence'), _VOLUME)}{_VOLUME}"
+                sha256[sequence.name] = volumes.save_image(path, images[sequence.name])
+                placed.append(dataclasses.replace(sequence, path=self._layout.relative(path)))
+        except EnvironmentFailure:
+            shutil.rmtree(folder, ignore_errors=True)  # nothing in it is recorded
+            raise
+        return dataclasses.replace(timepoint, sequences=tuple(placed)), sha256
+
+    def load_image(self, timepoint: Timepoint, sequence: str) -> Volume:
+        """Float32 intensities on the visit's grid. Raises `UserError` when the file is damaged or gone."""
+        stored = timepoint.sequence(sequence)
+        if stored is None:
+            raise UserError(f"The visit {timepoint.title} has no sequence {sequence}.", "Choose another sequence.")
+        title = f"The image {stored.path}"
+        return volumes.load_image(self._layout.absolute(stored.path), timepoint.grid, title)
+
+    def set_window(self, sequence_id: int, window: Window | None) -> None:
+        self._require_writable()
+        self._timepoints.set_window(sequence_id, window)
+
+    # segmentation revisions
+
+    def revisions(self, timepoint_id: int) -> tuple[SegmentationRevision, ...]:
+        """Oldest first."""
+        return self._revisions.of_timepoint(timepoint_id)
+
+    def add_revision(
+        self,
+        timepoint: Timepoint,
+        labels: LabelArray,
+        scheme: LabelScheme,
+        *,
+        origin: RevisionOrigin,
+        author: str,
+        parent_id: int | None = None,
+        model: str = "",
+        note: str = "",
+    ) -> SegmentationRevision:
+        """Write a mask (i, j, k on the visit's grid) and record it; number, time, hash and volumes are filled in.
+
+        Raises `ValueError` for labels of another type or shape.
+        """
+        self._require_writable()
+        if timepoint.id is None or labels.dtype != "uint8" or labels.shape != timepoint.grid.shape:
+            raise ValueError("a revision needs a stored visit and uint8 labels on its grid")
+        with self._filing:
+            number = max((r.number for r in self.revisions(timepoint.id)), default=0) + 1
+            folder = self._timepoint_folder(timepoint) / "segmentations"
+            with explained("The mask's folder could not be made"):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            path = folder / f"{_unused_name(folder, f'{number:04d}', _VOLUME)}{_VOLUME}"
+            file_sha256 = volumes.save_labels(path, labels, timepoint.grid)
+            revision = SegmentationRevision(
+                timepoint_id=timepoint.id,
+                number=number,
+                origin=origin,
+                author=author,
+                created_utc=dt.datetime.now(dt.UTC),
+                content_sha256=volumes.content_sha256(labels),
+                path=self._layout.relative(path),
+                scheme=scheme.name,
+                volumes_ml=label_volumes_ml(labels, timepoint.grid.voxel_volume_ml, scheme),
+                parent_id=parent_id,
+                model=model,
+                note=note,
+            )
+            return dataclasses.replace(revision, id=self._revisions.add(revision, file_sha256))
+
+    def _timepoint_folder(self, timepoint: Timepoint) -> Path:
+        patient = self._patients.folder(timepoint.patient_id)
+        return self._layout.patients / patient / self._timepoints.folder(timepoint.id or 0)
+
+    def load_labels(self, revision: SegmentationRevision) -> LabelArray:
+        """The mask, (i, j, k) on its visit's grid. Raises `UserError` when it is gone or is not what was saved."""
+        grid = self.timepoint(revision.timepoint_id).grid
+        title = f"The mask {revision.path}"
+        return volumes.load_labels(self._layout.absolute(revision.path), grid, revision.content_sha256, title)
+
+    def set_status(self, revision_id: int, status: RevisionStatus) -> None:
+        self._require_writable()
+        self._revisions.set_status(revision_id, status)
+
+    # what the window keeps
+
+    def journal(self, timepoint_id: int) -> FileJournal:
+        """The unsaved steps of a visit; the same object whenever asked."""
+        with self._filing:
+            if timepoint_id not in self._journals:
+                path = self._layout.journal / f"timepoint-{timepoint_id:06d}.journal"
+                known = self._content_of(timepoint_id)
+                self._journals[timepoint_id] = FileJournal(path, known, read_only=self.read_only)
+            return self._journals[timepoint_id]
+
+    def _content_of(self, timepoint_id: int) -> Callable[[int], str | None]:
+        """Content hash of a revision of that visit by its id."""
+
+        def content(revision_id: int) -> str | None:
+            revision = self._revisions.get(revision_id)
+            return revision.content_sha256 if revision and revision.timepoint_id == timepoint_id else None
+
+        return content
+
+    def view_state(self, patient_id: int) -> Mapping[str, object]:
+        """What the window last looked like for this patient: JSON values by name; empty at first."""
+        return self._view_states.get(patient_id)
+
+    def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None:
+        """Raises `TypeError` or `ValueError` for what JSON cannot express."""
+        self._require_writable()
+        self._view_states.put(patient_id, state)
+
+    # health
+
+    def check(self) -> list[HealthIssue]:
+        """What is wrong with the database and the files; reads every file. Empty for a healthy workspace."""
+        with self._filing:
+            return health_issues(self._layout, self._recorded(), self._connections.faults())
+
+    def remove_left_behind(self) -> list[str]:
+        """Remove what interrupted saves and imports left; the relative paths of what is gone."""
+        self._require_writable()
+        with self._filing, explained("What was left behind could not be removed"):
+            paths = left_behind(self._layout, self._recorded())
+            for path in paths:
+                (self._layout.root / path).unlink()
+            return paths
+
+    def _recorded(self) -> dict[str, str]:
+        return self._timepoints.recorded_files() | self._revisions.recorded_files()
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise UserError(
+                "This workspace is open for reading only.", "Close it where it is open for writing, then open it again."
+            )
+
+
+def _require_fitting(timepoint: Timepoint, images: Mapping[str, Volume]) -> None:
+    names = [sequence.name for sequence in timepoint.sequences]
+    if not timepoint.key.strip():
+        raise UserError("A visit needs a key.", "Name the visit, by its date for example.")
+    if sorted(names) != sorted(images) or timepoint.reference not in names:
+        raise ValueError(f"sequences {names} with images {list(images)}, reference {timepoint.reference}")
+    for name, image in images.items():
+        if not image.grid.matches(timepoint.grid):
+            raise ValueError(f"sequence {name} lies on another grid than its visit")
+
+
+def _unused_name(folder: Path, wanted: str, suffix: str = "", recorded: Collection[str] = ()) -> str:
+    """`wanted`, numbered if that name with `suffix` is in `folder` or `recorded`, whatever the case of its letters."""
+    present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    taken = {name.casefold() for name in (*present, *recorded)}
+    return free_name(wanted, lambda name: f"{name}{suffix}".casefold() in taken)
