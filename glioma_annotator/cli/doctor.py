@@ -1,0 +1,113 @@
+"""`doctor`: is everything there that the program needs, and is a workspace sound?"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glioma_annotator import __version__, app, paths
+from glioma_annotator.cli.console import ExitCode, print_json, print_table
+from glioma_annotator.errors import GliomaError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+PACKAGES = ("PySide6-Essentials", "napari", "torch", "monai", "torchio", "nibabel", "SimpleITK", "sqlite-utils")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report; `state` is ok, warning or problem."""
+
+    name: str
+    state: str
+    detail: str
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser("doctor", help="check Python, OpenGL, GPU, packages, models and a workspace")
+    parser.add_argument("--workspace", type=Path, help="check this workspace too, every file of it")
+    parser.add_argument("--json", action="store_true", help="report as JSON")
+    parser.set_defaults(run=run_doctor)
+
+
+def run_doctor(args: argparse.Namespace) -> int:
+    checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(), _disk()]
+    if args.workspace:
+        checks += _workspace(args.workspace)
+    if args.json:
+        print_json({"version": __version__, "checks": [asdict(check) for check in checks]})
+    else:
+        print_table(("CHECK", "STATE", "DETAIL"), [(c.name, c.state, c.detail) for c in checks])
+    return ExitCode.USER if any(c.state == "problem" for c in checks) else ExitCode.DONE
+
+
+def _python() -> Check:
+    good = sys.version_info >= (3, 11)
+    where = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Check("python", "ok" if good else "problem", where)
+
+
+def _opengl() -> Check:
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return Check("opengl", "warning", "no screen; the window needs one (commands do not)")
+    # A broken driver can take the whole process with it, so the question is asked in another one.
+    command = [sys.executable, "-m", "glioma_annotator.ui.opengl"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        facts = json.loads(answer.stdout.splitlines()[-1])
+    except (subprocess.SubprocessError, ValueError, IndexError) as error:
+        return Check("opengl", "problem", f"no OpenGL context could be made ({type(error).__name__})")
+    return Check("opengl", "ok", f"{facts['version']}, {facts['renderer']}")
+
+
+def _gpu() -> Check:
+    from glioma_annotator.inference.device import describe_devices
+
+    found = describe_devices()
+    return Check("gpu", "ok", found if found else "none; the CPU is used")
+
+
+def _packages() -> list[Check]:
+    checks = []
+    for name in PACKAGES:
+        try:
+            checks.append(Check(name, "ok", importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            checks.append(Check(name, "problem", "not installed; run the set-up again"))
+    return checks
+
+
+def _models() -> list[Check]:
+    cards = app.LazySegmenter(app.model_folders()).models()
+    if not cards:
+        return [Check("models", "problem", "no segmentation model found")]
+    return [Check("model", "ok", f"{card.identity}: {card.title}") for card in cards]
+
+
+def _disk() -> Check:
+    folder = paths.user_data()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    return Check("disk", "ok" if free > 5 else "warning", f"{free:.0f} GiB free for workspaces")
+
+
+def _workspace(folder: Path) -> list[Check]:
+    try:
+        store = app.open_store(folder, read_only=True)
+    except GliomaError as error:
+        return [Check("workspace", "problem", str(error))]
+    try:
+        return [Check("workspace", *finding) for finding in app.check_store(store)]
+    finally:
+        store.close()

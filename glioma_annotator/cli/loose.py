@@ -1,0 +1,194 @@
+"""`segment` and `evaluate`: on a workspace's visits, and on loose files."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glioma_annotator import app
+from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import part
+from glioma_annotator.workflow.evaluate import LabelConvention, evaluate_files
+from glioma_annotator.workflow.segment_files import segment_files
+
+if TYPE_CHECKING:
+    from glioma_annotator.workflow.proposal import Proposal
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+SCHEME = GLIOMA_POST_TREATMENT
+
+
+def add_segment_parser(commands: Commands) -> None:
+    parser = commands.add_parser("segment", help="let a model propose masks, for a workspace's visits or loose files")
+    visits = parser.add_argument_group("on a workspace")
+    visits.add_argument("--workspace", type=Path)
+    visits.add_argument("--patient", metavar="KEY")
+    which = visits.add_mutually_exclusive_group()
+    which.add_argument("--timepoint", metavar="KEY", help="one visit; the latest without it")
+    which.add_argument("--all", action="store_true", help="every visit of the patient")
+    visits.add_argument("--accept", action="store_true", help="save as a new revision; else only report the volumes")
+    files = parser.add_argument_group("on loose files")
+    for role, option in ROLE_OPTIONS.items():
+        files.add_argument(f"--{option}", type=Path, metavar="FILE", help=f"{role.value} image")
+    files.add_argument("--out", type=Path, metavar="MASK.nii.gz", help="where the mask goes, on the T1Gd's grid")
+    parser.add_argument("--model", default="", metavar="NAME|DIR", help="a model's name or folder")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--json", action="store_true", help="report as JSON")
+    parser.set_defaults(run=run_segment_command)
+
+
+ROLE_OPTIONS = {
+    SequenceRole.T1GD: "t1gd",
+    SequenceRole.T2: "t2",
+    SequenceRole.FLAIR: "flair",
+    SequenceRole.T1: "t1",
+}
+
+
+def run_segment_command(args: argparse.Namespace) -> int:
+    loose = {role: getattr(args, option) for role, option in ROLE_OPTIONS.items() if getattr(args, option)}
+    if args.workspace and loose:
+        raise UserError("Give either a workspace or loose files, not both.", "See 'glioma-annotator segment --help'.")
+    if args.workspace:
+        return _segment_visits(args)
+    if loose and args.out:
+        return _segment_loose(args, loose)
+    raise UserError(
+        "There is nothing to segment.",
+        "Give --workspace and --patient, or --t1gd, --t2, --flair and --out.",
+    )
+
+
+def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) -> int:
+    segmenter = app.LazySegmenter(app.model_folders())
+    with progress_bar("Segmenting") as (report, cancel):
+        outcome, grid = segment_files(
+            segmenter, files, args.out, model=args.model, device=args.device, report=report, cancel=cancel
+        )
+    volumes = dict(label_volumes_ml(outcome.labels, grid.voxel_volume_ml, outcome.card.scheme))
+    facts = {
+        "mask": str(args.out),
+        "model": outcome.card.identity,
+        "device": outcome.device,
+        "seconds": round(outcome.seconds, 2),
+        "volumes_ml": _rounded(volumes),
+        "messages": list(outcome.messages),
+    }
+    if args.json:
+        print_json(facts)
+    else:
+        print(f"{args.out}: {outcome.card.identity} on {outcome.device}, {outcome.seconds:.1f} s")
+        print_table(("LABEL", "ML"), volumes.items())
+        for message in outcome.messages:
+            print(f"note: {message}")
+    return ExitCode.DONE
+
+
+def _segment_visits(args: argparse.Namespace) -> int:
+    if not args.patient:
+        raise UserError("--workspace needs --patient.", "See 'glioma-annotator segment --help'.")
+    session = app.make_session(args.workspace, read_only=not args.accept)
+    try:
+        session.select_patient(args.patient)
+        visits = session.timepoints()
+        if not visits:
+            raise UserError(f"Patient {args.patient} has no visits.", "Import the patient's study first.")
+        if args.timepoint:
+            visits = (session.find_timepoint(args.timepoint),)
+        elif not args.all:
+            visits = visits[-1:]
+        results = []
+        with progress_bar("Segmenting") as (report, cancel):
+            for number, visit in enumerate(visits):
+                share = part(report, number / len(visits), (number + 1) / len(visits))
+                loaded = session.load(visit, part(share, 0, 0.1), cancel)
+                proposal = session.propose(visit, loaded.images, args.model, args.device, part(share, 0.1, 1), cancel)
+                saved = None
+                if args.accept:
+                    opened = session.show(loaded)
+                    opened.show_proposal(proposal)
+                    opened.accept_proposal()
+                    saved = opened.save("accepted by command").number
+                results.append(_visit_facts(visit, proposal, saved))
+    finally:
+        session.store.close()
+    if args.json:
+        print_json({"patient": args.patient, "visits": results})
+    else:
+        names = [label.name for label in SCHEME.labels]
+        print_table(
+            ("VISIT", *[f"{n} ML" for n in names], "REVISION"),
+            [(r["visit"], *[r["volumes_ml"][n] for n in names], r["revision"]) for r in results],
+        )
+        if not args.accept:
+            print("Nothing was saved; give --accept to save as a revision.")
+    return ExitCode.DONE
+
+
+def _visit_facts(visit: Timepoint, proposal: Proposal, revision: int | None) -> dict[str, Any]:
+    return {
+        "visit": visit.key,
+        "model": proposal.model,
+        "source": proposal.source,
+        "volumes_ml": _rounded(proposal.volumes_ml),
+        "regions_ml": _rounded(region_volumes_ml(proposal.volumes_ml, SCHEME)),
+        "revision": revision,
+        "messages": list(proposal.messages),
+    }
+
+
+def _rounded(volumes: Any) -> dict[str, float]:
+    return {name: round(ml, 3) for name, ml in volumes.items()}
+
+
+def add_evaluate_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="compare a mask with a reference",
+        description="Per region: Dice (1 when both masks lack it, 0 when one does), 95th percentile of the surface"
+        " distance in mm (0 when both lack it, none when one does), sensitivity (none without a reference), precision"
+        " (none without a prediction), volumes in mL.",
+    )
+    parser.add_argument("--reference", required=True, type=Path, metavar="R.nii.gz")
+    parser.add_argument("--prediction", required=True, type=Path, metavar="P.nii.gz")
+    conventions = [c.value for c in LabelConvention]
+    for side in ("reference", "prediction"):
+        parser.add_argument(
+            f"--{side}-labels",
+            default="auto",
+            choices=conventions,
+            help="program: 1 NETC, 2 SNFH, 3 ET, 4 RC; brats2021: 1 NCR, 2 ED, 4 ET; auto: program for the program's"
+            " own masks and where a 3 occurs, brats2021 where a 4 but no 3 does",
+        )
+    parser.add_argument("--json", action="store_true", help="report as JSON")
+    parser.set_defaults(run=run_evaluate_command)
+
+
+def run_evaluate_command(args: argparse.Namespace) -> int:
+    scores = evaluate_files(
+        args.reference,
+        args.prediction,
+        SCHEME,
+        LabelConvention(args.reference_labels),
+        LabelConvention(args.prediction_labels),
+    )
+    if args.json:
+        regions = {s.region: {k: v for k, v in asdict(s).items() if k != "region"} for s in scores}
+        print_json({"reference": str(args.reference), "prediction": str(args.prediction), "regions": regions})
+    else:
+        print_table(
+            ("REGION", "DICE", "HD95 MM", "SENSITIVITY", "PRECISION", "REFERENCE ML", "PREDICTION ML"),
+            [
+                (s.region, s.dice, s.hd95_mm, s.sensitivity, s.precision, s.reference_ml, s.prediction_ml)
+                for s in scores
+            ],
+        )
+    return ExitCode.DONE

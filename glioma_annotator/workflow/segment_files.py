@@ -1,0 +1,49 @@
+"""Segmenting loose files, without a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.segmentation import SegmentationOutcome
+from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.content_check import role_warnings
+from glioma_annotator.imaging.nifti import read_volume, write_labels
+from glioma_annotator.imaging.resampling import reconcile
+from glioma_annotator.progress import CancelToken, Progress, Report, part
+from glioma_annotator.workflow.ports import Segmenter
+
+
+def segment_files(
+    segmenter: Segmenter,
+    files: Mapping[SequenceRole, Path],
+    out: Path,
+    *,
+    model: str,
+    device: str,
+    report: Report,
+    cancel: CancelToken,
+) -> tuple[SegmentationOutcome, Grid]:
+    """Segment one visit given as files by role and write the mask on the reference (T1Gd) file's grid.
+
+    Raises `UserError` for unreadable files, grids that cannot be reconciled or a model that does not fit, and
+    `EnvironmentFailure` when the machine fails; the mask file then stays as it was.
+    """
+    if not out.name.lower().endswith((".nii", ".nii.gz")):
+        raise UserError(f"{out.name} is no NIfTI file name.", "End it in .nii.gz or .nii.")
+    segmenter.check(model, files.keys(), GLIOMA_POST_TREATMENT)
+    report(Progress(0.0, "Reading"))
+    loaded = {role: read_volume(path) for role, path in files.items()}
+    reference = next(role for role in REFERENCE_ORDER if role in loaded)
+    cancel.raise_if_cancelled()
+    grid = loaded[reference].volume.grid
+    images = reconcile({role: v.volume for role, v in loaded.items()}, reference, files)
+    warnings = role_warnings(images)
+    outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel)
+    report(Progress(0.97, "Writing the mask"))
+    write_labels(out, outcome.labels, grid, loaded[reference].source_axes)
+    report(Progress(1.0, "Done"))
+    return outcome, grid

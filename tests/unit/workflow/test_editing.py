@@ -1,0 +1,162 @@
+"""The editor: strokes, locks, undo, journal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from glioma_annotator.domain.editing import JournalEntry
+from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.imaging.brush import Brush
+from glioma_annotator.workflow.editing import Editor
+
+GRID = Grid((12, 12, 12), np.eye(4))
+
+
+class MemoryJournal:
+    def __init__(self) -> None:
+        self.written: list[JournalEntry] = []
+        self.parent_revision_id: int | None = None
+
+    def append(self, entry: JournalEntry) -> None:
+        self.written.append(entry)
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        return tuple(self.written)
+
+    def restart(self, parent_revision_id: int | None) -> None:
+        self.written.clear()
+        self.parent_revision_id = parent_revision_id
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def editor(journal: MemoryJournal) -> Editor:
+    return new_editor(journal)
+
+
+def new_editor(journal: MemoryJournal | None) -> Editor:
+    return Editor(np.zeros(GRID.shape, np.uint8), GRID, GLIOMA_POST_TREATMENT, journal)
+
+
+def stroke(editor: Editor, value: int, *points: tuple[float, float, float], diameter: float = 3.0) -> None:
+    editor.begin_stroke(Brush(diameter), value)
+    for point in points:
+        editor.stroke_to(point)
+    editor.end_stroke()
+
+
+def test_a_stroke_is_one_undo_entry_with_a_name(editor: Editor) -> None:
+    stroke(editor, 3, (2, 2, 2), (8, 8, 8), (2, 8, 2))
+    assert editor.undo_names == ("Brush ET",)
+    assert (editor.labels == 3).sum() > 50
+    editor.undo()
+    assert not editor.labels.any()
+    editor.redo()
+    assert editor.redo_name is None
+    assert editor.undo_name == "Brush ET"
+
+
+def test_a_stroke_over_its_own_voxels_undoes_to_what_was_before(editor: Editor) -> None:
+    stroke(editor, 2, (5, 5, 5), diameter=6)
+    before = editor.labels.copy()
+    stroke(editor, 3, (4, 5, 5), (6, 5, 5), (4, 5, 5))
+    editor.undo()
+    assert np.array_equal(editor.labels, before)
+
+
+def test_erasing_is_named_so(editor: Editor) -> None:
+    stroke(editor, 1, (5, 5, 5))
+    stroke(editor, 0, (5, 5, 5))
+    assert editor.undo_name == "Erase"
+    assert not editor.labels.any()
+
+
+def test_every_change_announces_its_box(editor: Editor) -> None:
+    boxes: list[Box] = []
+    editor.changed.connect(boxes.append)
+    stroke(editor, 1, (5, 5, 5), diameter=0.1)
+    assert boxes == [Box((5, 5, 5), (6, 6, 6))]
+
+
+def test_a_locked_label_is_changed_by_no_tool(editor: Editor) -> None:
+    stroke(editor, 2, (5, 5, 5), diameter=6)
+    editor.set_locked(2, True)
+    locked = editor.labels == 2
+    stroke(editor, 0, (5, 5, 5), diameter=12)
+    stroke(editor, 3, (5, 5, 5), diameter=12)
+    editor.apply("Accept proposal", np.full(GRID.shape, 1, np.uint8))
+    assert (editor.labels[locked] == 2).all()
+    assert (editor.labels[~locked] == 1).all()
+
+
+def test_a_locked_label_is_not_painted_either(editor: Editor) -> None:
+    editor.set_locked(4, True)
+    stroke(editor, 4, (5, 5, 5))
+    assert not editor.labels.any()
+    assert editor.undo_name is None
+
+
+def test_a_stroke_that_changes_nothing_leaves_no_entry(editor: Editor, journal: MemoryJournal) -> None:
+    stroke(editor, 0, (5, 5, 5))
+    assert editor.undo_name is None
+    assert journal.written == []
+    assert not editor.unsaved
+
+
+def test_replaying_the_journal_gives_the_same_mask(editor: Editor, journal: MemoryJournal) -> None:
+    stroke(editor, 3, (2, 2, 2), (9, 9, 9))
+    stroke(editor, 1, (5, 5, 5))
+    editor.undo()
+    stroke(editor, 2, (8, 2, 2))
+    editor.undo()
+    editor.redo()
+    again = new_editor(MemoryJournal())
+    assert again.replay(journal.entries()) == 6
+    assert np.array_equal(again.labels, editor.labels)
+    assert again.undo_names == editor.undo_names
+    assert again.unsaved
+
+
+def test_undo_beyond_the_last_revision_survives_a_crash(editor: Editor, journal: MemoryJournal) -> None:
+    stroke(editor, 3, (2, 2, 2))
+    stroke(editor, 1, (8, 8, 8))
+    saved = editor.labels.copy()
+    editor.mark_saved(7)
+    assert not editor.unsaved
+    editor.undo()
+    editor.undo()
+    editor.redo()
+    stroke(editor, 2, (5, 5, 5))
+    editor.undo()
+    assert editor.unsaved
+    again = Editor(saved, GRID, GLIOMA_POST_TREATMENT, MemoryJournal())
+    again.replay(journal.entries())
+    assert np.array_equal(again.labels, editor.labels)
+
+
+def test_undoing_back_to_the_revision_leaves_nothing_unsaved(editor: Editor) -> None:
+    stroke(editor, 3, (2, 2, 2))
+    editor.mark_saved(1)
+    stroke(editor, 1, (8, 8, 8))
+    editor.undo()
+    assert not editor.unsaved
+
+
+def test_a_journal_for_a_larger_mask_is_refused(journal: MemoryJournal) -> None:
+    large = Editor(np.zeros((20, 20, 20), np.uint8), Grid((20, 20, 20), np.eye(4)), GLIOMA_POST_TREATMENT, journal)
+    stroke(large, 1, (18, 18, 18))
+    with pytest.raises(ValueError, match="outside the mask"):
+        new_editor(None).replay(journal.entries())
+
+
+def test_a_read_only_editor_changes_nothing() -> None:
+    editor = new_editor(None)
+    stroke(editor, 3, (5, 5, 5))
+    editor.apply("anything", np.ones(GRID.shape, np.uint8))
+    assert not editor.labels.any()
