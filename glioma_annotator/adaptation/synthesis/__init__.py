@@ -1,0 +1,1 @@
+"""Synthetic gliomas: shapes, contrasts, backgrounds and acquisition effects; knows numpy and scipy, not torch."""

@@ -1,0 +1,140 @@
+"""Contrast of tumour tissues: intensities painted into a brain whose white matter is 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
+from glioma_annotator.adaptation.synthesis.tumour import CSF, ET, NETC, OUTSIDE, RC, SNFH, TumourKind
+from glioma_annotator.domain.volume import LabelArray
+
+CHANNELS = ("T1", "T1Gd", "T2", "FLAIR")
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TissueContrast:
+    """Ranges of intensity relative to white matter, channels T1, T1Gd, T2, FLAIR."""
+
+    t1: Range
+    t1gd: Range
+    t2: Range
+    flair: Range
+
+    def draw(self, rng: np.random.Generator, shared: float) -> NDArray[np.float32]:
+        """Four intensities; `shared` (0 to 1) is how much T2 and FLAIR, T1 and T1Gd move together."""
+        long, short = rng.random(2)
+        own = rng.random(4)
+        place = shared * np.array([short, short, long, long]) + (1 - shared) * own
+        ranges = np.array([self.t1, self.t1gd, self.t2, self.flair])
+        return np.asarray(ranges[:, 0] + place * (ranges[:, 1] - ranges[:, 0]), dtype=np.float32)
+
+
+ENHANCING = TissueContrast((0.6, 1.0), (1.12, 2.3), (1.1, 2.3), (1.1, 2.0))
+OEDEMA = TissueContrast((0.65, 0.95), (0.62, 0.97), (1.25, 2.6), (1.2, 2.3))
+FAINT = TissueContrast((0.75, 0.97), (0.75, 0.98), (1.15, 1.8), (1.1, 1.6))
+NECROSIS = TissueContrast((0.3, 0.8), (0.3, 0.85), (1.5, 3.3), (0.5, 2.0))
+NON_ENHANCING = TissueContrast((0.45, 0.85), (0.45, 0.9), (1.6, 3.4), (1.1, 2.4))
+MISMATCH = TissueContrast((0.4, 0.7), (0.4, 0.75), (2.2, 3.4), (0.8, 1.2))
+CAVITY = TissueContrast((0.2, 0.5), (0.2, 0.55), (2.0, 3.8), (0.15, 1.2))
+BLOOD = TissueContrast((1.1, 1.8), (1.1, 1.8), (0.4, 1.8), (0.6, 1.9))
+
+
+def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[int, NDArray[np.float32]]:
+    """Intensities (T1, T1Gd, T2, FLAIR) by label; `kind` None for a shape of unknown kind."""
+    low_grade = kind is TumourKind.LOW_GRADE
+    oedema = FAINT if rng.random() < (0.4 if low_grade or kind is TumourKind.OEDEMA_ONLY else 0.15) else OEDEMA
+    core = NECROSIS
+    if low_grade:
+        core = MISMATCH if rng.random() < 0.25 else NON_ENHANCING
+    elif kind is TumourKind.SOLID or rng.random() < 0.15:
+        core = NON_ENHANCING
+    contrasts = {
+        SNFH: oedema.draw(rng, 0.7),
+        NETC: core.draw(rng, 0.4),
+        ET: ENHANCING.draw(rng, 0.3),
+        RC: (BLOOD if rng.random() < 0.06 else CAVITY).draw(rng, 0.2),
+    }
+    # Enhancement is what contrast agent adds, so ET is always brighter on T1Gd than the core it surrounds.
+    contrasts[ET][1] = max(contrasts[ET][1], contrasts[NETC][1] + 0.25)
+    return contrasts
+
+
+def paint(
+    images: Field,
+    channels: tuple[str, ...],
+    tissue: NDArray[np.uint8],
+    labels: LabelArray,
+    contrasts: dict[int, NDArray[np.float32]],
+    rng: np.random.Generator,
+) -> None:
+    """Paint the tumour into `images` in place.
+
+    Parameters
+    ----------
+    images: float32 (channel, i, j, k), white matter 1, 0 outside the brain.
+    channels: names of the channels, of `CHANNELS`.
+    tissue: 0 outside, 1 fluid, 2 grey, 3 white matter.
+    labels: uint8 (i, j, k).
+    contrasts: four intensities by label, as from `draw_contrasts`.
+    """
+    which = [CHANNELS.index(c) for c in channels]
+    edge = float(rng.uniform(0.4, 0.9))
+    shape = labels.shape
+    for label in (SNFH, NETC, ET, RC):
+        region = labels == label
+        if not region.any():
+            continue
+        alpha = ndimage.gaussian_filter(region.astype(np.float32), edge)
+        anatomy = 0.0
+        if label == SNFH:
+            # Oedema lets the anatomy shine through and fades here and there.
+            anatomy = float(rng.uniform(0.1, 0.5))
+            fade = 1.0 - rng.uniform(0.0, 0.35) * np.clip(smooth_noise(rng, shape, 12.0) * 0.5 + 0.5, 0, 1)
+            alpha *= fade
+            alpha[tissue == CSF] = 0
+        texture = rng.uniform(0.02, 0.2) * smooth_noise(rng, shape, float(rng.uniform(2.0, 8.0)))
+        fine = rng.uniform(0.0, 0.08) * smooth_noise(rng, shape, 2.0)
+        for row, channel in enumerate(which):
+            grain = 1.0 + np.clip(rng.uniform(0.5, 1.0) * texture + fine, -0.4, 0.4)
+            target = contrasts[label][channel] * grain
+            if anatomy:
+                target = target * np.maximum(images[row], 0.05) ** anatomy
+            images[row] += alpha * (target - images[row])
+    images[:, tissue == OUTSIDE] = 0
+
+
+def add_vessels(
+    t1gd: Field,
+    tissue: NDArray[np.uint8],
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    scale: float = 14.0,
+) -> None:
+    """Vessel-like, dural and choroid-like enhancement, painted into `t1gd` (i, j, k) in place; never a tumour.
+
+    Tubes run where two smooth fields are both near zero. They are put at the brain's surface and in fluid spaces
+    mostly, where the large vessels are.
+    """
+    shape = tissue.shape
+    first, second = smooth_noise(rng, shape, scale), smooth_noise(rng, shape, scale)
+    width = 1.6 / scale
+    tubes = np.exp(-(first**2 + second**2) / (2 * width**2))
+    inside = tissue > OUTSIDE
+    depth = ndimage.gaussian_filter(inside.astype(np.float32), 3.0)
+    near_surface = np.clip((0.9 - depth) / 0.3, 0, 1)
+    fluid = ndimage.gaussian_filter((tissue == CSF).astype(np.float32), 1.5)
+    weight = np.clip(0.15 + near_surface + fluid, 0, 1)
+    bright = float(rng.uniform(0.5, 1.4)) * strength
+    t1gd += np.where(inside, bright * tubes * weight, 0).astype(np.float32)
+    if rng.random() < 0.5:  # dura and cortical veins left at the surface
+        sheet = np.clip(smooth_noise(rng, shape, 10.0) - 0.6, 0, 1) * np.clip((0.72 - depth) / 0.12, 0, 1)
+        t1gd += np.where(inside, bright * sheet, 0).astype(np.float32)
+    if rng.random() < 0.5:  # choroid plexus
+        plexus = np.clip(smooth_noise(rng, shape, 5.0) - 0.9, 0, 1) * (ndimage.uniform_filter(fluid, 7) > 0.55)
+        t1gd += np.where(inside, bright * plexus, 0).astype(np.float32)

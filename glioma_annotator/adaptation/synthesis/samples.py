@@ -1,0 +1,231 @@
+"""Training samples: a patch of a brain with or without a painted tumour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from glioma_annotator.adaptation.synthesis import acquisition, contrast, tumour
+from glioma_annotator.adaptation.synthesis.backgrounds import (
+    Background,
+    LabelMapBackground,
+    RealBackground,
+    paint_classes,
+    tissue_of_classes,
+)
+from glioma_annotator.adaptation.synthesis.noise import Field
+from glioma_annotator.domain.volume import LabelArray
+
+CHANNELS = ("T1Gd", "T2", "FLAIR")
+
+#: Changes images (channel, i, j, k) with white matter 1, given a seed; 0 outside the brain is restored afterwards.
+Augment = Callable[[Field, int], Field]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleShares:
+    """How often each kind of sample is drawn.
+
+    Attributes
+    ----------
+    tumour: share of patches with a tumour.
+    inferior: share of patches without tumour from the lower third of the brain: cerebellum and skull base.
+    label_map: share of patches on an anatomical label map instead of a real brain.
+    real_shape: share of tumours whose shape is a real mask.
+    """
+
+    tumour: float = 0.58
+    inferior: float = 0.25
+    label_map: float = 0.25
+    real_shape: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleSource:
+    """Everything samples are made from.
+
+    Attributes
+    ----------
+    real, label_maps: backgrounds.
+    shapes: real masks with labels 1 to 4, cropped.
+    augment: further acquisition effects; None for none.
+    """
+
+    real: Sequence[RealBackground]
+    label_maps: Sequence[LabelMapBackground] = ()
+    shapes: Sequence[NDArray[np.uint8]] = ()
+    shares: SampleShares = field(default_factory=SampleShares)
+    augment: Augment | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A z-scored patch, float32 (3, i, j, k): T1Gd, T2, FLAIR, 0 outside the brain; labels uint8 (i, j, k)."""
+
+    images: Field
+    labels: LabelArray
+    kind: str
+
+
+def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Sample:
+    """Sample number `index` of the stream that `seed` starts; a cube of `patch` voxels of 1 mm."""
+    rng = np.random.default_rng([seed, index])
+    on_map = bool(source.label_maps) and rng.random() < source.shares.label_map
+    backgrounds: Sequence[Background] = source.label_maps if on_map else source.real
+    background = backgrounds[int(rng.integers(len(backgrounds)))]
+    choice = rng.random()
+    with_tumour = choice < source.shares.tumour
+    inferior = not with_tumour and choice < source.shares.tumour + source.shares.inferior
+    spot = _draw_spot(background.tissue, rng, with_tumour, inferior)
+    shape = plan = None
+    if with_tumour and source.shapes and rng.random() < source.shares.real_shape:
+        shape = source.shapes[int(rng.integers(len(source.shapes)))]
+    elif with_tumour:
+        plan = tumour.draw_plan(rng)
+    room = patch / 2 - 6 if with_tumour else patch / 6
+    centre = patch / 2 + rng.uniform(-room, room, 3)  # where in the patch the spot comes to lie
+    middle = spot + patch / 2 - centre
+    # Drawn toward the middle of the brain where the patch would show little of it.
+    brain_middle = np.array(background.tissue.shape) / 2
+    centre[:2] += 0.5 * np.clip(middle - brain_middle, -patch / 3, patch / 3)[:2]
+    centre = np.clip(centre, 4, patch - 5)
+    push = float(rng.uniform(0.0, 0.6)) if plan and plan.kind in _PUSHING else 0.0
+    coordinates = _coordinates(rng, patch, spot, centre, plan.radius_mm if plan else 0.0, push)
+
+    if isinstance(background, RealBackground):
+        tissue = _pick(background.tissue, coordinates)
+        images = np.stack([_interpolate(c, coordinates) for c in background.images])
+        mean, spread = background.mean, background.spread
+        gadolinium = background.has_gadolinium
+    else:
+        classes = _pick(background.classes, coordinates)
+        tissue = tissue_of_classes(classes)
+        table = background.draw_contrast(rng)
+        images = paint_classes(classes, table, rng)
+        mean, spread = background.scale(table)
+        gadolinium = False
+    brain = tissue > tumour.OUTSIDE
+    images[:, ~brain] = 0
+    if rng.random() < (0.8 if not gadolinium else 0.15):
+        contrast.add_vessels(images[0], tissue, rng)
+
+    labels = np.zeros(tissue.shape, dtype=np.uint8)
+    if plan is not None:
+        labels = tumour.grow(plan, tissue, (centre[0], centre[1], centre[2]))
+    elif shape is not None:
+        labels = _place(shape, rng, patch, centre)
+        labels[(tissue == tumour.OUTSIDE) | ((tissue == tumour.CSF) & (labels == tumour.SNFH))] = 0
+    if with_tumour:
+        contrasts = contrast.draw_contrasts(rng, plan.kind if plan else None)
+        contrast.paint(images, CHANNELS, tissue, labels, contrasts, rng)
+
+    acquisition.distort(images, brain, rng)
+    if source.augment is not None:
+        images = source.augment(images, int(rng.integers(2**31)))
+    # Statistics of a whole brain: its tumour and its field shift them a little against the background's own.
+    mean = mean * (1 + rng.normal(0.0, 0.05, 3)).astype(np.float32)
+    spread = spread * np.exp(rng.normal(0.05, 0.12, 3)).astype(np.float32)
+    images = (images - mean[:, None, None, None]) / spread[:, None, None, None]
+    images[:, ~brain] = 0
+    if rng.random() < 0.5:
+        images, labels = images[:, ::-1], labels[::-1]
+    name = plan.kind.value if plan else "real shape" if shape is not None else "inferior" if inferior else "no tumour"
+    return Sample(np.ascontiguousarray(images, dtype=np.float32), np.ascontiguousarray(labels), name)
+
+
+_PUSHING = (tumour.TumourKind.RING, tumour.TumourKind.SOLID, tumour.TumourKind.LOW_GRADE)
+
+
+def _draw_spot(
+    tissue: NDArray[np.uint8], rng: np.random.Generator, with_tumour: bool, inferior: bool
+) -> NDArray[np.float64]:
+    """The voxel of the background that comes to lie at the tumour's or the patch's centre."""
+    height = tissue.shape[2]
+    low, high = (0, height // 3) if inferior else (0, height)
+    if with_tumour and rng.random() < 0.9:
+        low = int(0.35 * height)  # gliomas of adults rarely lie below the tentorium
+    spot = np.zeros(3)
+    for _attempt in range(200):
+        spot = np.array([rng.integers(tissue.shape[0]), rng.integers(tissue.shape[1]), rng.integers(low, high)])
+        value = tissue[tuple(spot)]
+        if value > tumour.CSF or (not with_tumour and value > tumour.OUTSIDE):
+            break
+    return spot.astype(np.float64)
+
+
+def _coordinates(
+    rng: np.random.Generator,
+    patch: int,
+    spot: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    radius: float,
+    push: float,
+) -> NDArray[np.float32]:
+    """Where in the background every voxel of the patch comes from, float32 (3, i, j, k).
+
+    A small rotation and scaling about the spot; and, for mass effect, tissue pushed outward: a shell at distance r from
+    the centre shows what was at (r^3 - push * radius^3)^(1/3), which conserves volume.
+    """
+    axes = [np.arange(patch, dtype=np.float32) - np.float32(c) for c in centre]
+    offset = np.stack(np.meshgrid(*axes, indexing="ij"))
+    if push > 0:
+        distance = np.sqrt((offset**2).sum(axis=0)) + 1e-3
+        source = np.cbrt(np.maximum(distance**3 - push * radius**3, 0))
+        offset *= source / distance
+    if rng.random() < 0.7:
+        angles = np.deg2rad(rng.uniform(-12, 12, 3))
+        matrix = np.eye(3)
+        for axis, angle in enumerate(angles):
+            u, v = (axis + 1) % 3, (axis + 2) % 3
+            turn = np.eye(3)
+            turn[u, u] = turn[v, v] = np.cos(angle)
+            turn[u, v], turn[v, u] = -np.sin(angle), np.sin(angle)
+            matrix = matrix @ turn
+        matrix *= np.exp(rng.uniform(-0.12, 0.12, 3))
+        offset = np.tensordot(matrix.astype(np.float32), offset, axes=1)
+    return np.asarray(offset + spot[:, None, None, None].astype(np.float32), dtype=np.float32)
+
+
+def _box(array: NDArray[np.generic], coordinates: NDArray[np.float32]) -> tuple[slice, slice, slice]:
+    """The part of an array (i, j, k) that `coordinates` touch."""
+    bounds = []
+    for axis in range(3):
+        size = array.shape[axis]
+        low = int(np.clip(np.floor(coordinates[axis].min()) - 1, 0, size - 1))
+        high = int(np.clip(np.ceil(coordinates[axis].max()) + 2, low + 1, size))
+        bounds.append(slice(low, high))
+    return bounds[0], bounds[1], bounds[2]
+
+
+def _interpolate(image: NDArray[np.float16], coordinates: NDArray[np.float32]) -> Field:
+    part = _box(image, coordinates)
+    start = np.array([s.start for s in part], dtype=np.float32)[:, None, None, None]
+    return np.asarray(ndimage.map_coordinates(image[part].astype(np.float32), coordinates - start, order=1, cval=0.0))
+
+
+def _pick(labels: NDArray[np.uint8], coordinates: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Nearest values of a label map, 0 beyond it."""
+    nearest = np.rint(coordinates).astype(np.int32)
+    inside = np.ones(nearest.shape[1:], dtype=bool)
+    for axis in range(3):
+        inside &= (nearest[axis] >= 0) & (nearest[axis] < labels.shape[axis])
+        np.clip(nearest[axis], 0, labels.shape[axis] - 1, out=nearest[axis])
+    return np.asarray(np.where(inside, labels[nearest[0], nearest[1], nearest[2]], 0).astype(np.uint8))
+
+
+def _place(shape: NDArray[np.uint8], rng: np.random.Generator, patch: int, centre: NDArray[np.float64]) -> LabelArray:
+    """A real mask, turned by any rotation and scaled, with a voxel of its own at `centre` of the patch."""
+    rotation, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    matrix = rotation * np.exp(rng.uniform(-0.35, 0.25))
+    voxels = np.argwhere((shape > 0) & (shape != tumour.SNFH))
+    if len(voxels) == 0:
+        voxels = np.argwhere(shape > 0)
+    anchor = voxels[int(rng.integers(len(voxels)))]
+    axes = [np.arange(patch, dtype=np.float32) - np.float32(c) for c in centre]
+    offset = np.stack(np.meshgrid(*axes, indexing="ij"))
+    coordinates = np.tensordot(matrix.astype(np.float32), offset, axes=1) + anchor[:, None, None, None]
+    return _pick(shape, coordinates)

@@ -1,0 +1,84 @@
+"""Train the shipped base model on synthetic tumours: `python -m glioma_annotator.adaptation.train_first_model`."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+
+import torch
+
+from glioma_annotator import __version__
+from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
+from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds, load_label_maps, load_shapes
+from glioma_annotator.adaptation.synthesis.samples import SampleSource
+from glioma_annotator.adaptation.training import Trainer, TrainingPlan
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, save_model
+from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
+from glioma_annotator.progress import Progress
+
+PARAMETERS = {"filters": [12, 24, 48, 96], "branch_fraction": 0.5}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, train, write `RUN/model`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with healthy/, atlas/, label_maps/, ...")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint, log and the finished model")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time to train, in minutes")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads of the training itself")
+    parser.add_argument("--resume", action="store_true", help="take up the run folder's checkpoint")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+
+    real, maps, shapes = load_backgrounds(options.data), load_label_maps(options.data), load_shapes(options.data)
+    source = SampleSource(real, maps, shapes, augment=TorchIOAugmentation())
+    plan = TrainingPlan(minutes=options.minutes)
+    torch.manual_seed(plan.seed)
+    network = build_network(
+        RESIDUAL_INCEPTION_UNET, PARAMETERS, in_channels=3, out_channels=len(GLIOMA_POST_TREATMENT.labels) + 1
+    )
+    if network.head.bias is not None:
+        network.head.bias.data[0] += 3.0  # most voxels are background: begin there, not at equal shares
+    trainer = Trainer(network, source, options.run, plan)
+    if options.resume and trainer.resume():
+        print("Resumed.", flush=True)
+    outcome = trainer.train(_print_progress)
+    card = ModelCard(
+        name="glioma",
+        title="Glioma before and after treatment, first base model, trained on synthetic tumours only",
+        architecture=RESIDUAL_INCEPTION_UNET,
+        parameters=PARAMETERS,
+        channels=(SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR),
+        scheme=GLIOMA_POST_TREATMENT,
+        spacing_mm=(1.0, 1.0, 1.0),
+        normalisation=Z_SCORE_BRAIN,
+        weights_sha256="",
+        patch=(96, 96, 96),
+        training={
+            "backgrounds": [b.name for b in real],
+            "label_maps": len(maps),
+            "real_mask_shapes": len(shapes),
+            "seed": plan.seed,
+            "steps": outcome.steps,
+            "patches": outcome.samples,
+            "stages": [{"until": s.until, "patch": s.patch, "batch": s.batch} for s in plan.stages],
+            "minutes": round(outcome.seconds / 60, 1),
+            "hardware": f"{options.threads} thread(s) of a {platform.machine()} CPU, bfloat16",
+            "final_loss": round(outcome.loss, 4),
+            "versions": {"glioma-annotator": __version__, "torch": torch.__version__},
+        },
+    )
+    save_model(options.run / "model", card, trainer.averaged)
+    print(f"Wrote {options.run / 'model'}", flush=True)
+
+
+def _print_progress(progress: Progress) -> None:
+    print(f"{progress.fraction:6.1%}  {progress.message}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
