@@ -182,7 +182,7 @@ def _times(sizes: list[int]) -> str:
 def _number_type(path: Path, header: nibabel.Nifti1Header) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(header.get_data_dtype())
-    except HeaderDataError as error:
+    except KeyError as error:
         raise UserError(f"{shown(path)} holds numbers of an unknown type.", _DAMAGED) from error
     if dtype.fields:
         raise UserError(f"{shown(path)} is a colour image, not intensities.", "Export the original grey-scale series.")
@@ -213,8 +213,8 @@ def _check_file_size(path: Path, offset: int, voxel_bytes: int) -> None:
     most = on_disk * _DEFLATE_LIMIT if compressed else on_disk
     if offset + voxel_bytes > most:
         raise UserError(
-            f"{shown(path)} is cut off: its header claims {voxel_bytes / 1e6:,.1f} MB of voxels, "
-            f"the file holds {on_disk / 1e6:,.1f} MB{' compressed' if compressed else ''}.",
+            f"{shown(path)} is cut off: its header claims {voxel_bytes:,} bytes of voxels, "
+            f"the file holds {on_disk:,}{' compressed' if compressed else ''}.",
             _DAMAGED,
         )
 

@@ -1,0 +1,174 @@
+"""Naming conventions of the data sets that glioma images come in.
+
+Each convention turns the names of a file and of the folders above it into patient, moment and the part of the name
+that tells the content. Sources: the BraTS challenges' data pages (2017 to 2024), BraTS-Reg 2022, the BIDS
+specification 1.10, LUMIERE (Suter et al. 2022), UCSF-PDGM (Calabrese et al. 2022), UCSF-ALPTDG (Fields et al. 2024),
+the Medical Segmentation Decathlon.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from glioma_annotator.domain.import_plan import ImportKind
+from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.workflow.recognition.moments import Moment, find_moment
+from glioma_annotator.workflow.recognition.words import Content, describe
+
+#: BraTS 2023 and later: already the program's values.
+POST_TREATMENT: Mapping[int, int] = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4}
+#: HD-GLIO-AUTO: 1 non-enhancing FLAIR signal abnormality, 2 contrast-enhancing tumour.
+HD_GLIO: Mapping[int, int] = {0: 0, 1: 2, 2: 3}
+#: Medical Segmentation Decathlon, task 1: 1 oedema, 2 non-enhancing, 3 enhancing tumour.
+DECATHLON: Mapping[int, int] = {0: 0, 1: 2, 2: 1, 3: 3}
+DECATHLON_CHANNELS = (SequenceRole.FLAIR, SequenceRole.T1, SequenceRole.T1GD, SequenceRole.T2)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a convention reads from a name.
+
+    Attributes
+    ----------
+    why: the convention's name, for the reader.
+    patient: patient key.
+    moment: when; None when the convention knows a single visit per patient.
+    content: what the file holds.
+    labels: meaning of a mask's values in the program's; None when the convention does not fix it.
+    channels: roles of the channels of a 4D file.
+    """
+
+    why: str
+    patient: str
+    moment: Moment | None
+    content: Content
+    labels: Mapping[int, int] | None = None
+    channels: tuple[SequenceRole, ...] = ()
+
+
+_BRATS_2023 = re.compile(r"(?P<patient>brats(?:-[a-z]+)+-\d+)-(?P<number>\d{3})(?:-(?P<rest>.+))?", re.I)
+_BRATS_REG = re.compile(r"(?P<patient>bratsreg_\d+)_(?P<number>\d{2})_(?P<day>\d{4})_(?P<rest>.+)", re.I)
+_BRATS_2017 = re.compile(r"(?P<patient>brats\d{2,4}_\w+?)_(?P<rest>(?:t1ce|t1gd|t1|t2|flair|seg)(?:_.*)?)", re.I)
+_DECATHLON = re.compile(r"brats_\d{3}", re.I)
+_PDGM = re.compile(r"(?P<patient>ucsf-pdgm-\d+)(?:_fu(?P<day>\d+)d)?_(?P<rest>.+)", re.I)
+_ALPTDG = re.compile(r"(?P<patient>\d{6})_(?:time(?P<number>\d+)_)?(?P<rest>.+)", re.I)
+_BIDS_ENTITY = re.compile(r"(?:^|_)(?P<key>[a-z]+)-(?P<value>[a-z0-9]+)(?=_|$)", re.I)
+
+
+def match_convention(folders: tuple[str, ...], stem: str) -> Match | None:
+    """The convention that a file's name follows; None when it follows none.
+
+    Parameters
+    ----------
+    folders: names of the folders above the file, outermost first.
+    stem: the file's name without .nii or .nii.gz.
+    """
+    for convention in (_brats_2023, _brats_reg, _decathlon, _brats_2017, _ucsf_pdgm, _ucsf_alptdg, _bids):
+        if found := convention(folders, stem):
+            return found
+    return None
+
+
+def hinted_labels(folders: tuple[str, ...], stem: str) -> Mapping[int, int] | None:
+    """The meaning of a mask's values when folder or name tells which program made it."""
+    text = "/".join((*folders, stem)).lower()
+    return HD_GLIO if "hd-glio" in text or "hdglio" in text else None
+
+
+def known_tree(folders: tuple[str, ...]) -> str:
+    """The data set whose folder names these are; empty when none is known."""
+    names = [f.lower() for f in folders]
+    if any(re.fullmatch(r"bratsreg_\d+", n) for n in names):
+        return "BraTS-Reg folders"
+    if any(re.fullmatch(r"patient-\d+", n) for n in names) and any(re.fullmatch(r"week-\d+(-\d+)?", n) for n in names):
+        return "LUMIERE folders"
+    return ""
+
+
+def _brats_2023(folders: tuple[str, ...], stem: str) -> Match | None:
+    found = _BRATS_2023.fullmatch(stem)
+    rest = found["rest"] or "" if found else stem
+    if not found and folders:  # only the folder carries the key: BraTS-GLI-00001-000/t1c.nii.gz
+        found = _BRATS_2023.fullmatch(folders[-1])
+    if not found or (found["rest"] and rest == stem):
+        return None
+    moment = Moment(found["number"], number=int(found["number"]))
+    return Match("BraTS 2023 name", found["patient"], moment, describe(rest), POST_TREATMENT)
+
+
+def _brats_reg(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _BRATS_REG.fullmatch(stem)):
+        return None
+    number, day = int(found["number"]), int(found["day"])
+    phase = TreatmentPhase.PRE_OPERATIVE if number == 0 else TreatmentPhase.FOLLOW_UP
+    moment = Moment(f"day{day:04d}", day=day, number=number, phase=phase)
+    return Match("BraTS-Reg name", found["patient"], moment, describe(found["rest"]))
+
+
+def _decathlon(folders: tuple[str, ...], stem: str) -> Match | None:
+    if not _DECATHLON.fullmatch(stem):
+        return None
+    mask = bool(folders) and folders[-1].lower().startswith("labels")
+    content = Content(ImportKind.MASK if mask else ImportKind.IMAGE)
+    return Match("Medical Segmentation Decathlon name", stem, None, content, DECATHLON, DECATHLON_CHANNELS)
+
+
+def _brats_2017(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _BRATS_2017.fullmatch(stem)):
+        return None
+    return Match("BraTS 2017-2021 name", found["patient"], None, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
+
+
+def _ucsf_pdgm(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _PDGM.fullmatch(stem)):
+        return None
+    day = int(found["day"] or 0)
+    moment = Moment(f"day{day:04d}", day=day)
+    return Match("UCSF-PDGM name", found["patient"], moment, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
+
+
+def _ucsf_alptdg(folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _ALPTDG.fullmatch(stem)):
+        return None
+    content = describe(found["rest"])
+    number = int(found["number"]) if found["number"] else None
+    if number is None and not content.leave_out:
+        return None
+    patient = next((f for f in reversed(folders) if f.endswith(found["patient"])), found["patient"])
+    moment = None if number is None else Moment(f"time{number}", number=number)
+    return Match("UCSF-ALPTDG name", patient, moment, content, POST_TREATMENT)
+
+
+def _bids(folders: tuple[str, ...], stem: str) -> Match | None:
+    entities = {m["key"].lower(): m["value"] for m in _BIDS_ENTITY.finditer(stem)}
+    above = {m["key"].lower(): m["value"] for f in folders for m in _BIDS_ENTITY.finditer(f) if f.startswith(m["key"])}
+    subject = entities.get("sub") or above.get("sub")
+    if not subject:
+        return None
+    session = entities.get("ses") or above.get("ses")
+    moment = None
+    if session:
+        told = find_moment(session)
+        moment = Moment(f"ses-{session}", number=int(session) if session.isdigit() and len(session) < 8 else None)
+        if told:
+            moment = Moment(moment.key, told.date, told.day, told.number, told.phase, told.baseline)
+    return Match("BIDS name", f"sub-{subject}", moment, _bids_content(entities, stem))
+
+
+def _bids_content(entities: Mapping[str, str], stem: str) -> Content:
+    suffix = stem.rsplit("_", 1)[-1]
+    if "-" in suffix:  # no suffix: sub-01_ses-02 alone
+        return Content()
+    if suffix in ("dseg", "mask", "probseg"):
+        words = " ".join((entities.get("desc", ""), entities.get("label", ""), suffix))
+        return describe(words)
+    content = describe(suffix)
+    if content.role is SequenceRole.T1 and "ce" in entities:
+        return Content(ImportKind.IMAGE, SequenceRole.T1GD)
+    if content.kind is None:
+        return describe(stem)
+    return content

@@ -1,0 +1,156 @@
+"""When a visit took place, as far as a name tells: a date, a day offset, a number, a phase of treatment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, replace
+
+from glioma_annotator.domain.patient import TreatmentPhase
+
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
+_DATE_LAST_YEAR = re.compile(r"(?<!\d)(\d{2})[-.](\d{2})[-.]((?:19|20)\d{2})(?!\d)")
+_DAY = re.compile(r"(?<![a-z])days?[-_ ]?(\d{1,5})(?!\d)", re.I)
+_WEEK = re.compile(r"(?<![a-z])(?:week|wk)[-_ ]?(\d{1,4})(?:-(\d))?(?!\d)", re.I)
+_NUMBER = re.compile(
+    r"(?<![a-z])(?:tp|time[-_ ]?point|time|visit|ses(?:sion)?|month|fu|follow[-_ ]?up)"
+    r"[-_ ]?(\d{1,4})(?![a-z0-9])",
+    re.I,
+)
+_PHASES = (
+    (TreatmentPhase.PRE_OPERATIVE, r"pre[-_ ]?(?:op(?:erative|eratively)?|surg(?:ery|ical)?|treatment|resection)"),
+    (
+        TreatmentPhase.POST_RT_BASELINE,
+        r"post[-_ ]?(?:rt|radio(?:therapy)?|radiation|chemoradiation|crt)(?:[-_ ]?baseline)?|rt[-_ ]?baseline",
+    ),
+    (
+        TreatmentPhase.EARLY_POST_OPERATIVE,
+        r"(?:early[-_ ]?)?post[-_ ]?(?:op(?:erative|eratively)?|surg(?:ery|ical)?|resection)",
+    ),
+    (TreatmentPhase.PROGRESSION, r"progression|progress|recurrence|recurrent|recur|relapse"),
+    (TreatmentPhase.FOLLOW_UP, r"follow[-_ ]?up\d*|fu\d*"),
+)
+_PHASE_PATTERNS = tuple((p, re.compile(rf"(?<![a-z])(?:{text})(?![a-z])", re.I)) for p, text in _PHASES)
+_BASELINE = re.compile(r"(?<![a-z])baseline(?![a-z])", re.I)
+_PHASE_RANK = {
+    TreatmentPhase.PRE_OPERATIVE: 0,
+    TreatmentPhase.EARLY_POST_OPERATIVE: 1,
+    TreatmentPhase.POST_RT_BASELINE: 2,
+    TreatmentPhase.UNKNOWN: 3,
+    TreatmentPhase.FOLLOW_UP: 3,
+    TreatmentPhase.PROGRESSION: 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a name tells about when.
+
+    Attributes
+    ----------
+    key: key for the visit.
+    date, day: calendar date; days since the first visit.
+    number: a number that orders visits, such as a timepoint's.
+    phase: phase of treatment.
+    baseline: the name says "baseline", which is the post-radiotherapy scan only when earlier visits exist.
+    """
+
+    key: str
+    date: dt.date | None = None
+    day: int | None = None
+    number: int | None = None
+    phase: TreatmentPhase = TreatmentPhase.UNKNOWN
+    baseline: bool = False
+
+    @property
+    def sort_key(self) -> tuple[object, ...]:
+        """Orders a patient's visits: by date, by day, by number, by phase, by name in natural order."""
+        natural = tuple(
+            (0, int(t), "") if t.isdigit() else (1, 0, t) for t in re.split(r"(\d+)", self.key.lower()) if t
+        )
+        return (
+            self.date or dt.date.max,
+            _or_last(self.day),
+            _or_last(self.number),
+            _PHASE_RANK[self.phase],
+            natural,
+        )
+
+
+def _or_last(number: int | None) -> int:
+    return 10**9 if number is None else number
+
+
+def find_moment(text: str) -> Moment | None:
+    """The moment that a folder's or file's name tells; None when it tells none."""
+    rest, date = _take_date(text)
+    day, number, key = None, None, date.isoformat() if date else ""
+    if unclear := _DATE_LAST_YEAR.search(rest):  # 03-04-2019: which is the month cannot be known
+        key = key or unclear.group()
+        rest = rest.replace(unclear.group(), " ")
+    if match := _DAY.search(rest):
+        day = int(match.group(1))
+        key = key or f"day{day:04d}"
+    elif match := _WEEK.search(rest):
+        day = 7 * int(match.group(1))
+        number = int(match.group(2)) if match.group(2) else None
+        key = key or match.group().lower()
+    if match := _NUMBER.search(rest):
+        number = int(match.group(1)) if number is None else number
+        key = key or match.group().lower()
+    phase, phrase = _find_phase(rest)
+    baseline = _BASELINE.search(rest)
+    key = key or phrase or (baseline.group().lower() if baseline else "")
+    if not key:
+        return None
+    return Moment(key, date, day, number, phase, baseline is not None and phase is TreatmentPhase.UNKNOWN)
+
+
+def without_moment(text: str) -> str:
+    """`text` without dates, days, numbers of visits and phases, so that "postop" is not read as a contrast word."""
+    text, _ = _take_date(text)
+    for pattern in (_DATE_LAST_YEAR, _DAY, _WEEK, _NUMBER, *(p for _, p in _PHASE_PATTERNS), _BASELINE):
+        text = pattern.sub(" ", text)
+    return text
+
+
+def merge(outer: Moment, inner: Moment) -> Moment:
+    """One moment from what a folder and what a deeper folder or the file's name tell; what the outer one leaves
+    open the inner one fills, and a key that is a date or a day is preferred.
+    """
+    return replace(
+        outer,
+        key=outer.key
+        if outer.date or outer.day is not None or not (inner.date or inner.day is not None)
+        else inner.key,
+        date=outer.date or inner.date,
+        day=outer.day if outer.day is not None else inner.day,
+        number=outer.number if outer.number is not None else inner.number,
+        phase=inner.phase if outer.phase is TreatmentPhase.UNKNOWN else outer.phase,
+        baseline=outer.baseline or inner.baseline,
+    )
+
+
+def _take_date(text: str) -> tuple[str, dt.date | None]:
+    for match in _DATE.finditer(text):
+        try:
+            date = dt.date(int(match.group(1)), int(match.group(3)), int(match.group(4)))
+        except ValueError:  # 31 April
+            continue
+        return text[: match.start()] + " " + text[match.end() :], date
+    for match in _DATE_LAST_YEAR.finditer(text):
+        one, two, year = (int(g) for g in match.groups())
+        if (one > 12) != (two > 12):
+            day, month = (one, two) if one > 12 else (two, one)
+            try:
+                return text[: match.start()] + " " + text[match.end() :], dt.date(year, month, day)
+            except ValueError:
+                continue
+    return text, None
+
+
+def _find_phase(text: str) -> tuple[TreatmentPhase, str]:
+    for phase, pattern in _PHASE_PATTERNS:
+        if match := pattern.search(text):
+            return phase, match.group().lower()
+    return TreatmentPhase.UNKNOWN, ""

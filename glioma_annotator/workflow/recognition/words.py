@@ -1,0 +1,149 @@
+"""What the words in a file name say about its content."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from glioma_annotator.domain.import_plan import ImportKind
+from glioma_annotator.domain.sequences import SequenceRole
+
+_T1GD = re.compile(
+    r"(ce|c)?t1(w|wi)?(c|ce|gd|gad|gado|gadolinium|post|postcontrast|postgd|pc|km|cm|contrast|enh|enhanced|\+c|c\+|\+)"
+    r"|c?e?ct1(w|wi)?|cet1(w|wi)?|t1\+(c|gd|ce)"
+)
+_T1 = re.compile(
+    r"t1(w|wi|n|pre|native|nativ|se|tse|fse|ir|tfe|tfl|vibe|gre|fl2d|flair)?|mprage|spgr|fspgr|bravo|mp2rage"
+)
+_T2 = re.compile(r"t2(w|wi|tse|fse|se|space|n|blade|propeller)?")
+_FLAIR = re.compile(r"(t2)?(w)?flair\w*|t2f|tirm|darkfluid")
+_CONTRAST = frozenset(
+    "gd gad gado gadolinium gadovist dotarem ce +c c+ c post postcontrast postgd contrast km cm enhanced".split()
+)
+_NO_CONTRAST = frozenset("pre precontrast non noncontrast without native nativ ohne".split())
+_OTHER = frozenset(
+    "adc dwi swi asl rcbv cbv cbf mtt ttp tmax fa md ad rd pd pdw dsc dce dti perf perfusion t2star t2s ktrans pet ct"
+    " bold gre trace subtraction subtr erly".split()
+)
+_MASK = frozenset(
+    "seg segm segs segmentation segmentations mask masks label labels labelmap labelmaps dseg roi gt groundtruth truth"
+    " annotation annotations voi tumormask tumourmask tumorseg tumorsegmentation segmask brainmask probseg"
+    " glistrboost labelstr labelsts autoseg".split()
+)
+_MASK_UNLESS_ROLE = frozenset("tumor tumour lesion lesions glioma gold".split())
+_BRAIN = frozenset("brain brainmask bet skull parenchyma skullstrip".split())
+_CHANGE = frozenset("subtraction subtr change changes difference diff".split())
+_PROBABILITY = frozenset("prob probability probabilities pmap probseg uncertainty softmax".split())
+_PROCESSING = frozenset(
+    "raw native orig original origspace registered reg coreg coregistered aligned warped sri24 sri bet stripped skull"
+    " strip skullstripped ss preprocessed processed preproc bias biascorrected n4 mni mni152 atlas auto manual"
+    " resampled resliced iso 1mm brain norm normalised normalized native r2s".split()
+)
+_IN_PLACE = frozenset("raw native orig original origspace auto manual".split())
+_CONTAINERS = frozenset(
+    "anat nifti niftis nii niigz images image imaging img mri mr mrt data derivatives rawdata sourcedata scans study"
+    " studies dataset datasets export exports series nifty imagestr imagests training validation test train val files"
+    " func perf dwi cohort site center centre batch release".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a name says a file holds.
+
+    Attributes
+    ----------
+    kind: image or mask; None when the name does not tell.
+    role: contrast of an image, or the contrast a mask was drawn on; OTHER when the name does not tell.
+    name: a free name for a sequence that is none of the four contrasts, such as ADC; may be empty.
+    leave_out: why it cannot be imported as image or tissue mask; empty when it can.
+    """
+
+    kind: ImportKind | None = None
+    role: SequenceRole = SequenceRole.OTHER
+    name: str = ""
+    leave_out: str = ""
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """Lower-case words of a name: letters, digits and + kept together, all else separates."""
+    return tuple(t for t in re.split(r"[^a-z0-9+]+", text.lower()) if t)
+
+
+def describe(text: str) -> Content:
+    """What the words of a file name (without suffix, patient and visit) say."""
+    words = tokens(text)
+    role = _role(words)
+    present = frozenset(words)
+    mask = bool(present & _MASK) or (role is None and bool(present & _MASK_UNLESS_ROLE))
+    if mask:
+        return Content(ImportKind.MASK, role or SequenceRole.OTHER, leave_out=_no_tissue(present))
+    if role is None:
+        known = present & _OTHER
+        name = next((w.upper() for w in reversed(words) if w in known), "")
+        return Content(ImportKind.IMAGE if known else None, name=name)
+    if present & _CHANGE:
+        return Content(ImportKind.IMAGE, name=f"{role.value} subtraction")
+    return Content(ImportKind.IMAGE, role)
+
+
+def _role(words: tuple[str, ...]) -> SequenceRole | None:
+    t1gd = any(_T1GD.fullmatch(w) for w in words)
+    t1 = any(_T1.fullmatch(w) for w in words)
+    if t1gd:
+        return SequenceRole.T1GD
+    if t1:  # before FLAIR: a "T1 FLAIR" is T1-weighted
+        contrast = _CONTRAST.intersection(words) and not _NO_CONTRAST.intersection(words)
+        return SequenceRole.T1GD if contrast else SequenceRole.T1
+    if any(_FLAIR.fullmatch(w) for w in words):
+        return SequenceRole.FLAIR
+    if any(_T2.fullmatch(w) for w in words) and not {"star", "t2star"}.intersection(words):
+        return SequenceRole.T2
+    if {"gd", "gad", "gadolinium", "postcontrast"}.intersection(words):
+        return SequenceRole.T1GD
+    return None
+
+
+def _no_tissue(words: frozenset[str]) -> str:
+    if words & _CHANGE:
+        return "it marks what changed between two visits, not the tissues of one"
+    if words & _PROBABILITY:
+        return "it holds probabilities, not labels"
+    if words & _BRAIN and not words & _MASK_UNLESS_ROLE:
+        return "it marks the brain, not tumour tissue"
+    return ""
+
+
+def names_mask(folder: str) -> bool:
+    """Whether a folder's name says that masks lie in it."""
+    return bool(_MASK.intersection(tokens(folder)))
+
+
+def names_container(folder: str) -> bool:
+    """Whether a folder's name (anat, images, ...) says nothing about patient or visit."""
+    words = [w for w in tokens(folder) if not w.isdigit()]
+    return bool(words) and all(w in _CONTAINERS for w in words)
+
+
+def processing(folder: str) -> str | None:
+    """The folder's name when it names a processing state (raw, native, registered, ...), else None."""
+    words = [w for w in tokens(folder) if not w.isdigit()]
+    return folder if words and all(w in _PROCESSING for w in words) else None
+
+
+def other_space(folder: str) -> bool:
+    """Whether a processing folder holds images that were moved out of the scanner's space."""
+    return processing(folder) is not None and not _IN_PLACE.issuperset(w for w in tokens(folder) if not w.isdigit())
+
+
+def names_role(folder: str) -> bool:
+    """Whether a folder is named after a contrast and nothing else, as series folders are."""
+    return _role(tokens(folder)) is not None
+
+
+def is_word(token: str) -> bool:
+    """Whether a token of a file name is about content or processing, so not part of a patient's key."""
+    return (
+        any(p.fullmatch(token) for p in (_T1GD, _T1, _T2, _FLAIR))
+        or token in _CONTRAST | _OTHER | _MASK | _MASK_UNLESS_ROLE | _PROCESSING | _CONTAINERS | _BRAIN | _NO_CONTRAST
+    )
