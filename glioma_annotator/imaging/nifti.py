@@ -26,6 +26,10 @@ from glioma_annotator.imaging.orientation import from_canonical, to_canonical
 _VOXELS_BEGIN = 352
 _INT16 = np.iinfo(np.int16)
 
+#: What the header of every mask we write says, so that its values are never taken for another convention's.
+MASK_DESCRIPTION = "glioma-annotator mask: NETC SNFH ET RC are 1 2 3 4"
+_IMAGE_DESCRIPTION = "glioma-annotator"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVolume:
@@ -45,12 +49,16 @@ class LoadedVolume:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedLabels:
-    """A mask read from a file, with the values it has there: uint8, otherwise as `LoadedVolume`."""
+    """A mask read from a file, with the values it has there: uint8, otherwise as `LoadedVolume`.
+
+    `by_program` tells that this program wrote it, so that the values are 1 NETC, 2 SNFH, 3 ET, 4 RC.
+    """
 
     labels: LabelArray
     grid: Grid
     source_axes: str
     notes: tuple[str, ...] = ()
+    by_program: bool = False
 
 
 def read_volume(path: Path, channel: int | None = None) -> LoadedVolume:
@@ -79,7 +87,7 @@ def read_labels(path: Path, channel: int | None = None) -> LoadedLabels:
         labels = as_labels(data)
     except ValueError as error:
         raise UserError(f"{shown(path)} is not a mask: it has {error}.", "Import it as an image.") from error
-    return LoadedLabels(labels, header.grid, header.source_axes, notes)
+    return LoadedLabels(labels, header.grid, header.source_axes, notes, header.description == MASK_DESCRIPTION)
 
 
 def write_volume(path: Path, volume: Volume, source_axes: str = "RAS") -> None:
@@ -91,14 +99,15 @@ def write_volume(path: Path, volume: Volume, source_axes: str = "RAS") -> None:
     data = volume.data
     whole = data.dtype.kind in "iu" or np.array_equal(data, np.rint(data))
     fits = whole and data.min() >= _INT16.min and data.max() <= _INT16.max
-    _write(path, data.astype(np.int16 if fits else np.float32, copy=False), volume.grid, source_axes)
+    stored = data.astype(np.int16 if fits else np.float32, copy=False)
+    _write(path, stored, volume.grid, source_axes, _IMAGE_DESCRIPTION)
 
 
 def write_labels(path: Path, labels: LabelArray, grid: Grid, source_axes: str = "RAS") -> None:
     """Write a mask (i, j, k on `grid`) as uint8 in the axis order `source_axes`; otherwise as `write_volume`."""
     if labels.shape != grid.shape:
         raise ValueError(f"mask of shape {labels.shape} on a grid of shape {grid.shape}")
-    _write(path, np.asarray(labels, dtype=np.uint8), grid, source_axes)
+    _write(path, np.asarray(labels, dtype=np.uint8), grid, source_axes, MASK_DESCRIPTION)
 
 
 def _read_stored(header: NiftiHeader, channel: int | None) -> NDArray[Any]:
@@ -133,9 +142,9 @@ def _clean(data: NDArray[Any], path: Path) -> tuple[str, ...]:
     return (f"{shown(path)}: {count} voxels that are no number (NaN or infinite) were set to 0.",)
 
 
-def _write(path: Path, data: NDArray[Any], grid: Grid, source_axes: str) -> None:
+def _write(path: Path, data: NDArray[Any], grid: Grid, source_axes: str, description: str) -> None:
     turned, affine = from_canonical(data, grid, source_axes)
-    head = _header_bytes(turned, affine)
+    head = _header_bytes(turned, affine, description)
     voxels = np.ascontiguousarray(turned.T).data.cast("B")  # NIfTI's first axis runs fastest
     with atomic_write(path) as file:
         if path.name.lower().endswith(".gz"):
@@ -148,7 +157,7 @@ def _write(path: Path, data: NDArray[Any], grid: Grid, source_axes: str) -> None
             file.write(voxels)
 
 
-def _header_bytes(data: NDArray[Any], affine: FloatArray) -> bytes:
+def _header_bytes(data: NDArray[Any], affine: FloatArray, description: str) -> bytes:
     header = nibabel.Nifti1Header()
     header.set_data_dtype(data.dtype)
     header.set_data_shape(data.shape)
@@ -160,5 +169,5 @@ def _header_bytes(data: NDArray[Any], affine: FloatArray) -> bytes:
         header.set_qform(affine, code="scanner")
     header["scl_slope"], header["scl_inter"] = 1.0, 0.0
     header["vox_offset"] = _VOXELS_BEGIN
-    header["descrip"] = b"glioma-annotator"
+    header["descrip"] = description.encode("ascii")
     return bytes(header.binaryblock) + bytes(_VOXELS_BEGIN - len(header.binaryblock))

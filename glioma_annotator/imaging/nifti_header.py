@@ -52,6 +52,7 @@ class NiftiHeader:
     dtype: type of the stored numbers, byte order included.
     offset: bytes before the first voxel, after decompression.
     slope, intercept: intensity = stored * slope + intercept.
+    description: the header's free text.
     notes: oddities the reader should know, one sentence each.
     """
 
@@ -63,6 +64,7 @@ class NiftiHeader:
     offset: int
     slope: float
     intercept: float
+    description: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -152,7 +154,8 @@ def _parse(path: Path, block: bytes) -> NiftiHeader:
         slope, intercept = 1.0, 0.0
     elif not np.isfinite(intercept):
         intercept = 0.0
-    return NiftiHeader(path, shape, channels, affine, dtype, offset, slope, intercept, notes)
+    description = bytes(header["descrip"].item()).decode("latin-1").strip("\0 ")
+    return NiftiHeader(path, shape, channels, affine, dtype, offset, slope, intercept, description, notes)
 
 
 def _sizes(path: Path, header: nibabel.Nifti1Header) -> tuple[Shape, int]:

@@ -15,7 +15,7 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.nifti import read_labels
-from glioma_annotator.imaging.resampling import resample_labels
+from glioma_annotator.imaging.resampling import reconcile, resample_labels
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.workflow.ports import Segmenter
 
@@ -84,7 +84,8 @@ def propose_from_file(path: Path, timepoint: Timepoint, scheme: LabelScheme, map
         )
     labels = map_labels(loaded.labels, mapping)
     if not loaded.grid.matches(timepoint.grid):
-        labels = resample_labels(labels, loaded.grid, timepoint.grid, path.name)
+        reconcile({path.name: loaded.grid, timepoint.reference: timepoint.grid}, timepoint.reference)
+        labels = resample_labels(labels, loaded.grid, timepoint.grid)
     return Proposal(
         timepoint_id=_id(timepoint),
         labels=labels,

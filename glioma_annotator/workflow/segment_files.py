@@ -10,9 +10,9 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.content_check import role_warnings
 from glioma_annotator.imaging.nifti import read_volume, write_labels
-from glioma_annotator.imaging.resampling import reconcile
+from glioma_annotator.imaging.nifti_header import shown
+from glioma_annotator.imaging.resampling import reconcile, resample_to
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.workflow.ports import Segmenter
 
@@ -40,8 +40,8 @@ def segment_files(
     reference = next(role for role in REFERENCE_ORDER if role in loaded)
     cancel.raise_if_cancelled()
     grid = loaded[reference].volume.grid
-    images = reconcile({role: v.volume for role, v in loaded.items()}, reference, files)
-    warnings = role_warnings(images)
+    reconcile({shown(files[role]): v.volume.grid for role, v in loaded.items()}, shown(files[reference]))
+    images = {role: resample_to(v.volume, grid) for role, v in loaded.items()}
     outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel)
     report(Progress(0.97, "Writing the mask"))
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)
