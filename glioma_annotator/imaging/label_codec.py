@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.labels import BACKGROUND, BRATS_2021_TO_PROGRAM, GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.volume import LabelArray
 
 
@@ -30,3 +31,39 @@ def count_values(labels: LabelArray) -> Mapping[int, int]:
     """Number of voxels by value, background included, ascending."""
     counts = np.bincount(labels.reshape(-1), minlength=256)
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def propose_mapping(
+    counts: Mapping[int, int], told: Mapping[int, int] | None = None, siblings: Collection[int] = ()
+) -> tuple[Mapping[int, int], tuple[str, ...]]:
+    """What the values of a mask mean in the program, and warnings for the reader.
+
+    Parameters
+    ----------
+    counts: voxels by value found.
+    told: the meaning that the file's name implies, when it does.
+    siblings: values in the same patient's other masks; a 3 there tells that a 4 here is a resection cavity.
+    """
+    found = sorted(value for value in counts if value != BACKGROUND)
+    program = {value: value for value in GLIOMA_POST_TREATMENT.values}
+    warnings: list[str] = []
+    if told is None:
+        if 4 in found and 3 not in found and 3 not in siblings:
+            told = BRATS_2021_TO_PROGRAM
+            warnings.append("Value 4 is taken for enhancing tumour, as in BraTS 2017-2021.")
+        else:
+            told = program
+            if len(found) == 1:
+                warnings.append(f"The only value is {found[0]}: check which tissue it stands for.")
+    elif not set(found) <= set(told) and set(found) <= set(program):
+        told = program
+        warnings.append("Its values are not those its name implies; they are read as the program's own.")
+    mapping = {value: told.get(value, BACKGROUND) for value in (BACKGROUND, *found)}
+    unknown = [value for value in found if value not in told]
+    if unknown:
+        names = ", ".join(map(str, unknown))
+        voxels = sum(counts[value] for value in unknown)
+        warnings.append(f"No meaning is known for value {names} ({voxels:,} voxels): left out unless mapped.")
+    if not found:
+        warnings.append("The mask is empty.")
+    return mapping, tuple(warnings)

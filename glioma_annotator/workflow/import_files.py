@@ -1,0 +1,95 @@
+"""The NIfTI files below the files and folders that the user chose."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Progress, Report
+
+MOST_FILES = 20_000
+_REPORT_EVERY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """What lies below the chosen paths.
+
+    Attributes
+    ----------
+    images: each NIfTI file once, with the folder it was found from, in natural reading order.
+    session_tables: BIDS tables of session dates (`*_sessions.tsv`).
+    problems: folders that could not be looked into, one sentence each.
+    """
+
+    images: tuple[tuple[Path, Path], ...]
+    session_tables: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+
+def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> FoundFiles:
+    """Look through `paths`; links are followed, each folder is entered once, hidden files are passed over.
+
+    Raises `UserError` when a path is not there, when there is no NIfTI file, or more than `MOST_FILES`.
+    """
+    images: dict[Path, Path] = {}
+    tables: list[Path] = []
+    problems: list[str] = []
+    dicom = False
+    for chosen in paths:
+        path = chosen.absolute()
+        if not path.exists():
+            raise UserError(f"{chosen} is not there.", "Check the path.")
+        if path.is_file():
+            images.setdefault(path, path.parent)
+            continue
+        for file in _walk(path, problems, report, cancel):
+            if file.name.startswith("."):
+                continue
+            name = file.name.lower()
+            if name.endswith((".nii", ".nii.gz")):
+                images.setdefault(file, path)
+            elif name.endswith("_sessions.tsv"):
+                tables.append(file)
+            dicom = dicom or name.endswith((".dcm", ".ima"))
+            if len(images) > MOST_FILES:
+                raise UserError(
+                    f"{chosen} holds more than {MOST_FILES:,} NIfTI files.",
+                    "Choose the folder of one or a few patients.",
+                )
+    if not images:
+        hint = " DICOM series are there: convert them to NIfTI first (dcm2niix)." if dicom else ""
+        names = ", ".join(str(p) for p in paths)
+        raise UserError(f"No NIfTI file (.nii, .nii.gz) was found in {names}.{hint} {' '.join(problems)}".strip())
+    ordered = sorted(images.items(), key=lambda entry: _reading_order(entry[0]))
+    return FoundFiles(tuple(ordered), tuple(tables), tuple(problems))
+
+
+def _walk(root: Path, problems: list[str], report: Report, cancel: CancelToken) -> list[Path]:
+    """All files below a folder; linked folders are followed, but none is entered twice, so loops end."""
+
+    def note(error: OSError) -> None:
+        problems.append(f"The folder {error.filename} cannot be read ({error.strerror}); what is in it is left out.")
+
+    entered: set[tuple[int, int]] = set()
+    files: list[Path] = []
+    for number, (folder, below, names) in enumerate(os.walk(root, onerror=note, followlinks=True)):
+        cancel.raise_if_cancelled()
+        state = Path(folder).stat()
+        if (state.st_dev, state.st_ino) in entered:
+            below.clear()
+            continue
+        entered.add((state.st_dev, state.st_ino))
+        below.sort()
+        files.extend(Path(folder) / name for name in names)
+        if number % _REPORT_EVERY == 0:
+            report(Progress(0.0, f"Looking through {Path(folder).name}"))
+    return files
+
+
+def _reading_order(path: Path) -> tuple[tuple[str, ...], int, str]:
+    """Files of a folder together, short names first: T1c.nii.gz before T1c_bias.nii.gz."""
+    return (path.parent.parts, len(path.name), path.name)

@@ -1,0 +1,177 @@
+"""Bringing a confirmed import plan into the workspace, one visit at a time, each wholly or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Listing
+from dataclasses import dataclass
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportSummary, ImportVisit
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, map_labels
+from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.domain.sequences import REFERENCE_ORDER, Sequence
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.nifti import LoadedVolume, read_labels, read_volume
+from glioma_annotator.imaging.nifti_header import shown
+from glioma_annotator.imaging.resampling import reconcile, resample_labels, resample_to
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.import_editing import (
+    as_mask,
+    has_visit,
+    plan_conflicts,
+    rename_patient,
+    with_include,
+    with_mapping,
+    with_patient,
+    with_role,
+    with_time,
+    with_visit,
+)
+from glioma_annotator.workflow.import_proposal import propose_import
+from glioma_annotator.workflow.ports import Store
+
+__all__ = [
+    "as_mask",
+    "plan_conflicts",
+    "propose_import",
+    "rename_patient",
+    "run_import",
+    "with_include",
+    "with_mapping",
+    "with_patient",
+    "with_role",
+    "with_time",
+    "with_visit",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LoadedVisit:
+    """A visit read and brought onto one grid, ready to be stored."""
+
+    grid: Grid
+    reference: str
+    source_axes: str
+    sequences: tuple[Sequence, ...]
+    images: dict[str, Volume]
+    masks: tuple[tuple[ImportItem, LabelArray], ...]
+    notes: tuple[str, ...]
+
+
+def run_import(plan: ImportPlan, store: Store, author: str, report: Report, cancel: CancelToken) -> ImportSummary:
+    """Store the included items of a plan; masks become imported revisions by `author`.
+
+    Sequences are resampled onto the reference sequence's grid, masks carried there by the nearest voxel. A visit is
+    read and reconciled completely before anything of it is stored. A visit that the workspace already has, or whose
+    files cannot be read or reconciled, is passed over with a message.
+
+    Raises `UserError` when no visit could be imported and at least one was refused, `EnvironmentFailure` when the
+    disk fails, `Cancelled` between files; visits stored before stay.
+    """
+    steps = StepProgress(report, sum(i.include for i in plan.items), "Importing")
+    ids: list[int] = []
+    patients: list[str] = []
+    messages: list[str] = list(plan.problems)
+    refused: list[str] = []
+    images = masks = 0
+    for visit in plan.visits:
+        members = [i for i in plan.items if i.include and (i.patient, i.visit) == (visit.patient, visit.key)]
+        if not members:
+            continue
+        if has_visit(store, visit.patient, visit.key):
+            messages.append(f"Visit {visit.key} of {visit.patient} is in the workspace already and was left as it is.")
+            continue
+        try:
+            loaded = _load_visit(members, steps, cancel)
+        except UserError as error:
+            refused.append(f"Visit {visit.key} of {visit.patient} was not imported. {error}")
+            continue
+        cancel.raise_if_cancelled()
+        ids.append(_store_visit(visit, loaded, store, author))
+        patients.append(visit.patient)
+        images += len(loaded.images)
+        masks += len(loaded.masks)
+        messages += loaded.notes
+    if refused and not ids:
+        raise UserError(" ".join(refused))
+    return ImportSummary(tuple(dict.fromkeys(patients)), tuple(ids), images, masks, tuple(messages + refused))
+
+
+def _load_visit(members: Listing[ImportItem], steps: StepProgress, cancel: CancelToken) -> _LoadedVisit:
+    """Raises `UserError`, naming the files, when the visit has no image or its files cannot be brought together."""
+    items = [i for i in members if i.kind is ImportKind.IMAGE]
+    if not items:
+        raise UserError("It has masks but no image.", "Import it together with its images.")
+    names = [i.name for i in items]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise UserError(f"It has more than one {twice}.", "Leave all but one out.")
+    loaded: dict[str, LoadedVolume] = {}
+    for item in items:
+        cancel.raise_if_cancelled()
+        steps.step(f"Reading {shown(item.path)}")
+        loaded[item.name] = read_volume(item.path, item.channel)
+    notes = [note for one in loaded.values() for note in one.notes]
+    reference = min(items, key=lambda i: REFERENCE_ORDER.index(i.role))
+    target = loaded[reference.name].volume.grid
+    titles = {i.name: f"{shown(i.path)} ({i.name})" for i in items}
+    elsewhere = reconcile({titles[n]: one.volume.grid for n, one in loaded.items()}, titles[reference.name])
+    images, sequences = {}, []
+    for item in items:
+        cancel.raise_if_cancelled()
+        volume = loaded.pop(item.name) if item is not reference else loaded[item.name]
+        images[item.name] = resample_to(volume.volume, target)
+        moved = titles[item.name] in elsewhere
+        sequences.append(Sequence(item.name, item.role, "", item.path.name, resampled=moved))
+    masks = []
+    for item in (i for i in members if i.kind is ImportKind.MASK):
+        cancel.raise_if_cancelled()
+        steps.step(f"Reading {shown(item.path)}")
+        mask = read_labels(item.path, item.channel)
+        notes += mask.notes
+        title = shown(item.path)
+        reconcile({title: mask.grid, titles[reference.name]: target}, titles[reference.name])
+        labels = map_labels(resample_labels(mask.labels, mask.grid, target), item.mapping)
+        if not mask.grid.matches(target):
+            notes.append(f"{title} was carried to the voxels of {shown(reference.path)} by the nearest voxel.")
+        masks.append((item, labels))
+    axes = loaded[reference.name].source_axes
+    return _LoadedVisit(target, reference.name, axes, tuple(sequences), images, tuple(masks), tuple(notes))
+
+
+def _store_visit(visit: ImportVisit, loaded: _LoadedVisit, store: Store, author: str) -> int:
+    patient = store.patient(visit.patient) or store.add_patient(visit.patient)
+    patient_id = _id_of(patient)
+    timepoint = store.add_timepoint(
+        Timepoint(
+            patient_id=patient_id,
+            key=visit.key,
+            order=1 + max((t.order for t in store.timepoints(patient_id)), default=-1),
+            grid=loaded.grid,
+            reference=loaded.reference,
+            source_axes=loaded.source_axes,
+            date=visit.date,
+            day=visit.day,
+            phase=visit.phase,
+            sequences=loaded.sequences,
+        ),
+        loaded.images,
+    )
+    for item, labels in loaded.masks:
+        store.add_revision(
+            timepoint,
+            labels,
+            GLIOMA_POST_TREATMENT,
+            origin=RevisionOrigin.IMPORTED,
+            author=author,
+            note=f"Imported from {item.path.name}",
+        )
+    return _id_of(timepoint)
+
+
+def _id_of(stored: Patient | Timepoint) -> int:
+    if stored.id is None:
+        raise ValueError("a stored patient or visit has an id")
+    return stored.id
