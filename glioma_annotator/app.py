@@ -31,6 +31,22 @@ def open_store(path: Path, *, read_only: bool = False) -> Store:
     return open_workspace(path, read_only=read_only)
 
 
+def workspace_problems(path: Path) -> list[str]:
+    """What is wrong with a workspace, one sentence each; opens it for reading only. Raises as `open_store`."""
+    from glioma_annotator.db.workspace import open_workspace
+
+    with open_workspace(path, read_only=True) as workspace:
+        return [f"{issue.what} {issue.todo}".strip() for issue in workspace.check()]
+
+
+def repair_workspace(path: Path) -> list[str]:
+    """Remove what interrupted saves and imports left behind; the removed files. Raises as `open_store`."""
+    from glioma_annotator.db.workspace import open_workspace
+
+    with open_workspace(path) as workspace:
+        return workspace.remove_left_behind()
+
+
 def model_folders(workspace: Path | None = None) -> tuple[Path, ...]:
     """Where models are looked for: the workspace's own, the user's, the shipped ones."""
     own = (workspace / "models",) if workspace else ()

@@ -36,6 +36,9 @@ class Check:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser("doctor", help="check Python, OpenGL, GPU, packages, models and a workspace")
     parser.add_argument("--workspace", type=Path, help="check this workspace too, every file of it")
+    parser.add_argument(
+        "--repair", action="store_true", help="with --workspace: remove what interrupted saves and imports left behind"
+    )
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_doctor)
 
@@ -43,6 +46,8 @@ def add_parser(commands: Commands) -> None:
 def run_doctor(args: argparse.Namespace) -> int:
     checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(), _disk()]
     if args.workspace:
+        if args.repair:
+            checks += [Check("removed", "ok", name) for name in app.repair_workspace(args.workspace)]
         checks += _workspace(args.workspace)
     if args.json:
         print_json({"version": __version__, "checks": [asdict(check) for check in checks]})
@@ -104,10 +109,9 @@ def _disk() -> Check:
 
 def _workspace(folder: Path) -> list[Check]:
     try:
-        store = app.open_store(folder, read_only=True)
+        problems = app.workspace_problems(folder)
     except GliomaError as error:
         return [Check("workspace", "problem", str(error))]
-    try:
-        return [Check("workspace", *finding) for finding in app.check_store(store)]
-    finally:
-        store.close()
+    if not problems:
+        return [Check("workspace", "ok", "database and every recorded file are sound")]
+    return [Check("workspace", "problem", problem) for problem in problems]
