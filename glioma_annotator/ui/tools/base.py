@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
+from PySide6.QtCore import Qt
 
 IndexPoint = tuple[float, float, float]
 VoxelOutline = NDArray[np.intp]

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtGui import QImage
-from qtpy.QtWidgets import QWidget
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QImage
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.ui.tools.base import Tool
+from glioma_annotator.ui.viewer.interaction import Interaction
+from glioma_annotator.ui.viewer.mask_display import MaskDisplay
+from glioma_annotator.ui.viewer.pane import Pane
+from glioma_annotator.ui.viewer.pane_grid import PaneGrid
+from glioma_annotator.ui.viewer.scene import Content, Scene
+from glioma_annotator.ui.viewer.slice_pane import SlicePane
+from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 from glioma_annotator.ui.viewer.types import Convention, Layout, MaskStyle, Submit
+from glioma_annotator.ui.viewer.view_state import ViewState
+from glioma_annotator.ui.viewer.visit import Visit
 
 
 class StudyView(QWidget):
     """Linked panes on one visit's sequences and mask, with another visit beside it where asked.
+
+    Methods change what the view shall show; the panes follow once per turn of the event loop, so that several changes
+    cost one redraw. Canvases are made when a visit is first shown (or by `prepare`): until then napari is not imported.
+
+    The window that holds the view calls `close` on it when it closes itself, so that the canvases let go of OpenGL.
 
     Parameters
     ----------
@@ -26,9 +40,9 @@ class StudyView(QWidget):
 
     Signals
     -------
-    crosshair_moved(CrosshairPlace), hovered(HoverInfo | None when the pointer left), window_changed(str, Window) when
-    the reader drags or resets a window, brush_size_step(int) for Shift+wheel, state_changed() when `state()` changed,
-    layout_changed(str), active_pane_changed(int).
+    crosshair_moved(CrosshairPlace), hovered(HoverInfo, or None when the pointer left the images),
+    window_changed(str, Window) when the reader drags or resets a window of the visit shown, brush_size_step(int) for
+    Shift+wheel, state_changed() when `state()` changed, layout_changed(str), active_pane_changed(int).
     """
 
     crosshair_moved = Signal(object)
@@ -41,6 +55,22 @@ class StudyView(QWidget):
 
     def __init__(self, submit: Submit, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._submit = submit
+        self._scene = Scene()
+        self._masks = MaskDisplay()
+        self._crosshair_visible = True
+        self._smooth = True
+        self._closed = False
+        self._told = ""
+        self._interaction = Interaction(self._scene, self)
+        self._grid = PaneGrid(self._make_slice, self._make_surface)
+        self._grid.dividers_moved.connect(self.state_changed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._grid)
+        self._refresh_timer = QTimer(self)
+        self._refresh_timer.setSingleShot(True)
+        self._refresh_timer.timeout.connect(self.refresh)
 
     # --- contents -------------------------------------------------------------------------------------------------
 
@@ -51,95 +81,345 @@ class StudyView(QWidget):
         scheme: LabelScheme,
         windows: Mapping[str, Window],
         title: str,
+        defaults: Mapping[str, Window] | None = None,
     ) -> None:
-        """Show a visit: float32 images by sequence name on one grid; `labels` uint8 (i, j, k) is shared, not copied."""
+        """Show a visit.
+
+        Parameters
+        ----------
+        images: float32 intensities by sequence name, on one grid.
+        labels: uint8 (i, j, k) on that grid, shared with the editor, never copied for the slices.
+        scheme: meaning and colours of the labels.
+        windows: display windows the reader left; sequences without one get the default.
+        title: what the reader knows the visit by.
+        defaults: what a reset goes back to; sequences without one get the robust window of the image.
+        """
+        before = self._scene.visit
+        self._scene.visit = Visit(images, labels, title, dict(windows), dict(defaults or {}))
+        self._masks.forget()
+        self._masks.set_scheme(scheme)
+        self._interaction.cancel()
+        if before is None or not before.grid.matches(self._scene.visit.grid):
+            self._scene.state.centre_mm, self._scene.state.zoom = None, 1.0
+            self._scene.set_crosshair(self._scene.visit, self._scene.centre_in(self._scene.visit))
+        self._arrange()
 
     def show_other(
-        self, images: Mapping[str, Volume] | None, labels: LabelArray | None = None, title: str = ""
+        self,
+        images: Mapping[str, Volume] | None,
+        labels: LabelArray | None = None,
+        title: str = "",
+        windows: Mapping[str, Window] | None = None,
     ) -> None:
         """The other visit of the *timepoints* layout, on its own grid, linked through RAS mm; None for none."""
+        self._scene.other = Visit(images, labels, title, dict(windows or {})) if images else None
+        self._changed()
 
     def clear(self) -> None:
         """Show nothing."""
+        self._interaction.cancel()
+        self._scene.visit = self._scene.other = None
+        self._masks.forget()
+        self._changed()
+
+    def prepare(self) -> None:
+        """Make the layout's canvases ahead of the first visit: takes a second or two, once."""
+        self._arrange()
 
     def labels_changed(self, box: Box) -> None:
         """Voxels in `box` of the shared labels changed: redraw them where they are shown."""
+        visit = self._scene.visit
+        if visit is None or visit.labels is None:
+            return
+        for mask, part in self._masks.changed(visit.labels, box):
+            for pane in self._grid.slices:
+                if pane.overlay.marks.mask is mask:
+                    pane.overlay.update(pane.overlay.part_rect(part))
+        if self._grid.surface is not None:
+            self._grid.surface.mask_changed()
 
     def set_proposal(self, labels: LabelArray | None) -> None:
         """A proposed mask, uint8 (i, j, k), drawn hatched over the mask; None for none."""
+        if self._scene.visit is not None:
+            self._scene.visit.proposal = labels
+            self._changed()
 
     def set_window(self, sequence: str, window: Window) -> None:
-        """Show a sequence in another window."""
+        """Show a sequence of the visit in another window."""
+        if self._scene.visit is not None and sequence in self._scene.visit.images:
+            self._scene.visit.windows[sequence] = window
+            self._changed()
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Interpolate the images between voxels, or show voxels as they are. Masks are never interpolated."""
+        self._smooth = smooth
+        for pane in self._grid.slices:
+            pane.set_smooth(smooth)
 
     # --- mask -----------------------------------------------------------------------------------------------------
 
     def set_mask_style(self, style: MaskStyle | str, opacity: float) -> None:
         """`opacity` 0..1 of the fill."""
+        self._masks.set_style(MaskStyle(style), opacity)
+        self._changed()
 
-    def set_mask_visible(self, visible: bool) -> None: ...
+    def set_mask_visible(self, visible: bool) -> None:
+        """Show or hide mask and proposal."""
+        self._masks.visible = visible
+        self._changed()
 
-    def set_label_visible(self, value: int, visible: bool) -> None: ...
+    def set_label_visible(self, value: int, visible: bool) -> None:
+        self._masks.set_label_visible(value, visible)
+        self._changed()
 
     # --- panes ----------------------------------------------------------------------------------------------------
 
-    def set_layout(self, layout: Layout | str) -> None: ...
+    def set_layout(self, layout: Layout | str) -> None:
+        layout = Layout(layout)
+        if layout is not self._scene.state.layout:
+            self._interaction.cancel()
+            self._scene.state.layout = layout
+            self._scene.state.active = 0
+            self._arrange()
+            self.layout_changed.emit(layout.value)
+            self.active_pane_changed.emit(0)
 
     @property
     def layout_name(self) -> str:
-        return Layout.PLANES.value
+        return self._scene.state.layout.value
 
-    def set_convention(self, convention: Convention | str) -> None: ...
+    def set_convention(self, convention: Convention | str) -> None:
+        self._scene.convention = Convention(convention)
+        self._changed()
 
     @property
     def active_pane(self) -> int:
         """Position of the active pane in the layout, counted from 0."""
-        return 0
+        return self._scene.state.active
 
-    def focus_next_pane(self) -> None: ...
+    def activate(self, slot: int) -> None:
+        """Make a pane of the layout the active one."""
+        panes = self._grid.shown
+        if not 0 <= slot < len(panes):
+            return
+        panes[slot].setFocus()
+        if slot != self._scene.state.active:
+            self._scene.state.active = slot
+            if self._scene.state.layout in self._scene.state.maximised:
+                self._scene.state.maximised[self._scene.state.layout] = slot
+                self._arrange()
+            self.active_pane_changed.emit(slot)
+            self._changed()
+
+    def focus_next_pane(self) -> None:
+        """Make the next pane of the layout active; where one is maximised, the next one fills the view."""
+        if self._grid.shown:
+            self.activate((self._scene.state.active + 1) % len(self._grid.shown))
 
     def set_pane_sequence(self, name: str) -> None:
         """Show another sequence in the active pane (in every pane of the *planes* and *timepoints* layouts)."""
+        self._scene.choose_sequence(self._scene.state.active, name)
+        self._changed()
+
+    def set_plane(self, axis: int) -> None:
+        """Plane of the *sequences* and *timepoints* layouts: 0 sagittal, 1 coronal, 2 axial."""
+        self._scene.state.axis = axis
+        self._changed()
 
     def toggle_maximised(self) -> None:
         """The active pane fills the view, or goes back to its place."""
+        state = self._scene.state
+        if state.maximised.pop(state.layout, None) is None:
+            state.maximised[state.layout] = state.active
+        self._arrange()
 
     # --- place ----------------------------------------------------------------------------------------------------
 
     @property
     def crosshair_index(self) -> tuple[int, int, int]:
-        return (0, 0, 0)
+        return self._scene.state.crosshair
 
     @crosshair_index.setter
-    def crosshair_index(self, index: tuple[int, int, int]) -> None: ...
+    def crosshair_index(self, index: tuple[int, int, int]) -> None:
+        if self._scene.visit is not None and self._scene.set_crosshair(self._scene.visit, index):
+            self.moved()
 
-    def set_crosshair_visible(self, visible: bool) -> None: ...
+    def set_crosshair_visible(self, visible: bool) -> None:
+        self._crosshair_visible = visible
+        self._changed()
 
     def step_slice(self, delta: int) -> None:
         """Move the active pane by `delta` slices."""
+        axis = self._active_axis()
+        if axis is not None and self._scene.step(axis, delta):
+            self.moved()
 
     def next_slice_with_label(self, value: int | None, direction: int) -> None:
         """Move the active pane to the next slice (direction +1 or -1) with a label's voxels; None is any label."""
+        axis = self._active_axis()
+        number = None if axis is None else self._scene.slice_with_label(axis, value, direction)
+        if axis is not None and number is not None:
+            self.step_slice(number - self._scene.state.crosshair[axis])
+
+    def _active_axis(self) -> int | None:
+        contents = self._scene.contents()
+        active = self._scene.state.active
+        on_slice = self._grid.shown and isinstance(self._grid.shown[active], SlicePane)
+        return contents[active].axis if on_slice and self._scene.visit is not None else None
 
     def reset_view(self) -> None:
-        """Whole image in every pane."""
+        """The whole head in every pane."""
+        self._scene.state.zoom, self._scene.state.centre_mm = 1.0, None
+        if self._grid.surface is not None:
+            self._grid.surface.reset_view()
+        self._changed()
 
     # --- tools ----------------------------------------------------------------------------------------------------
 
     def set_tool(self, tool: Tool | None) -> None:
         """What the left button does; None moves the crosshair."""
+        self._interaction.set_tool(tool)
 
     def refresh_cursor(self) -> None:
-        """Draw the tool's outline anew, after its size changed."""
+        """Draw the tool's outline anew, after its size or shape changed."""
+        self._interaction.refresh_cursor()
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """JSON values: layout, crosshair, zoom, centre, maximised pane, what each pane shows."""
-        return {}
+        """JSON values: layout, crosshair, zoom, centre, plane, sequences, maximised panes, dividers."""
+        return {**self._scene.state.to_json(), "dividers": self._grid.dividers()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to an earlier `state()`; entries that do not fit the visit shown are ignored."""
+        self._interaction.cancel()
+        before = self._scene.state
+        self._scene.state = ViewState.from_json(state)
+        visit = self._scene.visit
+        if visit is not None:
+            self._scene.state.crosshair = visit.clip(self._scene.state.crosshair)
+            if self._scene.state.sequence not in visit.images:
+                self._scene.state.sequence = ""
+        self._arrange()
+        self._scene.state.active = min(self._scene.state.active, len(self._grid.shown) - 1)
+        dividers = state.get("dividers")
+        if isinstance(dividers, list) and all(isinstance(sizes, list) for sizes in dividers):
+            self._grid.set_dividers(dividers)
+        if before.layout is not self._scene.state.layout:
+            self.layout_changed.emit(self.layout_name)
+        self.active_pane_changed.emit(self.active_pane)
+        self.moved()
 
     def grab_picture(self) -> QImage:
         """What the view shows now."""
-        return QImage()
+        self.refresh()
+        return self.grab().toImage()
+
+    # --- making and refreshing panes --------------------------------------------------------------------------------
+
+    def _make_slice(self) -> SlicePane:
+        from glioma_annotator.ui.viewer.canvas import NapariSliceCanvas  # imports napari: a second, not at start
+
+        pane = SlicePane(NapariSliceCanvas())
+        pane.set_smooth(self._smooth)
+        self._interaction.attach_slice(pane)
+        self._attach(pane)
+        return pane
+
+    def _make_surface(self) -> SurfacePane:
+        from glioma_annotator.ui.viewer.canvas import NapariSurfaceCanvas
+
+        pane = SurfacePane(NapariSurfaceCanvas(), self._submit)
+        self._interaction.attach_surface(pane)
+        self._attach(pane)
+        return pane
+
+    def _attach(self, pane: Pane) -> None:
+        pane.resized.connect(self._changed)
+        pane.header.sequence_chosen.connect(lambda _name: self.activate(self.slot(pane)))
+        pane.header.sequence_chosen.connect(self.set_pane_sequence)
+        pane.header.plane_chosen.connect(self.set_plane)
+        pane.header.doubled.connect(lambda: self.activate(self.slot(pane)))
+        pane.header.doubled.connect(self.toggle_maximised)
+
+    def slot(self, pane: Pane) -> int:
+        """Position of a pane in the layout; -1 when it is not in it."""
+        return next((n for n, shown in enumerate(self._grid.shown) if shown is pane), -1)
+
+    def _arrange(self) -> None:
+        state = self._scene.state
+        self._grid.arrange(state.layout, state.maximised.get(state.layout))
+        self._changed()
+
+    def moved(self) -> None:
+        """The crosshair moved."""
+        place = self._scene.place()
+        if place is not None:
+            self.crosshair_moved.emit(place)
+        self._changed()
+
+    def _changed(self) -> None:
+        if not self._closed:
+            self._refresh_timer.start(0)
+
+    def schedule(self) -> None:
+        """Refresh the panes at the next turn of the event loop."""
+        self._changed()
+
+    def refresh(self) -> None:
+        """Bring every visible pane up to date now."""
+        self._refresh_timer.stop()
+        contents = self._scene.contents()
+        panes = [(slot, pane) for slot, pane in enumerate(self._grid.shown) if pane.isVisibleTo(self)]
+        slices = [(pane, contents[slot]) for slot, pane in panes if isinstance(pane, SlicePane)]
+        fits = [
+            p.fit_zoom(self._scene.plane(c.visit, c.axis), c.visit.extent) for p, c in slices if c.visit is not None
+        ]
+        zoom = self._scene.state.zoom * min(fits, default=1.0)
+        for pane, content in slices:
+            self._refresh_slice(pane, content, zoom)
+        self._masks.prune()
+        for slot, shown in panes:
+            if isinstance(shown, SurfacePane):
+                self._refresh_surface(shown)
+            shown.set_active(slot == self._scene.state.active and len(self._grid.shown) > 1)
+        self._interaction.refresh_cursor()
+        told = repr(self._scene.state)
+        if told != self._told:
+            self._told = told
+            self.state_changed.emit()
+
+    def _refresh_slice(self, pane: SlicePane, content: Content, zoom: float) -> None:
+        scene, visit = self._scene, content.visit
+        if visit is None:
+            pane.show_note(content.note, content.sequence, "", content.choices)
+            return
+        plane = scene.plane(visit, content.axis)
+        crosshair = scene.crosshair_in(visit)
+        number = crosshair[content.axis]
+        pane.show_slice(visit, content.sequence, plane, number, content.choices, content.planes)
+        mask = self._masks.labels_slice(visit.labels, plane, number)
+        proposal = self._masks.labels_slice(visit.proposal, plane, number, proposed=True)
+        pane.show_mask(mask, proposal, self._masks.colours, self._masks.fill, self._masks.outline)
+        pane.overlay.marks.crosshair = plane.to_plane(crosshair) if self._crosshair_visible else None
+        pane.set_camera(plane.to_plane(scene.centre_in(visit)), zoom)
+        pane.overlay.update()
+
+    def _refresh_surface(self, pane: SurfacePane) -> None:
+        visit = self._scene.visit
+        if visit is None:
+            pane.show_mask(None, None, {}, False, "")
+        else:
+            pane.show_mask(visit.labels, visit.grid, self._masks.colours, self._masks.visible, visit.title)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Let go of tools, timers and OpenGL."""
+        if not self._closed:
+            self._closed = True
+            self._interaction.cancel()
+            self._refresh_timer.stop()
+            for pane in self._grid.slices:
+                pane.close_canvas()
+            if self._grid.surface is not None:
+                self._grid.surface.close_canvas()
+        super().closeEvent(event)

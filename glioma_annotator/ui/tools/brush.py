@@ -1,0 +1,76 @@
+"""Brush and eraser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.imaging.brush import Brush, footprint_offsets
+from glioma_annotator.ui.tools.base import PointerEvent
+from glioma_annotator.workflow.editing import Editor
+
+SMALLEST_MM = 0.5
+LARGEST_MM = 100.0
+
+
+@dataclass(slots=True)
+class BrushSettings:
+    """What brush and eraser share; changed in place by the tool options.
+
+    Attributes
+    ----------
+    diameter_mm: diameter in mm.
+    ball: paints a ball through the slices instead of a disc in one slice.
+    value: label the brush paints.
+    """
+
+    diameter_mm: float = 8.0
+    ball: bool = False
+    value: int = 1
+
+    def resize(self, steps: int) -> None:
+        """Grow (steps > 0) or shrink by about a tenth a step, at least half a millimetre, within the limits."""
+        for _ in range(abs(steps)):
+            change = max(0.5, round(self.diameter_mm * 0.1 * 2) / 2)
+            self.diameter_mm += change if steps > 0 else -change
+        self.diameter_mm = min(max(self.diameter_mm, SMALLEST_MM), LARGEST_MM)
+
+
+class BrushTool:
+    """Paints with the left button while it is down.
+
+    Parameters
+    ----------
+    editor: what the strokes change.
+    settings: size, shape and label.
+    erases: paints background instead of the label.
+    """
+
+    def __init__(self, editor: Editor, settings: BrushSettings, erases: bool = False) -> None:
+        self._editor = editor
+        self.settings = settings
+        self.erases = erases
+
+    def press(self, event: PointerEvent) -> None:
+        self._editor.begin_stroke(self._brush(event), 0 if self.erases else self.settings.value)
+        self._editor.stroke_to(event.index)
+
+    def move(self, event: PointerEvent) -> None:
+        self._editor.stroke_to(event.index)
+
+    def release(self, event: PointerEvent) -> None:  # noqa: ARG002 - the protocol's
+        self._editor.end_stroke()
+
+    def hover(self, event: PointerEvent) -> None:
+        pass
+
+    def outline(self, event: PointerEvent) -> NDArray[np.intp] | None:
+        offsets = footprint_offsets(self._brush(event), self._editor.grid)
+        offsets = offsets[offsets[:, event.axis] == 0]
+        voxels: NDArray[np.intp] = np.rint(event.index).astype(np.intp) + offsets
+        return voxels
+
+    def _brush(self, event: PointerEvent) -> Brush:
+        return Brush(self.settings.diameter_mm, None if self.settings.ball else event.axis)

@@ -1,0 +1,200 @@
+"""What a pane is drawn with: napari canvases, behind two small protocols.
+
+Only this module knows napari. It relies on public names: `ViewerModel`, `QtViewer` and its `canvas.native` widget,
+`camera`, `add_image`, `add_surface`, `Layer.refresh`, `get_settings`. A contract test states what they must do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.qt import QtViewer
+from napari.settings import get_settings
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.ui.viewer.surfaces import SurfaceMesh
+
+Vector = NDArray[np.float64]
+
+
+class SliceCanvas(Protocol):
+    """Draws one slice of intensities; the mask and all marks are painted over it by others."""
+
+    @property
+    def widget(self) -> QWidget:
+        """Goes into a layout."""
+        ...
+
+    @property
+    def surface(self) -> QWidget:
+        """Fills the drawing area, receives the pointer and carries overlays."""
+        ...
+
+    def set_picture(self, picture: NDArray[Any], row_mm: float, column_mm: float) -> None:
+        """Show intensities with rows and columns from the top left corner; they are copied."""
+        ...
+
+    def set_window(self, window: Window) -> None: ...
+
+    def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
+        """Plane millimetres (x, y) at the middle of the canvas, and pixels per millimetre."""
+        ...
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Interpolate between voxels, or show them as squares."""
+        ...
+
+    def set_shown(self, shown: bool) -> None:
+        """Whether there is a picture at all."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SurfaceCanvas(Protocol):
+    """Draws coloured surfaces in world RAS millimetres."""
+
+    @property
+    def widget(self) -> QWidget: ...
+
+    @property
+    def surface(self) -> QWidget: ...
+
+    def set_surface(self, key: int, mesh: SurfaceMesh | None, colour: str, opacity: float) -> None:
+        """Show, replace or (None) hide the surface `key`; `colour` is #RRGGBB."""
+        ...
+
+    def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
+        """World RAS point at the middle, pixels per millimetre, and the unit directions of looking and of up."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def _quiet_settings() -> None:
+    """Keep the user's own napari settings and napari's key bindings out of this program."""
+    try:
+        settings = get_settings(None)
+    except RuntimeError:  # something else in this process has opened napari's settings; they must do
+        settings = get_settings()
+    settings.shortcuts.shortcuts = {}
+
+
+class _NapariCanvas:
+    """A napari model and its Qt view with everything but the canvas hidden and every handler switched off."""
+
+    def __init__(self, ndisplay: int) -> None:
+        _quiet_settings()
+        self._model = ViewerModel(ndisplay=ndisplay)
+        for callbacks in (
+            self._model.mouse_drag_callbacks,
+            self._model.mouse_wheel_callbacks,
+            self._model.mouse_move_callbacks,
+            self._model.mouse_double_click_callbacks,
+        ):
+            callbacks.clear()
+        self._model.camera.mouse_pan = False
+        self._model.camera.mouse_zoom = False
+        self._model.theme = "dark"
+        self._view = QtViewer(self._model)
+        self._view.dims.hide()
+        self._view.setAcceptDrops(False)
+        # The view brings margins of its own; its canvas alone goes into ours.
+        self._holder = QWidget()
+        layout = QVBoxLayout(self._holder)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._view)
+        self.surface.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.surface.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+
+    @property
+    def widget(self) -> QWidget:
+        return self._holder
+
+    @property
+    def surface(self) -> QWidget:
+        native: QWidget = self._view.canvas.native
+        return native
+
+    def close(self) -> None:
+        """Release the layers, then the OpenGL context with the widget."""
+        self._model.layers.clear()
+        self._view.close()
+
+
+class NapariSliceCanvas(_NapariCanvas):
+    """A slice as a napari image layer of its own, so that a scroll uploads one slice and slices nothing.
+
+    The mask is not a layer: each visible layer costs a pass over the pane, and napari rebuilds its scene for every
+    dab, where an overlay widget repaints the touched rectangle alone (see `benchmarks/`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ndisplay=2)
+        self._buffer = np.zeros((2, 2), dtype=np.float32)
+        self._layer = self._model.add_image(
+            self._buffer, contrast_limits=(0.0, 1.0), interpolation2d="linear", name="slice", visible=False
+        )
+
+    def set_picture(self, picture: NDArray[Any], row_mm: float, column_mm: float) -> None:
+        if picture.shape == self._buffer.shape and tuple(self._layer.scale) == (row_mm, column_mm):
+            np.copyto(self._buffer, picture)
+            self._layer.refresh(thumbnail=False, highlight=False, extent=False)
+        else:
+            self._buffer = np.ascontiguousarray(picture, dtype=np.float32)
+            if self._buffer.base is not None or self._buffer is picture:
+                self._buffer = self._buffer.copy()
+            self._layer.data = self._buffer
+            self._layer.scale = (row_mm, column_mm)
+
+    def set_window(self, window: Window) -> None:
+        if tuple(self._layer.contrast_limits) != (window.low, window.high):
+            self._layer.contrast_limits = (window.low, max(window.high, np.nextafter(window.low, np.inf)))
+
+    def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
+        camera = self._model.camera
+        camera.center = (0.0, centre[1], centre[0])
+        camera.zoom = zoom
+
+    def set_smooth(self, smooth: bool) -> None:
+        self._layer.interpolation2d = "linear" if smooth else "nearest"
+
+    def set_shown(self, shown: bool) -> None:
+        if self._layer.visible != shown:
+            self._layer.visible = shown
+
+
+class NapariSurfaceCanvas(_NapariCanvas):
+    """Surfaces as napari layers. A layer once made is hidden, not removed: removing one collects all garbage."""
+
+    def __init__(self) -> None:
+        super().__init__(ndisplay=3)
+        self._layers: dict[int, Any] = {}
+
+    def set_surface(self, key: int, mesh: SurfaceMesh | None, colour: str, opacity: float) -> None:
+        layer = self._layers.get(key)
+        if mesh is None:
+            if layer is not None:
+                layer.visible = False
+            return
+        # napari's displayed axes are depth, row, column: (S, A, R) keeps the right-handedness of (R, A, S).
+        vertices = np.ascontiguousarray(mesh.vertices[:, ::-1])
+        if layer is None:
+            layer = self._model.add_surface((vertices, mesh.faces), shading="smooth", name=str(key))
+            layer.colormap = [colour, colour]
+            self._layers[key] = layer
+        else:
+            layer.data = (vertices, mesh.faces)
+        layer.opacity = opacity
+        layer.visible = True
+
+    def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
+        camera = self._model.camera
+        camera.center = tuple(float(v) for v in centre_mm[::-1])
+        camera.zoom = zoom
+        camera.set_view_direction(tuple(float(v) for v in view[::-1]), tuple(float(v) for v in up[::-1]))

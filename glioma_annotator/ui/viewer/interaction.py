@@ -1,0 +1,223 @@
+"""What the pointer does in the panes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QCursor
+
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.ui.tools.base import PointerEvent, Tool
+from glioma_annotator.ui.viewer.pane import Pane
+from glioma_annotator.ui.viewer.scene import Scene
+from glioma_annotator.ui.viewer.slice_pane import SlicePane
+from glioma_annotator.ui.viewer.surface_pane import SurfacePane
+
+if TYPE_CHECKING:
+    from glioma_annotator.ui.viewer.study_view import StudyView
+
+_ZOOM_STEP = 1.15
+_NO_MODIFIER = Qt.KeyboardModifier.NoModifier
+_NO_BUTTON = Qt.MouseButton.NoButton
+
+
+class Interaction:
+    """Turns gestures in the panes into changes of the scene and calls of the tool.
+
+    Parameters
+    ----------
+    scene: what is changed.
+    view: asked to redraw, and emits the signals.
+    """
+
+    def __init__(self, scene: Scene, view: StudyView) -> None:
+        self._scene = scene
+        self._view = view
+        self._tool: Tool | None = None
+        self._pane: SlicePane | None = None  # the pane under the pointer
+        self._at = QPointF()
+        self._modifiers = _NO_MODIFIER
+        self._painting = False
+        self._start_window: Window | None = None
+
+    def attach_slice(self, pane: SlicePane) -> None:
+        g = pane.gestures
+        self._attach(pane)
+        g.pressed.connect(lambda at, modifiers: self._press(pane, at, modifiers))
+        g.dragged.connect(lambda at, modifiers: self._drag(pane, at, modifiers))
+        g.released.connect(lambda at, modifiers: self._release(pane, at, modifiers))
+        g.doubled.connect(lambda at, modifiers: self._double(pane, at, modifiers))
+        g.hovered.connect(lambda at, modifiers: self._hover(pane, at, modifiers))
+        g.left.connect(lambda: self._leave(pane))
+        g.scrolled.connect(lambda notches: self._scroll(pane, notches))
+        g.zoomed.connect(lambda at, notches: self._zoom(pane, at, notches))
+        g.panned.connect(lambda moved: self._pan(pane, moved))
+        g.windowing_started.connect(lambda: self._start_windowing(pane))
+        g.windowing.connect(lambda moved: self._drag_window(pane, moved))
+        g.window_reset.connect(lambda: self._reset_window(pane))
+        g.sized.connect(self._view.brush_size_step)
+
+    def attach_surface(self, pane: SurfacePane) -> None:
+        self._attach(pane)
+        pane.gestures.doubled.connect(lambda _at, _modifiers: self._view.toggle_maximised())
+
+    def _attach(self, pane: Pane) -> None:
+        pane.gestures.activated.connect(lambda: self._view.activate(self._view.slot(pane)))
+
+    # --- tools ----------------------------------------------------------------------------------------------------
+
+    def set_tool(self, tool: Tool | None) -> None:
+        self.cancel()
+        self._tool = tool
+        self.refresh_cursor()
+
+    def cancel(self) -> None:
+        """End a stroke in progress as if the button had come up."""
+        if self._painting and self._tool is not None and self._pane is not None:
+            event = self._event(self._pane, self._at, self._modifiers, _NO_BUTTON)
+            if event is not None:
+                self._tool.release(event)
+        self._painting = False
+
+    def _event(
+        self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier, buttons: Qt.MouseButton
+    ) -> PointerEvent | None:
+        """The pointer for the tool; None where tools do not act: outside the visit that is edited."""
+        index = pane.index_at(at)
+        if index is None or pane.plane is None or pane.visit is not self._scene.visit:
+            return None
+        return PointerEvent(pane.plane.axis, index, modifiers, buttons)
+
+    def refresh_cursor(self) -> None:
+        """Outline what the tool would touch, in the pane under the pointer."""
+        pane = self._pane
+        if pane is None:
+            return
+        event = self._event(pane, self._at, self._modifiers, _NO_BUTTON) if self._tool is not None else None
+        voxels = self._tool.outline(event) if self._tool is not None and event is not None else None
+        key = None if voxels is None else (pane.plane, pane.number, voxels.tobytes())
+        pane.set_cursor_voxels(voxels, key)
+        shape = Qt.CursorShape.CrossCursor if voxels is not None else Qt.CursorShape.ArrowCursor
+        if pane.surface.cursor().shape() != shape:
+            pane.surface.setCursor(QCursor(shape))
+
+    # --- left button ----------------------------------------------------------------------------------------------
+
+    def _track(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        if self._pane is not None and self._pane is not pane:
+            self._pane.set_cursor_voxels(None, None)
+        self._pane, self._at, self._modifiers = pane, at, modifiers
+
+    def _press(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        self._track(pane, at, modifiers)
+        event = self._event(pane, at, modifiers, Qt.MouseButton.LeftButton)
+        if self._tool is not None and event is not None:
+            self._painting = True
+            self._tool.press(event)
+        else:
+            self._crosshair_to(pane, at)
+
+    def _drag(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        self._track(pane, at, modifiers)
+        if self._painting and self._tool is not None:
+            event = self._event(pane, at, modifiers, Qt.MouseButton.LeftButton)
+            if event is not None:
+                self._tool.move(event)
+            self.refresh_cursor()
+        else:
+            self._crosshair_to(pane, at)
+        self._tell(pane, at)
+
+    def _release(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        self._track(pane, at, modifiers)
+        self.cancel()
+
+    def _double(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        """With a tool in hand a fast second click is a second dab; the header maximises then."""
+        if self._tool is not None:
+            self._press(pane, at, modifiers)
+        else:
+            self._view.activate(self._view.slot(pane))
+            self._view.toggle_maximised()
+
+    def _hover(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        self._track(pane, at, modifiers)
+        if modifiers & Qt.KeyboardModifier.ShiftModifier:
+            self._crosshair_to(pane, at)
+        event = self._event(pane, at, modifiers, _NO_BUTTON)
+        if self._tool is not None and event is not None:
+            self._tool.hover(event)
+        self.refresh_cursor()
+        self._tell(pane, at)
+
+    def _leave(self, pane: SlicePane) -> None:
+        pane.set_cursor_voxels(None, None)
+        if not self._painting:
+            self._pane = None
+        self._view.hovered.emit(None)
+
+    def _tell(self, pane: SlicePane, at: QPointF) -> None:
+        index = pane.index_at(at)
+        info = None if index is None or pane.visit is None else self._scene.look(pane.visit, index)
+        self._view.hovered.emit(info)
+
+    def _crosshair_to(self, pane: SlicePane, at: QPointF) -> None:
+        index = pane.index_at(at)
+        if index is not None and pane.visit is not None and self._scene.set_crosshair(pane.visit, index):
+            self._view.moved()
+
+    # --- slices, zoom, pan ----------------------------------------------------------------------------------------
+
+    def _scroll(self, pane: SlicePane, notches: int) -> None:
+        if pane.plane is None or not self._scene.step(pane.plane.axis, notches):
+            return
+        self._view.moved()
+        if self._painting and self._tool is not None and pane is self._pane:
+            self._view.refresh()  # the stroke goes on in the new slice
+            event = self._event(pane, self._at, self._modifiers, Qt.MouseButton.LeftButton)
+            if event is not None:
+                self._tool.move(event)
+
+    def _zoom(self, pane: SlicePane, at: QPointF, notches: float) -> None:
+        """Zoom so that the point under the pointer stays there."""
+        if pane.plane is None:
+            return
+        fixed = pane.overlay.to_plane(at)
+        centre = pane.overlay.marks.centre
+        before = self._scene.state.zoom
+        self._scene.state.set_zoom(before * _ZOOM_STEP**notches)
+        ratio = before / self._scene.state.zoom
+        self._centre_on(pane, fixed[0] + (centre[0] - fixed[0]) * ratio, fixed[1] + (centre[1] - fixed[1]) * ratio)
+
+    def _pan(self, pane: SlicePane, moved: QPointF) -> None:
+        if pane.plane is not None:
+            marks = pane.overlay.marks
+            self._centre_on(pane, marks.centre[0] - moved.x() / marks.zoom, marks.centre[1] - moved.y() / marks.zoom)
+
+    def _centre_on(self, pane: SlicePane, x: float, y: float) -> None:
+        """Put plane mm (x, y) of a pane in the middle; the depth of the common centre stays."""
+        if pane.plane is not None and pane.visit is not None:
+            depth = self._scene.centre_in(pane.visit)[pane.plane.axis]
+            self._scene.set_centre(pane.visit, pane.plane.to_index((x, y), depth))
+            self._view.refresh() if self._view.isVisible() else self._view.schedule()
+
+    # --- window ---------------------------------------------------------------------------------------------------
+
+    def _start_windowing(self, pane: SlicePane) -> None:
+        self._start_window = None if pane.visit is None else pane.visit.window(pane.sequence)
+
+    def _drag_window(self, pane: SlicePane, moved: QPointF) -> None:
+        if pane.visit is not None and self._start_window is not None:
+            window = self._scene.dragged_window(pane.visit, pane.sequence, self._start_window, moved.x(), moved.y())
+            self._tell_window(pane, window)
+
+    def _reset_window(self, pane: SlicePane) -> None:
+        if pane.visit is not None:
+            window = pane.visit.windows[pane.sequence] = pane.visit.default_window(pane.sequence)
+            self._tell_window(pane, window)
+
+    def _tell_window(self, pane: SlicePane, window: Window) -> None:
+        if pane.visit is self._scene.visit:
+            self._view.window_changed.emit(pane.sequence, window)
+        self._view.schedule()

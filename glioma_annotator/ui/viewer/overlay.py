@@ -1,0 +1,224 @@
+"""Everything painted over a picture: mask, proposal, crosshair, letters, scale bar, cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPen, QTransform
+from PySide6.QtWidgets import QWidget
+
+from glioma_annotator.ui.viewer.mask_slice import MaskSlice
+from glioma_annotator.ui.viewer.planes import Letters, nice_length_mm
+
+LETTER_COLOUR = QColor(255, 255, 255, 190)
+CROSSHAIR_COLOUR = QColor(76, 154, 255, 190)
+CURSOR_COLOUR = QColor(255, 255, 255, 230)
+SHADOW = QColor(0, 0, 0, 160)
+_GAP_PX = 9.0  # the crosshair leaves the voxel itself free
+_MARGIN_PX = 8
+
+
+@dataclass(slots=True)
+class Marks:
+    """What is painted; changed in place, then `Overlay.update`.
+
+    Attributes
+    ----------
+    centre, zoom: plane mm (x, y) at the middle of the pane, pixels per mm.
+    row_mm, column_mm: size of a voxel in the plane.
+    mask, proposal: label slices; None for none.
+    colours: outline colour by label value; labels that are hidden are absent.
+    fill, outline: whether the mask's voxels and its edges are painted.
+    crosshair: plane mm; None for none.
+    letters: at the left, right, top and bottom edge; None for none.
+    scale_bar: whether there is one.
+    cursor: edges of the tool's footprint in voxel corners.
+    note: said in the middle where there is no picture.
+    active: whether the pane has the quiet outline.
+    """
+
+    centre: tuple[float, float] = (0.0, 0.0)
+    zoom: float = 1.0
+    row_mm: float = 1.0
+    column_mm: float = 1.0
+    mask: MaskSlice | None = None
+    proposal: MaskSlice | None = None
+    colours: dict[int, QColor] = field(default_factory=dict)
+    fill: bool = True
+    outline: bool = True
+    crosshair: tuple[float, float] | None = None
+    letters: Letters | None = None
+    scale_bar: bool = True
+    cursor: Collection[QLineF] = ()
+    note: str = ""
+    active: bool = False
+
+
+class Overlay(QWidget):
+    """A see-through child of a canvas's surface; the pointer passes through it."""
+
+    def __init__(self, surface: QWidget) -> None:
+        super().__init__(surface)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.marks = Marks()
+
+    # --- places -----------------------------------------------------------------------------------------------------
+
+    def to_pixels(self, point: tuple[float, float]) -> QPointF:
+        """Widget pixels of plane mm (x, y)."""
+        m = self.marks
+        x = self.width() / 2 + (point[0] - m.centre[0]) * m.zoom
+        y = self.height() / 2 + (point[1] - m.centre[1]) * m.zoom
+        return QPointF(x, y)
+
+    def to_plane(self, pixel: QPointF) -> tuple[float, float]:
+        """Plane mm (x, y) of widget pixels."""
+        m = self.marks
+        x = m.centre[0] + (pixel.x() - self.width() / 2) / m.zoom
+        y = m.centre[1] + (pixel.y() - self.height() / 2) / m.zoom
+        return x, y
+
+    def _corners(self) -> QTransform:
+        """Voxel corners (column, row), counted from the top left of the slice, to widget pixels."""
+        m = self.marks
+        origin = self.to_pixels((-0.5 * m.column_mm, -0.5 * m.row_mm))
+        return QTransform(m.column_mm * m.zoom, 0, 0, m.row_mm * m.zoom, origin.x(), origin.y())
+
+    def part_rect(self, part: tuple[slice, slice]) -> QRect:
+        """Pixels that rows and columns of the slice cover, with a rim for the outline."""
+        rows, columns = part
+        rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        return self._corners().mapRect(rect).toAlignedRect().adjusted(-3, -3, 3, 3)
+
+    def set_cursor(self, lines: Collection[QLineF]) -> None:
+        """Replace the tool's footprint, repainting where it was and where it is."""
+        for edges in (self.marks.cursor, lines):
+            if edges:
+                self.update(self._lines_rect(edges))
+        self.marks.cursor = lines
+
+    def _lines_rect(self, lines: Collection[QLineF]) -> QRect:
+        xs = [v for line in lines for v in (line.x1(), line.x2())]
+        ys = [v for line in lines for v in (line.y1(), line.y2())]
+        rect = QRectF(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+        return self._corners().mapRect(rect).toAlignedRect().adjusted(-3, -3, 3, 3)
+
+    # --- painting ---------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setClipRect(event.rect())
+        m = self.marks
+        if m.mask is not None:
+            self._paint_mask(painter, m.mask)
+        if m.proposal is not None:
+            self._paint_proposal(painter, m.proposal, event.rect())
+        if m.crosshair is not None:
+            self._paint_crosshair(painter, self.to_pixels(m.crosshair))
+        if m.letters is not None:
+            self._paint_letters(painter, m.letters)
+        if m.scale_bar and not m.note:
+            self._paint_scale_bar(painter)
+        if m.note:
+            painter.setPen(self.palette().placeholderText().color())
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, m.note)
+        if m.cursor:
+            self._paint_lines(painter, m.cursor, QPen(SHADOW, 3.0))
+            self._paint_lines(painter, m.cursor, QPen(CURSOR_COLOUR, 1.0))
+        if m.active:
+            colour = self.palette().highlight().color()
+            colour.setAlpha(150)
+            painter.setPen(QPen(colour, 1.0))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        painter.end()
+
+    def _paint_mask(self, painter: QPainter, mask: MaskSlice) -> None:
+        if self.marks.fill:
+            self._paint_voxels(painter, mask)
+        if self.marks.outline:
+            for value, lines in mask.lines(self.marks.colours).items():
+                self._paint_lines(painter, lines, QPen(self.marks.colours[value], 1.5))
+
+    def _paint_voxels(self, painter: QPainter, mask: MaskSlice) -> None:
+        rows, columns = mask.extent
+        if rows.stop == rows.start:
+            return
+        rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        painter.save()
+        painter.setTransform(self._corners(), combine=True)
+        painter.drawImage(rect, mask.image, rect)
+        painter.restore()
+
+    def _paint_proposal(self, painter: QPainter, proposal: MaskSlice, dirty: QRect) -> None:
+        """Hatched on the screen's own pixels: the proposal's voxels cut out of a hatch."""
+        area = dirty.intersected(self.part_rect(proposal.extent))
+        if not area.isEmpty():
+            layer = QImage(area.size(), QImage.Format.Format_ARGB32_Premultiplied)
+            layer.fill(Qt.GlobalColor.transparent)
+            inner = QPainter(layer)
+            inner.translate(-area.topLeft())
+            self._paint_voxels(inner, proposal)
+            inner.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
+            inner.fillRect(area, QBrush(Qt.GlobalColor.black, Qt.BrushStyle.BDiagPattern))
+            inner.end()
+            painter.drawImage(area.topLeft(), layer)
+        for value, lines in proposal.lines(self.marks.colours).items():
+            pen = QPen(self.marks.colours[value], 1.5, Qt.PenStyle.DashLine)
+            self._paint_lines(painter, lines, pen)
+
+    def _paint_lines(self, painter: QPainter, lines: Collection[QLineF], pen: QPen) -> None:
+        if not lines:
+            return
+        pen.setCosmetic(True)
+        pen.setCapStyle(Qt.PenCapStyle.SquareCap)
+        painter.save()
+        painter.setTransform(self._corners(), combine=True)
+        painter.setPen(pen)
+        painter.drawLines(list(lines))
+        painter.restore()
+
+    def _paint_crosshair(self, painter: QPainter, at: QPointF) -> None:
+        painter.setPen(QPen(CROSSHAIR_COLOUR, 1.0))
+        x, y = math.floor(at.x()) + 0.5, math.floor(at.y()) + 0.5
+        painter.drawLines(
+            [
+                QLineF(0, y, x - _GAP_PX, y),
+                QLineF(x + _GAP_PX, y, self.width(), y),
+                QLineF(x, 0, x, y - _GAP_PX),
+                QLineF(x, y + _GAP_PX, x, self.height()),
+            ]
+        )
+
+    def _text(self, painter: QPainter, x: float, y: float, text: str) -> None:
+        painter.setPen(SHADOW)
+        painter.drawText(QPointF(x + 1, y + 1), text)
+        painter.setPen(LETTER_COLOUR)
+        painter.drawText(QPointF(x, y), text)
+
+    def _paint_letters(self, painter: QPainter, letters: Letters) -> None:
+        metrics = QFontMetrics(self.font())
+        middle = (self.height() + metrics.capHeight()) / 2
+        left, right, top, bottom = letters
+        self._text(painter, _MARGIN_PX, middle, left)
+        self._text(painter, self.width() - _MARGIN_PX - metrics.horizontalAdvance(right), middle, right)
+        self._text(painter, (self.width() - metrics.horizontalAdvance(top)) / 2, _MARGIN_PX + metrics.capHeight(), top)
+        self._text(painter, (self.width() - metrics.horizontalAdvance(bottom)) / 2, self.height() - _MARGIN_PX, bottom)
+
+    def _paint_scale_bar(self, painter: QPainter) -> None:
+        length_mm = nice_length_mm(1 / self.marks.zoom, min(140.0, self.width() / 3))
+        length = length_mm * self.marks.zoom
+        y = self.height() - _MARGIN_PX - 0.5
+        bar = [
+            QLineF(_MARGIN_PX, y, _MARGIN_PX + length, y),
+            QLineF(_MARGIN_PX, y - 4, _MARGIN_PX, y),
+            QLineF(_MARGIN_PX + length, y - 4, _MARGIN_PX + length, y),
+        ]
+        for colour, shift in ((SHADOW, 1.0), (LETTER_COLOUR, 0.0)):
+            painter.setPen(QPen(colour, 1.0))
+            painter.drawLines([line.translated(shift, shift) for line in bar])
+        self._text(painter, _MARGIN_PX + length + 6, y, f"{length_mm:g} mm")

@@ -1,0 +1,191 @@
+"""What the panes have in common, free of widgets: visits, place, and what each pane of a layout shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glioma_annotator.domain.labels import BACKGROUND
+from glioma_annotator.domain.sequences import SequenceRole, Window
+from glioma_annotator.ui.viewer.planes import SlicePlane
+from glioma_annotator.ui.viewer.types import Convention, CrosshairPlace, HoverInfo, Layout
+from glioma_annotator.ui.viewer.view_state import ViewState
+from glioma_annotator.ui.viewer.visit import Index, Visit
+
+#: Sequences of the *sequences* layout, in reading order.
+CONVENTIONAL = (SequenceRole.T1.value, SequenceRole.T1GD.value, SequenceRole.T2.value, SequenceRole.FLAIR.value)
+#: What the *planes* layout shows first, best first.
+PREFERRED = (SequenceRole.T1GD.value, SequenceRole.FLAIR.value, SequenceRole.T2.value, SequenceRole.T1.value)
+#: Dragging this many pixels to the right doubles a default window's width.
+WINDOW_DRAG_PX = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a slice pane shows: a sequence of a visit in a plane, or a note on why there is nothing.
+
+    Attributes
+    ----------
+    visit: None with a note.
+    sequence: sequence name; with a note, what the header says instead.
+    axis: array axis normal to the plane.
+    note: for the middle of an empty pane.
+    choices: sequences the header offers.
+    planes: whether the header offers planes.
+    """
+
+    visit: Visit | None
+    sequence: str
+    axis: int
+    note: str = ""
+    choices: tuple[str, ...] = ()
+    planes: bool = False
+
+
+class Scene:
+    """The visits shown, the place in them, and the arrangement."""
+
+    def __init__(self) -> None:
+        self.visit: Visit | None = None
+        self.other: Visit | None = None
+        self.state = ViewState()
+        self.convention = Convention.RADIOLOGICAL
+
+    # --- place ------------------------------------------------------------------------------------------------------
+
+    def plane(self, visit: Visit, axis: int) -> SlicePlane:
+        return SlicePlane(visit.grid, axis, self.convention)
+
+    def place(self) -> CrosshairPlace | None:
+        """The crosshair; None when nothing is shown."""
+        if self.visit is None:
+            return None
+        world = self.visit.grid.index_to_world(self.state.crosshair)
+        return CrosshairPlace(self.state.crosshair, (float(world[0]), float(world[1]), float(world[2])))
+
+    def crosshair_in(self, visit: Visit) -> Index:
+        """The crosshair's voxel in a visit's own grid, the nearest one where it lies outside."""
+        if visit is self.visit or self.visit is None:
+            return visit.clip(self.state.crosshair)
+        i, j, k = visit.grid.world_to_index(self.visit.grid.index_to_world(self.state.crosshair))
+        return visit.clip((float(i), float(j), float(k)))
+
+    def set_crosshair(self, visit: Visit, index: tuple[float, float, float]) -> bool:
+        """Move the crosshair to a fractional index of a visit's grid; whether it moved."""
+        if self.visit is None:
+            return False
+        if visit is not self.visit:
+            i, j, k = self.visit.grid.world_to_index(visit.grid.index_to_world(index))
+            index = (float(i), float(j), float(k))
+        before, self.state.crosshair = self.state.crosshair, self.visit.clip(index)
+        return before != self.state.crosshair
+
+    def step(self, axis: int, delta: int) -> bool:
+        """Move the crosshair by slices; whether it moved."""
+        if self.visit is None:
+            return False
+        index = [float(v) for v in self.state.crosshair]
+        index[axis] += delta
+        return self.set_crosshair(self.visit, (index[0], index[1], index[2]))
+
+    def centre_in(self, visit: Visit) -> tuple[float, float, float]:
+        """The fractional index of a visit's grid in the middle of the panes."""
+        if self.state.centre_mm is None:
+            box = (self.visit or visit).extent
+            middle = tuple((a + b - 1) / 2 for a, b in zip(box.start, box.stop, strict=True))
+            if visit is self.visit or self.visit is None:
+                return middle[0], middle[1], middle[2]
+            world = self.visit.grid.index_to_world(middle)
+        else:
+            world = np.asarray(self.state.centre_mm)
+        i, j, k = visit.grid.world_to_index(world)
+        return float(i), float(j), float(k)
+
+    def set_centre(self, visit: Visit, index: tuple[float, float, float]) -> None:
+        x, y, z = visit.grid.index_to_world(index)
+        self.state.centre_mm = (float(x), float(y), float(z))
+
+    def slice_with_label(self, axis: int, value: int | None, direction: int) -> int | None:
+        """The next slice along `axis` from the crosshair that holds label `value` (None is any); None when none does.
+
+        `direction` is +1 or -1.
+        """
+        if self.visit is None or self.visit.labels is None:
+            return None
+        labels = np.moveaxis(self.visit.labels, axis, 0)
+        numbers = range(self.state.crosshair[axis] + direction, len(labels) if direction > 0 else -1, direction)
+        for number in numbers:
+            found = labels[number] != BACKGROUND if value is None else labels[number] == value
+            if found.any():
+                return number
+        return None
+
+    def look(self, visit: Visit, index: tuple[float, float, float]) -> HoverInfo | None:
+        """What lies at a fractional index of a visit's grid; None outside."""
+        if not visit.grid.contains(index):
+            return None
+        voxel = visit.clip(index)
+        x, y, z = visit.grid.index_to_world(index)
+        values = {name: float(volume.data[voxel]) for name, volume in visit.images.items()}
+        label = int(visit.labels[voxel]) if visit.labels is not None else BACKGROUND
+        return HoverInfo(voxel, (float(x), float(y), float(z)), values, label)
+
+    # --- contents ---------------------------------------------------------------------------------------------------
+
+    def sequence(self, visit: Visit) -> str:
+        """What the *planes* and *timepoints* layouts show of a visit; empty when it lacks the chosen one."""
+        if self.state.sequence:
+            return self.state.sequence if self.state.sequence in visit.images else ""
+        return next((name for name in PREFERRED if name in visit.images), next(iter(visit.images)))
+
+    def contents(self) -> Sequence[Content]:
+        """What the slice panes of the layout show, in reading order."""
+        visit, state = self.visit, self.state
+        if visit is None:
+            return [Content(None, "", 2)] * 4
+        if state.layout is Layout.SEQUENCES:
+            return [self._sequence_pane(visit, slot) for slot in range(4)]
+        if state.layout is Layout.TIMEPOINTS:
+            if self.other is None:
+                beside = Content(None, "", state.axis, "No other visit to compare with.")
+            else:
+                beside = self._single(self.other, state.axis, planes=True)
+            return [self._single(visit, state.axis, planes=True), beside]
+        return [self._single(visit, axis) for axis in (2, 1, 0)]
+
+    def _single(self, visit: Visit, axis: int, planes: bool = False) -> Content:
+        name = self.sequence(visit)
+        if not name:
+            return self._absent(self.state.sequence, axis)
+        return Content(visit, name, axis, choices=tuple(visit.images), planes=planes)
+
+    def _sequence_pane(self, visit: Visit, slot: int) -> Content:
+        name = self.state.chosen.get(slot, CONVENTIONAL[slot])
+        if name not in visit.images:
+            return self._absent(name, self.state.axis, tuple(visit.images))
+        return Content(visit, name, self.state.axis, choices=tuple(visit.images), planes=True)
+
+    @staticmethod
+    def _absent(name: str, axis: int, choices: tuple[str, ...] = ()) -> Content:
+        return Content(None, f"no {name}", axis, f"This visit has no {name}.", choices)
+
+    def choose_sequence(self, slot: int, name: str) -> None:
+        """Show a sequence in one pane of the *sequences* layout, in every pane of the others."""
+        if self.state.layout is Layout.SEQUENCES:
+            self.state.chosen[slot] = name
+        else:
+            self.state.sequence = name
+
+    # --- windows ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def dragged_window(visit: Visit, sequence: str, start: Window, dx: float, dy: float) -> Window:
+        """The window after a drag of (dx, dy) pixels from `start`: right is wider, up is a lower level (brighter)."""
+        base = visit.default_window(sequence).width
+        width = max(start.width + dx * base / WINDOW_DRAG_PX, base / 100)
+        level = start.level + dy * base / WINDOW_DRAG_PX
+        window = Window(level - width / 2, level + width / 2)
+        visit.windows[sequence] = window
+        return window

@@ -1,0 +1,59 @@
+"""Surfaces of a mask for the 3D pane. No Qt; runs off the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from skimage.measure import marching_cubes
+
+from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.volume import LabelArray
+
+#: Larger crops are sampled every second voxel or coarser: marching cubes holds the interpreter for as long as it runs.
+MOST_VOXELS = 600_000
+SMOOTHING_MM = 0.8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SurfaceMesh:
+    """A triangle mesh.
+
+    Attributes
+    ----------
+    vertices: (n, 3) float32, world RAS mm.
+    faces: (m, 3) int32, indices of vertices.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+
+
+def label_surfaces(labels: LabelArray, grid: Grid, values: Collection[int]) -> Mapping[int, SurfaceMesh]:
+    """The surface of every label of `values` that is present in `labels` (i, j, k), by value."""
+    meshes = {}
+    for value in values:
+        mesh = _surface(labels == value, grid)
+        if mesh is not None:
+            meshes[value] = mesh
+    return meshes
+
+
+def _surface(inside: NDArray[np.bool_], grid: Grid) -> SurfaceMesh | None:
+    box = Box.around(inside)
+    if box is None:
+        return None
+    # A rim of two empty voxels closes the surface at the border of the grid and leaves room for the smoothing.
+    crop = np.pad(inside[box.slices], 2).astype(np.float32)
+    smooth = gaussian_filter(crop, [SMOOTHING_MM / mm for mm in grid.spacing_mm], mode="constant")
+    if smooth.max() <= 0.5:
+        smooth = crop  # smoothing would swallow a speck of a few voxels
+    step = max(1, int(np.ceil((smooth.size / MOST_VOXELS) ** (1 / 3))))
+    vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
+        smooth, level=0.5, step_size=step, allow_degenerate=False
+    )
+    world = grid.index_to_world(vertices + np.asarray(box.start) - 2)
+    return SurfaceMesh(world.astype(np.float32), faces.astype(np.int32))

@@ -1,0 +1,77 @@
+"""One visit as the viewer shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.imaging.normalisation import robust_window
+
+Index = tuple[int, int, int]
+
+_COARSE = 3  # voxels: every third along each axis tells where the head is
+_FAINT = 0.1  # share of the window's top from which a voxel is more than background
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """Images and mask of a visit on one grid.
+
+    Attributes
+    ----------
+    images: intensities by sequence name.
+    labels: uint8 (i, j, k), shared with whoever edits it; None for none.
+    title: what the reader knows the visit by.
+    windows: display window in use by sequence name.
+    defaults: display window that a reset goes back to.
+    proposal: a proposed mask, uint8 (i, j, k).
+    """
+
+    images: Mapping[str, Volume]
+    labels: LabelArray | None
+    title: str
+    windows: dict[str, Window] = field(default_factory=dict)
+    defaults: Mapping[str, Window] = field(default_factory=dict)
+    proposal: LabelArray | None = None
+    _extent: Box | None = None
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ValueError("a visit needs at least one image")
+
+    @property
+    def grid(self) -> Grid:
+        return next(iter(self.images.values())).grid
+
+    @property
+    def extent(self) -> Box:
+        """The part of the grid that is not empty background, to a few voxels; what a view is fitted to."""
+        if self._extent is None:
+            name, volume = next(iter(self.images.items()))
+            coarse = volume.data[::_COARSE, ::_COARSE, ::_COARSE]
+            background = float(np.median(volume.data[np.ix_(*[(0, n - 1) for n in volume.data.shape])]))
+            reach = _FAINT * abs(self.window(name).high - background)
+            box = Box.around(np.abs(coarse - background) > reach) or Box.whole(coarse.shape)
+            whole = Box.whole(self.grid.shape)
+            start, stop = ([v * _COARSE for v in corner] for corner in (box.start, box.stop))
+            self._extent = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).clipped(whole.stop)
+        return self._extent
+
+    def window(self, sequence: str) -> Window:
+        """The window in use; the default, else the robust one, where none was given."""
+        if sequence not in self.windows:
+            self.windows[sequence] = self.default_window(sequence)
+        return self.windows[sequence]
+
+    def default_window(self, sequence: str) -> Window:
+        return self.defaults.get(sequence) or robust_window(self.images[sequence].data)
+
+    def clip(self, index: tuple[float, float, float]) -> Index:
+        """The voxel of the grid nearest to a fractional index."""
+        i, j, k = (int(np.clip(np.rint(v), 0, n - 1)) for v, n in zip(index, self.grid.shape, strict=True))
+        return i, j, k
