@@ -72,6 +72,7 @@ def paint(
     labels: LabelArray,
     contrasts: dict[int, NDArray[np.float32]],
     rng: np.random.Generator,
+    grain: float = 1.0,
 ) -> None:
     """Paint the tumour into `images` in place.
 
@@ -82,6 +83,7 @@ def paint(
     tissue: 0 outside, 1 fluid, 2 grey, 3 white matter.
     labels: uint8 (i, j, k).
     contrasts: four intensities by label, as from `draw_contrasts`.
+    grain: factor of the drawn amplitude of the texture.
     """
     which = [CHANNELS.index(c) for c in channels]
     edge = float(rng.uniform(0.4, 0.9))
@@ -98,11 +100,11 @@ def paint(
             fade = 1.0 - rng.uniform(0.0, 0.35) * np.clip(smooth_noise(rng, shape, 12.0) * 0.5 + 0.5, 0, 1)
             alpha *= fade
             alpha[tissue == CSF] = 0
-        texture = rng.uniform(0.02, 0.2) * smooth_noise(rng, shape, float(rng.uniform(2.0, 8.0)))
-        fine = rng.uniform(0.0, 0.08) * smooth_noise(rng, shape, 2.0)
+        texture = grain * rng.uniform(0.02, 0.2) * smooth_noise(rng, shape, float(rng.uniform(2.0, 8.0)))
+        fine = grain * rng.uniform(0.0, 0.08) * smooth_noise(rng, shape, 2.0)
         for row, channel in enumerate(which):
-            grain = 1.0 + np.clip(rng.uniform(0.5, 1.0) * texture + fine, -0.4, 0.4)
-            target = contrasts[label][channel] * grain
+            mottle = 1.0 + np.clip(rng.uniform(0.5, 1.0) * texture + fine, -0.4, 0.4)
+            target = contrasts[label][channel] * mottle
             if anatomy:
                 target = target * np.maximum(images[row], 0.05) ** anatomy
             images[row] += alpha * (target - images[row])
