@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import threshold_otsu
 
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.imaging.components import fill_holes, largest
@@ -121,6 +120,8 @@ def _bright(image: Image) -> Mask:
     values = image[finite]
     if values.size == 0 or values.min() == values.max():
         return np.zeros(image.shape, dtype=bool)
+    from skimage.filters import threshold_otsu  # not at the top: the first window needs this module, but not Otsu
+
     threshold = float(threshold_otsu(values))  # type: ignore[no-untyped-call]
     return np.asarray(finite & (image > threshold))
 

@@ -1,0 +1,150 @@
+"""Model cards on disk, read without loading torch or any weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from glioma_annotator.domain.labels import Label, LabelScheme, Region
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import EnvironmentFailure, UserError
+
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+FORMAT = 1
+Z_SCORE_BRAIN = "z-score-brain"
+COPY_AGAIN = "Copy the model folder again from where it came from, or choose another model."
+_Number = TypeVar("_Number", int, float)
+_log = logging.getLogger(__name__)
+
+
+def model_folders(folders: Iterable[Path]) -> Iterator[Path]:
+    """Model folders among `folders` and directly below them, in order of the folders, then by name."""
+    for folder in folders:
+        if (folder / CARD).is_file():
+            yield folder
+        elif folder.is_dir():
+            yield from sorted(card.parent for card in folder.glob(f"*/{CARD}"))
+
+
+def find_models(folders: Iterable[Path]) -> dict[str, tuple[Path, ModelCard]]:
+    """Folder and card of every readable model by name; the first of a name wins, damaged ones are logged."""
+    found: dict[str, tuple[Path, ModelCard]] = {}
+    for folder in model_folders(folders):
+        try:
+            card = load_card(folder)
+        except (UserError, EnvironmentFailure) as error:
+            _log.warning("A model is left out. %s", error)
+        else:
+            found.setdefault(card.name, (folder, card))
+    return found
+
+
+def find_cards(folders: Iterable[Path]) -> tuple[ModelCard, ...]:
+    """Cards of the readable models in `folders` and directly below them, in `model_folders`' order."""
+    return tuple(card for _, card in find_models(folders).values())
+
+
+def load_card(folder: Path) -> ModelCard:
+    """The card of a model folder; weights are not read.
+
+    Raises `UserError` when there is no card, it cannot be understood, or it names a channel twice.
+    """
+    path = folder / CARD
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"The folder “{folder}” holds no model: it has no {CARD}.",
+            f"Choose a folder that holds {CARD} and {WEIGHTS}.",
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"The model card “{path}” is damaged: it is not valid JSON ({error}).", COPY_AGAIN) from error
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The model card “{path}” cannot be read: {error.strerror}.", "Check that you may read the file."
+        ) from error
+    return _card_from_json(data, path)
+
+
+def card_to_json(card: ModelCard) -> dict[str, Any]:
+    """What `card.json` holds."""
+    return {"format": FORMAT, **asdict(card)}
+
+
+def _card_from_json(data: Any, path: Path) -> ModelCard:
+    version = data.get("format") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise UserError(
+            f"The model card “{path}” was written by a newer version of the program.", "Update the program to use it."
+        )
+    try:
+        card = _parse(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"“{error.args[0]}” is missing" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"The model card “{path}” cannot be understood: {reason}.", COPY_AGAIN) from error
+    problem = _contradiction(card)
+    if problem:
+        raise UserError(f"The model card “{path}” contradicts itself: {problem}.", COPY_AGAIN)
+    return card
+
+
+def _parse(data: Mapping[str, Any]) -> ModelCard:
+    scheme = data["scheme"]
+    return ModelCard(
+        name=_text(data["name"], "name"),
+        title=_text(data["title"], "title"),
+        architecture=_text(data["architecture"], "architecture"),
+        parameters=dict(data["parameters"]),
+        channels=tuple(SequenceRole(role) for role in data["channels"]),
+        scheme=LabelScheme(
+            name=_text(scheme["name"], "scheme name"),
+            labels=tuple(Label(int(x["value"]), x["name"], x["title"], x["colour"]) for x in scheme["labels"]),
+            regions=tuple(Region(x["name"], x["title"], tuple(map(int, x["values"]))) for x in scheme["regions"]),
+        ),
+        spacing_mm=_three([float(mm) for mm in data["spacing_mm"]], "spacing_mm"),
+        normalisation=_text(data["normalisation"], "normalisation"),
+        weights_sha256=_text(data["weights_sha256"], "weights_sha256"),
+        patch=_three([int(n) for n in data.get("patch", (64, 64, 64))], "patch"),
+        parent=_text(data.get("parent", ""), "parent"),
+        patient=_text(data.get("patient", ""), "patient"),
+        training=dict(data.get("training", {})),
+        scores=dict(data.get("scores", {})),
+        limits=tuple(str(limit) for limit in data.get("limits", ())),
+    )
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"“{name}” is not a text")
+    return value
+
+
+def _three(values: list[_Number], name: str) -> tuple[_Number, _Number, _Number]:
+    if len(values) != 3:
+        raise ValueError(f"“{name}” does not have three numbers")
+    return values[0], values[1], values[2]
+
+
+def _contradiction(card: ModelCard) -> str:
+    """What is wrong with a card that parses; empty when nothing is."""
+    values = card.scheme.values
+    checks = {
+        "it has no name": not card.name,
+        "it names no channels": not card.channels,
+        "it names a channel twice": len(set(card.channels)) != len(card.channels),
+        "it names no labels": not values,
+        "it gives a label value twice": len(set(values)) != len(values),
+        "a label value lies outside 1 to 254": bool(values) and not (min(values) >= 1 and max(values) <= 254),
+        "a region uses a value that no label has": any(set(r.values) - set(values) for r in card.scheme.regions),
+        "a voxel size is not a positive length": not all(0 < mm < math.inf for mm in card.spacing_mm),
+        "the patch is not a positive multiple of 8 voxels": any(n < 8 or n % 8 for n in card.patch),
+        f"the normalisation “{card.normalisation}” is unknown": card.normalisation != Z_SCORE_BRAIN,
+    }
+    return next((problem for problem, present in checks.items() if present), "")
