@@ -1,0 +1,226 @@
+"""Synthetic tumours: shapes, contrasts, samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from glioma_annotator.adaptation.synthesis import acquisition, contrast, tumour
+from glioma_annotator.adaptation.synthesis.backgrounds import LabelMapBackground, RealBackground, load_backgrounds
+from glioma_annotator.adaptation.synthesis.noise import smooth_noise
+from glioma_annotator.adaptation.synthesis.samples import SampleShares, SampleSource, draw_sample
+from glioma_annotator.adaptation.synthesis.tumour import ET, NETC, RC, SNFH, TumourKind, TumourPlan
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.errors import UserError
+
+SHAPE = (56, 56, 56)
+CENTRE = (28.0, 28.0, 28.0)
+ALLOWED = {0, *GLIOMA_POST_TREATMENT.values}
+
+
+def ball_brain(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
+    """A round head: white matter inside, a grey mantle, fluid around it and in a ventricle of one half."""
+    axes = [np.linspace(-1, 1, n) for n in shape]
+    i, j, k = np.meshgrid(*axes, indexing="ij")
+    radius = np.sqrt(i**2 + j**2 + k**2)
+    tissue = np.zeros(shape, dtype=np.uint8)
+    tissue[radius < 0.97] = tumour.CSF
+    tissue[radius < 0.92] = tumour.GREY
+    tissue[radius < 0.75] = tumour.WHITE
+    tissue[np.sqrt((i + 0.5) ** 2 + j**2 + k**2) < 0.12] = tumour.CSF
+    return tissue
+
+
+def brain_images(tissue: np.ndarray) -> np.ndarray:
+    """T1Gd, T2, FLAIR of a brain without tumour, white matter 1."""
+    values = np.array([[0, 0.25, 0.75, 1.0], [0, 3.0, 1.4, 1.0], [0, 0.3, 1.2, 1.0]], dtype=np.float32)
+    return values[:, tissue]
+
+
+def source(**shares: float) -> SampleSource:
+    tissue = ball_brain()
+    images = brain_images(tissue)
+    inside = images[:, tissue > 0]
+    real = RealBackground("ball", images.astype(np.float16), tissue, False, inside.mean(axis=1), inside.std(axis=1))
+    return SampleSource([real], shares=SampleShares(**{"label_map": 0.0, **shares}))
+
+
+def test_smooth_noise_has_unit_spread_and_is_smooth() -> None:
+    field = smooth_noise(np.random.default_rng(0), (96, 96, 96), 6.0)
+    assert abs(float(field.mean())) < 0.1
+    assert float(field.std()) == pytest.approx(1.0, abs=0.1)
+    assert float(np.abs(np.diff(field, axis=0)).max()) < 1.0
+
+
+@pytest.mark.parametrize("kind", list(TumourKind))
+def test_a_plan_always_grows_the_same_tumour(kind: TumourKind) -> None:
+    tissue = ball_brain()
+    plans = [tumour.draw_plan(np.random.default_rng(3), kind) for _ in range(2)]
+    assert plans[0] == plans[1]
+    first, second = (tumour.grow(plan, tissue, CENTRE) for plan in plans)
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", list(TumourKind))
+def test_tumours_hold_only_labels_of_the_scheme_and_stay_in_the_brain(kind: TumourKind) -> None:
+    tissue = ball_brain()
+    for seed in range(4):
+        labels = tumour.grow(tumour.draw_plan(np.random.default_rng(seed), kind), tissue, CENTRE)
+        assert set(np.unique(labels)) <= ALLOWED
+        assert not labels[tissue == tumour.OUTSIDE].any()
+        assert labels.any()
+
+
+def test_oedema_never_lies_in_fluid() -> None:
+    tissue = ball_brain()
+    labels = tumour.grow(TumourPlan(TumourKind.OEDEMA_ONLY, 12.0, oedema_mm=12.0, seed=1), tissue, (16.0, 28.0, 28.0))
+    assert (labels == SNFH).any()
+    assert not ((labels == SNFH) & (tissue == tumour.CSF)).any()
+
+
+def test_enhancing_rim_encloses_the_necrosis_of_a_ring() -> None:
+    tissue = np.full(SHAPE, tumour.WHITE, dtype=np.uint8)
+    for seed in range(4):
+        plan = TumourPlan(TumourKind.RING, 14.0, rim_mm=3.0, rim_gaps=0.0, oedema_mm=6.0, seed=seed)
+        labels = tumour.grow(plan, tissue, CENTRE)
+        necrosis = labels == NETC
+        shell = ndimage.binary_dilation(necrosis) & ~necrosis
+        assert necrosis.any()
+        assert float((labels[shell] == ET).mean()) > 0.97
+
+
+def test_oedema_surrounds_the_core() -> None:
+    tissue = np.full(SHAPE, tumour.WHITE, dtype=np.uint8)
+    labels = tumour.grow(TumourPlan(TumourKind.RING, 10.0, oedema_mm=9.0, seed=2), tissue, CENTRE)
+    core = np.isin(labels, (NETC, ET))
+    shell = ndimage.binary_dilation(core) & ~core
+    assert float((labels[shell] == SNFH).mean()) > 0.8
+
+
+def test_low_grade_tumours_do_not_enhance_and_only_surgery_leaves_a_cavity() -> None:
+    tissue = ball_brain()
+    for seed in range(5):
+        for kind in TumourKind:
+            labels = tumour.grow(tumour.draw_plan(np.random.default_rng(seed), kind), tissue, CENTRE)
+            assert (labels == RC).any() == (kind is TumourKind.POST_OPERATIVE)
+            if kind in (TumourKind.LOW_GRADE, TumourKind.OEDEMA_ONLY):
+                assert not (labels == ET).any()
+
+
+def test_thin_rims_are_thinner_than_thick_ones() -> None:
+    tissue = np.full(SHAPE, tumour.WHITE, dtype=np.uint8)
+    thin, thick = (
+        int((tumour.grow(TumourPlan(TumourKind.RING, 15.0, rim_mm=mm, seed=5), tissue, CENTRE) == ET).sum())
+        for mm in (1.0, 5.0)
+    )
+    assert 0 < thin < thick / 2
+
+
+def test_painted_tissues_look_as_they_do_on_mri() -> None:
+    tissue = np.full(SHAPE, tumour.WHITE, dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    for seed in range(4):
+        for kind in (TumourKind.RING, TumourKind.POST_OPERATIVE):
+            labels = tumour.grow(TumourPlan(kind, 14.0, nodule_mm=8.0, seed=seed), tissue, CENTRE)
+            images = brain_images(tissue)
+            contrasts = contrast.draw_contrasts(np.random.default_rng(seed), kind)
+            if contrasts[RC][1] > 1:  # blood in the cavity
+                continue
+            contrast.paint(images, ("T1Gd", "T2", "FLAIR"), tissue, labels, contrasts, rng)
+            for label in np.unique(labels[labels > 0]):
+                labels_inside = ndimage.binary_erosion(labels == label)
+                if labels_inside.sum() < 20:
+                    continue
+                t1gd, t2, flair = (float(np.median(image[labels_inside])) for image in images)
+                if label == ET:
+                    assert t1gd > 1.05
+                elif label == SNFH:
+                    assert flair > 1.02
+                    assert t1gd < 1.05
+                elif label == NETC:
+                    assert t1gd < 1.0 < t2
+                elif label == RC:
+                    assert t1gd < 0.8
+                    assert t2 > 1.5
+
+
+def test_painting_leaves_the_rest_of_the_brain_alone() -> None:
+    tissue = ball_brain()
+    before = brain_images(tissue)
+    images = before.copy()
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[20:26, 20:26, 20:26] = ET
+    contrasts = contrast.draw_contrasts(np.random.default_rng(0), TumourKind.SOLID)
+    contrast.paint(images, ("T1Gd", "T2", "FLAIR"), tissue, labels, contrasts, np.random.default_rng(0))
+    far = ~ndimage.binary_dilation(labels > 0, np.ones((3, 3, 3)), iterations=5)
+    assert np.array_equal(images[:, far], before[:, far])
+
+
+def test_vessels_brighten_t1gd_inside_the_brain_only() -> None:
+    tissue = ball_brain()
+    image = brain_images(tissue)[0]
+    changed = image.copy()
+    contrast.add_vessels(changed, tissue, np.random.default_rng(1))
+    assert (changed >= image).all()
+    assert changed.max() > image.max()
+    assert not changed[tissue == 0].any()
+
+
+def test_acquisition_keeps_the_surroundings_of_the_brain_empty() -> None:
+    tissue = ball_brain()
+    for seed in range(6):
+        images = brain_images(tissue)
+        acquisition.distort(images, tissue > 0, np.random.default_rng(seed))
+        acquisition.add_noise(images, tissue > 0, np.random.default_rng(seed), 0.03)
+        assert np.isfinite(images).all()
+        assert not images[:, tissue == 0].any()
+
+
+def test_the_same_seed_and_number_give_the_same_sample() -> None:
+    first, second = (draw_sample(source(), 32, seed=5, index=9) for _ in range(2))
+    assert np.array_equal(first.images, second.images)
+    assert np.array_equal(first.labels, second.labels)
+    other = draw_sample(source(), 32, seed=5, index=10)
+    assert not np.array_equal(first.images, other.images)
+
+
+def test_samples_are_cubes_of_three_channels_with_labels_of_the_scheme() -> None:
+    for index in range(12):
+        sample = draw_sample(source(), 32, seed=1, index=index)
+        assert sample.images.shape == (3, 32, 32, 32)
+        assert sample.images.dtype == np.float32
+        assert np.isfinite(sample.images).all()
+        assert sample.labels.shape == (32, 32, 32)
+        assert set(np.unique(sample.labels)) <= ALLOWED
+        assert not sample.images[:, ~np.any(sample.images, axis=0)].any()
+
+
+def test_samples_without_tumour_have_no_labels() -> None:
+    for index in range(6):
+        assert not draw_sample(source(tumour=0.0, inferior=0.5), 32, seed=2, index=index).labels.any()
+
+
+def test_real_mask_shapes_keep_their_labels() -> None:
+    shape = np.zeros((20, 20, 20), dtype=np.uint8)
+    shape[2:18, 2:18, 2:18] = SNFH
+    shape[6:14, 6:14, 6:14] = RC
+    only_shapes = SampleSource(source().real, shapes=[shape], shares=SampleShares(1.0, 0.0, 0.0, 1.0))
+    found = set()
+    for index in range(5):
+        found |= set(np.unique(draw_sample(only_shapes, 32, seed=3, index=index).labels))
+    assert found == {0, SNFH, RC}
+
+
+def test_label_maps_give_brains_of_varied_contrast() -> None:
+    classes = np.zeros((40, 40, 40), dtype=np.uint8)
+    classes[4:36, 4:36, 4:36] = 4
+    classes[10:30, 10:30, 10:30] = 1
+    maps = SampleSource([], [LabelMapBackground("cube", classes)], shares=SampleShares(0.5, 0.2, 1.0, 0.0))
+    samples = [draw_sample(maps, 32, seed=4, index=index) for index in range(4)]
+    assert len({float(s.images.std()) for s in samples}) == 4
+
+
+def test_a_data_folder_without_brains_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="No tumour-free brains"):
+        load_backgrounds(tmp_path)
