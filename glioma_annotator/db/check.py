@@ -15,7 +15,7 @@ from glioma_annotator.db.volumes import file_sha256
 
 _LOW_SPACE_BYTES = 2 * 2**30  # about a hundred visits
 _COPY = "Restore the workspace folder from a copy, or import the visit again under another key."
-_LEFT_BEHIND = "A save or an import that was interrupted left it; `glioma-annotator doctor` can remove it."
+_LEFT_BEHIND = "An interrupted save or import left it; `glioma-annotator doctor --workspace W --repair` removes it."
 
 
 class Problem(StrEnum):

@@ -151,7 +151,12 @@ class Connections:
 
 
 def insert(database: Database, table: str, row: Row) -> int:
-    """Insert a row into a table that a migration made; the new rowid."""
-    added = database.table(table).insert(row).last_rowid
+    """Insert a row into a table that a migration made; the new rowid.
+
+    `sqlite_utils` would make a table that is absent, and tries out in the database itself what SQLite can do; when
+    that fails because the disk is full, the open transaction is gone without a word.
+    """
+    columns, places = ", ".join(row), ", ".join(f":{column}" for column in row)
+    added = database.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row).lastrowid
     assert added is not None
     return added

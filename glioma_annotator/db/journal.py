@@ -15,7 +15,7 @@ from glioma_annotator.db.failures import explained
 from glioma_annotator.db.journal_codec import MAGIC, decode, encode, frame, frames
 from glioma_annotator.db.names import free_name
 from glioma_annotator.domain.editing import JournalEntry
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 
 _log = logging.getLogger(__name__)
@@ -172,9 +172,15 @@ class FileJournal:
         content = MAGIC + frame(json.dumps(asdict(start)).encode())
         with explained(_UNWRITTEN):
             self._close()  # Windows replaces no open file
-            with atomic_write(self._path) as file:
-                file.write(content)
-            self._path.chmod(0o600)
+            try:
+                with atomic_write(self._path) as file:
+                    Path(file.name).chmod(0o600)
+                    file.write(content)
+            except EnvironmentFailure:
+                # The folder may refuse to be flushed when the new file is in place already: it counts then. Should
+                # a power cut bring the old one back, its steps are those of a revision that is saved.
+                if not self._path.exists() or self._path.read_bytes() != content:
+                    raise
         self._start, self._end = start, len(content)
 
     def _close(self) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
 
 _README = """\
 This folder is a workspace of Glioma Annotator. Open it with the program; do not
@@ -82,12 +81,11 @@ class Layout:
             )
 
     def make(self) -> None:
-        """Create what is missing, for the owner's eyes only. Raises OSError or `EnvironmentFailure`."""
+        """Create what is missing, for the owner's eyes only. Raises OSError."""
         for folder in (self.root, self.patients, self.models, self.journal, self.backups):
             folder.mkdir(mode=0o700, parents=folder == self.root, exist_ok=True)
         if not self.readme.exists():
-            with atomic_write(self.readme) as file:
-                file.write(_README.encode())
+            self.readme.write_text(_README, encoding="utf-8")
             self.readme.chmod(0o600)
         if not self.database.exists():
             # SQLite takes an empty file for a new database and gives its side files the same permissions.

@@ -24,6 +24,8 @@ class ViewStateRepository:
         """Replace the state. Raises `TypeError` or `ValueError` for values that JSON cannot express."""
         text = json.dumps(dict(state), allow_nan=False)
         with self._connections.writing("The view's state could not be recorded") as database:
-            database.table("view_states").upsert(
-                {"patient_id": patient_id, "state": text, "changed_utc": utc_text()}, pk="patient_id"
+            database.execute(
+                """INSERT INTO view_states (patient_id, state, changed_utc) VALUES (?, ?, ?)
+                   ON CONFLICT (patient_id) DO UPDATE SET state = excluded.state, changed_utc = excluded.changed_utc""",
+                [patient_id, text, utc_text()],
             )
