@@ -19,6 +19,7 @@ from glioma_annotator.imaging.nifti_header import NiftiHeader, read_header, show
 from glioma_annotator.imaging.resampling import LEAST_OVERLAP, overlap
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_files import find_files
+from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
 from glioma_annotator.workflow.recognition.moments import Moment, merge
 from glioma_annotator.workflow.recognition.sessions import session_dates
 from glioma_annotator.workflow.recognition.tree import Recognised, recognise, stem_of
@@ -77,11 +78,10 @@ def propose_import(
     visits: dict[VisitKey, list[Candidate]] = {}
     for candidate in _join_masks(candidates):
         visits.setdefault(candidate.visit, []).append(candidate)
-    items: list[ImportItem] = []
+    checked: list[Candidate] = []
     for members in _in_course_order(visits):
-        checked = _check_visit(members, steps, cancel)
-        items.extend(c.item for c in checked)
-    return ImportPlan(_with_mappings(items, told), _visits(visits), tuple(problems))
+        checked.extend(_check_visit(members, steps, cancel))
+    return ImportPlan(_with_mappings(checked), _visits(visits), tuple(problems))
 
 
 def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> tuple[Recognised, ...]:
@@ -262,7 +262,8 @@ def _count(mask: Candidate) -> Candidate:
         loaded = read_labels(mask.item.path, mask.item.channel)
     except UserError as error:
         return mask.warned(str(error), include=False)
-    return replace(mask.warned(*loaded.notes), item=replace(mask.item, voxel_counts=count_values(loaded.labels)))
+    counted = replace(mask.warned(*loaded.notes), item=replace(mask.item, voxel_counts=count_values(loaded.labels)))
+    return replace(counted, told=replace(mask.told, labels=POST_TREATMENT)) if loaded.by_program else counted
 
 
 def _masks_to_include(masks: Sequence[Candidate], reference: Candidate | None) -> list[Candidate]:
@@ -282,16 +283,16 @@ def _masks_to_include(masks: Sequence[Candidate], reference: Candidate | None) -
     return result
 
 
-def _with_mappings(items: Sequence[ImportItem], told: Sequence[Recognised]) -> tuple[ImportItem, ...]:
+def _with_mappings(candidates: Sequence[Candidate]) -> tuple[ImportItem, ...]:
     """The items with the meaning of their masks' values, judged with the patient's other masks in view."""
-    implied = {t.path: t.labels for t in told}
     values: dict[str, set[int]] = {}
-    for item in items:
-        values.setdefault(item.patient, set()).update(item.voxel_counts)
+    for candidate in candidates:
+        values.setdefault(candidate.item.patient, set()).update(candidate.item.voxel_counts)
     result = []
-    for item in items:
-        if item.kind is ImportKind.MASK and item.voxel_counts:
-            mapping, warnings = propose_mapping(item.voxel_counts, implied[item.path], values[item.patient])
+    for candidate in candidates:
+        item = candidate.item
+        if item.voxel_counts:
+            mapping, warnings = propose_mapping(item.voxel_counts, candidate.told.labels, values[item.patient])
             item = replace(item, mapping=mapping, warnings=item.warnings + warnings)
         result.append(item)
     return tuple(result)

@@ -1,0 +1,164 @@
+"""A patient's images, masks and volumes as files for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
+from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.nifti import write_labels, write_volume
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.ports import Store
+
+VOLUMES_FILE = "volumes.csv"
+#: First line of the table: by it a later export knows the folder as its own.
+_COLUMNS = ("patient", "timepoint", "date", "day", "phase", "revision", "status", "kind", "name", "volume_ml")
+
+Row = tuple[object, ...]
+
+
+def export_patient(
+    store: Store, patient_key: str, timepoint_key: str | None, out: Path, report: Report, cancel: CancelToken
+) -> tuple[Path, ...]:
+    """Write one visit, or all when `timepoint_key` is None, to `out`/PATIENT/TIMEPOINT.
+
+    Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
+    reference file's axis order, and `volumes.csv` with mL per label and region; when all visits are exported, the
+    table of all lies in `out`/PATIENT too. An earlier export is replaced, any other file of these names is not.
+
+    Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files;
+    `EnvironmentFailure` when the disk fails; `Cancelled` between files.
+    """
+    visits = _visits(store, patient_key, timepoint_key)
+    folder = out / _file_name(patient_key)
+    masks = {visit.key: best_revision(store.revisions(_id(visit))) for visit in visits}
+    targets = _targets(folder, visits, masks)
+    tables = {visit.key: folder / _file_name(visit.key) / VOLUMES_FILE for visit in visits}
+    if timepoint_key is None:
+        tables[""] = folder / VOLUMES_FILE
+    _refuse_foreign([*targets.values(), *tables.values()])
+    steps = StepProgress(report, len(targets), "Exporting")
+    rows: list[Row] = []
+    for visit in visits:
+        _make(tables[visit.key].parent)
+        # First, so that a cancelled export is still known as one.
+        _write_table(tables[visit.key], ())
+        for sequence in visit.sequences:
+            cancel.raise_if_cancelled()
+            write_volume(targets[visit.key, sequence.name], store.load_image(visit, sequence.name), visit.source_axes)
+            steps.step(f"Writing {sequence.name} of {visit.key}")
+        if revision := masks[visit.key]:
+            cancel.raise_if_cancelled()
+            labels = store.load_labels(revision)
+            write_labels(targets[visit.key, ""], labels, visit.grid, visit.source_axes)
+            steps.step(f"Writing the mask of {visit.key}")
+            ml = label_volumes_ml(labels, visit.grid.voxel_volume_ml, GLIOMA_POST_TREATMENT)
+            own = _rows(patient_key, visit, revision, "label", ml)
+            own += _rows(patient_key, visit, revision, "region", region_volumes_ml(ml, GLIOMA_POST_TREATMENT))
+            _write_table(tables[visit.key], own)
+            rows += own
+    if timepoint_key is None:
+        _make(folder)
+        _write_table(tables[""], rows)
+    return (*targets.values(), *tables.values())
+
+
+def best_revision(revisions: Sequence[SegmentationRevision]) -> SegmentationRevision | None:
+    """The newest approved revision, else the newest one."""
+    approved = [r for r in revisions if r.status is RevisionStatus.APPROVED]
+    return max(approved or revisions, key=lambda r: r.number, default=None)
+
+
+def _visits(store: Store, patient_key: str, timepoint_key: str | None) -> tuple[Timepoint, ...]:
+    patient = store.patient(patient_key)
+    if patient is None or patient.id is None:
+        known = ", ".join(p.key for p in store.patients()) or "none"
+        raise UserError(f"The workspace has no patient {patient_key}.", f"Patients in it: {known}.")
+    visits = store.timepoints(patient.id)
+    if timepoint_key is None:
+        return visits
+    chosen = tuple(v for v in visits if v.key == timepoint_key)
+    if not chosen:
+        known = ", ".join(v.key for v in visits) or "none"
+        raise UserError(f"Patient {patient_key} has no visit {timepoint_key}.", f"Visits: {known}.")
+    return chosen
+
+
+def _targets(
+    folder: Path, visits: Sequence[Timepoint], masks: dict[str, SegmentationRevision | None]
+) -> dict[tuple[str, str], Path]:
+    """File by visit key and sequence name; the mask's sequence name is empty."""
+    targets: dict[tuple[str, str], Path] = {}
+    for visit in visits:
+        place = folder / _file_name(visit.key)
+        for sequence in visit.sequences:
+            targets[visit.key, sequence.name] = place / f"{_file_name(sequence.name)}.nii.gz"
+        if masks[visit.key]:
+            targets[visit.key, ""] = place / "mask.nii.gz"
+    if len({str(p).lower() for p in targets.values()}) < len(targets):
+        raise UserError(
+            "Two sequences or visits would be written to the same file: their names differ in special characters only.",
+            "Export the visits one by one.",
+        )
+    return targets
+
+
+def _refuse_foreign(targets: Sequence[Path]) -> None:
+    """Refuse to replace a file unless an earlier export's table lies beside it."""
+    for target in targets:
+        if target.exists() and not _is_export(target.with_name(VOLUMES_FILE)):
+            raise UserError(f"{target} is there already and was not written by an export.", "Choose another folder.")
+
+
+def _is_export(table: Path) -> bool:
+    try:
+        return table.read_text(encoding="utf-8").startswith(",".join(_COLUMNS))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The folder {folder} could not be made ({error.strerror}).", "Choose a folder that can be written."
+        ) from error
+
+
+def _rows(
+    patient: str, visit: Timepoint, revision: SegmentationRevision, kind: str, volumes_ml: Mapping[str, float]
+) -> list[Row]:
+    date = visit.date.isoformat() if visit.date else ""
+    day = "" if visit.day is None else visit.day
+    head = (patient, visit.key, date, day, visit.phase.value, revision.number, revision.status.value, kind)
+    return [(*head, name, f"{ml:.4f}") for name, ml in volumes_ml.items()]
+
+
+def _write_table(path: Path, rows: Sequence[Row]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode("utf-8"))
+
+
+def _file_name(key: str) -> str:
+    """A key as a file name that every system takes."""
+    name = re.sub(r"[^\w.+-]+", "_", key).strip(". ")
+    return name or "_"
+
+
+def _id(visit: Timepoint) -> int:
+    if visit.id is None:
+        raise ValueError("a stored visit has an id")
+    return visit.id
