@@ -1,0 +1,131 @@
+"""Databases of every released version open; those of the future do not."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from glioma_annotator.db.migrations.runner import APPLICATION_ID, MIGRATIONS
+from glioma_annotator.db.workspace import Workspace, open_workspace
+from glioma_annotator.errors import UserError
+
+#: SHA-256 of every migration as released. Extend it with a new migration; a line never changes.
+RELEASED = ("154bdb18af2691ef0cd26d8006ca1d2fe2cbe05efd7e31c49fc9dd514c0cac55",)
+
+HERE = Path(__file__).parent
+ADD_SITES = (
+    "ALTER TABLE patients ADD COLUMN site TEXT NOT NULL DEFAULT 'unknown'; CREATE TABLE sites (name TEXT) STRICT;"
+)
+
+
+def _pragma(workspace: Path, name: str) -> int:
+    database = sqlite3.connect(workspace / "glioma.db")
+    value = database.execute(f"PRAGMA {name}").fetchone()[0]
+    database.close()
+    return int(value)
+
+
+def _schema(workspace: Path) -> list[tuple[str, str]]:
+    database = sqlite3.connect(workspace / "glioma.db")
+    rows = database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    database.close()
+    return rows
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A closed workspace of the present version with one patient."""
+    with open_workspace(tmp_path / "study") as made:
+        made.add_patient("P")
+    return tmp_path / "study"
+
+
+def _backups(workspace: Path) -> list[Path]:
+    return sorted((workspace / "backups").glob("before-migration-*"))
+
+
+def test_released_migrations_are_never_edited() -> None:
+    assert tuple(hashlib.sha256(sql.encode()).hexdigest() for sql in MIGRATIONS) == RELEASED
+
+
+def test_a_new_workspace_carries_the_version_and_the_mark_of_the_program(old: Path) -> None:
+    assert _pragma(old, "user_version") == len(MIGRATIONS)
+    assert _pragma(old, "application_id") == APPLICATION_ID
+    assert _backups(old) == []
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+def test_a_database_of_every_released_version_opens_with_its_content(version: int, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    database = sqlite3.connect(folder / "glioma.db")
+    database.executescript((HERE / f"v{version:04d}.sql").read_text())
+    database.close()
+    with open_workspace(folder) as opened:
+        (patient,) = opened.patients()
+        first, second = opened.timepoints(patient.id or 0)
+        assert patient.key == "PAT-0042"
+        assert [first.title, second.title] == ["2020-01-31 pre-operative", "2020-10-19 follow-up"]
+        assert [r.number for r in opened.revisions(first.id or 0)] == [1, 2]
+        assert [r.status.value for r in opened.revisions(first.id or 0)] == ["draft", "approved"]
+        assert opened.view_state(patient.id or 0) == {"layout": "planes"}
+    fresh = tmp_path / "fresh"
+    open_workspace(fresh).close()
+    assert _schema(folder) == _schema(fresh)
+
+
+def test_an_older_database_is_backed_up_and_then_migrated(old: Path) -> None:
+    with open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES)) as opened:
+        assert [p.key for p in opened.patients()] == ["P"]
+    assert _pragma(old, "user_version") == len(MIGRATIONS) + 1
+    (backup,) = _backups(old)
+    assert backup.name.startswith(f"before-migration-v{len(MIGRATIONS)}-")
+    shutil.copy(backup, old / "glioma.db")
+    with open_workspace(old) as restored:
+        assert [p.key for p in restored.patients()] == ["P"]
+
+
+def test_a_migration_that_fails_changes_nothing(old: Path) -> None:
+    before = _schema(old)
+    with pytest.raises(sqlite3.OperationalError):
+        open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES + "SELECT * FROM nowhere;"))
+    assert _schema(old) == before
+    assert _pragma(old, "user_version") == len(MIGRATIONS)
+    with open_workspace(old) as opened:
+        assert [p.key for p in opened.patients()] == ["P"]
+
+
+def test_a_migration_that_would_break_references_changes_nothing(old: Path) -> None:
+    broken = "INSERT INTO view_states VALUES (77, '{}', '');"
+    with pytest.raises(AssertionError, match="broken references"):
+        open_workspace(old, migrations=(*MIGRATIONS, broken))
+    with open_workspace(old) as opened:
+        assert opened.view_state(77) == {}
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_newer_database_is_refused_and_left_alone(old: Path, read_only: bool) -> None:
+    open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES)).close()
+    content = (old / "glioma.db").read_bytes()
+    with pytest.raises(UserError, match=r"newer version of the program.*Install the newer version"):
+        open_workspace(old, read_only=read_only)
+    assert (old / "glioma.db").read_bytes() == content
+
+
+def test_an_older_database_is_not_migrated_when_opened_for_reading(old: Path) -> None:
+    with pytest.raises(UserError, match=r"older version.*Open it once for writing"):
+        open_workspace(old, read_only=True, migrations=(*MIGRATIONS, ADD_SITES))
+    assert _pragma(old, "user_version") == len(MIGRATIONS)
+
+
+def test_a_refused_workspace_is_not_left_locked(old: Path) -> None:
+    open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES)).close()
+    for _ in range(2):
+        with pytest.raises(UserError, match="newer version"):
+            open_workspace(old)
+    reopened: Workspace = open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES))
+    reopened.close()
