@@ -68,7 +68,7 @@ def check_contents(images: Mapping[SequenceRole, Volume]) -> Mapping[SequenceRol
     ----------
     images: at most one image per conventional role, each on its own grid, as coarse as `shrink` makes them.
     """
-    known = [role for role in REFERENCE_ORDER if role in images and role is not SequenceRole.OTHER]
+    known: list[SequenceRole] = [role for role in REFERENCE_ORDER if role in images and role is not SequenceRole.OTHER]
     if not known:
         return {}
     grid = images[known[0]].grid
