@@ -82,7 +82,7 @@ VISITS = (
         push=0.5,
     ),
     DemoVisit(
-        "20210520postop",
+        "20210520postrt",
         "2021-05-20",
         "post-radiotherapy baseline",
         TumourPlan(
