@@ -1,0 +1,1 @@
+"""Dialogs: import, mapping of label values, preferences, shortcuts, command palette."""

@@ -1,0 +1,241 @@
+"""What an import found, to be corrected and confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QScrollArea,
+    QSplitter,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from glioma_annotator.domain.import_plan import ImportKind, ImportPlan
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.ui.dialogs.import_models import PHASES, ROLES, FileModel, PlanHolder, VisitModel
+from glioma_annotator.ui.dialogs.mapping import MappingTable
+from glioma_annotator.ui.panels.parts import heading, quiet
+from glioma_annotator.workflow.import_study import plan_conflicts, with_mapping
+from glioma_annotator.workflow.ports import Store
+
+_Index = QModelIndex | QPersistentModelIndex
+_Button = QDialogButtonBox.StandardButton
+_FILE_WIDTHS = (56, 120, 110, 250, 80, 90, 140)
+_VISIT_WIDTHS = (140, 130, 110, 70, 190)
+
+
+class _ChoiceDelegate(QStyledItemDelegate):
+    """Edits a cell with a list of choices."""
+
+    def __init__(self, choices: Sequence[str], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._choices = list(choices)
+
+    def createEditor(self, parent: QWidget, _option: QStyleOptionViewItem, _index: _Index) -> QWidget:
+        combo = QComboBox(parent)
+        combo.addItems(self._choices)
+        combo.activated.connect(lambda _row: self._done(combo))
+        return combo
+
+    def _done(self, combo: QComboBox) -> None:
+        self.commitData.emit(combo)
+        self.closeEditor.emit(combo)
+
+    def setEditorData(self, editor: QWidget, index: _Index) -> None:
+        if isinstance(editor, QComboBox):
+            editor.setCurrentText(str(index.data(Qt.ItemDataRole.EditRole)))
+            editor.showPopup()
+
+    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: _Index) -> None:
+        if isinstance(editor, QComboBox):
+            model.setData(index, editor.currentText(), Qt.ItemDataRole.EditRole)
+
+
+class ImportDialog(QDialog):
+    """The plan as tables; OK only when nothing stands in the way.
+
+    Parameters
+    ----------
+    plan: what was found.
+    store: the workspace it goes to.
+    scheme: the labels that mask values are mapped to.
+    """
+
+    failed = Signal(object)
+
+    def __init__(self, plan: ImportPlan, store: Store, scheme: LabelScheme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Import")
+        self.setModal(True)
+        self.resize(1180, 660)
+        self._store = store
+        self._scheme = scheme
+        self._holder = PlanHolder(plan, self)
+        self._holder.failed.connect(self.failed)
+        self.files = _table("Files found", FileModel(self._holder), _FILE_WIDTHS)
+        self.visits = _table("Visits", VisitModel(self._holder), _VISIT_WIDTHS)
+        self.files.setItemDelegateForColumn(FileModel.ROLE, _ChoiceDelegate(ROLES, self.files))
+        self.visits.setItemDelegateForColumn(VisitModel.PHASE, _ChoiceDelegate(PHASES, self.visits))
+        self._build(plan)
+        self.files.selectionModel().currentRowChanged.connect(lambda *_: self._show_details())
+        self._holder.changed.connect(self._refresh)
+        self._shown_row = -2
+        self._refresh()
+        if plan.items:
+            self.files.setCurrentIndex(self.files.model().index(0, FileModel.PATIENT))
+        self.files.setFocus()
+
+    @property
+    def plan(self) -> ImportPlan:
+        """The plan as corrected."""
+        return self._holder.plan
+
+    def _build(self, plan: ImportPlan) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(8)
+        self.summary = QLabel()
+        self.summary.setProperty("role", "strong")
+        column.addWidget(self.summary)
+        column.addWidget(
+            quiet("Check what each file is, then import. Double click or F2 edits a cell; Space ticks a file.")
+        )
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.setChildrenCollapsible(False)
+        split.addWidget(self.files)
+        lower = QWidget()
+        row = QHBoxLayout(lower)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(16)
+        left = QVBoxLayout()
+        left.addWidget(heading("Visits"))
+        left.addWidget(self.visits)
+        row.addLayout(left, 3)
+        right = QVBoxLayout()
+        right.addWidget(heading("Selected file"))
+        self.details = QScrollArea()
+        self.details.setWidgetResizable(True)
+        self.details.setMinimumHeight(120)
+        right.addWidget(self.details, 1)
+        row.addLayout(right, 2)
+        split.addWidget(lower)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 2)
+        column.addWidget(split, 1)
+        self.problems = _list_label("warning", plan.problems, "Left out: ")
+        self.conflicts = _list_label("danger", ())
+        column.addWidget(self.problems)
+        column.addWidget(self.conflicts)
+        buttons = QDialogButtonBox(_Button.Ok | _Button.Cancel)
+        self.ok = buttons.button(_Button.Ok)
+        self.ok.setText("Import")
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        column.addWidget(buttons)
+
+    def _refresh(self) -> None:
+        plan = self.plan
+        included = [i for i in plan.items if i.include]
+        masks = sum(i.kind is ImportKind.MASK for i in included)
+        visits = len({(i.patient, i.visit) for i in included})
+        patients = len({i.patient for i in included})
+        warnings = sum(bool(i.warnings) for i in included)
+        counts = [
+            _count(patients, "patient"),
+            _count(visits, "visit"),
+            _count(len(included) - masks, "sequence"),
+            _count(masks, "mask"),
+        ]
+        self.summary.setText(", ".join(counts) + (f"; {_count(warnings, 'file')} with warnings" if warnings else ""))
+        conflicts = plan_conflicts(plan, self._store)
+        _fill(self.conflicts, conflicts)
+        self.ok.setEnabled(not conflicts)
+        self.ok.setToolTip("\n".join(conflicts))
+        self._show_details()
+
+    def _show_details(self) -> None:
+        row = self.files.currentIndex().row()
+        if not 0 <= row < len(self.plan.items):
+            return
+        item = self.plan.items[row]
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        path = quiet(str(item.path))
+        path.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column.addWidget(path)
+        for text in item.warnings:
+            warning = QLabel(text)
+            warning.setProperty("role", "warning")
+            warning.setWordWrap(True)
+            column.addWidget(warning)
+        if item.kind is ImportKind.MASK:
+            table = MappingTable(item.voxel_counts, item.mapping, self._scheme)
+            for choice in table.choices.values():
+                choice.activated.connect(lambda _row: self._on_mapping(row, table))
+            column.addWidget(table)
+        column.addStretch(1)
+        self.details.setWidget(inside)
+
+    def _on_mapping(self, row: int, table: MappingTable) -> None:
+        self._holder.blockSignals(True)  # rebuilding the choices under the reader's hand would close them
+        self._holder.use(with_mapping(self.plan, row, table.mapping))
+        self._holder.blockSignals(False)
+
+
+def _table(name: str, model: QAbstractItemModel, widths: Sequence[int]) -> QTableView:
+    table = QTableView()
+    table.setModel(model)
+    table.setAccessibleName(name)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setAlternatingRowColors(True)
+    table.setShowGrid(False)
+    table.setTabKeyNavigation(False)
+    table.setWordWrap(False)
+    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(28)
+    trigger = QAbstractItemView.EditTrigger
+    table.setEditTriggers(trigger.DoubleClicked | trigger.EditKeyPressed | trigger.SelectedClicked)
+    for column, width in enumerate(widths):
+        table.setColumnWidth(column, width)
+    table.horizontalHeader().setStretchLastSection(True)
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+    return table
+
+
+def _list_label(role: str, texts: Sequence[str], start: str = "") -> QLabel:
+    label = QLabel()
+    label.setProperty("role", role)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    _fill(label, texts, start)
+    return label
+
+
+def _fill(label: QLabel, texts: Sequence[str], start: str = "") -> None:
+    shown = [start + text for text in texts[:4]]
+    if len(texts) > 4:
+        shown.append(f"and {len(texts) - 4} more")
+    label.setText("\n".join(shown))
+    label.setToolTip("\n".join(texts))
+    label.setVisible(bool(texts))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,252 @@
+"""The import plan as two tables: files and visits. Every edit makes a new plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor
+
+from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import GliomaError
+from glioma_annotator.ui import theme
+from glioma_annotator.workflow.import_study import (
+    as_mask,
+    rename_patient,
+    with_include,
+    with_patient,
+    with_role,
+    with_time,
+    with_visit,
+)
+
+Index = QModelIndex | QPersistentModelIndex
+Role = Qt.ItemDataRole
+MASK = "mask"
+ROLES = (*(role.value for role in SequenceRole), MASK)
+PHASES = tuple(phase.value for phase in TreatmentPhase)
+_INVALID = QModelIndex()
+
+FILE_HEADS = ("Import", "Patient", "Visit", "File", "Is", "Name", "Guessed from", "Warnings")
+VISIT_HEADS = ("Patient", "Visit", "Date", "Day", "Phase", "Holds")
+
+
+class PlanHolder(QObject):
+    """The plan as corrected so far.
+
+    Signals
+    -------
+    changed: after every correction. failed(BaseException): a correction was refused; the plan stays.
+    """
+
+    changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, plan: ImportPlan, parent: QObject) -> None:
+        super().__init__(parent)
+        self.plan = plan
+
+    def use(self, plan: ImportPlan) -> None:
+        self.plan = plan
+        self.changed.emit()
+
+
+class _Table(QAbstractTableModel):
+    heads: tuple[str, ...] = ()
+
+    def __init__(self, holder: PlanHolder) -> None:
+        super().__init__(holder)
+        self.holder = holder
+        self._rows = self._count()
+        holder.changed.connect(self._on_changed)
+
+    @property
+    def plan(self) -> ImportPlan:
+        return self.holder.plan
+
+    def _count(self) -> int:
+        raise NotImplementedError
+
+    def _on_changed(self) -> None:
+        if self._count() != self._rows:
+            self.beginResetModel()
+            self._rows = self._count()
+            self.endResetModel()
+        elif self._rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(self._rows - 1, len(self.heads) - 1))
+
+    def rowCount(self, parent: Index = _INVALID) -> int:
+        return 0 if parent.isValid() else self._rows
+
+    def columnCount(self, parent: Index = _INVALID) -> int:
+        return 0 if parent.isValid() else len(self.heads)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Role.DisplayRole) -> Any:
+        if orientation is Qt.Orientation.Horizontal and role == Role.DisplayRole:
+            return self.heads[section]
+        return None
+
+
+class FileModel(_Table):
+    """One row per volume found."""
+
+    heads = FILE_HEADS
+    INCLUDE, PATIENT, VISIT, FILE, ROLE, NAME, WHY, WARNINGS = range(8)
+
+    def _count(self) -> int:
+        return len(self.plan.items)
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+        if index.column() == self.INCLUDE:
+            return flags | Qt.ItemFlag.ItemIsUserCheckable
+        editable = {self.PATIENT, self.VISIT, self.ROLE}
+        item = self.plan.items[index.row()]
+        if item.kind is ImportKind.IMAGE and item.role is SequenceRole.OTHER:
+            editable.add(self.NAME)
+        return flags | Qt.ItemFlag.ItemIsEditable if index.column() in editable else flags
+
+    def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
+        item, column = self.plan.items[index.row()], index.column()
+        if role == Role.CheckStateRole and column == self.INCLUDE:
+            return Qt.CheckState.Checked if item.include else Qt.CheckState.Unchecked
+        if role in (Role.DisplayRole, Role.EditRole):
+            return self._text(item, column)
+        if role == Role.ToolTipRole:
+            return self._tip(item, column)
+        if role == Role.ForegroundRole:
+            if column == self.WARNINGS:
+                return QColor(theme.current().warning)
+            return None if item.include else QColor(theme.current().quiet)
+        if role == Role.DecorationRole and column == self.WARNINGS and item.warnings:
+            return theme.icon("alert-outline", theme.current().warning)
+        if role == Role.AccessibleTextRole and column == self.INCLUDE:
+            return f"Import {item.path.name}"
+        return None
+
+    def _text(self, item: ImportItem, column: int) -> str:
+        channel = "" if item.channel is None else f"  [{item.channel + 1}]"
+        return {
+            self.INCLUDE: "",
+            self.PATIENT: item.patient,
+            self.VISIT: item.visit,
+            self.FILE: item.path.name + channel,
+            self.ROLE: MASK if item.kind is ImportKind.MASK else item.role.value,
+            self.NAME: item.name,
+            self.WHY: item.why,
+            self.WARNINGS: " ".join(item.warnings),
+        }[column]
+
+    def _tip(self, item: ImportItem, column: int) -> str | None:
+        if column == self.WARNINGS:
+            return "\n".join(item.warnings)
+        if column == self.FILE:
+            return str(item.path)
+        if column == self.INCLUDE:
+            return "Untick to leave this file out"
+        return self._text(item, column)
+
+    def setData(self, index: Index, value: Any, role: int = Role.EditRole) -> bool:
+        row, column, plan = index.row(), index.column(), self.plan
+        item = plan.items[row]
+        text = str(value).strip()
+        if role == Role.CheckStateRole and column == self.INCLUDE:
+            self.holder.use(with_include(plan, row, Qt.CheckState(value) is Qt.CheckState.Checked))
+            return True
+        if role != Role.EditRole or text == self._text(item, column) or not text:
+            return False
+        if column == self.ROLE:
+            return self._set_role(row, text)
+        if column == self.PATIENT:
+            self.holder.use(with_patient(plan, row, text))
+        elif column == self.VISIT:
+            self.holder.use(with_visit(plan, row, text))
+        elif column == self.NAME:
+            self.holder.use(with_role(plan, row, SequenceRole.OTHER, text))
+        return True
+
+    def _set_role(self, row: int, text: str) -> bool:
+        try:
+            changed = as_mask(self.plan, row) if text == MASK else with_role(self.plan, row, SequenceRole(text))
+        except GliomaError as error:  # a file that cannot be a mask stays what it is
+            self.holder.failed.emit(error)
+            return False
+        self.holder.use(changed)
+        return True
+
+
+class VisitModel(_Table):
+    """One row per visit; date, day and phase can be corrected."""
+
+    heads = VISIT_HEADS
+    PATIENT, KEY, DATE, DAY, PHASE, HOLDS = range(6)
+
+    def _count(self) -> int:
+        return len(self.plan.visits)
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+        fixed = (self.KEY, self.HOLDS)
+        return flags if index.column() in fixed else flags | Qt.ItemFlag.ItemIsEditable
+
+    def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
+        visit, column = self.plan.visits[index.row()], index.column()
+        if role in (Role.DisplayRole, Role.EditRole):
+            text = self._text(visit, column)
+            if not text and role == Role.DisplayRole and column == self.DATE:
+                return "unknown"
+            return text
+        if role == Role.ForegroundRole and column == self.DATE and visit.date is None:
+            return QColor(theme.current().quiet)
+        if role == Role.ToolTipRole:
+            return {
+                self.PATIENT: "Another name here renames the patient",
+                self.DATE: "Date as YYYY-MM-DD; empty when unknown",
+                self.DAY: "Days since the first visit; empty when unknown",
+                self.PHASE: "Where the visit stands in the treatment",
+            }.get(column, self._text(visit, column))
+        return None
+
+    def _text(self, visit: ImportVisit, column: int) -> str:
+        items = [i for i in self.plan.items if i.include and (i.patient, i.visit) == (visit.patient, visit.key)]
+        return {
+            self.PATIENT: visit.patient,
+            self.KEY: visit.key,
+            self.DATE: visit.date.isoformat() if visit.date else "",
+            self.DAY: "" if visit.day is None else str(visit.day),
+            self.PHASE: visit.phase.value,
+            self.HOLDS: ", ".join(MASK if i.kind is ImportKind.MASK else i.name for i in items) or "nothing",
+        }[column]
+
+    def setData(self, index: Index, value: Any, role: int = Role.EditRole) -> bool:
+        visit, column, text = self.plan.visits[index.row()], index.column(), str(value).strip()
+        if role != Role.EditRole or text == self._text(visit, column):
+            return False
+        if column == self.PATIENT:
+            if text:
+                self.holder.use(rename_patient(self.plan, visit.patient, text))
+            return bool(text)
+        changed = _with_cell(visit, column, text)
+        if changed is None:
+            return False
+        plan = with_time(self.plan, visit.patient, visit.key, date=changed.date, day=changed.day, phase=changed.phase)
+        self.holder.use(plan)
+        return True
+
+
+def _with_cell(visit: ImportVisit, column: int, text: str) -> ImportVisit | None:
+    """The visit with a cell's new text; None when the text is no date, day or phase."""
+    try:
+        if column == VisitModel.DATE:
+            return replace(visit, date=dt.date.fromisoformat(text) if text else None)
+        if column == VisitModel.DAY:
+            return replace(visit, day=int(text) if text else None)
+        if column == VisitModel.PHASE:
+            return replace(visit, phase=TreatmentPhase(text))
+    except ValueError:
+        return None
+    return None

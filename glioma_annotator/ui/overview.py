@@ -1,0 +1,63 @@
+"""What a workspace holds, for the start page and the timeline: read on a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.revision import RevisionStatus
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.ports import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VisitOverview:
+    """A visit, its mask ("approved", "draft" or "" for none) and its steps that are no revision yet."""
+
+    visit: Timepoint
+    mask: str
+    unsaved: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatientOverview:
+    """A patient with the visits in order."""
+
+    patient: Patient
+    visits: tuple[VisitOverview, ...]
+
+    @property
+    def period(self) -> str:
+        """First to last visit, as far as it is known."""
+        titles = [v.visit.title for v in self.visits]
+        if not titles:
+            return ""
+        return titles[0] if len(titles) == 1 else f"{titles[0]} to {titles[-1]}"
+
+
+def mask_state(store: Store, timepoint_id: int) -> str:
+    """ "approved" when any revision is, "draft" when there is one, "" without a mask."""
+    revisions = store.revisions(timepoint_id)
+    if any(r.status is RevisionStatus.APPROVED for r in revisions):
+        return RevisionStatus.APPROVED.value
+    return RevisionStatus.DRAFT.value if revisions else ""
+
+
+def read_overview(store: Store, report: Report, cancel: CancelToken) -> tuple[PatientOverview, ...]:
+    """Every patient of the workspace; safe on a worker thread."""
+    patients = store.patients()
+    steps = StepProgress(report, len(patients), "Looking at the workspace")
+    result = []
+    for patient in patients:
+        cancel.raise_if_cancelled()
+        visits = store.timepoints(patient.id) if patient.id is not None else ()
+        result.append(PatientOverview(patient, tuple(_visit(store, visit) for visit in visits)))
+        steps.step()
+    return tuple(result)
+
+
+def _visit(store: Store, visit: Timepoint) -> VisitOverview:
+    if visit.id is None:
+        raise ValueError("a stored visit has an id")
+    unsaved = 0 if store.read_only else len(store.journal(visit.id).entries())
+    return VisitOverview(visit, mask_state(store, visit.id), unsaved)

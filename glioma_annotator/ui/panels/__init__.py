@@ -1,0 +1,1 @@
+"""The parts of the right-hand dock."""

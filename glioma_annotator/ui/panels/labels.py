@@ -1,0 +1,111 @@
+"""The list of labels: colour, name, volume, visibility, lock; a click makes a label the active one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from glioma_annotator.domain.labels import Label, LabelScheme
+from glioma_annotator.domain.measurement import region_volumes_ml
+from glioma_annotator.ui.panels.parts import ml_text, quiet, swatch, tool_button
+from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.study_controller import StudyController
+
+
+class LabelList(QWidget):
+    """One row per label of the scheme; volumes follow the mask."""
+
+    def __init__(self, scheme: LabelScheme, reading: ReadingState, study: StudyController) -> None:
+        super().__init__()
+        self._scheme = scheme
+        self._reading = reading
+        self._study = study
+        self.names: dict[int, QToolButton] = {}
+        self.volumes: dict[int, QLabel] = {}
+        self.eyes: dict[int, QToolButton] = {}
+        self.locks: dict[int, QToolButton] = {}
+        self._choice = QButtonGroup(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        for row, label in enumerate(scheme.labels):
+            self._add_row(grid, row, label)
+        column.addLayout(grid)
+        self.regions = quiet()
+        self.regions.setToolTip("Reported regions: tumour core is NETC and ET, whole tumour is NETC, SNFH and ET")
+        column.addWidget(self.regions)
+        reading.tool_changed.connect(self._refresh)
+        reading.mask_display_changed.connect(self._refresh)
+        study.edit_state_changed.connect(self._refresh)
+        study.visit_changed.connect(self._refresh)
+        self._refresh()
+        self.show_volumes(None)
+
+    def _add_row(self, grid: QGridLayout, row: int, label: Label) -> None:
+        name = QToolButton()
+        name.setText(f" {label.name}")
+        name.setIcon(swatch(label.colour))
+        name.setIconSize(QSize(14, 14))
+        name.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        name.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        name.setCheckable(True)
+        name.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        name.setToolTip(f"{label.title}: paint with this label ({label.value})")
+        name.setAccessibleName(f"Active label {label.name}, {label.title}")
+        name.clicked.connect(partial(self._choose, label.value))
+        self._choice.addButton(name)
+        volume = QLabel()
+        volume.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        volume.setMinimumWidth(72)
+        volume.setToolTip(f"Volume of {label.name} in the mask as it stands")
+        eye = tool_button("eye-off-outline", "eye-outline", f"Show {label.name}", f"Show or hide {label.name}")
+        eye.clicked.connect(partial(self._set_visible, label.value))
+        lock = tool_button(
+            "lock-open-variant-outline",
+            "lock",
+            f"Lock {label.name}",
+            f"Lock {label.name}: no tool and no proposal changes it",
+        )
+        lock.clicked.connect(partial(self._set_locked, label.value))
+        for place, widget in enumerate((name, volume, eye, lock)):
+            grid.addWidget(widget, row, place)
+        self.names[label.value], self.volumes[label.value] = name, volume
+        self.eyes[label.value], self.locks[label.value] = eye, lock
+
+    def _choose(self, value: int, _on: bool = False) -> None:
+        self._reading.set_label(value)
+
+    def _set_visible(self, value: int, visible: bool) -> None:
+        self._reading.set_label_visible(value, visible)
+
+    def _set_locked(self, value: int, locked: bool) -> None:
+        if self._study.visit is not None:
+            self._study.visit.editor.set_locked(value, locked)
+
+    def _refresh(self) -> None:
+        visit = self._study.visit
+        locked = visit.editor.locked if visit is not None else frozenset()
+        for value, name in self.names.items():
+            name.setChecked(value == self._reading.brush.value)
+            self.eyes[value].setChecked(value not in self._reading.hidden)
+            self.locks[value].setChecked(value in locked)
+            self.locks[value].setEnabled(self._study.editable)
+
+    def show_volumes(self, volumes_ml: Mapping[str, float] | None) -> None:
+        """Volumes in mL by label name; None while no visit is open."""
+        for label in self._scheme.labels:
+            ml = None if volumes_ml is None else volumes_ml.get(label.name, 0.0)
+            self.volumes[label.value].setText("" if ml is None else f"{ml_text(ml)} mL")
+        if volumes_ml is None:
+            self.regions.setText("")
+            return
+        regions = region_volumes_ml(volumes_ml, self._scheme)
+        shown = [r for r in self._scheme.regions if len(r.values) > 1]
+        self.regions.setText("   ".join(f"{r.title} {ml_text(regions[r.name])} mL" for r in shown))

@@ -1,0 +1,101 @@
+"""The Mask panel: labels, tool options, segmenting, revisions."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.panels.labels import LabelList
+from glioma_annotator.ui.panels.parts import heading, line
+from glioma_annotator.ui.panels.revisions import RevisionList
+from glioma_annotator.ui.panels.segmenting import ProposalBox, SegmentBox
+from glioma_annotator.ui.panels.tool_options import ToolOptions
+from glioma_annotator.ui.proposing import Proposing
+from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.study_controller import StudyController
+
+#: Volumes are counted this long after the last change, so that a stroke is never held up by counting.
+_VOLUME_DELAY_MS = 150
+
+
+class MaskPanel(QScrollArea):
+    """Everything about the mask of the open visit.
+
+    Parameters
+    ----------
+    revisions: made beforehand, because the commands ask it for the selected revision.
+    """
+
+    def __init__(
+        self,
+        scheme: LabelScheme,
+        reading: ReadingState,
+        study: StudyController,
+        proposing: Proposing,
+        revisions: RevisionList,
+        actions: CommandActions,
+    ) -> None:
+        super().__init__()
+        self._study = study
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(280)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(8)
+        self.labels = LabelList(scheme, reading, study)
+        self.options = ToolOptions(reading, "[ and ]", actions["edit.ball"])
+        self.segment = SegmentBox(proposing, actions)
+        self.proposal = ProposalBox(scheme, study, proposing, actions["segment.accept"], actions["segment.reject"])
+        self.revisions = revisions
+        revisions.add_buttons(actions)
+        column.addWidget(heading("Labels"))
+        column.addWidget(self.labels)
+        column.addWidget(line())
+        column.addWidget(self.options)
+        column.addWidget(line())
+        column.addWidget(self.proposal)
+        column.addWidget(self.segment)
+        column.addWidget(line())
+        column.addWidget(heading("Revisions"))
+        column.addWidget(revisions, 1)
+        self.setWidget(inside)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_VOLUME_DELAY_MS)
+        self._timer.timeout.connect(self._count)
+        study.mask_changed.connect(lambda _box: self._timer.start())
+        study.visit_changed.connect(self._on_visit)
+        study.proposal_changed.connect(self._on_proposal)
+        self._on_visit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(304, 600)
+
+    def _on_visit(self) -> None:
+        self.labels.show_volumes(None)
+        self._on_proposal()
+        self._count()
+
+    def _on_proposal(self) -> None:
+        visit = self._study.visit
+        pending = visit is not None and visit.proposal is not None
+        self.segment.setVisible(not pending)
+        if pending:
+            self.ensureWidgetVisible(self.proposal)
+
+    def _count(self) -> None:
+        visit = self._study.visit
+        if visit is None:
+            return
+
+        def show(volumes: object) -> None:
+            if self._study.visit is visit:
+                self.labels.show_volumes(volumes)  # type: ignore[arg-type]
+
+        self._study.workers.draw(visit.volumes_ml, show)

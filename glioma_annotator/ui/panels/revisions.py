@@ -1,0 +1,110 @@
+"""The revisions of the open visit's mask: save, approve, compare, restore."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.measurement import region_volumes_ml
+from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
+from glioma_annotator.ui import theme
+from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.panels.parts import follow_action, ml_text, quiet
+from glioma_annotator.ui.study_controller import StudyController
+
+_REVISION = Qt.ItemDataRole.UserRole
+
+
+class RevisionList(QWidget):
+    """Newest first; the buttons act on the selected revision."""
+
+    selection_changed = Signal()
+
+    def __init__(self, scheme: LabelScheme, study: StudyController) -> None:
+        super().__init__()
+        self._scheme = scheme
+        self._study = study
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(6)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Revisions of the mask, newest first")
+        self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.list.setMinimumHeight(88)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.empty = quiet("No revision yet. Paint or segment, then save.")
+        self._column.addWidget(self.empty)
+        self._column.addWidget(self.list, 1)
+        self.list.currentItemChanged.connect(self.selection_changed)
+        study.revisions_changed.connect(self._refresh)
+        study.visit_changed.connect(self._refresh)
+        self._refresh()
+
+    def add_buttons(self, actions: CommandActions) -> None:
+        """Save, Approve, Compare and Restore below the list."""
+        grid = QGridLayout()
+        grid.setSpacing(6)
+        wanted = (
+            ("Save revision", "study.save"),
+            ("Approve", "study.approve"),
+            ("Compare", "study.compare"),
+            ("Restore", "study.restore"),
+        )
+        for place, (text, command) in enumerate(wanted):
+            grid.addWidget(_button(text, actions[command]), place // 2, place % 2)
+        self._column.addLayout(grid)
+
+    @property
+    def selected(self) -> SegmentationRevision | None:
+        item = self.list.currentItem()
+        return None if item is None else item.data(_REVISION)
+
+    def _refresh(self) -> None:
+        visit = self._study.visit
+        revisions = visit.revisions if visit is not None else ()
+        kept = self.selected
+        newest = max((r.number for r in revisions), default=0)
+        self.list.blockSignals(True)
+        self.list.clear()
+        for revision in sorted(revisions, key=lambda r: -r.number):
+            item = QListWidgetItem(self._text(revision))
+            item.setData(_REVISION, revision)
+            item.setToolTip(self._tip(revision))
+            approved = revision.status is RevisionStatus.APPROVED
+            item.setIcon(theme.icon("circle" if approved else "circle-outline"))
+            self.list.addItem(item)
+            grown = kept is not None and newest > kept.number and revision.number == newest
+            if kept is not None and kept.timepoint_id == revision.timepoint_id and kept.id == revision.id:
+                self.list.setCurrentItem(item)
+            if grown:
+                self.list.setCurrentItem(item)
+        if self.list.currentItem() is None and self.list.count():
+            self.list.setCurrentRow(0)
+        self.list.blockSignals(False)
+        self.list.setVisible(bool(revisions))
+        self.empty.setVisible(not revisions)
+        self.selection_changed.emit()
+
+    def _text(self, revision: SegmentationRevision) -> str:
+        when = f"{revision.created_utc.astimezone():%Y-%m-%d %H:%M}"
+        whole = region_volumes_ml(revision.volumes_ml, self._scheme).get("WT", 0.0)
+        first = f"{revision.number}   {when}   {revision.status.value}"
+        return f"{first}\n{revision.origin.value}, {revision.author}, WT {ml_text(whole)} mL"
+
+    def _tip(self, revision: SegmentationRevision) -> str:
+        rows = [f"Revision {revision.number}, {revision.origin.value}, by {revision.author}"]
+        rows += [f"{name} {ml_text(ml)} mL" for name, ml in revision.volumes_ml.items()]
+        rows += [f"Model {revision.model}"] if revision.model else []
+        rows += [revision.note] if revision.note else []
+        return "\n".join(rows)
+
+
+def _button(text: str, action: QAction) -> QPushButton:
+    button = QPushButton(text)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setAccessibleName(action.text())
+    follow_action(button, action)
+    return button

@@ -1,0 +1,193 @@
+"""Segment the open visit, and decide about what is proposed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.panels.parts import follow_action, ml_text, push_button, quiet, swatch
+from glioma_annotator.ui.proposing import DEVICES, Proposing
+from glioma_annotator.ui.study_controller import StudyController
+
+
+class SegmentBox(QWidget):
+    """Model, device and the button that segments the visit."""
+
+    def __init__(self, proposing: Proposing, actions: CommandActions) -> None:
+        super().__init__()
+        self._proposing = proposing
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        self.model = QComboBox()
+        self.model.setAccessibleName("Segmentation model")
+        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.model.setMinimumContentsLength(12)
+        self.device = QComboBox()
+        self.device.setAccessibleName("Device the model runs on")
+        self.device.setToolTip("Where the model runs; Automatic takes a graphics card when there is one")
+        for key, text in DEVICES.items():
+            self.device.addItem(text, key)
+        for combo in (self.model, self.device):
+            combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        form = QFormLayout()
+        form.setHorizontalSpacing(8)
+        form.setVerticalSpacing(6)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self.model)
+        form.addRow("Runs on", self.device)
+        column.addLayout(form)
+        self.segment = QPushButton("Segment visit")
+        self.segment.setProperty("main", True)
+        self.segment.setMinimumHeight(34)
+        self.segment.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.segment.setAccessibleName("Segment visit")
+        follow_action(self.segment, actions["segment.run"])
+        self.prior = QPushButton("Open a prior mask…")
+        self.prior.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        follow_action(self.prior, actions["segment.prior"])
+        column.addWidget(self.segment)
+        column.addWidget(self.prior)
+        self.model.activated.connect(self._on_model)
+        self.device.activated.connect(self._on_device)
+        proposing.models_changed.connect(self._show_models)
+        proposing.changed.connect(self._refresh)
+        self._show_models()
+
+    def _on_model(self, place: int) -> None:
+        self._proposing.model = str(self.model.itemData(place))
+        self._describe()
+
+    def _on_device(self, place: int) -> None:
+        self._proposing.device = str(self.device.itemData(place))
+
+    def _show_models(self) -> None:
+        self.model.clear()
+        for card in self._proposing.models:
+            self.model.addItem(card.title or card.name, card.name)
+        if not self._proposing.models:
+            self.model.addItem("No model found")
+        self.model.setEnabled(bool(self._proposing.models))
+        self.model.setCurrentIndex(max(self.model.findData(self._proposing.model), 0))
+        self.device.setCurrentIndex(max(self.device.findData(self._proposing.device), 0))
+        self._describe()
+        self._refresh()
+
+    def _describe(self) -> None:
+        """What the chosen model needs and is known to do badly."""
+        card = next((c for c in self._proposing.models if c.name == self._proposing.model), None)
+        if card is None:
+            self.model.setToolTip("Models are folders in the workspace's models folder")
+            return
+        needs = f"Needs {', '.join(card.channels)}; gives {', '.join(label.name for label in card.scheme.labels)}"
+        self.model.setToolTip("\n".join((card.title or card.name, needs, *card.limits)))
+
+    def _refresh(self) -> None:
+        self.segment.setText("Segmenting…" if self._proposing.running_here else "Segment visit")
+
+
+class ProposalBox(QFrame):
+    """What is proposed, beside what is there; accept all, accept some labels, or reject."""
+
+    def __init__(
+        self, scheme: LabelScheme, study: StudyController, proposing: Proposing, accept: QAction, reject: QAction
+    ) -> None:
+        super().__init__()
+        self.setProperty("role", "proposal")
+        self._scheme = scheme
+        self._study = study
+        self._proposing = proposing
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        title = QLabel("Proposal")
+        title.setProperty("role", "strong")
+        self.source = quiet()
+        self.messages = QLabel()
+        self.messages.setProperty("role", "warning")
+        self.messages.setWordWrap(True)
+        column.addWidget(title)
+        column.addWidget(self.source)
+        column.addWidget(self.messages)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        for place, text in enumerate(("Label", "Now mL", "Proposed mL")):
+            head = quiet(text, wrap=False)
+            head.setAlignment(Qt.AlignmentFlag.AlignLeft if place == 0 else Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(head, 0, place)
+        self.ticks: dict[int, QCheckBox] = {}
+        self._figures: dict[int, tuple[QLabel, QLabel]] = {}
+        for row, label in enumerate(scheme.labels, start=1):
+            tick = QCheckBox(label.name)
+            tick.setIcon(swatch(label.colour, 12))
+            tick.setChecked(True)
+            tick.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            tick.setToolTip(f"Include {label.title} when the selected labels are accepted")
+            tick.toggled.connect(self._refresh_buttons)
+            figures = (QLabel(), QLabel())
+            grid.addWidget(tick, row, 0)
+            for place, figure in enumerate(figures, start=1):
+                figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                grid.addWidget(figure, row, place)
+            self.ticks[label.value] = tick
+            self._figures[label.value] = figures
+        column.addLayout(grid)
+        self.accept_all = QPushButton("Accept all")
+        self.accept_all.setProperty("main", True)
+        self.accept_all.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        follow_action(self.accept_all, accept)
+        self.accept_some = push_button(
+            "Accept selected", "Replace only the ticked labels; the others stay as they are", self._accept_some
+        )
+        self.reject = QPushButton("Reject")
+        self.reject.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        follow_action(self.reject, reject)
+        row_box = QHBoxLayout()
+        row_box.setSpacing(6)
+        row_box.addWidget(self.accept_some, 1)
+        row_box.addWidget(self.reject)
+        column.addWidget(self.accept_all)
+        column.addLayout(row_box)
+        study.proposal_changed.connect(self._refresh)
+        study.visit_changed.connect(self._refresh)
+        self._refresh()
+
+    def _accept_some(self) -> None:
+        self._proposing.accept([value for value, tick in self.ticks.items() if tick.isChecked()])
+
+    def _refresh_buttons(self) -> None:
+        some = any(tick.isChecked() for tick in self.ticks.values())
+        self.accept_some.setEnabled(some and self._study.editable)
+
+    def _refresh(self) -> None:
+        visit = self._study.visit
+        proposal = visit.proposal if visit is not None else None
+        self.setVisible(proposal is not None)
+        if visit is None or proposal is None:
+            return
+        self.source.setText(proposal.source)
+        self.messages.setText("\n".join(proposal.messages))
+        self.messages.setVisible(bool(proposal.messages))
+        present = visit.volumes_ml()
+        for label in self._scheme.labels:
+            now, then = self._figures[label.value]
+            now.setText(ml_text(present.get(label.name, 0.0)))
+            then.setText(ml_text(proposal.volumes_ml.get(label.name, 0.0)))
+            self.ticks[label.value].setChecked(True)
+        self._refresh_buttons()

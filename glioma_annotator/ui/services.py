@@ -1,0 +1,38 @@
+"""What the window needs from the rest of the program; the composition root fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioma_annotator.settings import Settings
+from glioma_annotator.workflow.ports import DemoBuilder, Segmenter, StoreOpener
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the window is given.
+
+    Attributes
+    ----------
+    open_store: opens a workspace folder.
+    make_segmenter: the models at hand for a workspace; loads its engine when it is first asked to segment.
+    settings: as they were at the start.
+    save_settings: keeps changed settings.
+    default_workspace: the folder used when none is named.
+    build_demo: builds the demo study; None where it cannot be built.
+    workspace: the workspace to open; None for the last one used, or the default.
+    import_paths: files or folders to import once the window shows.
+    patient: key of the patient to open once the window shows; empty for the start page.
+    """
+
+    open_store: StoreOpener
+    make_segmenter: Callable[[Path], Segmenter]
+    settings: Settings
+    save_settings: Callable[[Settings], None]
+    default_workspace: Path
+    build_demo: DemoBuilder | None = None
+    workspace: Path | None = None
+    import_paths: tuple[Path, ...] = ()
+    patient: str = ""

@@ -1,0 +1,332 @@
+"""Workspace, patient and visit in the window: opens them on a worker, hands them over, says what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import SegmentationRevision
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError, WorkspaceBusy
+from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.workers import Workers
+from glioma_annotator.workflow.editing import Editor
+from glioma_annotator.workflow.jobs import Job
+from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.study import LoadedTimepoint, OpenTimepoint, StudySession
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherVisit:
+    """A visit shown beside the open one; its mask with the unsaved steps, as it would open."""
+
+    timepoint: Timepoint
+    images: Mapping[str, Volume]
+    labels: LabelArray
+
+
+class StudyController(QObject):
+    """The window's side of a `StudySession`.
+
+    Signals
+    -------
+    workspace_changed: another workspace is open. workspace_busy(Path, WorkspaceBusy): it is open elsewhere.
+    patient_changed: another patient, or its visits or their revisions changed.
+    visit_changed: another visit is open, or none (`visit` is None).
+    mask_changed(Box): voxels changed. edit_state_changed: undo names, locks or the unsaved state changed.
+    proposal_changed, revisions_changed: of the open visit.
+    recovered(int): the visit came with so many steps that an earlier run of the program left unsaved.
+    other_loaded(OtherVisit | None): for the *timepoints* layout.
+    notice(str): a sentence for the status bar. failed(BaseException): for the error dialog.
+    """
+
+    workspace_changed = Signal()
+    workspace_busy = Signal(object, object)
+    patient_changed = Signal()
+    visit_changed = Signal()
+    leaving_visit = Signal()
+    mask_changed = Signal(object)
+    edit_state_changed = Signal()
+    proposal_changed = Signal()
+    revisions_changed = Signal()
+    recovered = Signal(int)
+    other_loaded = Signal(object)
+    notice = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, services: Services, workers: Workers, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.services = services
+        self.workers = workers
+        self.session: StudySession | None = None
+        self.opening: Timepoint | None = None
+        self._opening_job: Job | None = None
+        self._seen: set[int] = set()
+        self._other: Timepoint | None = None
+
+    # what is open
+
+    @property
+    def scheme(self) -> LabelScheme:
+        return self.session.scheme if self.session else GLIOMA_POST_TREATMENT
+
+    @property
+    def visit(self) -> OpenTimepoint | None:
+        return self.session.open if self.session else None
+
+    @property
+    def read_only(self) -> bool:
+        return self.session is not None and self.session.store.read_only
+
+    @property
+    def editable(self) -> bool:
+        return self.visit is not None and not self.read_only
+
+    @property
+    def patient_key(self) -> str:
+        return self.session.patient.key if self.session and self.session.patient else ""
+
+    def timepoints(self) -> tuple[Timepoint, ...]:
+        return self.session.timepoints() if self.session else ()
+
+    def require_session(self) -> StudySession:
+        """The session. Raises `UserError` while no workspace is open."""
+        if self.session is None:
+            raise UserError(
+                "No workspace is open yet.", "Wait for it to open, or choose one with File, Open workspace."
+            )
+        return self.session
+
+    def require_visit(self) -> OpenTimepoint:
+        """The open visit. Raises `UserError` when there is none."""
+        if self.visit is None:
+            raise UserError("No visit is open.", "Open one on the timeline first.")
+        return self.visit
+
+    # workspace
+
+    def open_workspace(self, path: Path, *, read_only: bool = False) -> None:
+        """Open a workspace on a worker; the present one closes when that succeeded."""
+        if self.workers.computing.active:
+            raise UserError("A job is still running in this workspace.", "Let it finish or cancel it first.")
+
+        def work(_report: Report, _cancel: CancelToken) -> Store:
+            return self.services.open_store(path, read_only=read_only)
+
+        def fail(error: BaseException) -> None:
+            if isinstance(error, WorkspaceBusy):
+                self.workspace_busy.emit(path, error)
+            else:
+                self.failed.emit(error)
+
+        self.workers.reading.submit("Opening the workspace", work, self._use_store, fail)
+
+    def _use_store(self, store: Store) -> None:
+        self.close_workspace()
+        settings = self.services.settings
+        self.session = StudySession(
+            store, self.services.make_segmenter(store.path), settings.author, settings.editing.undo_mb * 2**20
+        )
+        self._seen.clear()
+        self.workspace_changed.emit()
+        self.patient_changed.emit()
+        self.visit_changed.emit()
+
+    def close_workspace(self) -> None:
+        """Let go of the workspace; every finished stroke is in the journal already."""
+        if self.session is None:
+            return
+        self._leave_visit()
+        session, self.session = self.session, None
+        session.store.close()
+
+    # patient and visit
+
+    def open_patient(self, key: str, visit_key: str = "") -> None:
+        """Show a patient at the visit `visit_key`, by default the one last looked at, else the last one."""
+        session = self.require_session()
+        if key != self.patient_key:
+            self._leave_visit()
+        patient = session.select_patient(key)
+        visits = session.timepoints()
+        self.patient_changed.emit()
+        if not visits:
+            self.visit_changed.emit()
+            return
+        wanted = visit_key or str(session.store.view_state(patient.id or 0).get("visit", ""))
+        chosen = next((v for v in visits if v.key == wanted), visits[-1])
+        self.open_visit(chosen)
+
+    def close_patient(self) -> None:
+        """Back to the start page."""
+        if self.session is None:
+            return
+        self._leave_visit()
+        self.session.open = None
+        self.session.patient = None
+        self.patient_changed.emit()
+        self.visit_changed.emit()
+
+    def open_visit(self, timepoint: Timepoint) -> None:
+        """Read a visit on a worker and show it; a visit asked for meanwhile takes its place."""
+        session = self.require_session()
+        if self.visit is not None and self.visit.id == timepoint.id and self.opening is None:
+            return
+        if self._opening_job is not None:
+            self._opening_job.cancel()
+        if self.visit is not None and self.visit.id == timepoint.id:  # back to the visit that is still shown
+            self.opening = self._opening_job = None
+            return
+        self.opening = timepoint
+
+        def work(report: Report, cancel: CancelToken) -> LoadedTimepoint:
+            return session.load(timepoint, report, cancel)
+
+        def done(loaded: LoadedTimepoint) -> None:
+            if self.opening is not timepoint or self.session is not session:
+                return
+            self.opening = self._opening_job = None
+            self._show(session, loaded)
+
+        def fail(error: BaseException) -> None:
+            if self.opening is timepoint:
+                self.opening = self._opening_job = None
+            self.failed.emit(error)
+
+        def cancelled() -> None:
+            if self.opening is timepoint:
+                self.opening = self._opening_job = None
+
+        self._opening_job = self.workers.reading.submit(f"Opening {timepoint.title}", work, done, fail, cancelled)
+
+    def step_visit(self, direction: int) -> None:
+        """The next (+1) or previous (-1) visit of the patient."""
+        visits = self.timepoints()
+        present = self.opening.id if self.opening else self.visit.id if self.visit else None
+        keys = [v.id for v in visits]
+        if present in keys:
+            position = keys.index(present) + direction
+            if 0 <= position < len(visits):
+                self.open_visit(visits[position])
+
+    def _show(self, session: StudySession, loaded: LoadedTimepoint) -> None:
+        self._leave_visit()
+        visit = session.show(loaded)
+        visit.editor.changed.connect(self._tell_mask)
+        visit.editor.state_changed.connect(self._tell_edit_state)
+        visit.proposal_changed.connect(self._tell_proposal)
+        visit.revisions_changed.connect(self._tell_revisions)
+        self.visit_changed.emit()
+        unsaved = len(visit.editor.unsaved_edits)
+        if unsaved and visit.id not in self._seen:
+            self.recovered.emit(unsaved)
+        self._seen.add(visit.id)
+
+    def _leave_visit(self) -> None:
+        visit = self.visit
+        if visit is None:
+            return
+        visit.editor.end_stroke()
+        self.leaving_visit.emit()
+        if visit.editor.unsaved:
+            self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
+        visit.editor.changed.disconnect()
+        visit.editor.state_changed.disconnect()
+        visit.proposal_changed.disconnect()
+        visit.revisions_changed.disconnect()
+
+    # A psygnal cannot hold the `emit` of a Qt signal, so these pass it on.
+
+    def _tell_mask(self, box: Box) -> None:
+        self.mask_changed.emit(box)
+
+    def _tell_edit_state(self) -> None:
+        self.edit_state_changed.emit()
+
+    def _tell_proposal(self) -> None:
+        self.proposal_changed.emit()
+
+    def _tell_revisions(self) -> None:
+        self.revisions_changed.emit()
+
+    # the visit beside
+
+    @property
+    def other(self) -> Timepoint | None:
+        """The visit shown beside the open one: the one chosen, else the one before it, else the one after it."""
+        visit = self.visit
+        if visit is None:
+            return None
+        visits = self.timepoints()
+        if self._other is not None and self._other.id != visit.id and any(v.id == self._other.id for v in visits):
+            return self._other
+        keys = [v.id for v in visits]
+        if visit.id not in keys or len(keys) < 2:
+            return None
+        position = keys.index(visit.id)
+        return visits[position - 1] if position else visits[1]
+
+    def choose_other(self, timepoint: Timepoint) -> None:
+        self._other = timepoint
+        self.load_other()
+
+    def load_other(self) -> None:
+        """Read the visit beside on a worker; `other_loaded` follows."""
+        session, other = self.session, self.other
+        if session is None or other is None:
+            self.other_loaded.emit(None)
+            return
+
+        def work(report: Report, cancel: CancelToken) -> OtherVisit:
+            loaded = session.load(other, report, cancel)
+            editor = Editor(loaded.labels.copy(), other.grid, session.scheme, None)
+            editor.replay(loaded.steps)
+            return OtherVisit(other, loaded.images, editor.labels)
+
+        def done(shown: OtherVisit) -> None:
+            if self.session is session and self.other is not None and self.other.id == other.id:
+                self.other_loaded.emit(shown)
+
+        self.workers.reading.submit(f"Opening {other.title}", work, done, self.failed.emit)
+
+    # the mask
+
+    def undo(self) -> None:
+        edit = self.require_visit().editor.undo()
+        if edit is not None:
+            self.notice.emit(f"Undone: {edit.name}")
+
+    def redo(self) -> None:
+        edit = self.require_visit().editor.redo()
+        if edit is not None:
+            self.notice.emit(f"Redone: {edit.name}")
+
+    def discard_unsaved(self) -> None:
+        """Undo every step since the last revision; they can be redone."""
+        editor = self.require_visit().editor
+        while editor.unsaved and editor.undo() is not None:
+            pass
+        self.notice.emit("The unsaved steps are undone. Redo brings them back.")
+
+    def save(self) -> None:
+        visit = self.require_visit()
+        revision = visit.save()
+        self.notice.emit(f"Saved as revision {revision.number}.")
+        self.patient_changed.emit()
+
+    def approve(self, revision: SegmentationRevision) -> None:
+        self.require_visit().approve(revision)
+        self.notice.emit(f"Revision {revision.number} is approved.")
+        self.patient_changed.emit()
+
+    def restore(self, revision: SegmentationRevision) -> None:
+        changed = self.require_visit().restore(revision)
+        same = f"The mask is the same as revision {revision.number} already."
+        self.notice.emit(f"Restored revision {revision.number}; undo takes it back." if changed else same)

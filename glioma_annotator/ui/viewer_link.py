@@ -1,0 +1,138 @@
+"""Keeps the viewer showing the open visit, and the study knowing what the reader did in the viewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QWidget
+
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.ui.reading_state import ReadingState, ToolName
+from glioma_annotator.ui.study_controller import OtherVisit, StudyController
+from glioma_annotator.ui.tools.brush import BrushTool
+from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.ui.viewer.types import Layout
+from glioma_annotator.workflow.study import OpenTimepoint
+
+#: Dragging the window changes it many times a second; it is written down this long after the last change.
+_WRITE_DELAY_MS = 600
+
+
+class ViewerLink(QObject):
+    """Connects `StudyController` and `ReadingState` with the `StudyView`."""
+
+    layout_changed = Signal()
+
+    def __init__(self, view: StudyView, study: StudyController, reading: ReadingState, parent: QObject) -> None:
+        super().__init__(parent)
+        self._view = view
+        self._study = study
+        self._reading = reading
+        self._windows: dict[str, Window] = {}
+        self._in_hand: tuple[ToolName, OpenTimepoint | None] = (ToolName.CROSSHAIR, None)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_WRITE_DELAY_MS)
+        self._timer.timeout.connect(self.write_state)
+        study.visit_changed.connect(self._on_visit)
+        study.leaving_visit.connect(self.write_state)
+        study.mask_changed.connect(self._on_mask)
+        study.proposal_changed.connect(self._on_proposal)
+        study.other_loaded.connect(self._on_other)
+        reading.tool_changed.connect(self._on_tool)
+        reading.mask_display_changed.connect(self._on_display)
+        view.window_changed.connect(self._on_window)
+        view.brush_size_step.connect(reading.step_diameter)
+        view.layout_changed.connect(self._on_layout)
+        view.state_changed.connect(self._timer.start)
+        for widget in (view, *view.findChildren(QWidget)):
+            widget.setAcceptDrops(False)  # a dropped folder belongs to the window, not to a canvas
+
+    # what is shown
+
+    def _on_visit(self) -> None:
+        visit = self._study.visit
+        if visit is None:
+            self._view.clear()
+            return
+        self._view.show_images(visit.images, visit.editor.labels, visit.scheme, visit.windows, visit.timepoint.title)
+        self._view.restore(self._kept_state())
+        self._on_display()
+        self._on_tool()
+        self._on_proposal()
+        self._show_other()
+
+    def _kept_state(self) -> dict[str, Any]:
+        session = self._study.session
+        if session is None or session.patient is None or session.patient.id is None:
+            return {}
+        kept = session.store.view_state(session.patient.id).get("view")
+        return dict(kept) if isinstance(kept, dict) else {}
+
+    def _on_mask(self, box: Box) -> None:
+        self._view.labels_changed(box)
+
+    def _on_proposal(self) -> None:
+        visit = self._study.visit
+        self._view.set_proposal(visit.proposal.labels if visit and visit.proposal else None)
+
+    def _on_other(self, other: OtherVisit | None) -> None:
+        if other is None:
+            self._view.show_other(None)
+        else:
+            self._view.show_other(other.images, other.labels, other.timepoint.title)
+
+    def _show_other(self) -> None:
+        if self._view.layout_name == Layout.TIMEPOINTS.value:
+            self._study.load_other()
+        else:
+            self._view.show_other(None)
+
+    def _on_layout(self) -> None:
+        if self._view.layout_name == Layout.TIMEPOINTS.value:
+            self._study.load_other()
+        self.layout_changed.emit()
+
+    # the reader's hand
+
+    def _on_tool(self) -> None:
+        visit, reading = self._study.visit, self._reading
+        paints = reading.tool is not ToolName.CROSSHAIR and visit is not None and self._study.editable
+        wanted = (reading.tool, visit) if paints else (ToolName.CROSSHAIR, None)
+        if wanted != self._in_hand:  # a tool that is merely resized must not be replaced in the middle of a stroke
+            self._in_hand = wanted
+            if paints and visit is not None:
+                self._view.set_tool(BrushTool(visit.editor, reading.brush, erases=reading.tool is ToolName.ERASER))
+            else:
+                self._view.set_tool(None)
+        self._view.refresh_cursor()
+
+    def _on_display(self) -> None:
+        view, reading = self._view, self._reading
+        view.set_mask_style(reading.style, reading.opacity)
+        view.set_mask_visible(reading.mask_visible)
+        for value in self._study.scheme.values:
+            view.set_label_visible(value, value not in reading.hidden)
+        view.set_crosshair_visible(reading.crosshair_visible)
+
+    def _on_window(self, sequence: str, window: Window) -> None:
+        self._windows[sequence] = window
+        self._timer.start()
+
+    # what is remembered
+
+    def write_state(self) -> None:
+        """Keep windows, layout, crosshair and zoom of the open visit now."""
+        self._timer.stop()
+        session, visit = self._study.session, self._study.visit
+        windows, self._windows = self._windows, {}
+        if session is None or visit is None:
+            return
+        for sequence, window in windows.items():
+            if sequence in visit.images:
+                visit.set_window(sequence, window)
+        if not session.store.read_only:
+            state = {"visit": visit.timepoint.key, "view": self._view.state()}
+            session.store.set_view_state(visit.timepoint.patient_id, state)

@@ -1,0 +1,250 @@
+"""The main window: puts the parts together, takes drops, and keeps its geometry."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+
+from glioma_annotator.settings import Settings
+from glioma_annotator.ui import theme
+from glioma_annotator.ui.banner import Banner
+from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.error_dialog import ErrorReporter
+from glioma_annotator.ui.held_key import HeldKey
+from glioma_annotator.ui.importing import Importing
+from glioma_annotator.ui.job_bar import StatusBar
+from glioma_annotator.ui.panels.mask_panel import MaskPanel
+from glioma_annotator.ui.panels.revisions import RevisionList
+from glioma_annotator.ui.proposing import Proposing
+from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.shell_commands import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY, Shell, build_registry
+from glioma_annotator.ui.start_page import StartPage
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.study_display import StudyDisplay
+from glioma_annotator.ui.timeline import Timeline
+from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.ui.viewer.types import Convention
+from glioma_annotator.ui.viewer_link import ViewerLink
+from glioma_annotator.ui.window_dialogs import WindowDialogs
+from glioma_annotator.ui.workers import Workers
+
+MIN_WIDTH, MIN_HEIGHT = 1280, 720
+_PANEL_WIDTH = 312
+
+
+class MainWindow(QMainWindow):
+    """The one window.
+
+    Parameters
+    ----------
+    services: what the rest of the program provides.
+    """
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.setObjectName("main-window")
+        self.setWindowTitle("glioma-annotator")
+        self.setMinimumSize(MIN_WIDTH, MIN_HEIGHT)
+        self.setAcceptDrops(True)
+        self.services = services
+        self.settings = services.settings
+        self.workers = Workers(self)
+        self.study = StudyController(services, self.workers, self)
+        self.errors = ErrorReporter(self, self._hidden_words)
+        self.proposing = Proposing(self.study, self)
+        self.importing = Importing(self.study, self)
+        self.reading = ReadingState(self.study.scheme.labels[0].value, self)
+        self.view = StudyView(self.workers.draw)
+        self.revisions = RevisionList(self.study.scheme, self.study)
+        self.dialogs = WindowDialogs(self)
+        shell = Shell(self.study, self.proposing, self.reading, self.view, self.revisions, self.dialogs.acts())
+        self.registry = build_registry(shell)
+        self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
+        self.link = ViewerLink(self.view, self.study, self.reading, self)
+        self._held_mask: HeldKey | None = None
+        self._build()
+        self.display = StudyDisplay(self)
+        self._connect()
+        self._apply_settings()
+        self._restore_geometry()
+        QTimer.singleShot(0, self, self._begin)
+
+    # building
+
+    def _build(self) -> None:
+        self.menus = self.commands.fill_menu_bar(self.menuBar(), MENUS, MENU_BREAKS)
+        self.timeline = Timeline()
+        self.timeline_bar = self._bar("timeline", "Timeline", Qt.ToolBarArea.TopToolBarArea)
+        self.timeline_bar.addWidget(self.timeline)
+        self.tool_bar = self._bar("tools", "Tools", Qt.ToolBarArea.LeftToolBarArea)
+        for command in TOOL_BAR:
+            if command:
+                self.tool_bar.addAction(self.commands[command])
+                button = self.tool_bar.widgetForAction(self.commands[command])
+                button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+                button.setAccessibleName(self.commands[command].text())
+            else:
+                self.tool_bar.addSeparator()
+        self.banner = Banner()
+        self.start_page = StartPage(self.commands)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.start_page)
+        self.pages.addWidget(self.view)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(self.pages, 1)
+        self.setCentralWidget(centre)
+        self.mask_panel = MaskPanel(
+            self.study.scheme, self.reading, self.study, self.proposing, self.revisions, self.commands
+        )
+        self.mask_dock = QDockWidget("Mask")
+        self.mask_dock.setObjectName("mask-dock")
+        feature = QDockWidget.DockWidgetFeature
+        self.mask_dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
+        self.mask_dock.setWidget(self.mask_panel)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.mask_dock)
+        self.resizeDocks([self.mask_dock], [_PANEL_WIDTH], Qt.Orientation.Horizontal)
+        self.status = StatusBar(self.workers)
+        self.setStatusBar(self.status)
+
+    def _bar(self, name: str, title: str, area: Qt.ToolBarArea) -> QToolBar:
+        bar = QToolBar(title)
+        bar.setObjectName(name)
+        bar.setMovable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.addToolBar(area, bar)
+        return bar
+
+    def _connect(self) -> None:
+        study, refresh = self.study, self.commands.refresh
+        study.failed.connect(self.errors.show)
+        study.workspace_busy.connect(self.dialogs.workspace_busy)
+        study.workspace_changed.connect(self._on_workspace)
+        for signal in (
+            study.workspace_changed,
+            study.patient_changed,
+            study.visit_changed,
+            study.edit_state_changed,
+            study.proposal_changed,
+            study.revisions_changed,
+            self.revisions.selection_changed,
+            self.proposing.changed,
+            self.proposing.models_changed,
+            self.reading.tool_changed,
+            self.reading.mask_display_changed,
+            self.link.layout_changed,
+        ):
+            signal.connect(refresh)
+        self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
+        self.importing.plan_ready.connect(self.dialogs.confirm_import)
+        self.importing.imported.connect(self.dialogs.import_messages)
+
+    def _begin(self) -> None:
+        """Open the workspace once the window shows."""
+        self.start_page.show_opening()
+        last = self.settings.window.workspace
+        self.study.open_workspace(self.services.workspace or (Path(last) if last else self.services.default_workspace))
+
+    def _on_workspace(self) -> None:
+        """The first workspace is open: show what the program was started for."""
+        session = self.study.session
+        if session is None:
+            return
+        self.change_window_settings(workspace=str(session.store.path))
+        self.study.workspace_changed.disconnect(self._on_workspace)
+        self.study.workspace_changed.connect(self._remember_workspace)
+        if self.services.patient:
+            self.study.open_patient(self.services.patient)
+        if self.services.import_paths:
+            self.importing.look(self.services.import_paths)
+
+    def _remember_workspace(self) -> None:
+        if self.study.session is not None:
+            self.change_window_settings(workspace=str(self.study.session.store.path))
+
+    # settings
+
+    def change_settings(self, settings: Settings) -> None:
+        """Use and keep other settings."""
+        self.settings = settings
+        self.services.save_settings(settings)
+        self._apply_settings()
+
+    def change_window_settings(self, **values: str) -> None:
+        """Keep values of the settings' window part without redrawing anything."""
+        self.settings = dataclasses.replace(self.settings, window=dataclasses.replace(self.settings.window, **values))
+        self.services.save_settings(self.settings)
+
+    def _apply_settings(self) -> None:
+        settings = self.settings
+        app = QApplication.instance()
+        if isinstance(app, QApplication) and app.property("theme") != settings.display.theme:
+            theme.apply(app, settings.display.theme)
+            self.commands.repaint_icons()
+            self.timeline.repaint_icons()
+        self.view.set_convention(Convention(settings.display.convention))
+        self.reading.set_opacity(settings.display.mask_opacity)
+        self.proposing.device = settings.segmentation.device
+        if self.study.session is not None:
+            self.study.session.author = settings.author
+
+    # geometry
+
+    def _restore_geometry(self) -> None:
+        kept = self.settings.window
+        if not kept.geometry or not self.restoreGeometry(QByteArray.fromBase64(kept.geometry.encode("ascii"))):
+            self.resize(1600, 960)
+        if kept.state:
+            self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")))
+        self.display.show_page(study=False)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if self._held_mask is None and handle is not None:
+            self._held_mask = HeldKey(handle, Qt.Key.Key_H, self.commands["view.mask"].trigger)
+            self.commands["view.mask"].triggered.connect(self._held_mask.switched)
+
+    # drops
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _local_paths(event) and self.study.session is not None and not self.study.read_only:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = _local_paths(event)
+        if paths:
+            event.acceptProposedAction()
+            self.importing.look(paths)
+
+    # the end
+
+    def _hidden_words(self) -> Iterable[str]:
+        """What must not leave the program with the details of an error."""
+        session = self.study.session
+        if session is None:
+            return ()
+        return (*(p.key for p in session.patients()), str(session.store.path))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Strokes are in the journal already, so nothing is asked."""
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
+        state = bytes(self.saveState().toBase64().data()).decode("ascii")
+        self.change_window_settings(geometry=geometry, state=state)
+        self.workers.close()
+        self.study.close_workspace()
+        self.errors.uninstall()
+        event.accept()
+
+
+def _local_paths(event: QDragEnterEvent | QDropEvent) -> tuple[Path, ...]:
+    return tuple(Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile())

@@ -1,0 +1,203 @@
+"""Every dialog that the window opens, and the acts behind the commands that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QWidget
+
+from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
+from glioma_annotator.errors import WorkspaceBusy
+from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.ui.dialogs.command_palette import CommandPalette
+from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
+from glioma_annotator.ui.dialogs.mapping import MappingDialog
+from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
+from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
+from glioma_annotator.ui.dialogs.small import AboutDialog, BusyDialog, ComparisonDialog
+from glioma_annotator.ui.proposing import PriorMask
+from glioma_annotator.ui.shell_commands import WindowActs
+from glioma_annotator.workflow.export_study import export_patient
+
+if TYPE_CHECKING:
+    from glioma_annotator.ui.window import MainWindow
+
+_NIFTI = "NIfTI (*.nii *.nii.gz *.hdr *.img *.img.gz);;All files (*)"
+
+
+class WindowDialogs(QObject):
+    """Opens dialogs over the window; none of them blocks.
+
+    Attributes
+    ----------
+    open: the dialog opened last, while it is open.
+    """
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.open: QDialog | None = None
+
+    def acts(self) -> WindowActs:
+        """What the commands can ask for."""
+        window = self._window
+        return WindowActs(
+            open_folder=self.ask_folder,
+            open_files=self.ask_files,
+            open_workspace=self.ask_workspace,
+            open_demo=window.importing.open_demo,
+            show_start=window.study.close_patient,
+            export=self.ask_export_folder,
+            preferences=self.preferences,
+            quit=lambda: (window.close(), None)[1],
+            prior_mask=self.ask_prior_mask,
+            compare=self.compare,
+            next_area=self.next_area,
+            full_screen=self.full_screen,
+            palette=lambda: self._show(CommandPalette(window.registry, window)),
+            shortcuts=lambda: self._show(ShortcutPage(window.registry, window)),
+            about=lambda: self._show(AboutDialog(window)),
+        )
+
+    def _show(self, dialog: QDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.destroyed.connect(self._forget)
+        self.open = dialog
+        if dialog.isModal():
+            dialog.open()
+        else:
+            dialog.show()
+
+    def _forget(self) -> None:
+        self.open = None
+
+    # files and folders
+
+    def _ask_path(self, title: str, mode: QFileDialog.FileMode, chosen: Callable[[list[Path]], None]) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setModal(True)
+        dialog.setFileMode(mode)
+        if mode is QFileDialog.FileMode.Directory:
+            dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        else:
+            dialog.setNameFilter(_NIFTI)
+        dialog.accepted.connect(lambda: chosen([Path(p) for p in dialog.selectedFiles()]))
+        self._show(dialog)
+
+    def ask_folder(self, patient: str = "") -> None:
+        """A folder to import; `patient` is whose visits it holds, where that is known."""
+        title = f"Folder with another visit of {patient}" if patient else "Folder with a patient's visits"
+        self._ask_path(
+            title, QFileDialog.FileMode.Directory, lambda paths: self._window.importing.look(paths, patient or None)
+        )
+
+    def ask_files(self) -> None:
+        self._ask_path("NIfTI files to import", QFileDialog.FileMode.ExistingFiles, self._window.importing.look)
+
+    def ask_workspace(self) -> None:
+        self._ask_path(
+            "Workspace folder",
+            QFileDialog.FileMode.Directory,
+            lambda paths: self._window.study.open_workspace(paths[0]),
+        )
+
+    def ask_prior_mask(self) -> None:
+        self._ask_path(
+            "Prior mask of this visit",
+            QFileDialog.FileMode.ExistingFile,
+            lambda paths: self._window.proposing.open_prior_mask(paths[0]),
+        )
+
+    def ask_export_folder(self) -> None:
+        self._ask_path("Folder to export into", QFileDialog.FileMode.Directory, lambda paths: self._export(paths[0]))
+
+    def _export(self, folder: Path) -> None:
+        study = self._window.study
+        store, key = study.require_session().store, study.patient_key
+
+        def work(report: Report, cancel: CancelToken) -> tuple[Path, ...]:
+            return export_patient(store, key, None, folder, report, cancel)
+
+        def done(files: tuple[Path, ...]) -> None:
+            study.notice.emit(f"Exported {len(files)} files to {folder}.")
+
+        self._window.workers.computing.submit(f"Exporting {key}", work, done, study.failed.emit)
+
+    # import
+
+    def confirm_import(self, plan: ImportPlan) -> None:
+        """Show what was found; the reader corrects it and starts the import."""
+        window = self._window
+        session = window.study.session
+        if session is None:
+            return
+        dialog = ImportDialog(plan, session.store, session.scheme, window)
+        dialog.accepted.connect(lambda: window.importing.run(dialog.plan))
+        dialog.failed.connect(window.errors.show)
+        self._show(dialog)
+
+    def import_messages(self, summary: ImportSummary) -> None:
+        """What the reader should know about an import that has ended."""
+        if summary.messages:
+            self._window.banner.tell("\n".join(summary.messages))
+
+    # masks
+
+    def prior_mapping(self, mask: PriorMask) -> None:
+        """Ask what the values of a prior mask mean, then propose it."""
+        window = self._window
+        dialog = MappingDialog(mask.path.name, mask.counts, window.study.scheme, window, voxel_ml=mask.voxel_ml)
+        dialog.accepted.connect(lambda: window.proposing.propose_prior_mask(mask.path, dialog.mapping))
+        self._show(dialog)
+
+    def compare(self) -> None:
+        """Compare the present mask with the selected revision on a worker, then show the table."""
+        window = self._window
+        visit, revision = window.study.require_visit(), window.revisions.selected
+        if revision is None:
+            return
+
+        def work(_report: Report, _cancel: CancelToken) -> tuple[tuple[str, float, float], ...]:
+            return visit.compare(revision)
+
+        def done(rows: tuple[tuple[str, float, float], ...]) -> None:
+            self._show(ComparisonDialog(revision.number, rows, window))
+
+        window.workers.reading.submit("Comparing", work, done, window.study.failed.emit)
+
+    # workspace
+
+    def workspace_busy(self, path: Path, busy: WorkspaceBusy) -> None:
+        window = self._window
+        dialog = BusyDialog(path, busy, window)
+        dialog.read_only_chosen.connect(lambda chosen: window.study.open_workspace(chosen, read_only=True))
+        dialog.other_chosen.connect(self.ask_workspace)
+        self._show(dialog)
+        window.start_page.show_closed()
+
+    # window
+
+    def preferences(self) -> None:
+        dialog = PreferencesDialog(self._window.settings, self._window)
+        dialog.changed.connect(self._window.change_settings)
+        self._show(dialog)
+
+    def full_screen(self) -> None:
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def next_area(self) -> None:
+        """Move the keyboard from the panes to the panel, then to the timeline, then back."""
+        window = self._window
+        areas: list[QWidget] = [window.view, window.mask_panel, window.timeline]
+        focus = QApplication.focusWidget()
+        held = [i for i, area in enumerate(areas) if focus is area or (focus is not None and area.isAncestorOf(focus))]
+        area = areas[(held[0] + 1) % len(areas) if held else 0]
+        target: QWidget | None = area
+        if area is not window.view:
+            reachable = [w for w in area.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus]
+            target = next((w for w in reachable if w.isVisible() and w.isEnabled()), None)
+        if target is not None:
+            target.setFocus(Qt.FocusReason.TabFocusReason)

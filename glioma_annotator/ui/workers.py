@@ -1,0 +1,90 @@
+"""The window's worker threads: three queues, so that a long computation never holds up opening a visit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.workflow.jobs import Job, JobRunner
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class GuiThread(QObject):
+    """Runs callbacks on the thread this object was made on, in the order they were posted."""
+
+    _posted = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._open = True
+        self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Called from any thread; a callback posted after `close` is dropped."""
+        if self._open:
+            self._posted.emit(callback)
+
+    def close(self) -> None:
+        """Drop whatever has not run yet: the window is going away."""
+        self._open = False
+
+    @Slot(object)
+    def _run(self, callback: Callable[[], None]) -> None:
+        if self._open:
+            callback()
+
+
+class Workers(QObject):
+    """Job queues of the window.
+
+    Attributes
+    ----------
+    computing: segmenting, importing, building the demo study.
+    reading: opening visits and files.
+    drawing: surfaces for the viewer; not shown in the job bar.
+    """
+
+    changed = Signal(object)
+    """A job of `computing` or `reading` changed."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.gui = GuiThread(self)
+        self.computing = JobRunner(self.gui.post)
+        self.reading = JobRunner(self.gui.post)
+        self.drawing = JobRunner(self.gui.post)
+        for runner in (self.computing, self.reading):
+            runner.changed.connect(self._tell)
+
+    def _tell(self, job: Job) -> None:
+        self.changed.emit(job)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """What runs or waits, longest first in line first."""
+        return self.computing.active + self.reading.active
+
+    def draw(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
+        """The viewer's `Submit`: run `work` on the drawing queue, then `done` on this thread."""
+
+        def run(_report: Report, _cancel: CancelToken) -> T:
+            return work()
+
+        self.drawing.submit("Drawing", run, done, raise_on_gui_thread)
+
+    def close(self) -> None:
+        """Cancel every job and wait for the threads to end."""
+        self.gui.close()
+        for runner in (self.computing, self.reading, self.drawing):
+            runner.close()
+
+
+def raise_on_gui_thread(error: BaseException) -> Any:
+    """An error callback for work that must not fail: hands the error to the one error hook."""
+    raise error
