@@ -22,6 +22,25 @@ from glioma_annotator.progress import Progress
 
 PARAMETERS = {"filters": [12, 24, 48, 96], "branch_fraction": 0.5}
 
+#: What the training data are and under which terms, as their sources state them.
+SOURCES = {
+    "healthy/kirby21_113-02": "healthy brain; T1 in the place of T1Gd; its repository has no licence file",
+    "healthy/open_ms_*": "multiple-sclerosis brains without tumour; CC BY",
+    "atlas/sri24": "SRI24 atlas, FLAIR derived from proton density; CC BY-SA 3.0",
+    "unlabelled/*": "hemisphere without tumour of an unlabelled glioma, mirrored; repository Apache-2.0, data not stated",
+    "label_maps/synthseg": "anatomical label maps; Apache-2.0",
+    "posttreatment_masks": "shapes of real masks, UCSF-ALPTDG; no images",
+}
+LIMITS = (
+    "Trained on painted tumours only, for an hour on one processor core: a start for corrections, not a reading.",
+    "Measured on four pre-operative cases alone, three of them of low grade: the figures are a direction. "
+    "Resection cavities (RC) were never measured on real scans.",
+    "Marks normal brain, the cerebellum and the skull base above all, as SNFH.",
+    "Finds faint, diffuse and low-grade tumours in part, and takes non-enhancing core for SNFH or the reverse.",
+    "Misses thin or faint enhancement, and may take vessels or dura for ET.",
+    "May call a necrotic or cystic core a resection cavity, also in patients who were never operated on.",
+)
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, train, write `RUN/model`."""
@@ -59,6 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
         weights_sha256="",
         patch=(96, 96, 96),
         training={
+            "kind": "synthetic tumours painted into tumour-free brains; no real tumour's intensities",
+            "sources": SOURCES,
             "backgrounds": [b.name for b in real],
             "label_maps": len(maps),
             "real_mask_shapes": len(shapes),
@@ -67,10 +88,12 @@ def main(arguments: list[str] | None = None) -> None:
             "patches": outcome.samples,
             "stages": [{"until": s.until, "patch": s.patch, "batch": s.batch} for s in plan.stages],
             "minutes": round(outcome.seconds / 60, 1),
-            "hardware": f"{options.threads} thread(s) of a {platform.machine()} CPU, bfloat16",
+            "hardware": f"{options.threads} thread(s) of a {platform.machine()} CPU with "
+            f"{torch.backends.cpu.get_cpu_capability()}, bfloat16",
             "final_loss": round(outcome.loss, 4),
             "versions": {"glioma-annotator": __version__, "torch": torch.__version__},
         },
+        limits=LIMITS,
     )
     save_model(options.run / "model", card, trainer.averaged)
     print(f"Wrote {options.run / 'model'}", flush=True)
