@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label, LabelScheme
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.segmentation import SegmentationOutcome
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
+from glioma_annotator.inference import engine, sliding_window
+from glioma_annotator.inference.cards import CARD
+from glioma_annotator.inference.device import ComputeDevice
+from glioma_annotator.inference.model_folder import WEIGHTS, save_model
+from glioma_annotator.inference.networks import ResidualInceptionUNet
+from glioma_annotator.inference.segmenter import ModelSegmenter
+from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+
+ET = 3
+
+
+def segment(
+    models: Path, images: dict[SequenceRole, Volume], model: str = "", device: str = "cpu"
+) -> SegmentationOutcome:
+    return ModelSegmenter([models]).segment(images, model, device, ignore_progress, CancelToken())
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_the_bright_ball_is_found_where_it_is(models: Path, phantom: Any) -> None:
+    outcome = segment(models, phantom.images)
+    assert outcome.labels.dtype == np.uint8
+    assert dice(outcome.labels == ET, phantom.ball & phantom.brain) > 0.99
+    assert set(np.unique(outcome.labels)) == {0, ET}
+    assert not outcome.labels[~phantom.brain].any()
+    assert outcome.card.name == "enhancing"
+    assert outcome.patches > 1
+    assert outcome.device.startswith("CPU")
+    assert outcome.messages == ()
+
+
+def test_thick_slices_are_resampled_for_the_model_and_the_mask_comes_back(models: Path, thick_phantom: Any) -> None:
+    outcome = segment(models, thick_phantom.images)
+    assert outcome.labels.shape == thick_phantom.grid.shape
+    assert dice(outcome.labels == ET, thick_phantom.ball & thick_phantom.brain) > 0.9
+    assert any("0.8 x 0.8 x 4 to 1 x 1 x 1 mm" in message for message in outcome.messages)
+
+
+def test_the_same_images_give_the_same_mask(
+    models: Path, tmp_path: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
+) -> None:
+    save_model(tmp_path / "random" / "random", replace(card, name="random"), network)
+    first = segment(tmp_path / "random", phantom.images)
+    second = segment(tmp_path / "random", phantom.images)
+    assert len(np.unique(first.labels)) > 2
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_images_that_the_model_does_not_need_change_nothing(models: Path, phantom: Any) -> None:
+    extra = {SequenceRole.T1: Volume(np.ones(phantom.grid.shape, np.float32), phantom.grid), **phantom.images}
+    assert np.array_equal(segment(models, extra).labels, segment(models, phantom.images).labels)
+
+
+def test_the_scale_of_the_intensities_does_not_matter(models: Path, phantom: Any) -> None:
+    scaled = {role: Volume(v.data * 37, v.grid) for role, v in phantom.images.items()}
+    assert dice(segment(models, scaled).labels == ET, phantom.ball & phantom.brain) > 0.99
+
+
+def test_tiny_islands_are_left_out_and_small_ones_kept(models: Path, phantom: Any) -> None:
+    data = phantom.images[SequenceRole.T1GD].data.copy()
+    data[12:14, 20:22, 20:22] = 300  # 8 voxels of 1 mm: 0.008 mL
+    data[12:18, 30:36, 20:26] = 300  # 0.2 mL
+    outcome = segment(models, {**phantom.images, SequenceRole.T1GD: Volume(data, phantom.grid)})
+    assert not outcome.labels[12:14, 20:22, 20:22].any()
+    assert (outcome.labels[12:18, 30:36, 20:26] == ET).mean() > 0.9
+
+
+def test_a_volume_smaller_than_a_patch_is_segmented(models: Path, phantom: Any) -> None:
+    corner = np.eye(4)
+    images = {
+        r: Volume(v.data[22:36, 26:38, 20:26].copy(), Grid((14, 12, 6), corner)) for r, v in phantom.images.items()
+    }
+    for volume in images.values():
+        volume.data[0], volume.data[-1] = 0, 0
+    assert segment(models, images).labels.shape == (14, 12, 6)
+
+
+def test_progress_rises_to_one(models: Path, phantom: Any) -> None:
+    seen: list[Progress] = []
+    ModelSegmenter([models]).segment(phantom.images, "", "cpu", seen.append, CancelToken())
+    fractions = [p.fraction for p in seen]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("moment", [0, 1, 2, 5, -2])
+def test_a_request_to_stop_is_heard_at_any_stage(models: Path, phantom: Any, moment: int) -> None:
+    segmenter = ModelSegmenter([models])
+    stages: list[Progress] = []
+    segmenter.segment(phantom.images, "", "cpu", stages.append, CancelToken())
+    cancel = CancelToken()
+    seen: list[float] = []
+    stop = moment % len(stages)
+
+    def report(progress: Progress) -> None:
+        if len(seen) == stop:
+            cancel.cancel()
+        seen.append(time.monotonic())
+
+    with pytest.raises(Cancelled):
+        segmenter.segment(phantom.images, "", "cpu", report, cancel)
+    assert time.monotonic() - seen[stop] < 1.0
+
+
+def test_the_network_is_loaded_once(models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def counted(folder: Path) -> tuple[ModelCard, ResidualInceptionUNet]:
+        loads.append(folder)
+        return original(folder)
+
+    original = engine.load_model
+    monkeypatch.setattr(engine, "load_model", counted)
+    segmenter = ModelSegmenter([models])
+    for _ in range(2):
+        segmenter.segment(phantom.images, "", "cpu", ignore_progress, CancelToken())
+    assert len(loads) == 1
+
+
+def test_a_model_may_be_named_or_given_as_a_folder(models: Path, phantom: Any) -> None:
+    elsewhere = ModelSegmenter([])
+    assert segment(models, phantom.images, "enhancing").card.name == "enhancing"
+    outcome = elsewhere.segment(phantom.images, str(models / "enhancing"), "cpu", ignore_progress, CancelToken())
+    assert outcome.card.name == "enhancing"
+
+
+def test_an_unknown_model_is_refused_with_those_at_hand(models: Path, phantom: Any) -> None:
+    with pytest.raises(UserError, match=r"no model “best”.*“enhancing”"):
+        segment(models, phantom.images, "best")
+
+
+def test_no_model_at_all_is_explained(tmp_path: Path, phantom: Any) -> None:
+    with pytest.raises(UserError, match="No segmentation model"):
+        segment(tmp_path / "none", phantom.images)
+
+
+def test_a_damaged_model_says_what_is_wrong(models: Path, phantom: Any) -> None:
+    (models / "enhancing" / WEIGHTS).write_bytes(b"")
+    with pytest.raises(UserError, match="SHA-256"):
+        segment(models, phantom.images)
+    (models / "enhancing" / CARD).write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        segment(models, phantom.images, "enhancing")
+    assert ModelSegmenter([models]).models() == ()
+
+
+def test_missing_sequences_and_the_model_s_needs_are_named(models: Path, phantom: Any) -> None:
+    images = {SequenceRole.T1GD: phantom.images[SequenceRole.T1GD]}
+    with pytest.raises(UserError, match="needs T1Gd, T2, FLAIR, but T2, FLAIR are missing"):
+        segment(models, images)
+    with pytest.raises(UserError, match="FLAIR is missing"):
+        ModelSegmenter([models]).check("", {SequenceRole.T1GD, SequenceRole.T2}, GLIOMA_POST_TREATMENT)
+
+
+def test_a_study_with_other_labels_is_refused_naming_both(models: Path) -> None:
+    roles = set(SequenceRole)
+    other = LabelScheme("schwannoma", (Label(1, "VS", "Vestibular schwannoma", "#FF0000"),), ())
+    with pytest.raises(UserError, match=r"glioma-post-treatment.*schwannoma"):
+        ModelSegmenter([models]).check("enhancing", roles, other)
+    ModelSegmenter([models]).check("enhancing", roles, GLIOMA_POST_TREATMENT)
+
+
+def test_a_model_with_fewer_of_the_study_s_labels_is_accepted(
+    tmp_path: Path, card: ModelCard, network: ResidualInceptionUNet
+) -> None:
+    fewer = LabelScheme("pre-operative", GLIOMA_POST_TREATMENT.labels[:3], GLIOMA_POST_TREATMENT.regions[:3])
+    save_model(tmp_path / "pre", replace(card, scheme=fewer), network)
+    ModelSegmenter([tmp_path]).check("", set(SequenceRole), GLIOMA_POST_TREATMENT)
+
+
+def test_an_empty_sequence_is_refused_by_name(models: Path, phantom: Any) -> None:
+    flat = Volume(np.where(phantom.brain, 50, 0).astype(np.float32), phantom.grid)
+    with pytest.raises(UserError, match="FLAIR is the same everywhere"):
+        segment(models, {**phantom.images, SequenceRole.FLAIR: flat})
+
+
+def test_empty_images_are_refused(models: Path, phantom: Any) -> None:
+    zeros = Volume(np.zeros(phantom.grid.shape, np.float32), phantom.grid)
+    with pytest.raises(UserError, match="No brain"):
+        segment(models, dict.fromkeys(phantom.images, zeros))
+
+
+def test_sequences_on_different_grids_are_refused(models: Path, phantom: Any) -> None:
+    shifted = np.array(phantom.grid.affine)
+    shifted[0, 3] += 5
+    moved = Volume(phantom.images[SequenceRole.T2].data, Grid(phantom.grid.shape, shifted))
+    with pytest.raises(UserError, match="one grid"):
+        segment(models, {**phantom.images, SequenceRole.T2: moved})
+
+
+def test_an_impossible_voxel_size_is_refused(models: Path, phantom: Any) -> None:
+    wrong = Grid(phantom.grid.shape, np.diag([10.0, 10.0, 10.0, 1.0]))
+    images = {role: Volume(volume.data, wrong) for role, volume in phantom.images.items()}
+    with pytest.raises(UserError, match="voxel size"):
+        segment(models, images)
+
+
+def test_not_a_number_in_an_image_does_no_harm(models: Path, phantom: Any) -> None:
+    data = phantom.images[SequenceRole.T1GD].data.copy()
+    data[0, 0, :5] = np.nan
+    data[20, 20, 20] = np.nan
+    outcome = segment(models, {**phantom.images, SequenceRole.T1GD: Volume(data, phantom.grid)})
+    assert dice(outcome.labels == ET, phantom.ball & phantom.brain) > 0.99
+
+
+class TestMemory:
+    GPU = ComputeDevice(torch.device("cpu"), "Test GPU (CUDA)", mixed=False)
+
+    @pytest.fixture
+    def full_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A GPU (played by the CPU) whose memory never suffices."""
+        choose, run = engine.choose_device, sliding_window.predict
+
+        def predict(*args: Any) -> Any:
+            if args[4] is self.GPU:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return run(*args)
+
+        monkeypatch.setattr(engine, "choose_device", lambda choice: choose("cpu") if choice == "cpu" else self.GPU)
+        monkeypatch.setattr(sliding_window, "predict", predict)
+
+    def test_the_cpu_takes_over_when_the_gpu_s_memory_does_not_suffice(
+        self, models: Path, phantom: Any, full_gpu: None
+    ) -> None:
+        outcome = segment(models, phantom.images, device="auto")
+        assert outcome.device.startswith("CPU")
+        assert outcome.messages == ("The memory of the Test GPU (CUDA) did not suffice; the CPU was used.",)
+
+    def test_a_gpu_asked_for_by_name_is_not_exchanged(self, models: Path, phantom: Any, full_gpu: None) -> None:
+        with pytest.raises(EnvironmentFailure, match="Test GPU"):
+            segment(models, phantom.images, device="cuda")
+
+    @pytest.mark.parametrize(
+        "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")]
+    )
+    def test_exhausted_main_memory_is_explained(
+        self, models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def predict(*args: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(sliding_window, "predict", predict)
+        with pytest.raises(EnvironmentFailure, match="memory does not suffice"):
+            segment(models, phantom.images)
