@@ -41,9 +41,10 @@ class HeldKey(QObject):
         self._since = self._clock()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        if event.type() is QEvent.Type.KeyRelease and isinstance(event, QKeyEvent):
-            if event.key() == self._key and not event.isAutoRepeat():
-                since, self._since = self._since, None
-                if since is not None and self._clock() - since > HELD_SECONDS:
-                    self._take_back()
+        if not isinstance(event, QKeyEvent) or event.type() is not QEvent.Type.KeyRelease:
+            return False
+        if event.key() == self._key and not event.isAutoRepeat():
+            since, self._since = self._since, None
+            if since is not None and self._clock() - since > HELD_SECONDS:
+                self._take_back()
         return False

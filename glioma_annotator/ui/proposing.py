@@ -74,6 +74,10 @@ class Proposing(QObject):
 
         self._study.workers.reading.submit("Reading the models", work, done, self._study.failed.emit)
 
+    def set_device(self, device: str) -> None:
+        self.device = device
+        self.models_changed.emit()
+
     @property
     def running_here(self) -> bool:
         """Whether the open visit is being segmented."""

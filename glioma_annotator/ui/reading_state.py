@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
 
+from glioma_annotator.settings import DisplaySettings, EditingSettings
 from glioma_annotator.ui.tools.brush import LARGEST_MM, SMALLEST_MM, BrushSettings
 from glioma_annotator.ui.viewer.types import MaskStyle
 
@@ -40,6 +41,13 @@ class ReadingState(QObject):
         self.opacity = 0.45
         self.hidden: frozenset[int] = frozenset()
         self.crosshair_visible = True
+
+    def use(self, display: DisplaySettings, editing: EditingSettings) -> None:
+        """Start from the reader's settings."""
+        self.style, self.opacity = MaskStyle(display.mask_style), display.mask_opacity
+        self.brush.diameter_mm, self.brush.ball = editing.brush_diameter_mm, editing.brush_3d
+        self.tool_changed.emit()
+        self.mask_display_changed.emit()
 
     def set_tool(self, tool: ToolName) -> None:
         self.tool = tool

@@ -230,6 +230,9 @@ def _labels(shell: Shell) -> list[Command]:
     def is_label(value: int) -> Callable[[], bool]:
         return lambda: reading.brush.value == value
 
+    def is_visible(value: int) -> Callable[[], bool]:
+        return lambda: value not in reading.hidden
+
     def flip_visible(value: int) -> None:
         reading.set_label_visible(value, value in reading.hidden)
 
@@ -247,7 +250,7 @@ def _labels(shell: Shell) -> list[Command]:
         n = label.value
         commands.append(
             Command(f"view.label{n}", f"Show {label.name}", f"Show or hide {label.title}", partial(flip_visible, n),
-                    "View", (f"Ctrl+{n}",), checked=lambda n=n: n not in reading.hidden)
+                    "View", (f"Ctrl+{n}",), checked=is_visible(n))
         )  # fmt: skip
     commands.append(
         Command("edit.lock", "Lock active label", "No tool and no proposal changes the active label", flip_lock,

@@ -140,7 +140,7 @@ class StartPage(QWidget):
         for patient in self._overview:
             if all(word in patient.patient.key.lower() for word in words):
                 self._add_patient(patient)
-        for column, width in ((1, 200), (2, 150)):
+        for column, width in ((1, 150), (2, 160)):
             self.patients.setColumnWidth(column, width)
         found = self.patients.topLevelItemCount() > 0
         if found and self.patients.topLevelItemCount() <= 4:
@@ -177,7 +177,8 @@ class StartPage(QWidget):
 
     def _fill_progress(self) -> None:
         while self._progress_column.count():
-            widget = self._progress_column.takeAt(0).widget()
+            taken = self._progress_column.takeAt(0)
+            widget = taken.widget() if taken is not None else None
             if widget is not None:
                 widget.deleteLater()
         waiting = [(p.patient.key, v) for p in self._overview for v in p.visits if v.unsaved]

@@ -99,9 +99,7 @@ class StudyController(QObject):
     def require_session(self) -> StudySession:
         """The session. Raises `UserError` while no workspace is open."""
         if self.session is None:
-            raise UserError(
-                "No workspace is open yet.", "Wait for it to open, or choose one with File, Open workspace."
-            )
+            raise UserError("No workspace is open yet.", "Wait for it, or choose one with File, Open workspace.")
         return self.session
 
     def require_visit(self) -> OpenTimepoint:

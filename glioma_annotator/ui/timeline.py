@@ -81,7 +81,7 @@ class VisitButton(QAbstractButton):
     def __init__(self, visit: Timepoint, mask: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.visit = visit
-        self.mask = mask
+        self.mask_state = mask
         self.long_text = " ".join(filter(None, (when_text(visit), SHORT_PHASE[visit.phase])))
         self.short_text = when_text(visit)
         self.setText(self.long_text)
@@ -119,9 +119,11 @@ class VisitButton(QAbstractButton):
             painter.setBrush(QColor(palette.panel))
             painter.drawRoundedRect(area, 4, 4)
         centre = QPoint(_PAD + _DOT // 2, self.height() // 2)
-        colour = QColor(palette.text if self.mask else palette.quiet)
-        painter.setPen(QPen(colour, 2 if self.mask else 1, Qt.PenStyle.SolidLine if self.mask else Qt.PenStyle.DotLine))
-        painter.setBrush(colour if self.mask == "approved" else Qt.BrushStyle.NoBrush)
+        colour = QColor(palette.text if self.mask_state else palette.quiet)
+        painter.setPen(
+            QPen(colour, 2 if self.mask_state else 1, Qt.PenStyle.SolidLine if self.mask_state else Qt.PenStyle.DotLine)
+        )
+        painter.setBrush(colour if self.mask_state == "approved" else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(centre, _DOT // 2 - 1, _DOT // 2 - 1)
         font = self.font()
         font.setBold(self.isChecked())

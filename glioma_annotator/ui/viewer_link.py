@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import OtherVisit, StudyController
 from glioma_annotator.ui.tools.brush import BrushTool
@@ -18,6 +20,17 @@ from glioma_annotator.workflow.study import OpenTimepoint
 
 #: Dragging the window changes it many times a second; it is written down this long after the last change.
 _WRITE_DELAY_MS = 600
+
+
+def place_to_start(labels: LabelArray) -> tuple[int, int, int]:
+    """The voxel to look at first: in the axial slice that shows most of the mask (i, j, k), else the middle."""
+    areas = np.count_nonzero(labels, axis=(0, 1))
+    if not areas.any():
+        i, j, k = labels.shape
+        return i // 2, j // 2, k // 2
+    k = int(areas.argmax())
+    i, j = (round(float(c.mean())) for c in np.nonzero(labels[:, :, k]))
+    return i, j, k
 
 
 class ViewerLink(QObject):
@@ -58,7 +71,11 @@ class ViewerLink(QObject):
             self._view.clear()
             return
         self._view.show_images(visit.images, visit.editor.labels, visit.scheme, visit.windows, visit.timepoint.title)
-        self._view.restore(self._kept_state())
+        kept = self._kept_state()
+        if kept:
+            self._view.restore(kept)
+        else:
+            self._view.crosshair_index = place_to_start(visit.editor.labels)
         self._on_display()
         self._on_tool()
         self._on_proposal()

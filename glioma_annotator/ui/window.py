@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
 
-from glioma_annotator.settings import Settings
+from glioma_annotator.settings import Settings, with_value
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.banner import Banner
 from glioma_annotator.ui.command_ui import CommandActions
@@ -36,6 +35,7 @@ from glioma_annotator.ui.workers import Workers
 
 MIN_WIDTH, MIN_HEIGHT = 1280, 720
 _PANEL_WIDTH = 312
+_MOST_RECENT = 8
 
 
 class MainWindow(QMainWindow):
@@ -128,7 +128,8 @@ class MainWindow(QMainWindow):
         study, refresh = self.study, self.commands.refresh
         study.failed.connect(self.errors.show)
         study.workspace_busy.connect(self.dialogs.workspace_busy)
-        study.workspace_changed.connect(self._on_workspace)
+        study.workspace_changed.connect(self._remember_workspace)
+        study.workspace_changed.connect(self._on_first_workspace)
         for signal in (
             study.workspace_changed,
             study.patient_changed,
@@ -154,22 +155,24 @@ class MainWindow(QMainWindow):
         last = self.settings.window.workspace
         self.study.open_workspace(self.services.workspace or (Path(last) if last else self.services.default_workspace))
 
-    def _on_workspace(self) -> None:
+    def _on_first_workspace(self) -> None:
         """The first workspace is open: show what the program was started for."""
         session = self.study.session
         if session is None:
             return
-        self.change_window_settings(workspace=str(session.store.path))
-        self.study.workspace_changed.disconnect(self._on_workspace)
-        self.study.workspace_changed.connect(self._remember_workspace)
+        self.study.workspace_changed.disconnect(self._on_first_workspace)
         if self.services.patient:
             self.study.open_patient(self.services.patient)
         if self.services.import_paths:
             self.importing.look(self.services.import_paths)
 
     def _remember_workspace(self) -> None:
-        if self.study.session is not None:
-            self.change_window_settings(workspace=str(self.study.session.store.path))
+        session = self.study.session
+        if session is None or session.store.read_only:
+            return
+        path = str(session.store.path)
+        recent = (path, *(p for p in self.settings.window.recent_workspaces if p != path))[:_MOST_RECENT]
+        self._keep(workspace=path, recent_workspaces=recent)
 
     # settings
 
@@ -179,9 +182,10 @@ class MainWindow(QMainWindow):
         self.services.save_settings(settings)
         self._apply_settings()
 
-    def change_window_settings(self, **values: str) -> None:
-        """Keep values of the settings' window part without redrawing anything."""
-        self.settings = dataclasses.replace(self.settings, window=dataclasses.replace(self.settings.window, **values))
+    def _keep(self, **values: str | tuple[str, ...]) -> None:
+        """Keep values that the window itself remembers."""
+        for name, value in values.items():
+            self.settings = with_value(self.settings, f"window.{name}", value)
         self.services.save_settings(self.settings)
 
     def _apply_settings(self) -> None:
@@ -192,8 +196,8 @@ class MainWindow(QMainWindow):
             self.commands.repaint_icons()
             self.timeline.repaint_icons()
         self.view.set_convention(Convention(settings.display.convention))
-        self.reading.set_opacity(settings.display.mask_opacity)
-        self.proposing.device = settings.segmentation.device
+        self.reading.use(settings.display, settings.editing)
+        self.proposing.set_device(settings.segmentation.device)
         if self.study.session is not None:
             self.study.session.author = settings.author
 
@@ -239,7 +243,7 @@ class MainWindow(QMainWindow):
         """Strokes are in the journal already, so nothing is asked."""
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
         state = bytes(self.saveState().toBase64().data()).decode("ascii")
-        self.change_window_settings(geometry=geometry, state=state)
+        self._keep(geometry=geometry, state=state)
         self.workers.close()
         self.study.close_workspace()
         self.errors.uninstall()

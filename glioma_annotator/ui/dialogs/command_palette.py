@@ -63,7 +63,12 @@ class CommandPalette(QDialog):
             self.list.addTopLevelItem(item)
         for column, width in enumerate((300, 90, 110)):
             self.list.setColumnWidth(column, width)
-        self.list.setCurrentItem(self.list.topLevelItem(0))
+        self._select(0)
+
+    def _select(self, row: int) -> None:
+        item = self.list.topLevelItem(row)
+        if item is not None:
+            self.list.setCurrentItem(item)
 
     def _run(self) -> None:
         item = self.list.currentItem()
@@ -80,6 +85,6 @@ class CommandPalette(QDialog):
             step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
             row = self.list.indexOfTopLevelItem(self.list.currentItem()) + step
             if step and 0 <= row < self.list.topLevelItemCount():
-                self.list.setCurrentItem(self.list.topLevelItem(row))
+                self._select(row)
                 return True
         return False

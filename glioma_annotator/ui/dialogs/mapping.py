@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -126,7 +127,7 @@ class MappingDialog(QDialog):
             ("BraTS 2017 to 2021", "1 NCR, 2 ED, 4 ET", BRATS_2021_TO_PROGRAM),
             ("None", "Leave every value out", {}),
         ):
-            presets.addWidget(push_button(text, tip, lambda values=values: self.table.show_mapping(values)))
+            presets.addWidget(push_button(text, tip, partial(self.table.show_mapping, values)))
         presets.addStretch(1)
         layout.addLayout(presets)
         layout.addStretch(1)

@@ -60,7 +60,8 @@ class RevisionList(QWidget):
     @property
     def selected(self) -> SegmentationRevision | None:
         item = self.list.currentItem()
-        return None if item is None else item.data(_REVISION)
+        held = item.data(_REVISION) if item is not None else None
+        return held if isinstance(held, SegmentationRevision) else None
 
     def _refresh(self) -> None:
         visit = self._study.visit

@@ -6,13 +6,13 @@ import math
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QToolButton, QWidget
 
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.tools.brush import LARGEST_MM, SMALLEST_MM
 from glioma_annotator.ui.viewer.types import MaskStyle
 
-_STYLES = {MaskStyle.BOTH: "Fill and outline", MaskStyle.FILL: "Fill", MaskStyle.OUTLINE: "Outline"}
+_STYLES = {MaskStyle.BOTH: "Both", MaskStyle.FILL: "Fill", MaskStyle.OUTLINE: "Outline"}
 _SLIDER_STEPS = 100
 
 
@@ -24,7 +24,7 @@ def slider_place(diameter_mm: float) -> int:
 
 def slider_diameter(place: int) -> float:
     """The diameter in mm at a slider position, to half a millimetre."""
-    diameter = SMALLEST_MM * (LARGEST_MM / SMALLEST_MM) ** (place / _SLIDER_STEPS)
+    diameter = float(SMALLEST_MM * (LARGEST_MM / SMALLEST_MM) ** (place / _SLIDER_STEPS))
     return max(round(diameter * 2) / 2, SMALLEST_MM)
 
 
@@ -49,22 +49,27 @@ class ToolOptions(QWidget):
         self.diameter.setKeyboardTracking(False)
         self.diameter.setToolTip(tip)
         self.diameter.setAccessibleName("Brush diameter in millimetres")
-        self.shape = _combo(("2D: this slice", "3D: ball"), ball.toolTip(), "Brush shape")
+        self.ball = QToolButton()
+        self.ball.setDefaultAction(ball)
+        self.ball.setText("3D")
+        self.ball.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.ball.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.ball.setAccessibleName(ball.text())
         self.opacity = _slider("Opacity of the mask's fill", "Mask opacity")
         self.opacity_text = QLabel()
         self.style_choice = _combo(tuple(_STYLES.values()), "How the mask is drawn (O: outline)", "Mask style")
-        for row, (text, widget) in enumerate(
-            (("Brush", self.slider), ("Shape", self.shape), ("Opacity", self.opacity), ("Mask", self.style_choice))
-        ):
+        rows = (
+            ("Brush", self.slider, self.diameter, self.ball),
+            ("Mask", self.opacity, self.opacity_text, self.style_choice),
+        )
+        for row, (text, *widgets) in enumerate(rows):
             label = QLabel(text)
-            label.setBuddy(widget)
+            label.setBuddy(widgets[0])
             grid.addWidget(label, row, 0)
-            grid.addWidget(widget, row, 1, 1, 1 if row in (0, 2) else 2)
-        grid.addWidget(self.diameter, 0, 2)
-        grid.addWidget(self.opacity_text, 2, 2)
+            for column, widget in enumerate(widgets, start=1):
+                grid.addWidget(widget, row, column)
         self.slider.valueChanged.connect(self._on_slider)
         self.diameter.valueChanged.connect(self._on_diameter)
-        self.shape.activated.connect(lambda place: reading.set_ball(place == 1))
         self.opacity.valueChanged.connect(lambda percent: reading.set_opacity(percent / 100))
         self.style_choice.activated.connect(lambda place: reading.set_style(tuple(_STYLES)[place]))
         reading.tool_changed.connect(self._refresh)
@@ -83,7 +88,6 @@ class ToolOptions(QWidget):
         reading = self._reading
         self.slider.setValue(slider_place(reading.brush.diameter_mm))
         self.diameter.setValue(reading.brush.diameter_mm)
-        self.shape.setCurrentIndex(1 if reading.brush.ball else 0)
         percent = round(100 * reading.opacity)
         self.opacity.setValue(percent)
         self.opacity_text.setText(f"{percent} %")
