@@ -109,9 +109,10 @@ def _in_front_of_background(image: Image) -> Mask | None:
     values, counts = np.unique(corners, return_counts=True)
     background = values[counts.argmax()]
     if np.isfinite(background):
-        distance = np.abs(image - background)
-        differing = distance[front & (distance > 0)]
-        front &= distance > (DUST * np.percentile(differing[::_STRIDE], 90) if differing.size else 0)
+        front &= image != background
+        distance = np.abs(image[front] - background)
+        if distance.size:
+            front[front] = distance > DUST * np.percentile(distance[::_STRIDE], 90)
     constant = 1 - np.count_nonzero(front) / front.size
     return front if counts.max() >= corners.size // 2 and constant >= LEAST_BACKGROUND else None
 
