@@ -26,11 +26,12 @@ _FORMAT = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _NAME = r"[^\s\"'<>|:*?,;()\[\]{}]+"
+_ON = rf"(?:(?:[ ][^\s\"'<>|:*?,;/\\]+){{1,3}}[/\\]{_NAME})*"  # folders with up to two spaces in their names
 _PATHS = re.compile(
     rf"""
     (?P<quote>["'])(?=[^"'\n]*[/\\])[^"'\n]+(?P=quote)   # quoted and with a separator: spaces may be inside
-    | (?<![\w<>])(?:[A-Za-z]:)?[/\\]{{1,2}}{_NAME}       # absolute
-    | (?<![\w<>/\\.-])(?:\.{{1,2}}|~){{1,2}}[/\\]{_NAME} # from here or from home
+    | (?<![\w<>])(?:[A-Za-z]:)?[/\\]{{1,2}}{_NAME}{_ON}   # absolute
+    | (?<![\w<>/\\.-])(?:\.{{1,2}}|~){{1,2}}[/\\]{_NAME}{_ON} # from here or from home
     | (?<![\w<>/\\])[\w.-]+(?:[/\\][\w.-]+)*\.(?:nii|dcm|ima|nrrd|mha|mhd|db|journal)(?:\.gz)?\b  # a volume's name
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -212,7 +212,7 @@ def read_settings(file: Path | None = None) -> tuple[Settings, tuple[str, ...]]:
         return settings, ()
     except OSError as error:
         return settings, (f"The settings could not be read ({error.strerror}); the defaults are used.",)
-    except ValueError:
+    except (ValueError, RecursionError):  # no text, no JSON, or nested without end
         return settings, (_set_aside(file),)
     notes = []
     known = {info.path: info for info in iter_settings()}
