@@ -68,10 +68,11 @@ def read_volume(path: Path, channel: int | None = None) -> LoadedVolume:
     """
     header = read_header(path)
     stored = to_canonical(_read_stored(header, channel), header.affine)
-    data = np.ascontiguousarray(stored).astype(np.float32)
-    if header.scaled:
-        data *= np.float32(header.slope)
-        data += np.float32(header.intercept)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite and cleaned below
+        data = np.ascontiguousarray(stored).astype(np.float32)
+        if header.scaled:
+            data *= np.float32(header.slope)
+            data += np.float32(header.intercept)
     notes = header.notes + _clean(data, path)
     return LoadedVolume(Volume(data, header.grid), header.source_axes, notes)
 
@@ -81,7 +82,8 @@ def read_labels(path: Path, channel: int | None = None) -> LoadedLabels:
     header = read_header(path)
     data = np.ascontiguousarray(to_canonical(_read_stored(header, channel), header.affine))
     if header.scaled:
-        data = data * header.slope + header.intercept
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = data * header.slope + header.intercept
     notes = header.notes + (_clean(data, path) if data.dtype.kind == "f" else ())
     try:
         labels = as_labels(data)

@@ -31,6 +31,7 @@ _DEFLATE_LIMIT = 1032
 """No deflate stream expands by more than this factor (zlib's technical notes)."""
 
 _SPACING_LIMITS_MM = (0.01, 100.0)
+_FARTHEST_MM = 1e5
 _AXES_DISAGREE_MM = 1.0
 
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
@@ -148,7 +149,8 @@ def _parse(path: Path, block: bytes) -> NiftiHeader:
     dtype = _number_type(path, header)
     offset = _offset(path, header, size)
     _check_file_size(path, offset, prod(shape) * channels * dtype.itemsize)
-    affine, notes = _affine(path, header, shape)
+    with np.errstate(all="ignore"):  # hostile bits in a header may be any float; what is not sound is refused
+        affine, notes = _affine(path, header, shape)
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or not np.isfinite(slope):
         slope, intercept = 1.0, 0.0
@@ -264,8 +266,10 @@ def _sound(affine: NDArray[Any]) -> bool:
     """Whether an affine is finite, of voxel sizes that occur, and far enough from singular."""
     if not np.isfinite(affine).all():
         return False
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
     low, high = _SPACING_LIMITS_MM
+    if np.abs(affine[:3, :3]).max() > high or np.abs(affine[:3, 3]).max() > _FARTHEST_MM:
+        return False
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if spacing.min() < low or spacing.max() > high:
         return False
     return bool(abs(np.linalg.det(affine[:3, :3])) > 0.05 * prod(spacing))

@@ -1,0 +1,176 @@
+"""Stand-ins for the store, in memory, for tests of the use cases."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.measurement import label_volumes_ml
+from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.workflow.ports import JournalEntry
+
+
+class FakeJournal:
+    """Fulfils `ports.Journal`."""
+
+    def __init__(self) -> None:
+        self._entries: list[JournalEntry] = []
+        self._parent: int | None = None
+
+    def append(self, entry: JournalEntry) -> None:
+        self._entries.append(entry)
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        return tuple(self._entries)
+
+    @property
+    def parent_revision_id(self) -> int | None:
+        return self._parent
+
+    def restart(self, parent_revision_id: int | None) -> None:
+        self._entries.clear()
+        self._parent = parent_revision_id
+
+
+class FakeStore:
+    """Fulfils `ports.Store`; `failures` maps a method's name to the error that it raises."""
+
+    def __init__(self, path: Path = Path("workspace"), read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
+        self._patients: dict[str, Patient] = {}
+        self._timepoints: dict[int, Timepoint] = {}
+        self._images: dict[tuple[int, str], Volume] = {}
+        self._revisions: dict[int, SegmentationRevision] = {}
+        self._labels: dict[int, LabelArray] = {}
+        self._journals: dict[int, FakeJournal] = {}
+        self._view_states: dict[int, Mapping[str, object]] = {}
+        self.failures: dict[str, Exception] = {}
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
+
+    def close(self) -> None:
+        pass
+
+    def patients(self) -> tuple[Patient, ...]:
+        return tuple(self._patients[key] for key in sorted(self._patients))
+
+    def patient(self, key: str) -> Patient | None:
+        return self._patients.get(key)
+
+    def add_patient(self, key: str) -> Patient:
+        self._fail("add_patient")
+        if key in self._patients:
+            raise UserError(f"The workspace already has a patient {key}.")
+        self._patients[key] = Patient(key, id=len(self._patients) + 1)
+        return self._patients[key]
+
+    def timepoints(self, patient_id: int) -> tuple[Timepoint, ...]:
+        own = [t for t in self._timepoints.values() if t.patient_id == patient_id]
+        return tuple(sorted(own, key=lambda t: t.order))
+
+    def timepoint(self, timepoint_id: int) -> Timepoint:
+        return self._timepoints[timepoint_id]
+
+    def add_timepoint(self, timepoint: Timepoint, images: Mapping[str, Volume]) -> Timepoint:
+        self._fail("add_timepoint")
+        if any(t.key == timepoint.key for t in self.timepoints(timepoint.patient_id)):
+            raise UserError(f"The patient already has a visit {timepoint.key}.")
+        if set(images) != {s.name for s in timepoint.sequences}:
+            raise ValueError("images and sequences differ")
+        identity = len(self._timepoints) + 1
+        sequences = tuple(
+            replace(s, id=100 * identity + n, path=f"{identity}/{s.name}.nii.gz")
+            for n, s in enumerate(timepoint.sequences)
+        )
+        stored = replace(timepoint, id=identity, sequences=sequences)
+        self._timepoints[identity] = stored
+        for name, volume in images.items():
+            if not volume.grid.matches(timepoint.grid):
+                raise ValueError(f"{name} is not on the visit's grid")
+            self._images[identity, name] = volume
+        return stored
+
+    def load_image(self, timepoint: Timepoint, sequence: str) -> Volume:
+        self._fail("load_image")
+        assert timepoint.id is not None
+        return self._images[timepoint.id, sequence]
+
+    def set_window(self, sequence_id: int, window: Window | None) -> None:
+        for key, visit in self._timepoints.items():
+            changed = tuple(replace(s, window=window) if s.id == sequence_id else s for s in visit.sequences)
+            self._timepoints[key] = replace(visit, sequences=changed)
+
+    def revisions(self, timepoint_id: int) -> tuple[SegmentationRevision, ...]:
+        return tuple(r for r in self._revisions.values() if r.timepoint_id == timepoint_id)
+
+    def add_revision(
+        self,
+        timepoint: Timepoint,
+        labels: LabelArray,
+        scheme: LabelScheme,
+        *,
+        origin: RevisionOrigin,
+        author: str,
+        parent_id: int | None = None,
+        model: str = "",
+        note: str = "",
+    ) -> SegmentationRevision:
+        self._fail("add_revision")
+        assert timepoint.id is not None
+        if labels.shape != timepoint.grid.shape:
+            raise ValueError("the mask is not on the visit's grid")
+        identity = len(self._revisions) + 1
+        revision = SegmentationRevision(
+            timepoint.id,
+            1 + len(self.revisions(timepoint.id)),
+            origin,
+            author,
+            dt.datetime.now(dt.UTC),
+            hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
+            f"{timepoint.id}/{identity}.nii.gz",
+            scheme.name,
+            label_volumes_ml(labels, timepoint.grid.voxel_volume_ml, scheme),
+            parent_id=parent_id,
+            model=model,
+            note=note,
+            id=identity,
+        )
+        self._revisions[identity] = revision
+        self._labels[identity] = labels.copy()
+        return revision
+
+    def load_labels(self, revision: SegmentationRevision) -> LabelArray:
+        assert revision.id is not None
+        return self._labels[revision.id].copy()
+
+    def set_status(self, revision_id: int, status: RevisionStatus) -> None:
+        self._revisions[revision_id] = replace(self._revisions[revision_id], status=status)
+
+    def journal(self, timepoint_id: int) -> FakeJournal:
+        return self._journals.setdefault(timepoint_id, FakeJournal())
+
+    def view_state(self, patient_id: int) -> Mapping[str, object]:
+        return self._view_states.get(patient_id, {})
+
+    def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None:
+        self._view_states[patient_id] = state
+
+    def _fail(self, method: str) -> None:
+        if method in self.failures:
+            raise self.failures[method]
