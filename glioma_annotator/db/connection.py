@@ -19,7 +19,7 @@ from glioma_annotator.errors import UserError
 
 Row = dict[str, Any]
 
-_WAIT_S = 10.0
+_WAIT_S = 5.0
 
 
 class Connections:
@@ -94,8 +94,10 @@ class Connections:
         try:
             self._probe()
             return
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             self.close()
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
         wal = self._file.with_name(f"{self._file.name}-wal")
         with explained("The workspace could not be opened for reading"):
             if wal.exists() and wal.stat().st_size:

@@ -97,7 +97,7 @@ class Layout:
 
     def absolute(self, recorded: str) -> Path:
         """The file of a recorded path. Raises `UserError` for a path that leads out of the workspace."""
-        path = (self.root / recorded).resolve()
-        if not path.is_relative_to(self.root.resolve()):
+        path = Path(os.path.normpath(self.root / recorded))  # links inside the workspace may lead elsewhere
+        if not path.is_relative_to(self.root):
             raise UserError(f"The database names a file outside the workspace: {recorded}.", "Restore a backup of it.")
         return path

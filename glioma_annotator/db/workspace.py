@@ -103,6 +103,7 @@ class Workspace:
         self._revisions = RevisionRepository(connections)
         self._view_states = ViewStateRepository(connections)
         self._journals: dict[int, FileJournal] = {}
+        self._journals_guard = threading.Lock()
         # From choosing a free file name to recording it; apart from the database's own queue of writers, so that
         # the window need not wait for volumes to be written.
         self._filing = threading.RLock()
@@ -117,7 +118,7 @@ class Workspace:
 
     def close(self) -> None:
         """Release files and lock; harmless when done before."""
-        with self._filing:
+        with self._filing, self._journals_guard:
             for journal in self._journals.values():
                 journal.close()
             self._connections.close()
@@ -227,11 +228,13 @@ class Workspace:
     ) -> SegmentationRevision:
         """Write a mask (i, j, k on the visit's grid) and record it; number, time, hash and volumes are filled in.
 
-        Raises `ValueError` for labels of another type or shape.
+        Raises `ValueError` for labels of another type or shape, `KeyError` for an unknown parent.
         """
         self._require_writable()
         if timepoint.id is None or labels.dtype != "uint8" or labels.shape != timepoint.grid.shape:
             raise ValueError("a revision needs a stored visit and uint8 labels on its grid")
+        if parent_id is not None and self._revisions.get(parent_id) is None:
+            raise KeyError(parent_id)
         with self._filing:
             number = max((r.number for r in self.revisions(timepoint.id)), default=0) + 1
             folder = self._timepoint_folder(timepoint) / "segmentations"
@@ -273,7 +276,7 @@ class Workspace:
 
     def journal(self, timepoint_id: int) -> FileJournal:
         """The unsaved steps of a visit; the same object whenever asked."""
-        with self._filing:
+        with self._journals_guard:
             if timepoint_id not in self._journals:
                 path = self._layout.journal / f"timepoint-{timepoint_id:06d}.journal"
                 known = self._content_of(timepoint_id)

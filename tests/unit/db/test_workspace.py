@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import stat
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from glioma_annotator.db import volumes
 from glioma_annotator.db.workspace import Workspace, open_workspace
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -215,6 +218,8 @@ def test_a_mask_on_another_grid_or_of_another_type_is_refused(
     for unfit in (labels[:-1], labels.astype(np.int16)):
         with pytest.raises(ValueError, match="uint8 labels on its grid"):
             save(visit, unfit)
+    with pytest.raises(KeyError):
+        save(visit, labels, parent_id=99)
     assert workspace.revisions(visit.id or 0) == ()
 
 
@@ -295,6 +300,30 @@ def test_threads_share_a_workspace(
     assert sorted(number for number, _ in results) == list(range(1, 13))
     assert all(same for _, same in results)
     assert not workspace.check()
+
+
+def test_unsaved_steps_and_the_view_are_kept_while_volumes_are_written(
+    workspace: Workspace, visit: Timepoint, labels: LabelArray, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, finish = threading.Event(), threading.Event()
+    save_labels = volumes.save_labels
+
+    def slowly(*arguments: Any) -> str:
+        writing.set()
+        assert finish.wait(10)
+        return save_labels(*arguments)
+
+    monkeypatch.setattr(volumes, "save_labels", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        saved = pool.submit(save, visit, labels)
+        assert writing.wait(10)
+        workspace.journal(visit.id or 0).restart(None)
+        workspace.set_view_state(visit.patient_id, {"at": 1})
+        workspace.set_window(visit.sequences[0].id or 0, Window(0, 1))
+        assert workspace.revisions(visit.id or 0) == ()
+        assert not saved.done()
+        finish.set()
+        assert workspace.revisions(visit.id or 0) in ((), (saved.result(),))
 
 
 def test_closing_twice_is_harmless(workspace: Workspace) -> None:
