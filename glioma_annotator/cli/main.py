@@ -8,10 +8,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from glioma_annotator import __version__, logs
+from glioma_annotator import __version__
 from glioma_annotator.cli import demo, doctor, loose, study
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
+from glioma_annotator.logs import setup_logging
 
 COMMANDS = ("demo", "import", "segment", "export", "evaluate", "doctor")
 
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    logs.setup_logging()
+    setup_logging()
     try:
         if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):
             return _open_window(arguments)
