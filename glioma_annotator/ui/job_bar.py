@@ -29,9 +29,9 @@ class ElidedLabel(QLabel):
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
-        text = QFontMetrics(self.font()).elidedText(self.text(), self._mode, self.width())
+        text = QFontMetrics(self.font()).elidedText(self.text(), self._mode, self.contentsRect().width())
         painter.setPen(self.palette().windowText().color())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | self.alignment(), text)
+        painter.drawText(self.contentsRect(), Qt.AlignmentFlag.AlignVCenter | self.alignment(), text)
         painter.end()
 
 
@@ -57,7 +57,7 @@ class JobBar(QWidget):
         self.message = ElidedLabel()
         self.progress = QProgressBar()
         self.progress.setRange(0, 100)
-        self.progress.setFixedWidth(140)
+        self.progress.setFixedWidth(120)
         self.progress.setAccessibleName("Progress of the job")
         self.time_left = QLabel()
         self.time_left.setMinimumWidth(64)
@@ -121,10 +121,10 @@ class StatusBar(QStatusBar):
         self.read_only.setProperty("role", "mark")
         self.read_only.setToolTip("This workspace is open elsewhere; here it can only be looked at")
         self.read_only.hide()
-        self.addWidget(self.job_bar, 3)
-        self.addWidget(self.notice, 3)
+        self.addWidget(self.job_bar, 5)
+        self.addWidget(self.notice, 5)
         self.addPermanentWidget(self.position)
-        self.addPermanentWidget(self.values, 2)
+        self.addPermanentWidget(self.values, 3)
         for widget in (self.label, self.saved, self.read_only):
             self.addPermanentWidget(widget)
         self._notice_timer = QTimer(self)

@@ -54,7 +54,7 @@ ICONS = {
     "view.3d": "cube-outline",
     "view.mask": "layers-outline",
     "view.outline": "vector-polygon",
-    "view.crosshair": "plus",
+    "view.crosshair": "border-inside",
     "segment.run": "auto-fix",
 }
 

@@ -13,8 +13,10 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -37,20 +39,22 @@ class StartPage(QWidget):
     Signals
     -------
     visit_chosen(patient key, visit key): the visit key is empty for the visit last looked at.
+    workspace_chosen(Path): another workspace.
     """
 
     visit_chosen = Signal(str, str)
+    workspace_chosen = Signal(object)
 
     def __init__(self, actions: CommandActions) -> None:
         super().__init__()
         self.setObjectName("start-page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = QHBoxLayout(self)
-        row.setContentsMargins(48, 40, 48, 24)
+        row.setContentsMargins(40, 40, 40, 24)
         row.setSpacing(40)
         row.addStretch(1)
         row.addWidget(self._ways_in(actions))
-        row.addWidget(self._patients_part(), 4)
+        row.addWidget(self._patients_part(), 20)
         row.addStretch(1)
         self._overview: tuple[PatientOverview, ...] = ()
 
@@ -76,7 +80,17 @@ class StartPage(QWidget):
         column.addWidget(heading("Workspace"))
         self.workspace = ElidedLabel(Qt.TextElideMode.ElideMiddle)
         self.workspace.setMinimumHeight(20)
-        column.addWidget(self.workspace)
+        self.recent = QToolButton()
+        self.recent.setIcon(theme.icon("history"))
+        self.recent.setToolTip("Workspaces opened before")
+        self.recent.setAccessibleName("Workspaces opened before")
+        self.recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._recent_menu = QMenu(self.recent)
+        self.recent.setMenu(self._recent_menu)
+        place = QHBoxLayout()
+        place.addWidget(self.workspace, 1)
+        place.addWidget(self.recent)
+        column.addLayout(place)
         return side
 
     def _patients_part(self) -> QWidget:
@@ -127,6 +141,15 @@ class StartPage(QWidget):
     def show_closed(self) -> None:
         """No workspace could be opened."""
         self.empty.setText("No workspace is open. Choose one with Open workspace.")
+
+    def show_recent(self, paths: Sequence[str]) -> None:
+        """Workspaces opened before, newest first."""
+        self._recent_menu.clear()
+        for path in paths:
+            self._recent_menu.addAction(path).triggered.connect(
+                lambda _on=False, chosen=path: self.workspace_chosen.emit(Path(chosen))
+            )
+        self.recent.setVisible(len(paths) > 1)
 
     def show_workspace(self, path: Path, overview: Sequence[PatientOverview]) -> None:
         self.workspace.setText(str(path))

@@ -98,6 +98,8 @@ def apply(app: QApplication, name: str) -> None:
     font.setPixelSize(FONT_PX)
     app.setFont(font)
     app.setPalette(_qt_palette(palette))
+    for control in (b"QCheckBox", b"QAbstractSpinBox", b"QComboBox", b"QSlider"):
+        app.setPalette(_control_palette(palette), control)
     app.setStyleSheet(style_sheet(palette))
     qtawesome.reset_cache()
 
@@ -132,6 +134,13 @@ def _qt_palette(p: Palette) -> QPalette:
     return palette
 
 
+def _control_palette(p: Palette) -> QPalette:
+    """Fusion draws outlines in a darker shade of the window colour, which on a dark panel no one would see."""
+    palette = _qt_palette(p)
+    palette.setColor(QPalette.ColorRole.Window, QColor(p.quiet))
+    return palette
+
+
 def _mix(one: str, other: str, share: float) -> str:
     """`share` of `one` and the rest of `other`."""
     pairs = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
@@ -145,12 +154,13 @@ def style_sheet(p: Palette) -> str:
     faint = _mix(p.text, p.panel, 0.45)
     chosen = _mix(p.accent, p.panel, 0.28)
     return f"""
-QMainWindow, QDialog, QWidget#start-page, QWidget#study-page {{ background: {p.window}; }}
+QMainWindow, QWidget#start-page {{ background: {p.window}; }}
 QMainWindow::separator {{ background: {p.line}; width: 3px; height: 3px; }}
 QMainWindow::separator:hover {{ background: {p.accent}; }}
 QMenuBar {{ background: {p.window}; border-bottom: 1px solid {p.line}; padding: 0 4px; }}
 QMenuBar::item {{ padding: 5px 9px; background: transparent; }}
 QMenuBar::item:selected {{ background: {hover}; }}
+QMenuBar QToolButton {{ color: {p.quiet}; }}
 QMenu {{ background: {p.panel}; border: 1px solid {p.line}; padding: 4px 0; }}
 QMenu::item {{ padding: 5px 28px 5px 28px; }}
 QMenu::item:selected {{ background: {chosen}; }}
@@ -176,6 +186,7 @@ QPushButton[main="true"]:focus {{ border-color: {p.text}; }}
 QPushButton[main="true"]:disabled, QPushButton:default:disabled {{
     background: {p.panel}; color: {faint}; border-color: {p.line}; }}
 QPushButton[role="small"] {{ padding: 1px 10px; }}
+QPushButton[role="narrow"] {{ padding: 5px 4px; }}
 QDockWidget {{ font-weight: 600; }}
 QDockWidget::title {{ background: {p.panel}; border-bottom: 1px solid {p.line}; padding: 6px 8px; }}
 QDockWidget > QWidget {{ background: {p.panel}; }}
@@ -203,6 +214,7 @@ QScrollBar::handle {{ background: {p.line}; border-radius: 4px; min-height: 24px
 QScrollBar::handle:hover {{ background: {p.quiet}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QLabel[role="quiet"] {{ color: {p.quiet}; }}
 QLabel[role="warning"] {{ color: {p.warning}; }}
 QLabel[role="danger"] {{ color: {p.danger_text}; }}

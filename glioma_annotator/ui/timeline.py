@@ -256,7 +256,7 @@ class Timeline(QWidget):
 
     def show_patient(self, key: str, others: Sequence[str], visits: Sequence[TimelineVisit]) -> None:
         """Show a patient's visits; `others` are the keys of all patients of the workspace."""
-        self.patient.setText(key)
+        self.patient.setText(f"{key} \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.patient.setAccessibleName(f"Patient {key}; choose another")
         self._menu.clear()
         for other in others:

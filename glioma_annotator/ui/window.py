@@ -7,7 +7,16 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from glioma_annotator.settings import Settings, with_value
 from glioma_annotator.ui import theme
@@ -79,6 +88,11 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.menus = self.commands.fill_menu_bar(self.menuBar(), MENUS, MENU_BREAKS)
+        palette_button = QToolButton()
+        palette_button.setDefaultAction(self.commands["help.palette"])
+        palette_button.setText("Find a command (Ctrl+K)")
+        palette_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.menuBar().setCornerWidget(palette_button)
         self.timeline = Timeline()
         self.timeline_bar = self._bar("timeline", "Timeline", Qt.ToolBarArea.TopToolBarArea)
         self.timeline_bar.addWidget(self.timeline)
@@ -148,6 +162,7 @@ class MainWindow(QMainWindow):
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
+        self.start_page.workspace_chosen.connect(study.open_workspace)
 
     def _begin(self) -> None:
         """Open the workspace once the window shows."""
@@ -173,6 +188,7 @@ class MainWindow(QMainWindow):
         path = str(session.store.path)
         recent = (path, *(p for p in self.settings.window.recent_workspaces if p != path))[:_MOST_RECENT]
         self._keep(workspace=path, recent_workspaces=recent)
+        self.start_page.show_recent(recent)
 
     # settings
 

@@ -32,8 +32,16 @@ from glioma_annotator.workflow.ports import Store
 
 _Index = QModelIndex | QPersistentModelIndex
 _Button = QDialogButtonBox.StandardButton
-_FILE_WIDTHS = (56, 120, 110, 250, 80, 90, 140)
-_VISIT_WIDTHS = (140, 130, 110, 70, 190)
+_FILE_WIDTHS = (64, 130, 110, 220, 76, 90, 190)
+_VISIT_WIDTHS = (120, 84, 90, 56, 160)
+
+
+class _FileNameDelegate(QStyledItemDelegate):
+    """Shortens a name in its middle: names of one study differ at their ends."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: _Index) -> None:
+        super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideMiddle  # type: ignore[attr-defined]
 
 
 class _ChoiceDelegate(QStyledItemDelegate):
@@ -86,6 +94,7 @@ class ImportDialog(QDialog):
         self._holder.failed.connect(self.failed)
         self.files = _table("Files found", FileModel(self._holder), _FILE_WIDTHS)
         self.visits = _table("Visits", VisitModel(self._holder), _VISIT_WIDTHS)
+        self.files.setItemDelegateForColumn(FileModel.FILE, _FileNameDelegate(self.files))
         self.files.setItemDelegateForColumn(FileModel.ROLE, _ChoiceDelegate(ROLES, self.files))
         self.visits.setItemDelegateForColumn(VisitModel.PHASE, _ChoiceDelegate(PHASES, self.visits))
         self._build(plan)
@@ -156,7 +165,7 @@ class ImportDialog(QDialog):
             _count(patients, "patient"),
             _count(visits, "visit"),
             _count(len(included) - masks, "sequence"),
-            _count(masks, "mask"),
+            *([_count(masks, "mask")] if masks else []),
         ]
         self.summary.setText(", ".join(counts) + (f"; {_count(warnings, 'file')} with warnings" if warnings else ""))
         conflicts = plan_conflicts(plan, self._store)
@@ -206,7 +215,7 @@ def _table(name: str, model: QAbstractItemModel, widths: Sequence[int]) -> QTabl
     table.setShowGrid(False)
     table.setTabKeyNavigation(False)
     table.setWordWrap(False)
-    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    table.setTextElideMode(Qt.TextElideMode.ElideRight)
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(28)
     trigger = QAbstractItemView.EditTrigger
@@ -214,6 +223,7 @@ def _table(name: str, model: QAbstractItemModel, widths: Sequence[int]) -> QTabl
     for column, width in enumerate(widths):
         table.setColumnWidth(column, width)
     table.horizontalHeader().setStretchLastSection(True)
+    table.horizontalHeader().setHighlightSections(False)
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     return table

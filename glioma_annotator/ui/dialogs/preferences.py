@@ -65,6 +65,7 @@ class PreferencesDialog(QDialog):
         buttons = QDialogButtonBox(_Button.Ok | _Button.Cancel | _Button.RestoreDefaults)
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
+        buttons.button(_Button.RestoreDefaults).setText("Restore defaults")
         buttons.button(_Button.RestoreDefaults).clicked.connect(self._show_defaults)
         column.addWidget(buttons)
 

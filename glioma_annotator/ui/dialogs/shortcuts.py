@@ -29,7 +29,7 @@ class ShortcutPage(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(640, 560)
+        self.resize(820, 600)
         self._registry = registry
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Search")
@@ -57,7 +57,7 @@ class ShortcutPage(QDialog):
         words = text.lower().split()
         self._add("Mouse over a pane", [(k, "", w) for k, w in MOUSE if all(x in f"{k} {w}".lower() for x in words)])
         self.list.expandAll()
-        for column, width in enumerate((150, 180)):
+        for column, width in enumerate((190, 190)):
             self.list.setColumnWidth(column, width)
 
     @staticmethod

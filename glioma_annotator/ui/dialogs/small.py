@@ -14,6 +14,8 @@ from glioma_annotator.ui.panels.parts import line, ml_text, quiet
 
 _Button = QDialogButtonBox.StandardButton
 _Role = QDialogButtonBox.ButtonRole
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class _Dialog(QDialog):
@@ -59,16 +61,18 @@ class ComparisonDialog(_Dialog):
         grid.setHorizontalSpacing(24)
         grid.setVerticalSpacing(4)
         for column, text in enumerate(("Label", "Added mL", "Removed mL", "Change mL")):
-            grid.addWidget(quiet(text, wrap=False), 0, column)
+            head = quiet(text, wrap=False)
+            head.setAlignment(_LEFT if column == 0 else _RIGHT)
+            grid.addWidget(head, 0, column)
         grid.addWidget(line(), 1, 0, 1, 4)
         self.cells: dict[tuple[str, int], str] = {}
         for row, (name, added, removed) in enumerate(rows, start=2):
             change = added - removed
-            texts = (name, ml_text(added), ml_text(removed), f"{change:+.2f}" if change else "0.0")
+            sign = "+" if change > 0 else "\N{MINUS SIGN}" if change < 0 else ""
+            texts = (name, ml_text(added), ml_text(removed), sign + ml_text(abs(change)))
             for column, text in enumerate(texts):
                 cell = QLabel(text)
-                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                cell.setAlignment(Qt.AlignmentFlag.AlignLeft if column == 0 else right)
+                cell.setAlignment(_LEFT if column == 0 else _RIGHT)
                 grid.addWidget(cell, row, column)
                 self.cells[name, column] = text
         self.column.addLayout(grid)

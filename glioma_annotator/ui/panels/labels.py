@@ -33,13 +33,15 @@ class LabelList(QWidget):
         column.setSpacing(4)
         grid = QGridLayout()
         grid.setHorizontalSpacing(4)
-        grid.setVerticalSpacing(2)
+        grid.setVerticalSpacing(0)
         grid.setColumnStretch(0, 1)
         for row, label in enumerate(scheme.labels):
             self._add_row(grid, row, label)
         column.addLayout(grid)
         self.regions = quiet()
-        self.regions.setToolTip("Reported regions: tumour core is NETC and ET, whole tumour is NETC, SNFH and ET")
+        self.regions.setToolTip(
+            "Reported regions: TC, tumour core, is NETC and ET; WT, whole tumour, is NETC, SNFH and ET"
+        )
         column.addWidget(self.regions)
         reading.tool_changed.connect(self._refresh)
         reading.mask_display_changed.connect(self._refresh)
@@ -108,4 +110,4 @@ class LabelList(QWidget):
             return
         regions = region_volumes_ml(volumes_ml, self._scheme)
         shown = [r for r in self._scheme.regions if len(r.values) > 1]
-        self.regions.setText("   ".join(f"{r.title} {ml_text(regions[r.name])} mL" for r in shown))
+        self.regions.setText("   ".join(f"{r.name} {ml_text(regions[r.name])} mL" for r in shown))

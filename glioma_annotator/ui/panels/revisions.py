@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import region_volumes_ml
@@ -32,11 +32,12 @@ class RevisionList(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Revisions of the mask, newest first")
         self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.list.setMinimumHeight(88)
+        self.list.setMinimumHeight(84)
+        self.list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.empty = quiet("No revision yet. Paint or segment, then save.")
-        self._column.addWidget(self.empty)
+        self._column.addWidget(self.empty, 0, Qt.AlignmentFlag.AlignTop)
         self._column.addWidget(self.list, 1)
         self.list.currentItemChanged.connect(self.selection_changed)
         study.revisions_changed.connect(self._refresh)
@@ -45,17 +46,17 @@ class RevisionList(QWidget):
 
     def add_buttons(self, actions: CommandActions) -> None:
         """Save, Approve, Compare and Restore below the list."""
-        grid = QGridLayout()
-        grid.setSpacing(6)
+        row = QHBoxLayout()
+        row.setSpacing(4)
         wanted = (
-            ("Save revision", "study.save"),
+            ("Save", "study.save"),
             ("Approve", "study.approve"),
             ("Compare", "study.compare"),
             ("Restore", "study.restore"),
         )
-        for place, (text, command) in enumerate(wanted):
-            grid.addWidget(_button(text, actions[command]), place // 2, place % 2)
-        self._column.addLayout(grid)
+        for text, command in wanted:
+            row.addWidget(_button(text, actions[command]), 1)
+        self._column.addLayout(row)
 
     @property
     def selected(self) -> SegmentationRevision | None:
@@ -106,6 +107,7 @@ class RevisionList(QWidget):
 def _button(text: str, action: QAction) -> QPushButton:
     button = QPushButton(text)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setProperty("role", "narrow")
     button.setAccessibleName(action.text())
     follow_action(button, action)
     return button
