@@ -27,7 +27,7 @@ SOURCES = {
     "healthy/kirby21_113-02": "healthy brain; T1 in the place of T1Gd; its repository has no licence file",
     "healthy/open_ms_*": "multiple-sclerosis brains without tumour; CC BY",
     "atlas/sri24": "SRI24 atlas, FLAIR derived from proton density; CC BY-SA 3.0",
-    "unlabelled/*": "hemisphere without tumour of an unlabelled glioma, mirrored; repository Apache-2.0, data not stated",
+    "unlabelled/*": "healthy hemisphere of an unlabelled glioma, mirrored; repository Apache-2.0, data not stated",
     "label_maps/synthseg": "anatomical label maps; Apache-2.0",
     "posttreatment_masks": "shapes of real masks, UCSF-ALPTDG; no images",
 }
