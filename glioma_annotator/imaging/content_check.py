@@ -83,8 +83,8 @@ def check_contents(images: Mapping[SequenceRole, Volume]) -> Mapping[SequenceRol
     values = {role: data[core] for role, data in volumes.items()}
     if not _warn_of_fluid(warnings, {role: tail_ratio(v) for role, v in values.items()}):
         ranks = {role: rankdata(v) for role, v in values.items()}
-        _warn_of_flair(warnings, ranks)
-        if SequenceRole.T1 in volumes and SequenceRole.T1GD in volumes:
+        doubted = _warn_of_flair(warnings, ranks)
+        if not doubted and SequenceRole.T1 in volumes and SequenceRole.T1GD in volumes:
             deep = depth_mm > ENHANCEMENT_DEPTH_MM
             _warn_of_enhancement(warnings, volumes[SequenceRole.T1][deep], volumes[SequenceRole.T1GD][deep])
     return {role: tuple(sentences) for role, sentences in warnings.items() if sentences}
@@ -136,16 +136,18 @@ def _warn_of_fluid(warnings: Warnings, ratios: Mapping[SequenceRole, float]) -> 
     return doubted
 
 
-def _warn_of_flair(warnings: Warnings, ranks: Mapping[SequenceRole, NDArray[np.float64]]) -> None:
-    """Doubt the FLAIR and that T1 or T1Gd with which it should change places for the images to go together."""
+def _warn_of_flair(warnings: Warnings, ranks: Mapping[SequenceRole, NDArray[np.float64]]) -> bool:
+    """Doubt the FLAIR and that T1 or T1Gd with which it should change places, if any; whether they were doubted."""
     flair = SequenceRole.FLAIR
     weighted = [role for role in (SequenceRole.T1, SequenceRole.T1GD) if role in ranks]
     if flair not in ranks or not weighted:
-        return
+        return False
     favour, role = min((_favour(ranks, role), role) for role in weighted)
-    if favour < EXCHANGE_MARGIN:
-        warnings[role].append(f"Its contrast is less like T1 than that of the FLAIR: {_swapped(role, flair)}")
-        warnings[flair].append(f"Its contrast is more like T1 than that of the {role.value}: {_swapped(flair, role)}")
+    if favour >= EXCHANGE_MARGIN:
+        return False
+    warnings[role].append(f"Its contrast is less like T1 than that of the FLAIR: {_swapped(role, flair)}")
+    warnings[flair].append(f"Its contrast is more like T1 than that of the {role.value}: {_swapped(flair, role)}")
+    return True
 
 
 def _favour(ranks: Mapping[SequenceRole, NDArray[np.float64]], role: SequenceRole) -> float:

@@ -17,6 +17,9 @@ from glioma_annotator.errors import UserError
 LEAST_OVERLAP = 0.5
 """Least share of the smaller of two fields of view that must lie in the other."""
 
+MOST_SIZE_RATIO = 2.0
+"""Equal numbers of voxels in fields of view whose volumes differ by more: one header has lost its voxel size."""
+
 _SAMPLES_PER_AXIS = 16
 
 
@@ -85,8 +88,8 @@ def centre_mm(grid: Grid) -> FloatArray:
 def reconcile(grids: Mapping[str, Grid], reference: str) -> tuple[str, ...]:
     """Names of the grids whose volumes must be resampled onto `grids[reference]`.
 
-    Raises `UserError`, naming both files, when a field of view overlaps the reference's by less than `LEAST_OVERLAP`:
-    the two were then not acquired together or one header is wrong.
+    Raises `UserError`, naming both files, when a field of view overlaps the reference's by less than `LEAST_OVERLAP`,
+    or has as many voxels in a much smaller or larger volume: the two do not belong together or one header is wrong.
 
     Parameters
     ----------
@@ -95,16 +98,27 @@ def reconcile(grids: Mapping[str, Grid], reference: str) -> tuple[str, ...]:
     target = grids[reference]
     others = {name: grid for name, grid in grids.items() if not grid.matches(target)}
     for name, grid in others.items():
-        share = overlap(grid, target)
-        if share >= LEAST_OVERLAP:
-            continue
-        apart = float(np.linalg.norm(centre_mm(grid) - centre_mm(target)))
-        what = f"{name} and {reference} do not show the same place: only {share:.0%} of one lies in the other"
-        if grid.shape == target.shape:
-            raise UserError(
-                f"{what}, although both have {' x '.join(map(str, grid.shape))} voxels: their affines contradict each "
-                f"other (centres {apart:.0f} mm apart).",
-                "One of the two headers is wrong: export that file again, or leave it out.",
-            )
-        raise UserError(f"{what} (centres {apart:.0f} mm apart).", "Leave one out, or register them first.")
+        _check_together(name, grid, reference, target)
     return tuple(others)
+
+
+def _check_together(name: str, grid: Grid, reference: str, target: Grid) -> None:
+    apart = float(np.linalg.norm(centre_mm(grid) - centre_mm(target)))
+    share = overlap(grid, target)
+    fields_ml = sorted((_field_ml(grid), _field_ml(target)))
+    if grid.shape == target.shape and (share < LEAST_OVERLAP or fields_ml[1] > MOST_SIZE_RATIO * fields_ml[0]):
+        raise UserError(
+            f"{name} and {reference} both have {' x '.join(map(str, grid.shape))} voxels, but their affines contradict "
+            f"each other: voxels of {_size(grid)} and {_size(target)}, centres {apart:.0f} mm apart.",
+            "One of the two headers is wrong: export that file again, or leave it out.",
+        )
+    if share < LEAST_OVERLAP:
+        raise UserError(
+            f"{name} and {reference} do not show the same place: only {share:.0%} of one lies in the other "
+            f"(centres {apart:.0f} mm apart).",
+            "Leave one out, or register them first.",
+        )
+
+
+def _size(grid: Grid) -> str:
+    return " x ".join(f"{s:.3g}" for s in grid.spacing_mm) + " mm"

@@ -16,7 +16,7 @@ from glioma_annotator.imaging.content_check import check_contents, shrink
 from glioma_annotator.imaging.label_codec import count_values, propose_mapping
 from glioma_annotator.imaging.nifti import read_labels, read_volume
 from glioma_annotator.imaging.nifti_header import NiftiHeader, read_header, shown
-from glioma_annotator.imaging.resampling import LEAST_OVERLAP, overlap
+from glioma_annotator.imaging.resampling import reconcile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_files import find_files
 from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
@@ -249,12 +249,15 @@ def _warn_on_contents(images: list[Candidate], thumbnails: Mapping[int, Volume])
 
 
 def _warn_on_place(image: Candidate, reference: Candidate) -> Candidate:
-    if not image.item.include or overlap(image.header.grid, reference.header.grid) >= LEAST_OVERLAP:
+    """Warn of what would make the import refuse the visit: images that cannot be brought onto one grid."""
+    if not image.item.include or image is reference:
         return image
-    return image.warned(
-        f"It does not show the same place as {shown(reference.item.path)}: by their affines less than "
-        f"{LEAST_OVERLAP:.0%} of one lies in the other."
-    )
+    names = [f"{shown(c.item.path)} ({c.item.name})" for c in (image, reference)]
+    try:
+        reconcile({names[0]: image.header.grid, names[1]: reference.header.grid}, names[1])
+    except UserError as error:
+        return image.warned(str(error))
+    return image
 
 
 def _count(mask: Candidate) -> Candidate:
