@@ -15,7 +15,7 @@ from glioma_annotator.db.volumes import file_sha256
 
 _LOW_SPACE_BYTES = 2 * 2**30  # about a hundred visits
 _COPY = "Restore the workspace folder from a copy, or import the visit again under another key."
-_LEFT_BEHIND = "An interrupted save or import left it; `glioma-annotator doctor --workspace W --repair` removes it."
+_LEFT_BEHIND = "An interrupted save or import left it; `glioma-annotator doctor --workspace W --repair` clears it away."
 
 
 class Problem(StrEnum):
@@ -90,11 +90,12 @@ def _unrecorded(layout: Layout, recorded: Mapping[str, str]) -> Iterator[str]:
     for folder in (layout.patients, layout.journal, layout.backups):
         for file in sorted(folder.rglob("*")):
             path = layout.relative(file)
-            if file.is_file() and path not in recorded and (folder == layout.patients or _is_temporary(file)):
+            if file.is_file() and path not in recorded and (folder == layout.patients or is_temporary(file)):
                 yield path
 
 
-def _is_temporary(file: Path) -> bool:
+def is_temporary(file: Path) -> bool:
+    """Whether a file was being written when the program ended."""
     return file.name.startswith(".") and file.name.endswith(".tmp")
 
 

@@ -53,6 +53,11 @@ class Layout:
         return self.root / "backups"
 
     @property
+    def set_aside(self) -> Path:
+        """Whole volumes that the database does not know; made when needed."""
+        return self.root / "set-aside"
+
+    @property
     def readme(self) -> Path:
         return self.root / "README.txt"
 
@@ -68,7 +73,8 @@ class Layout:
             raise UserError(f"{self.root} is a file, not a folder.", "Choose a folder for the workspace.")
         if not self.root.exists():
             return
-        own = {p.name for p in (self.patients, self.models, self.journal, self.backups, self.readme, self.lock)}
+        ours = (self.patients, self.models, self.journal, self.backups, self.set_aside, self.readme, self.lock)
+        own = {path.name for path in ours}
         if {entry.name for entry in self.root.iterdir()} - own - _CLUTTER:
             raise UserError(
                 f"The folder {self.root} is no workspace and is not empty.",

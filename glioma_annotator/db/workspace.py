@@ -13,7 +13,7 @@ from typing import Self
 
 from glioma_annotator.db import volumes
 from glioma_annotator.db.backups import back_up_before_migration, back_up_daily
-from glioma_annotator.db.check import HealthIssue, health_issues, left_behind
+from glioma_annotator.db.check import HealthIssue, health_issues, is_temporary, left_behind
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.journal import FileJournal
@@ -309,12 +309,23 @@ class Workspace:
             return health_issues(self._layout, self._recorded(), self._connections.faults())
 
     def remove_left_behind(self) -> list[str]:
-        """Remove what interrupted saves and imports left; the relative paths of what is gone."""
+        """Clear away what interrupted saves and imports left; the relative paths it had.
+
+        Unfinished files are deleted. Whole volumes go to the folder `set-aside`: after an older copy of the database
+        was put in place, they are masks that it does not know.
+        """
         self._require_writable()
         with self._filing, explained("What was left behind could not be removed"):
             paths = left_behind(self._layout, self._recorded())
             for path in paths:
-                (self._layout.root / path).unlink()
+                file = self._layout.root / path
+                if is_temporary(file):
+                    file.unlink()
+                else:
+                    self._layout.set_aside.mkdir(mode=0o700, exist_ok=True)
+                    folder = self._layout.set_aside / Path(path).parent
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    file.rename(folder / _unused_name(folder, file.name))
             return paths
 
     def _recorded(self) -> dict[str, str]:

@@ -45,7 +45,7 @@ def test_missing_and_damaged_files_are_found(
     assert all(issue.what and issue.todo for issue in workspace.check())
 
 
-def test_what_an_interrupted_save_left_is_found_and_can_be_removed(
+def test_what_an_interrupted_save_left_is_found_and_can_be_cleared_away(
     workspace: Workspace, visit: Timepoint, labels: LabelArray, save: Save
 ) -> None:
     revision = save(visit, labels)
@@ -66,6 +66,9 @@ def test_what_an_interrupted_save_left_is_found_and_can_be_removed(
     assert set(workspace.remove_left_behind()) == set(left)
     assert _found(workspace) == [(Problem.FOREIGN_FILE, foreign)]
     assert workspace.remove_left_behind() == []
+    kept = [p for p in (workspace.path / "set-aside").rglob("*") if p.is_file()]
+    assert {p.relative_to(workspace.path / "set-aside").as_posix() for p in kept} == {left[1], left[2]}
+    assert all(p.read_bytes() == (workspace.path / revision.path).read_bytes() for p in kept)
 
 
 def test_a_file_that_nothing_records_is_never_overwritten(
