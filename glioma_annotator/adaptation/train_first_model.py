@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
             "patches": outcome.samples,
             "stages": [{"until": s.until, "patch": s.patch, "batch": s.batch} for s in plan.stages],
             "minutes": round(outcome.seconds / 60, 1),
+            "processor_minutes": round(outcome.processor_seconds / 60, 1),
             "hardware": f"{options.threads} thread(s) of a {platform.machine()} CPU with "
             f"{torch.backends.cpu.get_cpu_capability()}, bfloat16",
             "final_loss": round(outcome.loss, 4),

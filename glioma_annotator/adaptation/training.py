@@ -71,11 +71,20 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What a training came to: steps, samples drawn, seconds of wall time, mean loss of the last 100 steps."""
+    """What a training came to.
+
+    Attributes
+    ----------
+    steps, samples: taken and drawn.
+    seconds: wall time.
+    processor_seconds: processor time of the training itself, generation of samples in other processes left out.
+    loss: mean of the last 100 steps.
+    """
 
     steps: int
     samples: int
     seconds: float
+    processor_seconds: float
     loss: float
 
 
@@ -136,7 +145,7 @@ class Trainer:
         self._loss = DiceCrossEntropy()
         self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         self._step = self._samples = 0
-        self._seconds = 0.0
+        self._seconds = self._processor_seconds = 0.0
         self._recent: list[float] = []
         run.mkdir(parents=True, exist_ok=True)
 
@@ -154,7 +163,8 @@ class Trainer:
         self._network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._step, self._samples, self._seconds = state["step"], state["samples"], state["seconds"]
+        self._step, self._samples = state["step"], state["samples"]
+        self._seconds, self._processor_seconds = state["seconds"], state["processor_seconds"]
         self._recent = list(state["recent"])
         return True
 
@@ -165,9 +175,11 @@ class Trainer:
             if self._finished(stage):
                 continue
             began, before = time.monotonic(), self._seconds
+            processor_began, processor_before = time.process_time(), self._processor_seconds
             for images, labels in self._batches(stage):
                 loss = self._update(images, labels.long())
                 self._seconds = before + time.monotonic() - began
+                self._processor_seconds = processor_before + time.process_time() - processor_began
                 self._samples += stage.batch
                 self._note(loss, stage, report)
                 stop = self._finished(stage)
@@ -179,7 +191,7 @@ class Trainer:
                 if stop:
                     break
         mean = sum(self._recent) / max(len(self._recent), 1)
-        return TrainingOutcome(self._step, self._samples, self._seconds, mean)
+        return TrainingOutcome(self._step, self._samples, self._seconds, self._processor_seconds, mean)
 
     @property
     def _share(self) -> float:
@@ -244,6 +256,7 @@ class Trainer:
             "step": self._step,
             "samples": self._samples,
             "seconds": self._seconds,
+            "processor_seconds": self._processor_seconds,
             "recent": self._recent,
         }
         temporary = self._run / f"{CHECKPOINT}.part"
