@@ -26,7 +26,8 @@ bench: setup
 	$(TESTENV) $(XVFB) $(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: setup
-	$(TESTENV) $(XVFB) $(BIN)/glioma-annotator demo --headless --screenshots-only --out docs/images
+	$(TESTENV) $(XVFB) $(BIN)/glioma-annotator demo --headless --out demo-output
+	mkdir -p docs/images && cp demo-output/screenshots/*.png docs/images/
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -19,7 +20,6 @@ from glioma_annotator.imaging.nifti import read_labels
 from glioma_annotator.progress import Report, part
 from glioma_annotator.workflow.export_study import export_patient
 from glioma_annotator.workflow.import_study import propose_import, run_import
-from glioma_annotator.workflow.pictures import visit_montage, volume_curves
 
 if TYPE_CHECKING:
     from glioma_annotator.progress import CancelToken
@@ -39,7 +39,6 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--headless", action="store_true", help="no window: import, segment, export, draw")
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="where a headless run writes")
-    parser.add_argument("--screenshots-only", action="store_true", help="with --headless: only the window's pictures")
     parser.add_argument("--json", action="store_true", help="with --headless: report as JSON")
     parser.set_defaults(run=run_demo_command)
 
@@ -53,11 +52,9 @@ def run_demo_command(args: argparse.Namespace) -> int:
         from glioma_annotator.ui.application import run_window
 
         return run_window(app.make_services(workspace, patient=patient), [])
-    facts: dict[str, Any] = {}
-    if not args.screenshots_only:
-        with progress_bar("Main job") as (report, cancel):
-            facts = _main_job(workspace, patient, args.out, report, cancel)
-    facts["screenshots"] = _screenshots(workspace, patient, args.out)
+    with progress_bar("Main job") as (report, cancel):
+        facts = _main_job(workspace, patient, args.out, report, cancel)
+    facts["screenshots"] = _screenshots(workspace, patient, args.out / "screenshots")
     _report(facts, args)
     return ExitCode.DONE
 
@@ -82,6 +79,8 @@ def _prepare(workspace: Path, report: Report, cancel: CancelToken) -> str:
 
 def _main_job(workspace: Path, patient: str, out: Path, report: Report, cancel: CancelToken) -> dict[str, Any]:
     """Segment every visit, save, compare with the known masks, export, draw."""
+    from glioma_annotator.workflow.pictures import volume_curves  # matplotlib: not on the way to the window
+
     session = app.make_session(workspace)
     try:
         session.select_patient(patient)
@@ -109,6 +108,8 @@ def _main_job(workspace: Path, patient: str, out: Path, report: Report, cancel: 
 def _segment(
     session: StudySession, visit: Timepoint, truth: LabelArray | None, out: Path, report: Report, cancel: CancelToken
 ) -> dict[str, Any]:
+    from glioma_annotator.workflow.pictures import visit_montage
+
     loaded = session.load(visit, part(report, 0, 0.1), cancel)
     proposal = session.propose(visit, loaded.images, "", "auto", part(report, 0.1, 0.95), cancel)
     opened = session.show(loaded)
@@ -152,26 +153,17 @@ def _screenshots(workspace: Path, patient: str, out: Path) -> list[str]:
 
 
 def _report(facts: dict[str, Any], args: argparse.Namespace) -> None:
-    if "visits" in facts:
-        (args.out / "results.json").write_text(_json_text(facts), encoding="utf-8")
+    (args.out / "results.json").write_text(json.dumps(facts, indent=2, default=str), encoding="utf-8")
     if args.json:
         print_json(facts)
         return
     names = [label.name for label in SCHEME.labels]
     regions = [region.name for region in SCHEME.regions]
-    for row in facts.get("visits", ()):
-        row.setdefault("dice", {})
     print_table(
         ("VISIT", *[f"{n} ML" for n in names], *[f"{r} DICE" for r in regions]),
         [
-            (row["visit"], *[row["volumes_ml"][n] for n in names], *[row["dice"].get(r) for r in regions])
-            for row in facts.get("visits", ())
+            (row["visit"], *[row["volumes_ml"][n] for n in names], *[row.get("dice", {}).get(r) for r in regions])
+            for row in facts["visits"]
         ],
     )
     print(f"Masks, figures and screenshots are in {args.out}.")
-
-
-def _json_text(facts: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(facts, indent=2, default=str)

@@ -1,0 +1,253 @@
+"""The open study: proposals, revisions, recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pytest
+from fakes import FakeStore
+from phantoms import FLAIR, T1GD, T2, grid_of, head
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.domain.segmentation import SegmentationOutcome
+from glioma_annotator.domain.sequences import Sequence, SequenceRole, Window
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.brush import Brush
+from glioma_annotator.progress import CancelToken, Report, ignore_progress
+from glioma_annotator.workflow.proposal import Proposal, merged
+from glioma_annotator.workflow.study import OpenTimepoint, StudySession
+
+GRID: Grid = grid_of(affine=np.diag([6.0, 6.0, 6.0, 1.0]))
+CARD = ModelCard(
+    name="glioma",
+    title="A model",
+    architecture="none",
+    parameters={},
+    channels=(T1GD, T2, FLAIR),
+    scheme=GLIOMA_POST_TREATMENT,
+    spacing_mm=(1.0, 1.0, 1.0),
+    normalisation="z-score-brain",
+    weights_sha256="0123456789abcdef",
+)
+
+
+class CubeSegmenter:
+    """Proposes an oedema cube with an enhancing voxel; refuses without T1Gd."""
+
+    def models(self) -> tuple[ModelCard, ...]:
+        return (CARD,)
+
+    def check(self, model: str, roles: Collection[SequenceRole], scheme: LabelScheme) -> None:
+        if T1GD not in roles:
+            raise UserError("T1Gd is missing.", "Import it.")
+
+    def segment(
+        self, images: Mapping[SequenceRole, Volume], model: str, device: str, report: Report, cancel: CancelToken
+    ) -> SegmentationOutcome:
+        labels = np.zeros(GRID.shape, np.uint8)
+        labels[10:14, 10:14, 10:14] = 2
+        labels[12, 12, 12] = 3
+        return SegmentationOutcome(labels, CARD, "CPU", 0.1, 1)
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    store = FakeStore()
+    patient = store.add_patient("PAT-1")
+    assert patient.id is not None
+    roles = (T1GD, T2, FLAIR)
+    for order, key in enumerate(("day0000", "day0262")):
+        sequences = tuple(Sequence(role.value, role, "") for role in roles)
+        visit = Timepoint(patient.id, key, order, GRID, "T1Gd", day=order * 262, sequences=sequences)
+        store.add_timepoint(visit, {role.value: Volume(head(role, GRID), GRID) for role in roles})
+    return store
+
+
+@pytest.fixture
+def session(store: FakeStore) -> StudySession:
+    return a_session(store)
+
+
+def a_session(store: FakeStore) -> StudySession:
+    session = StudySession(store, CubeSegmenter(), "reader")
+    session.select_patient("PAT-1")
+    return session
+
+
+def open_visit(session: StudySession, key: str = "day0000") -> OpenTimepoint:
+    return session.show(session.load(session.find_timepoint(key), ignore_progress, CancelToken()))
+
+
+def propose(session: StudySession, visit: OpenTimepoint) -> Proposal:
+    return session.propose(visit.timepoint, visit.images, "", "auto", ignore_progress, CancelToken())
+
+
+def paint(visit: OpenTimepoint, value: int, point: tuple[float, float, float] = (5, 5, 5)) -> None:
+    visit.editor.begin_stroke(Brush(13.0), value)
+    visit.editor.stroke_to(point)
+    visit.editor.end_stroke()
+
+
+def test_a_proposal_changes_nothing_until_it_is_accepted(session: StudySession) -> None:
+    visit = open_visit(session)
+    visit.show_proposal(propose(session, visit))
+    assert not visit.editor.labels.any()
+    assert visit.accept_proposal()
+    assert visit.volumes_ml()["ET"] == pytest.approx(0.216)
+    assert visit.proposal is None
+    visit.editor.undo()
+    assert not visit.editor.labels.any()
+
+
+def test_a_rejected_proposal_leaves_the_mask(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 1)
+    before = visit.editor.labels.copy()
+    visit.show_proposal(propose(session, visit))
+    visit.reject_proposal()
+    assert np.array_equal(visit.editor.labels, before)
+
+
+def test_accepting_one_label_leaves_the_others(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 1, (12, 12, 12))
+    visit.show_proposal(propose(session, visit))
+    visit.accept_proposal({3})
+    values, counts = np.unique(visit.editor.labels, return_counts=True)
+    assert set(values.tolist()) == {0, 1, 3}
+    assert counts[values.tolist().index(3)] == 1
+    assert visit.editor.undo_name == "Accept proposal (ET)"
+
+
+def test_merging_replaces_a_label_where_the_proposal_moved_it() -> None:
+    present = np.array([[[3, 3, 1, 0]]], np.uint8)
+    proposal = np.array([[[0, 3, 3, 2]]], np.uint8)
+    assert merged(present, proposal, {3}).ravel().tolist() == [0, 3, 3, 0]
+    assert merged(present, proposal, None).ravel().tolist() == [0, 3, 3, 2]
+
+
+def test_a_proposal_for_another_visit_is_refused(session: StudySession) -> None:
+    visit = open_visit(session)
+    proposal = propose(session, visit)
+    other = open_visit(session, "day0262")
+    with pytest.raises(UserError, match="another visit"):
+        other.show_proposal(proposal)
+
+
+def test_a_saved_revision_says_how_it_was_made(session: StudySession) -> None:
+    visit = open_visit(session)
+    visit.show_proposal(propose(session, visit))
+    visit.accept_proposal()
+    automatic = visit.save()
+    assert automatic.origin is RevisionOrigin.AUTOMATIC
+    assert automatic.model == CARD.identity
+    paint(visit, 1)
+    corrected = visit.save()
+    assert corrected.origin is RevisionOrigin.SEMI_AUTOMATIC
+    assert corrected.model == CARD.identity
+    assert corrected.parent_id == automatic.id
+
+
+def test_a_mask_painted_by_hand_is_manual(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    revision = visit.save()
+    assert (revision.origin, revision.model, revision.author) == (RevisionOrigin.MANUAL, "", "reader")
+
+
+def test_a_saved_mask_is_found_on_reopening(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    visit.save()
+    again = open_visit(session)
+    assert np.array_equal(again.editor.labels, visit.editor.labels)
+    assert again.recovered_steps == 0
+    assert not again.editor.unsaved
+
+
+def test_unsaved_strokes_are_recovered_on_reopening(session: StudySession, store: FakeStore) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    visit.save()
+    paint(visit, 1, (15, 15, 15))
+    paint(visit, 2, (20, 20, 20))
+    visit.editor.undo()
+    again = open_visit(a_session(store))
+    assert again.recovered_steps == 3
+    assert np.array_equal(again.editor.labels, visit.editor.labels)
+    assert again.editor.unsaved
+    assert again.editor.undo_name == "Brush NETC"
+
+
+def test_steps_that_the_newest_revision_holds_already_are_dropped(session: StudySession, store: FakeStore) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    store.add_revision(  # killed before the journal was restarted
+        visit.timepoint, visit.editor.labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="reader"
+    )
+    again = open_visit(a_session(store))
+    assert again.recovered_steps == 0
+    assert again.parent_id is not None
+    assert not again.editor.unsaved
+
+
+def test_restoring_an_earlier_revision_is_one_undoable_step(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    first = visit.save()
+    first_mask = visit.editor.labels.copy()
+    paint(visit, 0, (5, 5, 5))
+    visit.save()
+    assert visit.restore(first)
+    assert np.array_equal(visit.editor.labels, first_mask)
+    visit.editor.undo()
+    assert not visit.editor.labels.any()
+
+
+def test_comparing_gives_added_and_removed_volume_per_label(session: StudySession) -> None:
+    visit = open_visit(session)
+    visit.show_proposal(propose(session, visit))
+    visit.accept_proposal()
+    revision = visit.save()
+    labels = visit.editor.labels.copy()
+    labels[12, 12, 12] = 1
+    visit.editor.apply("relabel", labels)
+    rows = {name: (added, removed) for name, added, removed in visit.compare(revision)}
+    assert rows["NETC"] == pytest.approx((0.216, 0))
+    assert rows["ET"] == pytest.approx((0, 0.216))
+    assert rows["SNFH"] == (0, 0)
+
+
+def test_windows_are_remembered_per_sequence(session: StudySession) -> None:
+    open_visit(session).set_window("FLAIR", Window(5, 50))
+    assert open_visit(session).windows["FLAIR"] == Window(5, 50)
+
+
+def test_a_read_only_workspace_takes_no_edit_and_no_save() -> None:
+    writable = FakeStore()
+    patient = writable.add_patient("PAT-1")
+    assert patient.id is not None
+    sequence = Sequence("T1Gd", T1GD, "")
+    writable.add_timepoint(
+        Timepoint(patient.id, "day0000", 0, GRID, "T1Gd", sequences=(sequence,)),
+        {"T1Gd": Volume(head(T1GD, GRID), GRID)},
+    )
+    writable._read_only = True
+    visit = open_visit(a_session(writable))
+    paint(visit, 3)
+    assert not visit.editor.labels.any()
+    with pytest.raises(UserError, match="reading only"):
+        visit.save()
+
+
+def test_an_unknown_patient_or_visit_is_named(session: StudySession) -> None:
+    with pytest.raises(UserError, match="no patient PAT-9"):
+        session.select_patient("PAT-9")
+    with pytest.raises(UserError, match="no visit day0001"):
+        session.find_timepoint("day0001")
