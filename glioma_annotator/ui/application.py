@@ -26,7 +26,6 @@ def make_application(argv: Sequence[str], theme_name: str) -> QApplication:
         QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
         app = QApplication([sys.argv[0], *argv])
     app.setApplicationName("glioma-annotator")
-    app.setApplicationDisplayName("glioma-annotator")
     theme.apply(app, theme_name)
     return app
 

@@ -12,6 +12,7 @@ from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import SegmentationRevision
+from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
@@ -29,6 +30,7 @@ class OtherVisit:
 
     timepoint: Timepoint
     images: Mapping[str, Volume]
+    windows: Mapping[str, Window]
     labels: LabelArray
 
 
@@ -112,6 +114,10 @@ class StudyController(QObject):
 
     def open_workspace(self, path: Path, *, read_only: bool = False) -> None:
         """Open a workspace on a worker; the present one closes when that succeeded."""
+        session = self.session
+        if session is not None and session.store.path == path and session.store.read_only == read_only:
+            self.close_patient()
+            return
         if self.workers.computing.active:
             raise UserError("A job is still running in this workspace.", "Let it finish or cancel it first.")
 
@@ -151,12 +157,15 @@ class StudyController(QObject):
         """Show a patient at the visit `visit_key`, by default the one last looked at, else the last one."""
         session = self.require_session()
         if key != self.patient_key:
-            self._leave_visit()
-        patient = session.select_patient(key)
-        visits = session.timepoints()
+            if session.store.patient(key) is not None:
+                self._leave_visit()
+            patient = session.select_patient(key)
+            self.visit_changed.emit()  # at once: one patient's pictures must not stand under another's name
+        else:
+            patient = session.select_patient(key)
         self.patient_changed.emit()
+        visits = session.timepoints()
         if not visits:
-            self.visit_changed.emit()
             return
         wanted = visit_key or str(session.store.view_state(patient.id or 0).get("visit", ""))
         chosen = next((v for v in visits if v.key == wanted), visits[-1])
@@ -286,7 +295,7 @@ class StudyController(QObject):
             loaded = session.load(other, report, cancel)
             editor = Editor(loaded.labels.copy(), other.grid, session.scheme, None)
             editor.replay(loaded.steps)
-            return OtherVisit(other, loaded.images, editor.labels)
+            return OtherVisit(other, loaded.images, loaded.windows, editor.labels)
 
         def done(shown: OtherVisit) -> None:
             if self.session is session and self.other is not None and self.other.id == other.id:

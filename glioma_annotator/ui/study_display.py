@@ -129,4 +129,5 @@ class StudyDisplay(QObject):
     def _refresh_title(self) -> None:
         visit = self._study.visit
         parts = [self._study.patient_key, visit.timepoint.title if visit else ""]
-        self._window.setWindowTitle("[*]".join((", ".join(filter(None, parts)), " glioma-annotator")).strip())
+        where = ", ".join(filter(None, parts))
+        self._window.setWindowTitle(f"{where}[*] - glioma-annotator" if where else "glioma-annotator[*]")

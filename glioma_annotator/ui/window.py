@@ -167,6 +167,7 @@ class MainWindow(QMainWindow):
     def _begin(self) -> None:
         """Open the workspace once the window shows."""
         self.start_page.show_opening()
+        QTimer.singleShot(0, self, self.view.prepare)  # while the worker opens the workspace
         last = self.settings.window.workspace
         self.study.open_workspace(self.services.workspace or (Path(last) if last else self.services.default_workspace))
 
@@ -262,6 +263,7 @@ class MainWindow(QMainWindow):
         self._keep(geometry=geometry, state=state)
         self.workers.close()
         self.study.close_workspace()
+        self.view.close()
         self.errors.uninstall()
         event.accept()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -94,8 +96,9 @@ class MaskPanel(QScrollArea):
         if visit is None:
             return
 
-        def show(volumes: object) -> None:
+        def show(volumes_ml: Mapping[str, float]) -> None:
             if self._study.visit is visit:
-                self.labels.show_volumes(volumes)  # type: ignore[arg-type]
+                self.labels.show_volumes(volumes_ml)
+                self.proposal.show_present(volumes_ml)
 
         self._study.workers.draw(visit.volumes_ml, show)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -173,6 +175,11 @@ class ProposalBox(QFrame):
         study.visit_changed.connect(self._refresh)
         self._refresh()
 
+    def show_present(self, volumes_ml: Mapping[str, float]) -> None:
+        """Volumes in mL by label name of the mask as it stands, beside the proposed ones."""
+        for label in self._scheme.labels:
+            self._figures[label.value][0].setText(ml_text(volumes_ml.get(label.name, 0.0)))
+
     def _accept_some(self) -> None:
         self._proposing.accept([value for value, tick in self.ticks.items() if tick.isChecked()])
 
@@ -189,10 +196,7 @@ class ProposalBox(QFrame):
         self.source.setText(proposal.source)
         self.messages.setText("\n".join(proposal.messages))
         self.messages.setVisible(bool(proposal.messages))
-        present = visit.volumes_ml()
         for label in self._scheme.labels:
-            now, then = self._figures[label.value]
-            now.setText(ml_text(present.get(label.name, 0.0)))
-            then.setText(ml_text(proposal.volumes_ml.get(label.name, 0.0)))
+            self._figures[label.value][1].setText(ml_text(proposal.volumes_ml.get(label.name, 0.0)))
             self.ticks[label.value].setChecked(True)
         self._refresh_buttons()
