@@ -13,6 +13,7 @@ the shipped one, or with `--published-width` the network of 24-48-96-192 filters
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import platform
 import tempfile
@@ -95,6 +96,17 @@ def warm_up(images: dict[SequenceRole, Volume]) -> dict[SequenceRole, Volume]:
     middle = tuple(slice(n // 2 - 8, n // 2 + 8) for n in next(iter(images.values())).data.shape)
     pieces = {role: np.pad(volume.data[middle], 2) for role, volume in images.items()}
     return {role: Volume(piece, Grid(piece.shape, np.eye(4))) for role, piece in pieces.items()}
+
+
+@functools.cache
+def _job() -> tuple[ModelSegmenter, dict[SequenceRole, Volume]]:
+    return ModelSegmenter([paths.resources() / "models"]), phantom()
+
+
+def one_segmentation() -> None:
+    """The phantom segmented with the shipped model: a job for `benchmarks/viewer.py --during-job` to measure beside."""
+    segmenter, images = _job()
+    segmenter.segment(images, "", "auto", ignore_progress, CancelToken())
 
 
 class Stopwatch:

@@ -25,7 +25,7 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.components import remove_small
 from glioma_annotator.imaging.normalisation import find_brain, z_score
-from glioma_annotator.inference.cards import CARD, find_cards, find_models, load_card
+from glioma_annotator.inference.cards import find_cards, find_models, load_card
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class ModelSegmenter:
         if model:
             # The folder itself, then a damaged model's folder by its name: reading it says what is wrong with it.
             for folder in (Path(model), *(parent / model for parent in self._folders)):
-                if (folder / CARD).exists():
+                if folder.is_dir():
                     return folder, load_card(folder)
             names = ", ".join(f"“{name}”" for name in found) or "none"
             raise UserError(f"There is no model “{model}”.", f"Choose one of the models at hand: {names}.")

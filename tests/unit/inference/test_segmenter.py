@@ -149,6 +149,12 @@ def test_an_unknown_model_is_refused_with_those_at_hand(models: Path, phantom: A
         segment(models, phantom.images, "best")
 
 
+def test_a_folder_that_is_no_model_is_refused(models: Path, tmp_path: Path, phantom: Any) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no model"):
+        segment(models, phantom.images, str(tmp_path / "empty"))
+
+
 def test_no_model_at_all_is_explained(tmp_path: Path, phantom: Any) -> None:
     with pytest.raises(UserError, match="No segmentation model"):
         segment(tmp_path / "none", phantom.images)
