@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import sqlite3
 import tempfile
@@ -30,6 +29,8 @@ from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import Sequence, SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import EnvironmentFailure
+
+resource = pytest.importorskip("resource", reason="limits of POSIX systems")
 
 GRID = Grid((7, 6, 5), np.diag([1.0, 1.0, 3.0, 1.0]))
 DISK_CALLS = ("fsync", "replace", "write", "mkdir", "chmod", "open")
