@@ -6,6 +6,8 @@ Only this module knows napari. It relies on public names: `ViewerModel`, `QtView
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,6 +58,15 @@ class SliceCanvas(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ColouredSurface:
+    """A mesh, its `colour` as #RRGGBB, and how much of it is seen (`opacity` 0..1)."""
+
+    mesh: SurfaceMesh
+    colour: str
+    opacity: float
+
+
 class SurfaceCanvas(Protocol):
     """Draws coloured surfaces in world RAS millimetres."""
 
@@ -65,8 +76,8 @@ class SurfaceCanvas(Protocol):
     @property
     def surface(self) -> QWidget: ...
 
-    def set_surface(self, key: int, mesh: SurfaceMesh | None, colour: str, opacity: float) -> None:
-        """Show, replace or (None) hide the surface `key`; `colour` is #RRGGBB."""
+    def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
+        """Show these surfaces and no others; those inside others come first."""
         ...
 
     def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
@@ -174,24 +185,21 @@ class NapariSurfaceCanvas(_NapariCanvas):
 
     def __init__(self) -> None:
         super().__init__(ndisplay=3)
-        self._layers: dict[int, Any] = {}
+        self._layers: list[Any] = []
 
-    def set_surface(self, key: int, mesh: SurfaceMesh | None, colour: str, opacity: float) -> None:
-        layer = self._layers.get(key)
-        if mesh is None:
-            if layer is not None:
-                layer.visible = False
-            return
-        # napari's displayed axes are depth, row, column: (S, A, R) keeps the right-handedness of (R, A, S).
-        vertices = np.ascontiguousarray(mesh.vertices[:, ::-1])
-        if layer is None:
-            layer = self._model.add_surface((vertices, mesh.faces), shading="smooth", name=str(key))
-            layer.colormap = [colour, colour]
-            self._layers[key] = layer
-        else:
-            layer.data = (vertices, mesh.faces)
-        layer.opacity = opacity
-        layer.visible = True
+    def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
+        for number, surface in enumerate(surfaces):
+            # napari's displayed axes are depth, row, column: (S, A, R) keeps the right-handedness of (R, A, S).
+            vertices = np.ascontiguousarray(surface.mesh.vertices[:, ::-1])
+            if number == len(self._layers):
+                self._layers.append(self._model.add_surface((vertices, surface.mesh.faces), shading="smooth"))
+            layer = self._layers[number]
+            layer.data = (vertices, surface.mesh.faces)
+            layer.colormap = ["black", surface.colour]  # napari gives every vertex the value 1
+            layer.opacity = surface.opacity
+            layer.visible = True
+        for layer in self._layers[len(surfaces) :]:
+            layer.visible = False
 
     def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
         camera = self._model.camera

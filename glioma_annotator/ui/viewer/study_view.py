@@ -193,6 +193,11 @@ class StudyView(QWidget):
         self._changed()
 
     @property
+    def panes(self) -> tuple[Pane, ...]:
+        """The panes of the layout in reading order; only one is visible while it is maximised."""
+        return self._grid.shown
+
+    @property
     def active_pane(self) -> int:
         """Position of the active pane in the layout, counted from 0."""
         return self._scene.state.active
@@ -381,7 +386,7 @@ class StudyView(QWidget):
         self._masks.prune()
         for slot, shown in panes:
             if isinstance(shown, SurfacePane):
-                self._refresh_surface(shown)
+                shown.show_visit(self._scene.visit, self._masks.colours, self._masks.visible)
             shown.set_active(slot == self._scene.state.active and len(self._grid.shown) > 1)
         self._interaction.refresh_cursor()
         told = repr(self._scene.state)
@@ -404,13 +409,6 @@ class StudyView(QWidget):
         pane.overlay.marks.crosshair = plane.to_plane(crosshair) if self._crosshair_visible else None
         pane.set_camera(plane.to_plane(scene.centre_in(visit)), zoom)
         pane.overlay.update()
-
-    def _refresh_surface(self, pane: SurfacePane) -> None:
-        visit = self._scene.visit
-        if visit is None:
-            pane.show_mask(None, None, {}, False, "")
-        else:
-            pane.show_mask(visit.labels, visit.grid, self._masks.colours, self._masks.visible, visit.title)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of tools, timers and OpenGL."""

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QTimer, Signal
 from PySide6.QtGui import QColor
 
-from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.ui.viewer.canvas import SurfaceCanvas
+from glioma_annotator.domain.labels import BACKGROUND
+from glioma_annotator.ui.viewer.canvas import ColouredSurface, SurfaceCanvas
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import direction_letters
-from glioma_annotator.ui.viewer.surfaces import SurfaceMesh, label_surfaces
+from glioma_annotator.ui.viewer.slice_pane import FIT
+from glioma_annotator.ui.viewer.surfaces import SurfaceMesh, head_surface, label_surfaces
 from glioma_annotator.ui.viewer.types import Submit
+from glioma_annotator.ui.viewer.visit import COARSE, Visit
 
 _DEGREES_PER_PIXEL = 0.4
 _STEEPEST = 89.0
 _SETTLE_MS = 300  # surfaces follow the mask once it has been left alone for this long
-_FIT = 0.8
+_OUTER_OPACITY, _HEAD_OPACITY = 0.45, 0.12
+_HEAD_COLOUR = "#C8CCD2"
 
 
 class SurfacePane(Pane):
@@ -43,11 +46,10 @@ class SurfacePane(Pane):
         super().__init__(canvas.widget, canvas.surface)
         self._canvas = canvas
         self._submit = submit
-        self._labels: LabelArray | None = None
-        self._grid: Grid | None = None
+        self._visit: Visit | None = None
         self._colours: dict[int, QColor] = {}
         self._meshes: Mapping[int, SurfaceMesh] = {}
-        self._keys: set[int] = set()
+        self._head: SurfaceMesh | None = None
         self._shown = True
         self._wanted = 0
         self._stale = False
@@ -68,21 +70,19 @@ class SurfacePane(Pane):
 
     # --- contents -------------------------------------------------------------------------------------------------
 
-    def show_mask(
-        self, labels: LabelArray | None, grid: Grid | None, colours: dict[int, QColor], shown: bool, title: str
-    ) -> None:
-        """The mask to show (shared, not copied), colours by visible label value, and whether masks are shown at all."""
+    def show_visit(self, visit: Visit | None, colours: dict[int, QColor], shown: bool) -> None:
+        """Show the surfaces of a visit's mask in `colours` by visible label value, none unless `shown`."""
         restyled = colours != self._colours or shown != self._shown
         self._colours, self._shown = dict(colours), shown
-        if labels is not self._labels or grid is not self._grid:
-            self._labels, self._grid = labels, grid
-            self._meshes = {}
+        if visit is not self._visit:
+            self._visit, self._meshes, self._head = visit, {}, None
+            self._wanted += 1
             self._stale = True
             self._settle.stop()
             self._draw()
         elif restyled:
             self._draw()
-        self.header.set_text("3D", "", "", title)
+        self.header.set_text("3D", "", "", visit.title if visit is not None else "")
         self.place_camera()
         if self._stale and not self._settle.isActive():
             self._extract()
@@ -94,35 +94,36 @@ class SurfacePane(Pane):
             self._settle.start()
 
     def _extract(self) -> None:
-        if self._labels is None or self._grid is None or not self.isVisible():
+        visit = self._visit
+        if visit is None or visit.labels is None or not self.isVisible():
             return
         self._stale = False
         self._wanted += 1
-        snapshot, grid, wanted = self._labels.copy(), self._grid, self._wanted
-        values = tuple(int(v) for v in range(1, 255))
+        wanted, grid, known_head, head = self._wanted, visit.grid, self._head, visit.head
+        snapshot = visit.labels.copy()
 
-        def work() -> Mapping[int, SurfaceMesh]:
-            present = set(np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256)))
-            return label_surfaces(snapshot, grid, [v for v in values if v in present])
+        def work() -> tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]:
+            present = np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256))
+            meshes = label_surfaces(snapshot, grid, [int(v) for v in present if v != BACKGROUND])
+            return meshes, known_head or head_surface(head, COARSE, grid)
 
-        def done(meshes: Mapping[int, SurfaceMesh]) -> None:
-            if wanted == self._wanted:  # a later request makes this one's answer stale
-                self._meshes = meshes
+        def done(result: tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]) -> None:
+            if wanted == self._wanted:  # a later request makes this answer stale
+                self._meshes, self._head = result
                 self._draw()
                 self.surfaces_shown.emit()
 
         self._submit(work, done)
 
     def _draw(self) -> None:
-        for key in self._keys | set(self._meshes):
-            visible = self._shown and key in self._colours
-            mesh = self._meshes.get(key) if visible else None
-            colour = self._colours[key].name() if visible else ""
-            self._canvas.set_surface(key, mesh, colour, 0.75)
-        self._keys |= set(self._meshes)
-        empty = self._labels is not None and not self._meshes
-        self.overlay.marks.note = "The mask is empty." if empty and not self._stale else ""
-        self.overlay.update()
+        seen = [(mesh, value) for value, mesh in self._meshes.items() if self._shown and value in self._colours]
+        seen.sort(key=lambda item: item[0].reach_mm)
+        surfaces = [ColouredSurface(mesh, self._colours[value].name(), 1.0) for mesh, value in seen]
+        if len(surfaces) > 1:  # the outermost lets the others be seen
+            surfaces[-1] = replace(surfaces[-1], opacity=_OUTER_OPACITY)
+        if self._head is not None:
+            surfaces.append(ColouredSurface(self._head, _HEAD_COLOUR, _HEAD_OPACITY))
+        self._canvas.set_surfaces(surfaces)
 
     # --- camera ---------------------------------------------------------------------------------------------------
 
@@ -134,16 +135,17 @@ class SurfacePane(Pane):
         return -out, up, np.cross(-out, up)
 
     def place_camera(self) -> None:
-        if self._grid is None:
+        if self._visit is None:
             return
-        size = float(np.linalg.norm(np.asarray(self._grid.shape) * self._grid.spacing_mm))
-        zoom = self.zoom * _FIT * max(min(self.overlay.width(), self.overlay.height()), 1) / (size * 0.6)
-        key = (zoom, self.azimuth, self.elevation, tuple(self._shift_mm), self._grid)
+        grid, box = self._visit.grid, self._visit.extent
+        size = float((np.asarray(box.shape) * grid.spacing_mm).max())
+        zoom = self.zoom * FIT * max(min(self.overlay.width(), self.overlay.height()), 1) / size
+        key = (zoom, self.azimuth, self.elevation, tuple(self._shift_mm), grid)
         if key == self._camera_key:
             return
         self._camera_key = key
         view, up, right = self._directions()
-        centre = self._grid.index_to_world((np.asarray(self._grid.shape) - 1) / 2) + self._shift_mm
+        centre = grid.index_to_world((np.asarray(box.start) + box.stop - 1) / 2) + self._shift_mm
         self._canvas.set_camera(centre, zoom, view, up)
         marks = self.overlay.marks
         marks.zoom = zoom

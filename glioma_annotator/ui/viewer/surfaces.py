@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_fill_holes, gaussian_filter
 from skimage.measure import marching_cubes
 
 from glioma_annotator.domain.geometry import Box, Grid
@@ -16,6 +16,7 @@ from glioma_annotator.domain.volume import LabelArray
 #: Larger crops are sampled every second voxel or coarser: marching cubes holds the interpreter for as long as it runs.
 MOST_VOXELS = 600_000
 SMOOTHING_MM = 0.8
+_RIM = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,11 @@ class SurfaceMesh:
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
+
+    @property
+    def reach_mm(self) -> float:
+        """Diagonal of the box around it."""
+        return float(np.linalg.norm(np.ptp(self.vertices, axis=0)))
 
 
 def label_surfaces(labels: LabelArray, grid: Grid, values: Collection[int]) -> Mapping[int, SurfaceMesh]:
@@ -46,14 +52,27 @@ def _surface(inside: NDArray[np.bool_], grid: Grid) -> SurfaceMesh | None:
     box = Box.around(inside)
     if box is None:
         return None
-    # A rim of two empty voxels closes the surface at the border of the grid and leaves room for the smoothing.
-    crop = np.pad(inside[box.slices], 2).astype(np.float32)
-    smooth = gaussian_filter(crop, [SMOOTHING_MM / mm for mm in grid.spacing_mm], mode="constant")
+    index, faces = _triangles(inside[box.slices], [SMOOTHING_MM / mm for mm in grid.spacing_mm])
+    return SurfaceMesh(grid.index_to_world(index + np.asarray(box.start)).astype(np.float32), faces)
+
+
+def head_surface(head: NDArray[np.bool_], step: int, grid: Grid) -> SurfaceMesh | None:
+    """The surface of the head from every `step`-th voxel (i, j, k) of the grid; None for an empty one."""
+    if not head.any():
+        return None
+    index, faces = _triangles(binary_fill_holes(head), [1.0, 1.0, 1.0])
+    return SurfaceMesh(grid.index_to_world(index * step).astype(np.float32), faces)
+
+
+def _triangles(inside: NDArray[np.bool_], sigma: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Vertices (n, 3) in fractional array indices and faces (m, 3) of a smoothed mask, `sigma` in voxels."""
+    # A rim of empty voxels closes the surface at the border of the array and leaves room for the smoothing.
+    crop = np.pad(inside, _RIM).astype(np.float32)
+    smooth = gaussian_filter(crop, sigma, mode="constant")
     if smooth.max() <= 0.5:
         smooth = crop  # smoothing would swallow a speck of a few voxels
     step = max(1, int(np.ceil((smooth.size / MOST_VOXELS) ** (1 / 3))))
     vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
         smooth, level=0.5, step_size=step, allow_degenerate=False
     )
-    world = grid.index_to_world(vertices + np.asarray(box.start) - 2)
-    return SurfaceMesh(world.astype(np.float32), faces.astype(np.int32))
+    return vertices.astype(np.float64) - _RIM, faces.astype(np.int32)

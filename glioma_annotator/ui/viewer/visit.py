@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.sequences import Window
@@ -14,7 +15,7 @@ from glioma_annotator.imaging.normalisation import robust_window
 
 Index = tuple[int, int, int]
 
-_COARSE = 3  # voxels: every third along each axis tells where the head is
+COARSE = 3  # voxels: every third along each axis tells where the head is
 _FAINT = 0.1  # share of the window's top from which a voxel is more than background
 
 
@@ -38,6 +39,7 @@ class Visit:
     windows: dict[str, Window] = field(default_factory=dict)
     defaults: Mapping[str, Window] = field(default_factory=dict)
     proposal: LabelArray | None = None
+    _head: NDArray[np.bool_] | None = None
     _extent: Box | None = None
 
     def __post_init__(self) -> None:
@@ -49,17 +51,22 @@ class Visit:
         return next(iter(self.images.values())).grid
 
     @property
-    def extent(self) -> Box:
-        """The part of the grid that is not empty background, to a few voxels; what a view is fitted to."""
-        if self._extent is None:
+    def head(self) -> NDArray[np.bool_]:
+        """Every `COARSE`-th voxel (i, j, k) along each axis: whether it is more than empty background."""
+        if self._head is None:
             name, volume = next(iter(self.images.items()))
-            coarse = volume.data[::_COARSE, ::_COARSE, ::_COARSE]
             background = float(np.median(volume.data[np.ix_(*[(0, n - 1) for n in volume.data.shape])]))
             reach = _FAINT * abs(self.window(name).high - background)
-            box = Box.around(np.abs(coarse - background) > reach) or Box.whole(coarse.shape)
-            whole = Box.whole(self.grid.shape)
-            start, stop = ([v * _COARSE for v in corner] for corner in (box.start, box.stop))
-            self._extent = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).clipped(whole.stop)
+            self._head = np.abs(volume.data[::COARSE, ::COARSE, ::COARSE] - background) > reach
+        return self._head
+
+    @property
+    def extent(self) -> Box:
+        """The box of the head, to a few voxels; what a view is fitted to."""
+        if self._extent is None:
+            box = Box.around(self.head) or Box.whole((self.head.shape[0], self.head.shape[1], self.head.shape[2]))
+            start, stop = ([v * COARSE for v in corner] for corner in (box.start, box.stop))
+            self._extent = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).clipped(self.grid.shape)
         return self._extent
 
     def window(self, sequence: str) -> Window:

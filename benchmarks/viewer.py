@@ -1,0 +1,364 @@
+"""Viewer speed beside plain `napari.Viewer()`: start, brush, slice scroll.
+
+Both show the same phantom, 240 x 240 x 155 voxels in four sequences with a mask, in a window of the same size, one
+after the other in one run, each in its own process. The brush of napari is called directly (`Labels.paint`), ours gets
+mouse events; a figure is the time from the event until every pane that shows the voxels has been drawn.
+
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/viewer.py [--rounds 2] [--json FILE]
+    ... --during-job numpy            the same while a worker thread computes
+    ... --during-job package.module:function     with that function, called again and again without arguments
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHAPE = (240, 240, 155)
+WINDOW = (1600, 1000)
+SEQUENCES = ("T1", "T1Gd", "T2", "FLAIR")
+BRUSH_MM = 10.0
+DABS, SCROLLS = 60, 40
+PATIENCE_S = 20.0
+STEP_PX = 6.0  # so far apart that every dab changes voxels
+
+
+def phantom() -> tuple[dict[str, NDArray[np.float32]], NDArray[np.uint8]]:
+    """A head-like ellipsoid with noise in four contrasts and a mask of three shells."""
+    i, j, k = np.ogrid[:240, :240, :155]
+    head = ((i - 120) / 80) ** 2 + ((j - 120) / 100) ** 2 + ((k - 78) / 65) ** 2 < 1
+    distance = np.sqrt((i - 90) ** 2 + (j - 130) ** 2 + (k - 80) ** 2)
+    noise = np.random.default_rng(0).standard_normal(SHAPE, dtype=np.float32)
+    images = {
+        name: np.where(head, 100 * (n + 1) + 40 * (distance < 25) + 5 * noise, 0).astype(np.float32)
+        for n, name in enumerate(SEQUENCES)
+    }
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    for value, radius in ((2, 35), (3, 22), (1, 14)):
+        labels[distance < radius] = value
+    return images, labels
+
+
+def numpy_job() -> None:
+    """A second or so of work that holds the processor, in numpy."""
+    a = np.random.default_rng(0).standard_normal((900, 900))
+    for _ in range(10):
+        a = np.tanh(a @ a / 900)
+
+
+class Job:
+    """Calls a function again and again on a worker thread until it is stopped."""
+
+    def __init__(self, function: Callable[[], object] | None) -> None:
+        self._function = function
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while self._function is not None and not self._stop.is_set():
+            self._function()
+
+    def __enter__(self) -> Job:
+        if self._function is not None:
+            self._function()  # imports and first-call costs are not the measurement's
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+
+def named_job(name: str) -> Callable[[], object] | None:
+    if not name:
+        return None
+    if name == "numpy":
+        return numpy_job
+    module, _, function = name.partition(":")
+    job: Callable[[], object] = getattr(importlib.import_module(module), function)
+    return job
+
+
+def timed(events: list[Callable[[], None]], drawn: Callable[[], bool], process: Callable[[], None]) -> dict[str, float]:
+    """Median and 95th percentile in ms from each event until `drawn` says so."""
+    times = []
+    for event in events:
+        began = time.perf_counter()
+        event()
+        while not drawn():
+            process()
+            if time.perf_counter() - began > PATIENCE_S:
+                raise TimeoutError("an event was not followed by a drawn pane")
+        times.append(1000 * (time.perf_counter() - began))
+    return {"median_ms": float(np.median(times)), "p95_ms": float(np.percentile(times, 95))}
+
+
+def since_start() -> float:
+    return time.time() - float(os.environ["BENCHMARK_STARTED"])
+
+
+def measure_napari(job: Callable[[], object] | None) -> dict[str, Any]:
+    """Plain napari: the four sequences and the mask as layers of one viewer, one axial pane."""
+    began = time.time()
+    images, labels = phantom()
+    spent = time.time() - began
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    viewer = napari.Viewer(show=False)
+    for name, image in images.items():
+        viewer.add_image(image, name=name)
+    layer = viewer.add_labels(labels, name="mask")
+    viewer.dims.order = (2, 0, 1)
+    # Plain users know only the viewer; size and end of drawing are asked of its widgets, for want of a public name.
+    window = viewer.window._qt_window
+    canvas = viewer.window._qt_viewer.canvas.native
+    window.resize(*WINDOW)
+    viewer.show()
+    frames = [0]
+    canvas.frameSwapped.connect(lambda: frames.__setitem__(0, frames[0] + 1))
+    process = QApplication.processEvents
+    while frames[0] == 0:
+        process()
+    start = since_start() - spent
+    for _ in range(50):
+        process()
+
+    def drawn() -> bool:
+        return frames[0] > 0
+
+    def dab(n: int) -> Callable[[], None]:
+        def event() -> None:
+            frames[0] = 0
+            layer.paint((60 + n, 100 + n // 2, 77), 1 + n % 3)
+
+        return event
+
+    def scroll(n: int) -> Callable[[], None]:
+        def event() -> None:
+            frames[0] = 0
+            viewer.dims.set_point(2, 40 + n)
+
+        return event
+
+    layer.brush_size = BRUSH_MM
+    layer.mode = "paint"
+    viewer.dims.set_point(2, 77)
+    process()
+    with Job(job):
+        result = {
+            "start_s": start,
+            "canvas_px": [canvas.width(), canvas.height()],
+            "brush": timed([dab(n) for n in range(DABS)], drawn, process),
+            "scroll": timed([scroll(n) for n in range(SCROLLS)], drawn, process),
+        }
+    viewer.close()
+    return result
+
+
+def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
+    """Our view with brush and editor: the *sequences* layout (four panes redrawn), then the *planes* layout."""
+    began = time.time()
+    images, labels = phantom()
+    spent = time.time() - began
+    from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
+    from PySide6.QtGui import QMouseEvent, QWheelEvent
+    from PySide6.QtWidgets import QApplication, QMainWindow
+
+    app = QApplication([])
+
+    from glioma_annotator.domain.geometry import Grid
+    from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+    from glioma_annotator.domain.sequences import Window
+    from glioma_annotator.domain.volume import Volume
+    from glioma_annotator.ui.tools.brush import BrushSettings, BrushTool
+    from glioma_annotator.ui.viewer.study_view import StudyView
+    from glioma_annotator.workflow.editing import Editor
+    from glioma_annotator.workflow.ports import JournalEntry
+
+    class NoJournal:
+        parent_revision_id = None
+
+        def append(self, entry: JournalEntry) -> None:
+            pass
+
+        def entries(self) -> tuple[JournalEntry, ...]:
+            return ()
+
+        def restart(self, parent_revision_id: int | None) -> None:
+            pass
+
+    class Paints(QObject):
+        """Counts the repaints of widgets."""
+
+        def __init__(self, widgets: list[Any]) -> None:
+            super().__init__()
+            self.waiting: set[int] = set()
+            for widget in widgets:
+                widget.installEventFilter(self)
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+            if event.type() == QEvent.Type.Paint:
+                self.waiting.discard(id(watched))
+            return False
+
+    grid = Grid(SHAPE, np.eye(4))
+    editor = Editor(labels, grid, GLIOMA_POST_TREATMENT, NoJournal())
+    view = StudyView(lambda work, done: done(work()))
+    editor.changed.connect(view.labels_changed)
+    window = QMainWindow()
+    window.setCentralWidget(view)
+    window.resize(*WINDOW)
+    windows = {name: Window(0.0, 100.0 * (n + 2)) for n, name in enumerate(SEQUENCES)}
+    view.set_layout("sequences")
+    volumes = {name: Volume(image, grid) for name, image in images.items()}
+    view.show_images(volumes, editor.labels, GLIOMA_POST_TREATMENT, windows, "phantom")
+    window.show()
+    process = app.processEvents
+    panes = [pane for pane in view.panes if pane.isVisible()]
+    paints = Paints([pane.overlay for pane in panes])
+    paints.waiting = {id(pane.overlay) for pane in panes}
+    while paints.waiting:
+        process()
+    start = since_start() - spent
+    settings = BrushSettings(BRUSH_MM, ball=False, value=4)  # a label the phantom lacks
+    view.set_tool(BrushTool(editor, settings))
+
+    def mouse(kind: QEvent.Type, at: QPointF, button: Qt.MouseButton, held: Qt.MouseButton) -> None:
+        surface = panes[0].surface
+        where = QPointF(surface.mapToGlobal(at.toPoint()))
+        app.sendEvent(surface, QMouseEvent(kind, at, where, button, held, Qt.KeyboardModifier.NoModifier))
+
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+
+    def measure(layout: str) -> dict[str, Any]:
+        nonlocal panes, paints
+        view.set_layout(layout)
+        view.crosshair_index = (100, 120, 77)
+        for _ in range(50):
+            process()
+        panes = [pane for pane in view.panes if pane.isVisible()]
+        surface = panes[0].surface
+        middle = QPointF(surface.width() / 2, surface.height() / 2)
+        paints = Paints([pane.overlay for pane in panes])
+        slices = panes if layout == "sequences" else panes[:3]
+
+        def dab(n: int) -> Callable[[], None]:
+            def event() -> None:
+                # The other planes show the voxels only where the stroke crosses them: wait for the pane painted in.
+                paints.waiting = {id(pane.overlay) for pane in (slices if layout == "sequences" else slices[:1])}
+                mouse(QEvent.Type.MouseMove, middle + QPointF(STEP_PX * (n - DABS / 2), n), none, left)
+
+            return event
+
+        def scroll() -> Callable[[], None]:
+            def event() -> None:
+                paints.waiting = {id(pane.overlay) for pane in slices}
+                at = QPointF(surface.mapToGlobal(middle.toPoint()))
+                wheel = QWheelEvent(
+                    middle, at, QPoint(), QPoint(0, 120), none, Qt.KeyboardModifier.NoModifier,
+                    Qt.ScrollPhase.NoScrollPhase, False,
+                )  # fmt: skip
+                app.sendEvent(surface, wheel)
+
+            return event
+
+        def drawn() -> bool:
+            return not paints.waiting
+
+        mouse(QEvent.Type.MouseButtonPress, middle - QPointF(STEP_PX * DABS / 2, 0), left, left)
+        process()
+        brush = timed([dab(n) for n in range(1, DABS)], drawn, process)
+        mouse(QEvent.Type.MouseButtonRelease, middle, left, none)
+        for _ in range(50):
+            process()
+        return {
+            "canvas_px": [surface.width(), surface.height()],
+            "brush": brush,
+            "scroll": timed([scroll()] * SCROLLS, drawn, process),
+        }
+
+    with Job(job):
+        result = {"start_s": start, "sequences": measure("sequences"), "planes": measure("planes")}
+    view.close()
+    window.close()
+    process()
+    return result
+
+
+def run(subject: str, job: str) -> dict[str, Any]:
+    """Measure a subject in a process of its own."""
+    command = [sys.executable, __file__, "--subject", subject, "--during-job", job]
+    environment = {**os.environ, "BENCHMARK_STARTED": repr(time.time())}
+    root = str(Path(__file__).resolve().parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in (root, environment.get("PYTHONPATH", "")) if p)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def median(runs: list[dict[str, Any]], *keys: str) -> float:
+    values = []
+    for figures in runs:
+        value: Any = figures
+        for key in keys:
+            value = value[key]
+        values.append(float(value))
+    return float(np.median(values))
+
+
+def table(plain: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:
+    rows = [("", "plain napari, 1 pane", "ours, 4 panes", "ours / napari")]
+
+    def add(name: str, unit: str, theirs: tuple[str, ...], mine: tuple[str, ...]) -> None:
+        a, b = median(plain, *theirs), median(ours, *mine)
+        rows.append((name, f"{a:.2f} {unit}", f"{b:.2f} {unit}", f"{b / a:.2f}"))
+
+    add("start to drawn window", "s", ("start_s",), ("start_s",))
+    for layout in ("sequences", "planes"):
+        for what in ("brush", "scroll"):
+            for figure in ("median_ms", "p95_ms"):
+                name = f"{what}, {layout}, {figure.removesuffix('_ms')}"
+                add(name, "ms", (what, figure), (layout, what, figure))
+    widths = [max(len(row[n]) for row in rows) for n in range(4)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each, taken in turns; medians are reported")
+    parser.add_argument("--json", type=Path, help="write every figure here")
+    parser.add_argument("--during-job", default="", metavar="JOB", help="numpy, or module:function")
+    parser.add_argument("--subject", choices=("napari", "ours"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.subject:
+        measure = measure_napari if arguments.subject == "napari" else measure_ours
+        print(json.dumps(measure(named_job(arguments.during_job))))
+        return
+    plain: list[dict[str, Any]] = []
+    ours: list[dict[str, Any]] = []
+    for _ in range(arguments.rounds):
+        plain.append(run("napari", arguments.during_job))
+        ours.append(run("ours", arguments.during_job))
+    print(table(plain, ours))
+    if arguments.json:
+        about = {"machine": platform.platform(), "processors": os.cpu_count(), "job": arguments.during_job}
+        arguments.json.write_text(json.dumps({"about": about, "napari": plain, "ours": ours}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
