@@ -98,8 +98,9 @@ def apply(app: QApplication, name: str) -> None:
     font.setPixelSize(FONT_PX)
     app.setFont(font)
     app.setPalette(_qt_palette(palette))
-    for control in (b"QCheckBox", b"QAbstractSpinBox", b"QComboBox", b"QSlider"):
-        app.setPalette(_control_palette(palette), control)
+    for control in ("QCheckBox", "QAbstractSpinBox", "QComboBox", "QSlider"):
+        # PySide takes text here and refuses the bytes that its own stubs ask for.
+        app.setPalette(_control_palette(palette), control)  # type: ignore[arg-type]
     app.setStyleSheet(style_sheet(palette))
     qtawesome.reset_cache()
 
