@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,14 +62,19 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
     files: absolute path of a file and the folder that the user chose, or that holds the file the user chose.
     patient: the patient's key when the user states it; all files are then this patient's.
     """
-    found = [_recognise_one(path, root, patient) for path, root in files]
-    return tuple(found if patient else _split_flat_folders(found))
+    listed = list(files)
+    if not patient or not listed:
+        return tuple(_split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed]))
+    # One patient: below what all chosen folders share, folders tell visits.
+    top = Path(os.path.commonpath([root for _, root in listed]))
+    return tuple(
+        _recognise_one(path, root, (top.name, *path.parent.relative_to(top).parts), patient) for path, root in listed
+    )
 
 
-def _recognise_one(path: Path, root: Path, patient: str | None) -> Recognised:
-    folders = _chain(path, root)
+def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: str | None = None) -> Recognised:
     stem = stem_of(path)
-    match = match_convention(folders, stem)
+    match = match_convention(_chain(path, root), stem)
     if match is None:
         return _by_words(path, folders, stem, patient)
     moment = match.moment or Moment(SINGLE_VISIT, number=0)
@@ -107,10 +113,10 @@ def _by_words(path: Path, folders: tuple[str, ...], stem: str, patient: str | No
     named = [i for i, f in enumerate(folders) if _may_be_patient(f)]
     keyed = [i for i in named if _PATIENT_KEY.fullmatch(folders[i])]
     at = keyed[-1] if keyed else named[-1] if named else None
-    key = folders[at] if at is not None else ""
-    if not keyed and _PATIENT_KEY.fullmatch(prefix):
+    key = patient or (folders[at] if at is not None else "")
+    if not patient and not keyed and _PATIENT_KEY.fullmatch(prefix):
         key = prefix
-    inner = [folders[i] for i in named if at is None or i > at or patient]
+    inner = [folders[i] for i in named if (i > 0 if patient else at is None or i > at)]
     moment = _moment(folders, stem)
     variant = next((f for f in reversed(folders) if words.other_space(f)), "")
     loose = moment is None
@@ -120,7 +126,7 @@ def _by_words(path: Path, folders: tuple[str, ...], stem: str, patient: str | No
         moment = Moment(told) if told and told != key else Moment(SINGLE_VISIT, number=0)
     labels = hinted_labels(folders, stem)
     why = f"{tree}, {why}" if (tree := known_tree(folders)) else why
-    return Recognised(path, patient or key or "patient-1", moment, content, why, labels, (), variant, loose)
+    return Recognised(path, key or "patient-1", moment, content, why, labels, (), variant, loose)
 
 
 def _split_stem(stem: str) -> tuple[str, str]:

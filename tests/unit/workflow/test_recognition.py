@@ -1,0 +1,291 @@
+"""Names are read as their conventions mean them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from glioma_annotator.domain.import_plan import ImportKind
+from glioma_annotator.domain.patient import TreatmentPhase as Phase
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.workflow.recognition.conventions import HD_GLIO
+from glioma_annotator.workflow.recognition.moments import find_moment
+from glioma_annotator.workflow.recognition.sessions import session_dates
+from glioma_annotator.workflow.recognition.tree import Recognised, recognise
+from glioma_annotator.workflow.recognition.words import describe
+
+T1, T1GD, T2, FLAIR, OTHER = SequenceRole
+ROOT = Path("/data/study")
+
+
+def one(name: str, root: Path = ROOT, patient: str | None = None) -> Recognised:
+    return recognise([(root / name, root)], patient)[0]
+
+
+def summary(found: Recognised) -> tuple[str, str, object]:
+    content = found.content
+    what = "left out" if content.leave_out else "mask" if content.kind is ImportKind.MASK else content.role
+    return found.patient, found.moment.key, what
+
+
+NAMES = {
+    # BraTS 2017-2021
+    "BraTS2021_00006/BraTS2021_00006_t1ce.nii.gz": ("BraTS2021_00006", "visit-1", T1GD),
+    "BraTS2021_00006/BraTS2021_00006_t1.nii.gz": ("BraTS2021_00006", "visit-1", T1),
+    "BraTS2021_00006/BraTS2021_00006_t2.nii.gz": ("BraTS2021_00006", "visit-1", T2),
+    "BraTS2021_00006/BraTS2021_00006_flair.nii.gz": ("BraTS2021_00006", "visit-1", FLAIR),
+    "BraTS2021_00006/BraTS2021_00006_seg.nii.gz": ("BraTS2021_00006", "visit-1", "mask"),
+    "HGG/Brats18_CBICA_AAB_1/Brats18_CBICA_AAB_1_t1ce.nii.gz": ("Brats18_CBICA_AAB_1", "visit-1", T1GD),
+    "BraTS20_Training_001/BraTS20_Training_001_seg.nii": ("BraTS20_Training_001", "visit-1", "mask"),
+    # BraTS 2023-2024
+    "BraTS-GLI-00001-000/BraTS-GLI-00001-000-t1c.nii.gz": ("BraTS-GLI-00001", "000", T1GD),
+    "BraTS-GLI-00001-000/BraTS-GLI-00001-000-t1n.nii.gz": ("BraTS-GLI-00001", "000", T1),
+    "BraTS-GLI-00001-101/BraTS-GLI-00001-101-t2f.nii.gz": ("BraTS-GLI-00001", "101", FLAIR),
+    "BraTS-GLI-00001-101/BraTS-GLI-00001-101-t2w.nii.gz": ("BraTS-GLI-00001", "101", T2),
+    "BraTS-GLI-00001-101/BraTS-GLI-00001-101-seg.nii.gz": ("BraTS-GLI-00001", "101", "mask"),
+    "BraTS-GLI-00001-101/t1c.nii.gz": ("BraTS-GLI-00001", "101", T1GD),
+    # BraTS-Reg
+    "BraTSReg_002/BraTSReg_002_00_0000_t1ce.nii.gz": ("BraTSReg_002", "day0000", T1GD),
+    "BraTSReg_002/BraTSReg_002_01_0262_flair.nii.gz": ("BraTSReg_002", "day0262", FLAIR),
+    "BraTSReg_002/tp1_followup_day0262/t2.nii.gz": ("BraTSReg_002", "day0262", T2),
+    # BIDS
+    "sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz": ("sub-01", "ses-01", T1),
+    "sub-01/ses-01/anat/sub-01_ses-01_ce-gadolinium_T1w.nii.gz": ("sub-01", "ses-01", T1GD),
+    "sub-01/ses-day0262/anat/sub-01_ses-day0262_acq-3D_T2w.nii": ("sub-01", "ses-day0262", T2),
+    "sub-01/ses-20190114/anat/sub-01_ses-20190114_FLAIR.nii.gz": ("sub-01", "ses-20190114", FLAIR),
+    "sub-02/anat/sub-02_T1w.nii.gz": ("sub-02", "visit-1", T1),
+    "derivatives/seg/sub-01/ses-01/anat/sub-01_ses-01_desc-tumor_dseg.nii.gz": ("sub-01", "ses-01", "mask"),
+    "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_space-T1w_desc-brain_mask.nii.gz": ("sub-01", "ses-01", "left out"),
+    "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_label-ET_probseg.nii.gz": ("sub-01", "ses-01", "left out"),
+    # LUMIERE
+    "Patient-001/week-000-1/CT1.nii.gz": ("Patient-001", "week-000-1", T1GD),
+    "Patient-001/week-000-1/T1.nii.gz": ("Patient-001", "week-000-1", T1),
+    "Patient-001/week-000-2/FLAIR.nii.gz": ("Patient-001", "week-000-2", FLAIR),
+    "Patient-001/week-044/DeepBraTumIA-segmentation/native/segmentation/ct1_seg_mask.nii.gz": (
+        "Patient-001",
+        "week-044",
+        "mask",
+    ),
+    "Patient-001/week-044/DeepBraTumIA-segmentation/atlas/skull_strip/brain_mask.nii.gz": (
+        "Patient-001",
+        "week-044",
+        "left out",
+    ),
+    "Patient-001/week-044/HD-GLIO-AUTO-segmentation/registered/segmentation.nii.gz": (
+        "Patient-001",
+        "week-044",
+        "mask",
+    ),
+    # UCSF
+    "UCSF-PDGM-0004_nifti/UCSF-PDGM-0004_T1c_bias.nii.gz": ("UCSF-PDGM-0004", "day0000", T1GD),
+    "UCSF-PDGM-0004_nifti/UCSF-PDGM-0004_FLAIR.nii.gz": ("UCSF-PDGM-0004", "day0000", FLAIR),
+    "UCSF-PDGM-0004_nifti/UCSF-PDGM-0004_tumor_segmentation.nii.gz": ("UCSF-PDGM-0004", "day0000", "mask"),
+    "UCSF-PDGM-0004_nifti/UCSF-PDGM-0004_brain_segmentation.nii.gz": ("UCSF-PDGM-0004", "day0000", "left out"),
+    "UCSF-PDGM-0429_FU003d_nifti/UCSF-PDGM-0429_FU003d_T2.nii.gz": ("UCSF-PDGM-0429", "day0003", T2),
+    "UCSF-ALPTDG_100001/100001_time1_t1ce.nii.gz": ("UCSF-ALPTDG_100001", "time1", T1GD),
+    "UCSF-ALPTDG_100001/100001_time2_seg.nii.gz": ("UCSF-ALPTDG_100001", "time2", "mask"),
+    "UCSF-ALPTDG_100001/100001_flair_subtraction_seg.nii.gz": ("UCSF-ALPTDG_100001", "visit-1", "left out"),
+    # Medical Segmentation Decathlon
+    "labelsTr/BRATS_001.nii.gz": ("BRATS_001", "visit-1", "mask"),
+    # words
+    "PAT-0042/2019-01-14/T1_post_contrast.nii.gz": ("PAT-0042", "2019-01-14", T1GD),
+    "PAT-0042/20190114_preop/t1 pre.nii.gz": ("PAT-0042", "2019-01-14", T1),
+    "PAT-0042/post-op/ax_T2_FLAIR.nii": ("PAT-0042", "post-op", FLAIR),
+    "PAT-0042/recurrence/ax t1 +c.nii.gz": ("PAT-0042", "recurrence", T1GD),
+    "PAT-0042/visit-3/t1_postop.nii.gz": ("PAT-0042", "visit-3", T1),
+    "PAT-0042_2019-01-14_t1gd.nii.gz": ("PAT-0042", "2019-01-14", T1GD),
+    "anna/tumour_mask.nii.gz": ("anna", "visit-1", "mask"),
+    "anna/T1_post/im001.nii.gz": ("anna", "visit-1", T1GD),
+    "TCGA-FG-6692/raw_native/t1c.nii.gz": ("TCGA-FG-6692", "raw_native", T1GD),
+    "TCGA-FG-6692/sri24_bet/t1c.nii.gz": ("TCGA-FG-6692", "sri24_bet", T1GD),
+    "TCGA-FG-6692/auto_seg/scan-20.nii.gz": ("TCGA-FG-6692", "visit-1", "mask"),
+    "anna/images/t1.nii.gz": ("anna", "visit-1", T1),
+    "anna/labels/t1.nii.gz": ("anna", "visit-1", "mask"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_patient_visit_and_content_of_a_name(name: str) -> None:
+    assert summary(one(name)) == NAMES[name]
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.count("/") == 2 and "derivatives" not in n and "HGG" not in n])
+def test_choosing_the_visit_s_own_folder_tells_the_same(name: str) -> None:
+    path = ROOT / name
+    assert summary(recognise([(path, path.parent)])[0]) == NAMES[name]
+
+
+WORDS = {
+    "t1": T1,
+    "T1w": T1,
+    "MPRAGE": T1,
+    "ax_T1_FLAIR": T1,
+    "t1-pre-contrast": T1,
+    "T1_non_contrast": T1,
+    "t1ce": T1GD,
+    "CT1": T1GD,
+    "T1Gd": T1GD,
+    "T1POST": T1GD,
+    "t1-post-gad": T1GD,
+    "T1w_ce": T1GD,
+    "t1+c": T1GD,
+    "T1 KM": T1GD,
+    "mprage_gd": T1GD,
+    "T2": T2,
+    "t2w": T2,
+    "t2_tse_tra": T2,
+    "FLAIR": FLAIR,
+    "t2f": FLAIR,
+    "T2_FLAIR": FLAIR,
+    "3D_FLAIR_post": FLAIR,
+    "TIRM": FLAIR,
+}
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_words_tell_the_contrast(text: str) -> None:
+    content = describe(text)
+    assert (content.kind, content.role) == (ImportKind.IMAGE, WORDS[text])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("ADC", "ADC"), ("ep2d_diff_DWI", "DWI"), ("DTI_eddy_FA", "FA"), ("rCBV", "RCBV"), ("t2_star", "")],
+)
+def test_other_images_keep_a_free_name(text: str, name: str) -> None:
+    assert describe(text).role is OTHER
+    assert describe(text).name == name
+
+
+@pytest.mark.parametrize("text", ["seg", "t1ce_seg", "tumor_mask", "lesion_gold", "labelmap", "GlistrBoost", "dseg"])
+def test_words_tell_a_mask(text: str) -> None:
+    assert describe(text).kind is ImportKind.MASK
+    assert not describe(text).leave_out
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("brain_mask", "brain"),
+        ("flair_subtraction_seg", "changed"),
+        ("tumor_probability_mask", "probabilities"),
+        ("brain_parenchyma_segmentation", "brain"),
+    ],
+)
+def test_masks_of_something_else_are_left_out_with_a_reason(text: str, why: str) -> None:
+    assert why in describe(text).leave_out
+
+
+def test_an_unknown_name_leaves_the_content_open() -> None:
+    assert describe("IM-0001").kind is None
+
+
+MOMENTS = {
+    "2019-01-14": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
+    "20190114_preop": (dt.date(2019, 1, 14), None, Phase.PRE_OPERATIVE),
+    "2019_04_02 post-RT baseline": (dt.date(2019, 4, 2), None, Phase.POST_RT_BASELINE),
+    "21-10-2019": (dt.date(2019, 10, 21), None, Phase.UNKNOWN),
+    "day0262": (None, 262, Phase.UNKNOWN),
+    "ses-day0262": (None, 262, Phase.UNKNOWN),
+    "tp1_followup_day0262": (None, 262, Phase.FOLLOW_UP),
+    "week-040": (None, 280, Phase.UNKNOWN),
+    "week-000-2": (None, 0, Phase.UNKNOWN),
+    "early_postop": (None, None, Phase.EARLY_POST_OPERATIVE),
+    "Pre-Operative": (None, None, Phase.PRE_OPERATIVE),
+    "recurrence": (None, None, Phase.PROGRESSION),
+    "progression2": (None, None, Phase.PROGRESSION),
+    "FU2": (None, None, Phase.FOLLOW_UP),
+}
+
+
+@pytest.mark.parametrize("text", MOMENTS)
+def test_dates_days_and_phases_are_found(text: str) -> None:
+    moment = find_moment(text)
+    assert moment is not None
+    assert (moment.date, moment.day, moment.phase) == MOMENTS[text]
+
+
+@pytest.mark.parametrize("text", ["anna", "PAT-0042", "t1ce", "99999999", "20191399", "sunday", "epoch12"])
+def test_other_words_and_numbers_are_no_moment(text: str) -> None:
+    assert find_moment(text) is None
+
+
+def test_a_date_whose_month_is_unclear_is_a_visit_without_a_date() -> None:
+    moment = find_moment("03-04-2019")
+    assert moment is not None
+    assert moment.key == "03-04-2019"
+    assert moment.date is None
+
+
+def test_a_date_that_no_calendar_has_is_passed_over() -> None:
+    moment = find_moment("2019-02-31")
+    assert moment is None or moment.date is None
+
+
+def test_visits_are_ordered_by_what_is_known() -> None:
+    keys = ["recurrence", "followup", "postop", "preop"]
+    moments = [m for m in map(find_moment, keys) if m is not None]
+    assert [m.key for m in sorted(moments, key=lambda m: m.sort_key)] == ["preop", "postop", "followup", "recurrence"]
+    weeks = [m for m in map(find_moment, ("week-100", "week-000-2", "week-013", "week-000-1")) if m is not None]
+    assert [m.key for m in sorted(weeks, key=lambda m: m.sort_key)] == [
+        "week-000-1",
+        "week-000-2",
+        "week-013",
+        "week-100",
+    ]
+
+
+def test_several_patients_below_one_folder_stay_apart() -> None:
+    names = ["anna/t1.nii.gz", "anna/flair.nii.gz", "bert/t1.nii.gz", "bert/flair.nii.gz"]
+    found = recognise([(ROOT / n, ROOT) for n in names])
+    assert [f.patient for f in found] == ["anna", "anna", "bert", "bert"]
+
+
+def test_several_patients_within_one_folder_stay_apart() -> None:
+    names = ["anna_t1.nii.gz", "anna_flair.nii.gz", "bert_t1.nii.gz", "bert_seg.nii.gz"]
+    found = recognise([(ROOT / n, ROOT) for n in names])
+    assert [f.patient for f in found] == ["anna", "anna", "bert", "bert"]
+
+
+def test_a_stated_patient_makes_every_folder_a_visit() -> None:
+    names = ["first/t1.nii.gz", "second/t1.nii.gz", "2019-01-14/t1.nii.gz"]
+    found = recognise([(ROOT / n, ROOT) for n in names], patient="P7")
+    assert {f.patient for f in found} == {"P7"}
+    assert [f.moment.key for f in found] == ["first", "second", "2019-01-14"]
+
+
+def test_a_stated_patient_keeps_the_visit_of_the_chosen_folder() -> None:
+    for folder, key in (("anna/day0262", "day0262"), ("anna", "visit-1"), ("anna/raw_native", "raw_native")):
+        path = ROOT / folder / "t1.nii.gz"
+        assert summary(recognise([(path, path.parent)], "P7")[0]) == ("P7", key, T1)
+
+
+def test_two_chosen_folders_of_a_stated_patient_are_two_visits() -> None:
+    files = [(ROOT / name / "t1.nii.gz", ROOT / name) for name in ("first", "second")]
+    assert [f.moment.key for f in recognise(files, "P7")] == ["first", "second"]
+
+
+def test_a_single_file_takes_the_patient_from_the_folders_above_it() -> None:
+    path = Path("/data/BraTSReg_002/tp0_preop_day0000/t1ce.nii.gz")
+    assert summary(recognise([(path, path.parent)])[0]) == ("BraTSReg_002", "day0000", T1GD)
+
+
+def test_masks_of_hd_glio_have_its_meaning() -> None:
+    found = one("Patient-001/week-044/HD-GLIO-AUTO-segmentation/native/segmentation_CT1_origspace.nii.gz")
+    assert found.labels == HD_GLIO
+    assert found.content.role is T1GD
+
+
+def test_the_reason_names_the_convention() -> None:
+    assert one("BraTS-GLI-00001-000/BraTS-GLI-00001-000-t1c.nii.gz").why == "BraTS 2023 name"
+    assert one("sub-01/anat/sub-01_T1w.nii.gz").why == "BIDS name"
+    assert one("Patient-001/week-044/T1.nii.gz").why.startswith("LUMIERE")
+    assert one("anna/t1.nii.gz").why == "words in the file's name"
+
+
+def test_session_tables_give_dates() -> None:
+    table = "session_id\tacq_time\tnote\nses-01\t2019-01-14T10:00:00\tpre\n02\t2019-04-02\t\nses-03\tn/a\t\n"
+    assert session_dates(table) == {"ses-01": dt.date(2019, 1, 14), "ses-02": dt.date(2019, 4, 2)}
+    assert session_dates("") == {}
