@@ -1,0 +1,166 @@
+"""Import, mapping, preferences, palette, shortcuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeStore
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QWidget
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.settings import Settings
+from glioma_annotator.ui.dialogs.command_palette import CommandPalette
+from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
+from glioma_annotator.ui.dialogs.import_models import FileModel, VisitModel
+from glioma_annotator.ui.dialogs.mapping import MappingDialog
+from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
+from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
+
+EDIT = Qt.ItemDataRole.EditRole
+
+
+@pytest.fixture
+def parent(qtbot: QtBot) -> QWidget:
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    return widget
+
+
+def plan() -> ImportPlan:
+    def image(name: str, role: SequenceRole, visit: str, **more: Any) -> ImportItem:
+        return ImportItem(
+            Path(f"/scans/{visit}/{name}.nii.gz"), ImportKind.IMAGE, "P1", visit, role, role.value, **more
+        )
+
+    items = (
+        image("t1ce", SequenceRole.T1GD, "day0000", why="BraTS name"),
+        image("flair", SequenceRole.FLAIR, "day0000", warnings=("CSF is bright: is it really FLAIR?",)),
+        image("t1ce", SequenceRole.T1GD, "day0262"),
+        ImportItem(
+            Path("/scans/day0262/seg.nii.gz"), ImportKind.MASK, "P1", "day0262", name="seg",
+            mapping={0: 0, 1: 1, 4: 3}, voxel_counts={0: 900, 1: 40, 4: 60},
+        ),
+    )  # fmt: skip
+    visits = (ImportVisit("P1", "day0000", 0, day=0), ImportVisit("P1", "day0262", 1, day=262))
+    return ImportPlan(items, visits, ("notes.nii is left out: it is no volume.",))
+
+
+@pytest.fixture
+def dialog(qtbot: QtBot, parent: QWidget, tmp_path: Path) -> ImportDialog:
+    made = ImportDialog(plan(), FakeStore(tmp_path), GLIOMA_POST_TREATMENT, parent)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def cell(table: Any, row: int, column: int) -> Any:
+    return table.model().index(row, column)
+
+
+def test_the_import_dialog_says_what_was_found_and_left_out(dialog: ImportDialog) -> None:
+    assert dialog.summary.text() == "1 patient, 2 visits, 3 sequences, 1 mask; 1 file with warnings"
+    assert "notes.nii is left out" in dialog.problems.text()
+    assert dialog.ok.isEnabled()
+
+
+def test_warnings_and_full_paths_are_shown(dialog: ImportDialog) -> None:
+    assert cell(dialog.files, 1, FileModel.WARNINGS).data() == "CSF is bright: is it really FLAIR?"
+    tip = cell(dialog.files, 1, FileModel.FILE).data(Qt.ItemDataRole.ToolTipRole)
+    assert tip == str(Path("/scans/day0000/flair.nii.gz"))
+
+
+def test_two_files_of_one_role_block_the_import_with_the_reason(dialog: ImportDialog) -> None:
+    dialog.files.model().setData(cell(dialog.files, 1, FileModel.ROLE), "T1Gd", EDIT)
+    assert not dialog.ok.isEnabled()
+    assert "more than one T1Gd" in dialog.conflicts.text()
+    dialog.files.model().setData(cell(dialog.files, 1, FileModel.ROLE), "T2", EDIT)
+    assert dialog.ok.isEnabled()
+    assert dialog.plan.items[1].role is SequenceRole.T2
+
+
+def test_space_leaves_a_file_out(qtbot: QtBot, dialog: ImportDialog) -> None:
+    dialog.files.setCurrentIndex(cell(dialog.files, 3, FileModel.INCLUDE))
+    qtbot.keyClick(dialog.files, Qt.Key.Key_Space)
+    assert not dialog.plan.items[3].include
+
+
+def test_date_day_and_phase_of_a_visit_can_be_corrected(dialog: ImportDialog) -> None:
+    model = dialog.visits.model()
+    assert model.setData(cell(dialog.visits, 0, VisitModel.DATE), "2019-01-14", EDIT)
+    assert not model.setData(cell(dialog.visits, 1, VisitModel.DATE), "last spring", EDIT)
+    assert model.setData(cell(dialog.visits, 1, VisitModel.DAY), "260", EDIT)
+    assert model.setData(cell(dialog.visits, 1, VisitModel.PHASE), "progression", EDIT)
+    first, second = dialog.plan.visits
+    assert str(first.date) == "2019-01-14"
+    assert (second.date, second.day, second.phase) == (None, 260, TreatmentPhase.PROGRESSION)
+
+
+def test_renaming_the_patient_renames_every_file(dialog: ImportDialog) -> None:
+    dialog.visits.model().setData(cell(dialog.visits, 0, VisitModel.PATIENT), "PAT-7", EDIT)
+    assert dialog.plan.patients == ("PAT-7",)
+    assert {item.patient for item in dialog.plan.items} == {"PAT-7"}
+
+
+def test_the_meaning_of_a_masks_values_can_be_changed(qtbot: QtBot, dialog: ImportDialog) -> None:
+    dialog.files.setCurrentIndex(cell(dialog.files, 3, FileModel.FILE))
+    from glioma_annotator.ui.dialogs.mapping import MappingTable
+
+    table = dialog.details.findChild(MappingTable)
+    choice = table.choices[4]
+    assert choice.currentData() == 3
+    choice.setCurrentIndex(choice.findData(4))
+    choice.activated.emit(choice.currentIndex())
+    assert dialog.plan.items[3].mapping == {0: 0, 1: 1, 4: 4}
+
+
+def test_a_mapping_that_keeps_nothing_cannot_be_used(qtbot: QtBot, parent: QWidget) -> None:
+    dialog = MappingDialog("seg.nii.gz", {0: 10, 7: 5}, GLIOMA_POST_TREATMENT, parent, voxel_ml=0.001)
+    assert dialog.mapping == {0: 0, 7: 0}
+    assert not dialog.ok.isEnabled()
+    dialog.table.show_mapping({7: 3})
+    assert dialog.ok.isEnabled()
+    assert dialog.mapping == {0: 0, 7: 3}
+    dialog.close()
+
+
+def test_preferences_offer_every_shown_setting_and_keep_changes(qtbot: QtBot, parent: QWidget) -> None:
+    dialog = PreferencesDialog(Settings(author="Dr A"), parent)
+    assert {"author", "display.theme", "editing.undo_mb", "segmentation.device"} <= set(dialog.controls)
+    assert not any(path.startswith("window.") for path in dialog.controls)
+    kept: list[Settings] = []
+    dialog.changed.connect(kept.append)
+    dialog.controls["author"].setText("Dr B")
+    ball = dialog.controls["editing.brush_3d"]
+    assert isinstance(ball, QCheckBox)
+    ball.setChecked(True)
+    dialog._accept()
+    assert (kept[0].author, kept[0].editing.brush_3d) == ("Dr B", True)
+
+
+def test_the_palette_finds_a_command_by_words_and_runs_it(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    qtbot.keyClick(window.view, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = window.dialogs.open
+    assert isinstance(palette, CommandPalette)
+    qtbot.keyClicks(palette.filter, "label rc")
+    assert palette.list.currentItem().text(0) == "Label RC"
+    qtbot.keyClick(palette.filter, Qt.Key.Key_Return)
+    assert window.reading.brush.value == 4
+
+
+def test_the_shortcut_page_opens_with_a_question_mark_and_can_be_searched(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    qtbot.keyClick(window.view, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
+    page = window.dialogs.open
+    assert isinstance(page, ShortcutPage)
+    page.filter.setText("eraser")
+    rows = [page.list.topLevelItem(0).child(i).text(1) for i in range(page.list.topLevelItem(0).childCount())]
+    assert "Eraser" in rows
+    page.close()

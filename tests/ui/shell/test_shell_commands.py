@@ -1,0 +1,78 @@
+"""Keys as the design lists them; names and tooltips of every control."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QScrollBar,
+    QToolButton,
+)
+from pytestqt.qtbot import QtBot
+
+KEYS = {
+    "edit.brush": "B", "edit.eraser": "E", "edit.label1": "1", "edit.label2": "2", "edit.label3": "3",
+    "edit.label4": "4", "edit.smaller": "[", "edit.larger": "]", "view.mask": "H", "view.outline": "O",
+    "view.crosshair": "X", "view.next_slice": "N", "view.previous_slice": "Shift+N", "view.slice_up": "Up",
+    "view.slice_down": "Down", "study.previous": ",", "study.next": ".", "view.next_pane": "Tab",
+    "edit.undo": "Ctrl+Z", "edit.redo": "Ctrl+Shift+Z", "study.save": "Ctrl+S", "segment.run": "Ctrl+Return",
+    "view.planes": "F1", "view.sequences": "F2", "view.timepoints": "F3", "view.3d": "F4",
+    "file.open_folder": "Ctrl+O", "help.palette": "Ctrl+K", "help.shortcuts": "?", "file.quit": "Ctrl+Q",
+}  # fmt: skip
+
+
+def test_the_keys_are_those_of_the_design(qtbot: QtBot, bench: Any) -> None:
+    registry = bench.open_window().registry
+    assert {name: registry[name].shortcuts[0] for name in KEYS} == KEYS
+
+
+def test_no_two_commands_share_a_key(qtbot: QtBot, bench: Any) -> None:
+    registry = bench.open_window().registry
+    keys = [key for command in registry for key in command.shortcuts]
+    assert len(keys) == len(set(keys))
+
+
+def test_every_command_stands_in_a_menu_with_its_help(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_window()
+    listed = {action.objectName() for menu in window.menus.values() for action in menu.actions()}
+    assert {command.id for command in window.registry} <= listed
+    assert all(command.help for command in window.registry)
+
+
+def test_a_tooltip_names_the_key(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_window()
+    assert window.commands["edit.brush"].toolTip() == "Paint the active label (B)"
+
+
+def test_every_control_has_a_name_and_a_tooltip(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    kinds = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QAbstractItemView)
+    for part in (window.mask_panel, window.timeline, window.tool_bar, window.start_page, window.status):
+        for kind in kinds:
+            for control in part.findChildren(kind):
+                inner = control.objectName().startswith("qt_") or isinstance(control, QScrollBar)
+                if inner or isinstance(control.parent(), QAbstractSpinBox | QComboBox | QAbstractItemView):
+                    continue
+                if isinstance(control.parent(), QLineEdit) or (
+                    isinstance(control, QToolButton) and not control.parent()
+                ):
+                    continue
+                assert control.accessibleName() or control.text(), (part, control)
+                assert control.toolTip() or isinstance(control, QLineEdit | QAbstractItemView), (part, control)
+
+
+def test_everything_fits_a_small_screen(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    window.resize(1280, 720)
+    assert (window.width(), window.height()) == (1280, 720)
+    inside = window.mask_panel.widget()
+    assert inside.height() <= window.mask_panel.viewport().height()
+    assert inside.width() <= window.mask_panel.viewport().width()
+    last = window.tool_bar.widgetForAction(window.commands["view.crosshair"])
+    assert last.isVisible() and last.geometry().bottom() < window.tool_bar.height()

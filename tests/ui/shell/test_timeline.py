@@ -1,0 +1,60 @@
+"""Places of the visits on the time axis."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
+from glioma_annotator.ui.timeline import Timeline, TimelineVisit, positions, spread
+
+GRID = Grid((2, 2, 2), np.eye(4))
+
+
+def visit(key: str, order: int, date: dt.date | None = None, day: int | None = None) -> Timepoint:
+    return Timepoint(1, key, order, GRID, "T1Gd", date=date, day=day, phase=TreatmentPhase.FOLLOW_UP, id=order + 1)
+
+
+def test_dates_are_drawn_to_scale() -> None:
+    start = dt.date(2020, 1, 1)
+    visits = [visit(str(d), n, start + dt.timedelta(days=d)) for n, d in enumerate((0, 25, 100))]
+    assert positions(visits) == ((0.0, 0.25, 1.0), True)
+
+
+def test_days_are_drawn_to_scale() -> None:
+    assert positions([visit("a", 0, day=0), visit("b", 1, day=262)]) == ((0.0, 1.0), True)
+
+
+def test_visits_without_dates_are_evenly_spaced() -> None:
+    mixed = [visit("a", 0, day=0), visit("b", 1), visit("c", 2, day=9)]
+    assert positions(mixed) == ((0.0, 0.5, 1.0), False)
+
+
+def test_labels_never_overlap_and_stay_inside() -> None:
+    widths = [80.0, 90.0, 70.0, 60.0]
+    edges = spread([0.0, 2.0, 3.0, 395.0], widths, 400.0)
+    ends = [x + w for x, w in zip(edges, widths, strict=True)]
+    assert all(end <= start for end, start in zip(ends, edges[1:], strict=False))
+    assert edges[0] >= 0 and ends[-1] <= 400
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_every_visit_stays_on_the_timeline(qtbot: QtBot, count: int) -> None:
+    timeline = Timeline()
+    qtbot.addWidget(timeline)
+    timeline.resize(1000, 60)
+    start = dt.date(2020, 1, 1)
+    visits = [visit(str(n), n, start + dt.timedelta(days=60 * n)) for n in range(count)]
+    timeline.show_patient("P1", ["P1"], [TimelineVisit(v, "draft") for v in visits])
+    timeline.mark(1)
+    timeline.show()
+    scale = timeline.buttons[0].parentWidget()
+    edges = [(b.geometry().left(), b.geometry().right()) for b in timeline.buttons]
+    assert all(right < left for (_, right), (left, _) in zip(edges, edges[1:], strict=False))
+    assert edges[-1][1] <= scale.width()
+    assert timeline.buttons[0].text() == "2020-01-01 follow-up"
+    assert timeline.buttons[0].accessibleName() == "Visit 2020-01-01 follow-up, draft mask"

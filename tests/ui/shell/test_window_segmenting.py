@@ -1,0 +1,174 @@
+"""Segment, watch, accept or reject; and a prior mask in place of a model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
+from glioma_annotator.errors import UserError
+from glioma_annotator.ui.dialogs.mapping import MappingDialog
+
+NETC, SNFH, ET, RC = 1, 2, 3, 4
+
+
+def click(qtbot: QtBot, button: Any) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def segmented(qtbot: QtBot, bench: Any, visit: int = -1) -> Any:
+    bench.segmenter.gate.set()
+    window = bench.open_patient(qtbot, visit)
+    click(qtbot, window.mask_panel.segment.segment)
+    qtbot.waitUntil(lambda: window.study.visit.proposal is not None)
+    return window
+
+
+def test_a_running_segmentation_shows_progress_and_time_left(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    click(qtbot, window.mask_panel.segment.segment)
+    bar = window.status.job_bar
+    qtbot.waitUntil(lambda: bar.progress.value() == 50)
+    assert bar.isVisible()
+    assert bar.message.text() == "Segmenting 2019-10-21 follow-up: Patch 2 of 4"
+    assert bar.time_left.text() == "7 s left"
+    assert not window.mask_panel.segment.segment.isEnabled()
+    bench.segmenter.gate.set()
+    qtbot.waitUntil(lambda: window.study.visit.proposal is not None)
+    assert not bar.isVisible()
+
+
+def test_the_proposal_is_shown_beside_what_is_there(qtbot: QtBot, bench: Any) -> None:
+    window = segmented(qtbot, bench)
+    box = window.mask_panel.proposal
+    assert box.isVisible() and not window.mask_panel.segment.isVisible()
+    assert box.source.text() == "Base model on CPU, 1 s"
+    assert box.messages.text() == "T1 is not used."
+    assert box._figures[ET][1].text() == f"{56 * 0.216:.1f}"
+    assert window.view.proposal is window.study.visit.proposal.labels
+
+
+def test_accepting_all_is_one_undoable_step(qtbot: QtBot, bench: Any) -> None:
+    window = segmented(qtbot, bench)
+    click(qtbot, window.mask_panel.proposal.accept_all)
+    labels = window.study.visit.editor.labels
+    assert np.array_equal(labels, bench.segmenter.labels)
+    assert window.view.proposal is None
+    assert window.mask_panel.segment.isVisible()
+    window.commands["edit.undo"].trigger()
+    assert not labels.any()
+
+
+def test_accepting_selected_labels_leaves_the_others(qtbot: QtBot, bench: Any) -> None:
+    window = segmented(qtbot, bench)
+    box = window.mask_panel.proposal
+    for value in (SNFH, ET, RC):
+        box.ticks[value].setChecked(False)
+    click(qtbot, box.accept_some)
+    assert set(np.unique(window.study.visit.editor.labels)) == {0, NETC}
+
+
+def test_nothing_selected_cannot_be_accepted(qtbot: QtBot, bench: Any) -> None:
+    box = segmented(qtbot, bench).mask_panel.proposal
+    for tick in box.ticks.values():
+        tick.setChecked(False)
+    assert not box.accept_some.isEnabled()
+
+
+def test_rejecting_changes_nothing(qtbot: QtBot, bench: Any) -> None:
+    window = segmented(qtbot, bench)
+    click(qtbot, window.mask_panel.proposal.reject)
+    assert not window.study.visit.editor.labels.any()
+    assert window.view.proposal is None
+
+
+def test_cancelling_takes_less_than_a_second_and_changes_nothing(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    click(qtbot, window.mask_panel.segment.segment)
+    qtbot.waitUntil(lambda: window.status.job_bar.progress.value() == 50)
+    began = time.monotonic()
+    click(qtbot, window.status.job_bar.cancel)
+    qtbot.waitUntil(lambda: not window.workers.jobs)
+    assert time.monotonic() - began < 1.0
+    assert window.study.visit.proposal is None
+    assert "cancelled" in window.status.notice.text()
+    assert window.mask_panel.segment.segment.isEnabled()
+
+
+def test_a_refusal_says_what_is_wrong_and_what_to_do(qtbot: QtBot, bench: Any) -> None:
+    bench.segmenter.refusal = UserError("The model needs FLAIR, which this visit lacks.", "Choose another model.")
+    window = bench.open_patient(qtbot)
+    click(qtbot, window.mask_panel.segment.segment)
+    qtbot.waitUntil(lambda: window.errors.dialog is not None)
+    dialog = window.errors.dialog
+    assert dialog.what.text() == "The model needs FLAIR, which this visit lacks."
+    assert dialog.todo.text() == "Choose another model."
+    assert not hasattr(dialog, "details")
+    dialog.close()
+    qtbot.waitUntil(lambda: window.errors.dialog is None)
+
+
+def test_a_proposal_for_a_visit_that_was_left_waits_there(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    click(qtbot, window.mask_panel.segment.segment)
+    click(qtbot, window.timeline.buttons[0])
+    qtbot.waitUntil(lambda: window.study.visit.timepoint.key == "2019-01-14")
+    bench.segmenter.gate.set()
+    qtbot.waitUntil(lambda: "is ready" in window.status.notice.text())
+    assert window.study.visit.proposal is None
+    click(qtbot, window.timeline.buttons[2])
+    qtbot.waitUntil(lambda: window.study.visit.timepoint.key == "2019-10-21")
+    assert window.study.visit.proposal is not None
+
+
+def test_a_proposal_for_another_patient_is_dropped_with_a_message(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    click(qtbot, window.mask_panel.segment.segment)
+    window.study.open_patient("PAT-0043")
+    qtbot.waitUntil(lambda: window.study.visit is not None)
+    bench.segmenter.gate.set()
+    qtbot.waitUntil(lambda: "was dropped" in window.status.notice.text())
+    assert window.study.visit.proposal is None
+
+
+def test_opening_a_visit_does_not_wait_for_a_segmentation(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    click(qtbot, window.mask_panel.segment.segment)
+    click(qtbot, window.timeline.buttons[1])
+    qtbot.waitUntil(lambda: window.study.visit.timepoint.key == "2019-04-02")
+    assert window.workers.computing.active
+
+
+def write_mask(path: Path, labels: np.ndarray, grid: Any) -> Path:
+    nib.Nifti1Image(labels.astype(np.uint8), grid.affine).to_filename(path)
+    return path
+
+
+def test_a_prior_mask_becomes_a_proposal(qtbot: QtBot, bench: Any, tmp_path: Path) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.visit
+    labels = bench.segmenter.labels.copy()
+    labels[20:22, 20:22, 20:22] = RC
+    window.proposing.open_prior_mask(write_mask(tmp_path / "prior.nii.gz", labels, visit.timepoint.grid))
+    qtbot.waitUntil(lambda: visit.proposal is not None)
+    assert np.array_equal(visit.proposal.labels, labels)
+    assert window.mask_panel.proposal.source.text() == "prior.nii.gz"
+
+
+def test_a_prior_mask_with_the_values_of_brats_2021_is_asked_about(qtbot: QtBot, bench: Any, tmp_path: Path) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.visit
+    labels = np.where(bench.segmenter.labels == ET, 4, bench.segmenter.labels)
+    window.proposing.open_prior_mask(write_mask(tmp_path / "prior.nii.gz", labels, visit.timepoint.grid))
+    qtbot.waitUntil(lambda: isinstance(window.dialogs.open, MappingDialog))
+    dialog = window.dialogs.open
+    assert dialog.mapping == {0: 0, 1: BRATS_2021_TO_PROGRAM[1], 4: BRATS_2021_TO_PROGRAM[4]}
+    click(qtbot, dialog.ok)
+    qtbot.waitUntil(lambda: visit.proposal is not None)
+    assert np.array_equal(visit.proposal.labels, bench.segmenter.labels)
