@@ -7,6 +7,8 @@ the window sets to something that runs them on its own thread; a command line ru
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 #: Progress is passed on at most this often, so that a quick job cannot flood the window.
 _MIN_SECONDS_BETWEEN_REPORTS = 0.05
+
+#: Of the worker, on the scale from 0 (normal) to 19 (only when nothing else runs).
+_NICENESS = 10
 
 
 class JobState(StrEnum):
@@ -107,6 +112,7 @@ class JobRunner:
             self._thread.join(timeout)
 
     def _loop(self) -> None:
+        _yield_to_the_window()
         while True:
             with self._wake:
                 while not self._queue and not self._closed:
@@ -161,3 +167,12 @@ class JobRunner:
             finish(JobState.FAILED, lambda: on_error(failure))
         else:
             finish(JobState.DONE, lambda: on_done(result))
+
+
+def _yield_to_the_window() -> None:
+    """Lower this thread's priority, so that a job that takes every core leaves the window responsive.
+
+    On Linux niceness belongs to a thread, and the threads that a library starts from this one inherit it.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
