@@ -191,9 +191,10 @@ def _check_visit(members: list[Candidate], steps: StepProgress, cancel: CancelTo
             thumbnails[index] = thumbnail
         steps.step(f"Looking at {shown(image.item.path)}")
     reference = _reference(images)
-    images = _warn_on_contents(images, thumbnails)
     if reference is not None:
-        images = [_warn_on_place(image, reference) for image in images]
+        placed = [_warn_on_place(image, reference) for image in images]
+        apart = [index for index, image in enumerate(images) if placed[index] is not image]
+        images = _warn_on_contents(placed, {i: t for i, t in thumbnails.items() if i not in apart})
     masks = []
     for mask in (c for c in ordered if not c.is_image):
         cancel.raise_if_cancelled()

@@ -1,0 +1,155 @@
+"""A patient's images, masks and volumes as files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from fakes import FakeStore
+from phantoms import brats_2021, longitudinal, tumour_mask
+
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus
+from glioma_annotator.errors import Cancelled, UserError
+from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+from glioma_annotator.workflow.export_study import best_revision, export_patient
+from glioma_annotator.workflow.import_study import propose_import, run_import
+
+PATIENT = "BraTS2021_00006"
+
+
+def imported(folder: Path) -> FakeStore:
+    store = FakeStore()
+    run_import(
+        propose_import([folder], ignore_progress, CancelToken()), store, "Reader", ignore_progress, CancelToken()
+    )
+    return store
+
+
+def export(store: FakeStore, out: Path, patient: str = PATIENT, visit: str | None = None) -> tuple[Path, ...]:
+    return export_patient(store, patient, visit, out, ignore_progress, CancelToken())
+
+
+def table(path: Path) -> dict[tuple[str, str], float]:
+    with path.open(newline="") as file:
+        return {(row["kind"], row["name"]): float(row["volume_ml"]) for row in csv.DictReader(file)}
+
+
+def test_images_and_mask_lie_on_the_source_s_voxels(tmp_path: Path) -> None:
+    folder = brats_2021(tmp_path / "in")
+    written = export(imported(folder), tmp_path / "out")
+    place = tmp_path / "out" / PATIENT / "visit-1"
+    assert {p.name for p in place.iterdir()} == {
+        "T1.nii.gz",
+        "T1Gd.nii.gz",
+        "T2.nii.gz",
+        "FLAIR.nii.gz",
+        "mask.nii.gz",
+        "volumes.csv",
+    }
+    assert set(written) == {*place.iterdir(), tmp_path / "out" / PATIENT / "volumes.csv"}
+    source = nib.load(folder / f"{PATIENT}_t1ce.nii.gz")
+    for name in ("T1Gd", "mask"):
+        image = nib.load(place / f"{name}.nii.gz")
+        assert image.shape == source.shape
+        assert np.array_equal(image.affine, source.affine)
+    assert np.array_equal(np.asarray(nib.load(place / "T1Gd.nii.gz").dataobj), np.asarray(source.dataobj))
+    assert np.array_equal(np.asarray(nib.load(place / "mask.nii.gz").dataobj), tumour_mask(values=(1, 2, 3)))
+
+
+def test_the_table_has_every_label_and_region_in_ml(tmp_path: Path) -> None:
+    export(imported(brats_2021(tmp_path / "in")), tmp_path / "out")
+    rows = table(tmp_path / "out" / PATIENT / "visit-1" / "volumes.csv")
+    mask = tumour_mask(values=(1, 2, 3))
+    ml = {value: (mask == value).sum() * 0.216 for value in (1, 2, 3)}
+    assert rows["label", "ET"] == pytest.approx(ml[3], abs=1e-3)
+    assert rows["region", "TC"] == pytest.approx(ml[1] + ml[3], abs=1e-3)
+    assert rows["region", "WT"] == pytest.approx(sum(ml.values()), abs=1e-3)
+    assert rows["label", "RC"] == rows["region", "RC"] == 0
+    assert len(rows) == 8
+
+
+def test_a_visit_without_revisions_has_no_mask_to_export() -> None:
+    assert best_revision(()) is None
+
+
+def test_an_approved_mask_goes_before_a_newer_draft(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    visit = store.timepoint(1)
+    store.set_status(store.revisions(1)[0].id or 0, RevisionStatus.APPROVED)
+    draft = np.zeros(visit.grid.shape, np.uint8)
+    store.add_revision(visit, draft, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Reader")
+    export(store, tmp_path / "out")
+    mask = nib.load(tmp_path / "out" / PATIENT / "visit-1" / "mask.nii.gz")
+    assert np.asarray(mask.dataobj).any()
+
+
+def test_one_visit_alone_is_exported_when_named(tmp_path: Path) -> None:
+    store = imported(longitudinal(tmp_path / "in"))
+    written = export(store, tmp_path / "out", "BraTSReg_002", "day0262")
+    assert {p.parent.name for p in written} == {"day0262"}
+    assert len(written) == 5
+
+
+def test_all_visits_share_one_table(tmp_path: Path) -> None:
+    store = imported(longitudinal(tmp_path / "in"))
+    for key in (1, 2):
+        labels = np.full(store.timepoint(key).grid.shape, 3, np.uint8)
+        visit = store.timepoint(key)
+        store.add_revision(visit, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="R")
+    export(store, tmp_path / "out", "BraTSReg_002")
+    with (tmp_path / "out" / "BraTSReg_002" / "volumes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["timepoint"] for r in rows] == ["day0000"] * 8 + ["day0262"] * 8
+    assert rows[8]["day"] == "262"
+
+
+def test_an_earlier_export_is_replaced(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    assert export(store, tmp_path / "out") == export(store, tmp_path / "out")
+
+
+def test_files_of_others_are_never_overwritten(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    foreign = tmp_path / "out" / PATIENT / "visit-1" / "T1Gd.nii.gz"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"T1Gd\.nii\.gz is there already"):
+        export(store, tmp_path / "out")
+    assert foreign.read_bytes() == b"precious"
+    assert [p.name for p in foreign.parent.iterdir()] == ["T1Gd.nii.gz"]
+
+
+def test_unknown_patients_and_visits_are_answered_with_those_there_are(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    with pytest.raises(UserError, match=r"no patient X.*BraTS2021_00006"):
+        export(store, tmp_path / "out", "X")
+    with pytest.raises(UserError, match=r"no visit X.*visit-1"):
+        export(store, tmp_path / "out", PATIENT, "X")
+
+
+def test_keys_with_special_characters_make_safe_file_names(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    store._patients["../a b/é"] = store._patients.pop(PATIENT)
+    written = export(store, tmp_path / "out", "../a b/é")
+    assert all(p.is_relative_to(tmp_path / "out") and ".." not in p.parts for p in written)
+
+
+def test_cancel_stops_and_the_export_can_be_repeated(tmp_path: Path) -> None:
+    store = imported(longitudinal(tmp_path / "in"))
+    cancel = CancelToken()
+    with pytest.raises(Cancelled):
+        export_patient(
+            store,
+            "BraTSReg_002",
+            None,
+            tmp_path / "out",
+            lambda p: cancel.cancel() if p.fraction > 0.3 else None,
+            cancel,
+        )
+    seen: list[Progress] = []
+    export_patient(store, "BraTSReg_002", None, tmp_path / "out", seen.append, CancelToken())
+    assert seen[-1].fraction == pytest.approx(1.0)
