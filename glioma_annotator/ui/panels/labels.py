@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -51,6 +50,7 @@ class LabelList(QWidget):
         self.show_volumes(None)
 
     def _add_row(self, grid: QGridLayout, row: int, label: Label) -> None:
+        reading = self._reading
         name = QToolButton()
         name.setText(f" {label.name}")
         name.setIcon(swatch(label.colour))
@@ -61,31 +61,26 @@ class LabelList(QWidget):
         name.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         name.setToolTip(f"{label.title}: paint with this label ({label.value})")
         name.setAccessibleName(f"Active label {label.name}, {label.title}")
-        name.clicked.connect(partial(self._choose, label.value))
+        value = label.value
+        name.clicked.connect(lambda _on: reading.set_label(value))
         self._choice.addButton(name)
         volume = QLabel()
         volume.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         volume.setMinimumWidth(72)
         volume.setToolTip(f"Volume of {label.name} in the mask as it stands")
         eye = tool_button("eye-off-outline", "eye-outline", f"Show {label.name}", f"Show or hide {label.name}")
-        eye.clicked.connect(partial(self._set_visible, label.value))
+        eye.clicked.connect(lambda on: reading.set_label_visible(value, on))
         lock = tool_button(
             "lock-open-variant-outline",
             "lock",
             f"Lock {label.name}",
             f"Lock {label.name}: no tool and no proposal changes it",
         )
-        lock.clicked.connect(partial(self._set_locked, label.value))
+        lock.clicked.connect(lambda on: self._set_locked(value, on))
         for place, widget in enumerate((name, volume, eye, lock)):
             grid.addWidget(widget, row, place)
         self.names[label.value], self.volumes[label.value] = name, volume
         self.eyes[label.value], self.locks[label.value] = eye, lock
-
-    def _choose(self, value: int, _on: bool = False) -> None:
-        self._reading.set_label(value)
-
-    def _set_visible(self, value: int, visible: bool) -> None:
-        self._reading.set_label_visible(value, visible)
 
     def _set_locked(self, value: int, locked: bool) -> None:
         if self._study.visit is not None:

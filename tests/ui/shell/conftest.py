@@ -117,8 +117,8 @@ class GatedSegmenter:
     def segment(
         self, images: Mapping[SequenceRole, Volume], model: str, device: str, report: Report, cancel: CancelToken
     ) -> SegmentationOutcome:
-        report(Progress(0.5, "Patch 2 of 4", 7.0))
         while not self.gate.wait(0.01):
+            report(Progress(0.5, "Patch 2 of 4", 7.0))
             cancel.raise_if_cancelled()
         return SegmentationOutcome(self.labels, self.card, "CPU", 1.0, 4, ("T1 is not used.",))
 
@@ -143,9 +143,10 @@ def fill(store: FakeStore) -> None:
         assert patient.id is not None
         for order in range(count):
             sequences = tuple(Sequence(name, SequenceRole(name), "") for name in shown)
+            day, phase = DATES[order], PHASES[order]
             visit = Timepoint(
-                patient.id, DATES[order].isoformat(), order, GRID, "T1Gd", "RAS", DATES[order], None, PHASES[order], sequences
-            )  # fmt: skip
+                patient.id, day.isoformat(), order, GRID, "T1Gd", date=day, phase=phase, sequences=sequences
+            )
             visit = store.add_timepoint(visit, shown)
             if key == PATIENT and order < 2:
                 made = store.add_revision(

@@ -19,7 +19,7 @@ from glioma_annotator.settings import Settings
 from glioma_annotator.ui.dialogs.command_palette import CommandPalette
 from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
 from glioma_annotator.ui.dialogs.import_models import FileModel, VisitModel
-from glioma_annotator.ui.dialogs.mapping import MappingDialog
+from glioma_annotator.ui.dialogs.mapping import MappingDialog, MappingTable
 from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
 from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
 
@@ -110,8 +110,6 @@ def test_renaming_the_patient_renames_every_file(dialog: ImportDialog) -> None:
 
 def test_the_meaning_of_a_masks_values_can_be_changed(qtbot: QtBot, dialog: ImportDialog) -> None:
     dialog.files.setCurrentIndex(cell(dialog.files, 3, FileModel.FILE))
-    from glioma_annotator.ui.dialogs.mapping import MappingTable
-
     table = dialog.details.findChild(MappingTable)
     choice = table.choices[4]
     assert choice.currentData() == 3
@@ -157,7 +155,7 @@ def test_the_palette_finds_a_command_by_words_and_runs_it(qtbot: QtBot, bench: A
 
 def test_the_shortcut_page_opens_with_a_question_mark_and_can_be_searched(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
-    qtbot.keyClick(window.view, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(window.view, "?")
     page = window.dialogs.open
     assert isinstance(page, ShortcutPage)
     page.filter.setText("eraser")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_labels_never_overlap_and_stay_inside() -> None:
     widths = [80.0, 90.0, 70.0, 60.0]
     edges = spread([0.0, 2.0, 3.0, 395.0], widths, 400.0)
     ends = [x + w for x, w in zip(edges, widths, strict=True)]
-    assert all(end <= start for end, start in zip(ends, edges[1:], strict=False))
+    assert all(end <= start for end, start in zip(ends[:-1], edges[1:], strict=True))
     assert edges[0] >= 0 and ends[-1] <= 400
 
 
@@ -54,7 +55,7 @@ def test_every_visit_stays_on_the_timeline(qtbot: QtBot, count: int) -> None:
     timeline.show()
     scale = timeline.buttons[0].parentWidget()
     edges = [(b.geometry().left(), b.geometry().right()) for b in timeline.buttons]
-    assert all(right < left for (_, right), (left, _) in zip(edges, edges[1:], strict=False))
+    assert all(right < left for (_, right), (left, _) in pairwise(edges))
     assert edges[-1][1] <= scale.width()
     assert timeline.buttons[0].text() == "2020-01-01 follow-up"
     assert timeline.buttons[0].accessibleName() == "Visit 2020-01-01 follow-up, draft mask"
