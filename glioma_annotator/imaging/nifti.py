@@ -73,7 +73,8 @@ def read_volume(path: Path, channel: int | None = None) -> LoadedVolume:
         if header.scaled:
             data *= np.float32(header.slope)
             data += np.float32(header.intercept)
-    notes = header.notes + _clean(data, path)
+    exact = header.dtype.kind in "iu" and not header.scaled
+    notes = header.notes if exact else header.notes + _clean(data, path)
     return LoadedVolume(Volume(data, header.grid), header.source_axes, notes)
 
 

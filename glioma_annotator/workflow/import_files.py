@@ -41,8 +41,12 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
     dicom = False
     for chosen in paths:
         path = chosen.absolute()
-        if not path.exists():
-            raise UserError(f"{chosen} is not there.", "Check the path.")
+        try:
+            path.stat()
+        except OSError as error:
+            raise UserError(
+                f"{chosen} is not there or cannot be read ({error.strerror}).", "Check the path."
+            ) from error
         if path.is_file():
             images.setdefault(path, path.parent)
             continue

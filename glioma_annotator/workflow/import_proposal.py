@@ -88,8 +88,11 @@ def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> 
     dates = {}
     for table in tables:
         subject = table.name.split("_")[0]
-        for session, date in session_dates(table.read_text(encoding="utf-8", errors="replace")).items():
-            dates[subject, session] = date
+        try:
+            text = table.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # dates are a help, not a need
+            continue
+        dates.update({(subject, session): date for session, date in session_dates(text).items()})
     return tuple(
         replace(f, moment=replace(f.moment, date=dates[f.patient, f.moment.key]))
         if (f.patient, f.moment.key) in dates

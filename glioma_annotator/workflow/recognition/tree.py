@@ -66,10 +66,14 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
     if not patient or not listed:
         return tuple(_split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed]))
     # One patient: below what all chosen folders share, folders tell visits.
-    top = Path(os.path.commonpath([root for _, root in listed]))
-    return tuple(
-        _recognise_one(path, root, (top.name, *path.parent.relative_to(top).parts), patient) for path, root in listed
-    )
+    drives = {root.anchor for _, root in listed}
+    shared = Path(os.path.commonpath([root for _, root in listed])) if len(drives) == 1 else None
+    result = []
+    for path, root in listed:
+        top = shared or root
+        folders = (top.name, *path.parent.relative_to(top).parts)
+        result.append(_recognise_one(path, root, folders, patient))
+    return tuple(result)
 
 
 def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: str | None = None) -> Recognised:

@@ -186,6 +186,7 @@ MOMENTS = {
     "2019-01-14": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
     "20190114_preop": (dt.date(2019, 1, 14), None, Phase.PRE_OPERATIVE),
     "2019_04_02 post-RT baseline": (dt.date(2019, 4, 2), None, Phase.POST_RT_BASELINE),
+    "AX_T1_20190114103000_5": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
     "21-10-2019": (dt.date(2019, 10, 21), None, Phase.UNKNOWN),
     "day0262": (None, 262, Phase.UNKNOWN),
     "ses-day0262": (None, 262, Phase.UNKNOWN),
