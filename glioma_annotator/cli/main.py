@@ -73,6 +73,12 @@ def _open_window(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="glioma-annotator", add_help=False)
     parser.add_argument("workspace", nargs="?", type=Path)
     parsed = parser.parse_args(arguments)
+    named: Path | None = parsed.workspace
+    if named is not None and not named.exists() and str(arguments[0]) == named.name:
+        raise UserError(  # a mistyped command must not make a folder of that name
+            f"There is no command and no workspace folder “{named}”.",
+            f"Commands: {', '.join(COMMANDS)}. For a new workspace of that name, write ./{named}.",
+        )
     from glioma_annotator.app import make_services
     from glioma_annotator.ui.application import run_window
 

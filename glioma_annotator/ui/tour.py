@@ -17,7 +17,7 @@ from glioma_annotator.ui.window import MainWindow
 
 _SIZE = (1600, 960)
 _LONGEST_WAIT_S = 120.0
-_SETTLING_MS = 400
+_SETTLING_MS = 1500
 
 
 def take_tour(services: Services, folder: Path) -> tuple[Path, ...]:

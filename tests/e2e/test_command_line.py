@@ -164,6 +164,7 @@ def test_masks_on_different_grids_are_not_compared(
     ("arguments", "words"),
     [
         (("segment",), "nothing to segment"),
+        (("segmnt",), "no command"),
         (("segment", "--workspace", "nowhere", "--patient", "P"), "nowhere"),
         (("import", "nowhere", "--workspace", "w"), "nowhere"),
         (("export", "--workspace", "nowhere", "--patient", "P", "--out", "o"), "nowhere"),
