@@ -19,7 +19,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from scipy.stats import rankdata
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
@@ -82,7 +81,7 @@ def check_contents(images: Mapping[SequenceRole, Volume]) -> Mapping[SequenceRol
     _warn_of_copies(warnings, volumes)
     values = {role: data[core] for role, data in volumes.items()}
     if not _warn_of_fluid(warnings, {role: tail_ratio(v) for role, v in values.items()}):
-        ranks = {role: rankdata(v) for role, v in values.items()}
+        ranks = {role: _ranks(v) for role, v in values.items()}
         doubted = _warn_of_flair(warnings, ranks)
         if not doubted and SequenceRole.T1 in volumes and SequenceRole.T1GD in volumes:
             deep = depth_mm > ENHANCEMENT_DEPTH_MM
@@ -101,6 +100,13 @@ def _deepest(depth_mm: NDArray[np.float64], voxels: int) -> NDArray[np.bool_]:
     if inside.size <= voxels:
         return np.asarray(depth_mm > 0)
     return np.asarray(depth_mm >= np.partition(inside, -voxels)[-voxels])
+
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Position of each value in ascending order; `scipy.stats` does it too, but takes 0.7 s of the start to import."""
+    ranks = np.empty(values.size)
+    ranks[np.argsort(values, kind="stable")] = np.arange(values.size)
+    return ranks
 
 
 def _swapped(one: SequenceRole, other: SequenceRole) -> str:
