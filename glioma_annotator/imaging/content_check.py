@@ -79,7 +79,7 @@ def check_contents(images: Mapping[SequenceRole, Volume]) -> Mapping[SequenceRol
     if np.count_nonzero(core) < LEAST_CORE_VOXELS:
         return {}
     _warn_of_copies(warnings, volumes)
-    values = {role: data[core] for role, data in volumes.items()}
+    values = {role: data[core] for role, data in volumes.items() if np.ptp(data[core]) > 0}
     if not _warn_of_fluid(warnings, {role: tail_ratio(v) for role, v in values.items()}):
         ranks = {role: _ranks(v) for role, v in values.items()}
         doubted = _warn_of_flair(warnings, ranks)
@@ -123,15 +123,14 @@ def _warn_of_copies(warnings: Warnings, volumes: Mapping[SequenceRole, NDArray[n
 def _warn_of_fluid(warnings: Warnings, ratios: Mapping[SequenceRole, float]) -> bool:
     """Doubt images by the brightness of their fluid; whether any was doubted."""
     t2 = SequenceRole.T2
-    brightest = max(ratios, key=lambda role: ratios[role])
-    others = [role for role in ratios if role is not t2]
     doubted = False
     if t2 not in ratios:
-        for role in others:
-            if ratios[role] > FLUID_BRIGHT:
+        for role, ratio in ratios.items():
+            if ratio > FLUID_BRIGHT:
                 warnings[role].append("Its fluid is bright, as on T2; it may be a T2.")
                 doubted = True
         return doubted
+    brightest = max(ratios, key=lambda role: ratios[role])
     if brightest is not t2 and ratios[brightest] > FLUID_BRIGHTER * ratios[t2]:
         warnings[brightest].append(f"Its fluid is brighter than that of the T2: {_swapped(brightest, t2)}")
         warnings[t2].append(f"Its fluid is less bright than that of the {brightest.value}: {_swapped(t2, brightest)}")

@@ -68,6 +68,11 @@ def test_images_on_different_grids_are_compared_in_the_world(phantom: Images) ->
     assert set(check_contents(swapped(mixed, FLAIR, T2))) == {FLAIR, T2}
 
 
+def test_an_image_of_one_value_beside_others_gives_no_warning(phantom: Images) -> None:
+    flat = Volume(np.full(GRID.shape, 7, np.float32), GRID)
+    assert check_contents({**phantom, FLAIR: flat}) == {}
+
+
 def test_an_empty_image_gives_no_warning_of_contrast() -> None:
     assert check_contents({T1: Volume(np.zeros(GRID.shape, np.float32), GRID)}) == {}
     assert check_contents({}) == {}
