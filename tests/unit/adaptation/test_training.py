@@ -104,6 +104,19 @@ def test_stages_follow_each_other_by_time(tmp_path: Path) -> None:
     assert outcome.samples == 4
 
 
+def test_frozen_statistics_stay_as_they_are(tmp_path: Path) -> None:
+    net = network()
+    before = {name: value.clone() for name, value in net.named_buffers()}
+    Trainer(net, source(), tmp_path, plan(2, stages=(Stage(1.0, 16, 1, frozen_statistics=True),))).train()
+    assert all(torch.equal(before[name], value) for name, value in net.named_buffers())
+
+
+def test_a_tissue_that_a_batch_lacks_leaves_the_dice_loss_alone() -> None:
+    labels = torch.zeros(1, 8, 8, 8, dtype=torch.long)
+    logits = torch.zeros(1, 5, 8, 8, 8)
+    assert float(DiceCrossEntropy()(logits, labels)) == pytest.approx(float(np.log(5)), abs=1e-4)
+
+
 def test_the_loss_falls_as_the_prediction_nears_the_truth() -> None:
     labels = torch.zeros(1, 8, 8, 8, dtype=torch.long)
     labels[:, 2:6, 2:6, 2:6] = 3
