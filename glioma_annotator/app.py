@@ -1,23 +1,18 @@
 """The composition root: the one place that wires store, engines and window together.
 
-Engines are imported when they are first used, so that the window opens before torch is loaded.
+Nothing here imports torch: the segmenter loads it when it is first asked to segment, so the window opens before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioma_annotator import paths
-from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.domain.segmentation import SegmentationOutcome
-from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.domain.volume import Volume
+from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.settings import Settings, load_settings, save_settings
-from glioma_annotator.workflow.ports import Segmenter, Store
+from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study import StudySession
 
 if TYPE_CHECKING:
@@ -53,32 +48,9 @@ def model_folders(workspace: Path | None = None) -> tuple[Path, ...]:
     return (*own, paths.user_data() / "models", paths.resources() / "models")
 
 
-class LazySegmenter:
-    """A `Segmenter` that loads torch at the first question that needs it."""
-
-    def __init__(self, folders: tuple[Path, ...]) -> None:
-        self._folders = folders
-        self._loaded: Segmenter | None = None
-
-    def _engine(self) -> Segmenter:
-        if self._loaded is None:
-            from glioma_annotator.inference.segmenter import ModelSegmenter
-
-            self._loaded = ModelSegmenter(self._folders)
-        return self._loaded
-
-    def models(self) -> tuple[ModelCard, ...]:
-        from glioma_annotator.inference.cards import find_cards
-
-        return find_cards(self._folders)
-
-    def check(self, model: str, roles: Collection[SequenceRole], scheme: LabelScheme) -> None:
-        self._engine().check(model, roles, scheme)
-
-    def segment(
-        self, images: Mapping[SequenceRole, Volume], model: str, device: str, report: Report, cancel: CancelToken
-    ) -> SegmentationOutcome:
-        return self._engine().segment(images, model, device, report, cancel)
+def make_segmenter(workspace: Path | None = None) -> ModelSegmenter:
+    """The models at hand, those of a workspace among them."""
+    return ModelSegmenter(model_folders(workspace))
 
 
 def build_demo(report: Report, cancel: CancelToken) -> tuple[Path, ...]:
@@ -92,7 +64,7 @@ def make_session(workspace: Path, *, read_only: bool = False, settings: Settings
     """A session on a workspace for commands that need no window; close its `store` at the end."""
     chosen = settings or load_settings()
     store = open_store(workspace, read_only=read_only)
-    return StudySession(store, LazySegmenter(model_folders(workspace)), chosen.author)
+    return StudySession(store, make_segmenter(workspace), chosen.author)
 
 
 def make_services(workspace: Path | None, *, patient: str = "") -> Services:
@@ -101,7 +73,7 @@ def make_services(workspace: Path | None, *, patient: str = "") -> Services:
 
     return Services(
         open_store=open_store,
-        make_segmenter=lambda path: LazySegmenter(model_folders(path)),
+        make_segmenter=make_segmenter,
         settings=load_settings(),
         save_settings=save_settings,
         build_demo=build_demo,

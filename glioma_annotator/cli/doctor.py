@@ -93,7 +93,7 @@ def _packages() -> list[Check]:
 
 
 def _models() -> list[Check]:
-    cards = app.LazySegmenter(app.model_folders()).models()
+    cards = app.make_segmenter().models()
     if not cards:
         return [Check("models", "problem", "no segmentation model found")]
     return [Check("model", "ok", f"{card.identity}: {card.title}") for card in cards]

@@ -68,7 +68,7 @@ def run_segment_command(args: argparse.Namespace) -> int:
 
 
 def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) -> int:
-    segmenter = app.LazySegmenter(app.model_folders())
+    segmenter = app.make_segmenter()
     with progress_bar("Segmenting") as (report, cancel):
         outcome, grid = segment_files(
             segmenter, files, args.out, model=args.model, device=args.device, report=report, cancel=cancel
