@@ -16,6 +16,7 @@ from glioma_annotator.workflow.import_study import plan_conflicts, propose_impor
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
+    from glioma_annotator.workflow.ports import Store
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -58,9 +59,20 @@ def run_import_command(args: argparse.Namespace) -> int:
             print(f"Imported {summary.images} images and {summary.masks} masks of {len(summary.timepoint_ids)} visits.")
             for message in summary.messages:
                 print(f"  {message}")
+        complete = _all_there(plan, store)
     finally:
         store.close()
-    return ExitCode.DONE if summary.timepoint_ids else ExitCode.USER
+    return ExitCode.DONE if complete else ExitCode.USER
+
+
+def _all_there(plan: ImportPlan, store: Store) -> bool:
+    """Whether the workspace holds every visit that the plan meant to import, now or from before."""
+    wanted = {(item.patient, item.visit) for item in plan.items if item.include}
+    held = set()
+    for patient in store.patients():
+        assert patient.id is not None, "a patient from the store has its key"
+        held |= {(patient.key, visit.key) for visit in store.timepoints(patient.id)}
+    return bool(wanted) and wanted <= held
 
 
 def _print_plan(plan: ImportPlan) -> None:

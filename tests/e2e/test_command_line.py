@@ -143,7 +143,7 @@ def test_a_truncated_file_is_named_and_the_workspace_stays_usable(
 
 
 def test_importing_the_same_study_twice_duplicates_nothing(workspace: Path, study: Path) -> None:
-    run("import", study, "--workspace", workspace, "--yes")
+    assert run("import", study, "--workspace", workspace, "--yes") == ExitCode.DONE
     with open_workspace(workspace) as store:
         patient = store.patients()[0]
         assert patient.id is not None
