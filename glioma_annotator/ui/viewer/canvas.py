@@ -6,6 +6,7 @@ Only this module knows napari. It relies on public names: `ViewerModel`, `QtView
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from napari.components import ViewerModel
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from glioma_annotator.domain.sequences import Window
@@ -87,20 +88,28 @@ class SurfaceCanvas(Protocol):
     def close(self) -> None: ...
 
 
-def _quiet_settings() -> None:
-    """Keep the user's own napari settings and napari's key bindings out of this program."""
-    try:
-        settings = get_settings(None)
-    except RuntimeError:  # something else in this process has opened napari's settings; they must do
-        settings = get_settings()
-    settings.shortcuts.shortcuts = {}
+def _own_settings() -> None:
+    """Keep the user's own napari settings, such as asynchronous slicing, out of this program."""
+    # Something else in this process may have opened napari's settings already; they must do then.
+    with contextlib.suppress(RuntimeError):
+        get_settings(None)
+
+
+class _KeyGate(QObject):
+    """Sends the keys on to the window: napari's view would take them for its own shortcuts."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: ARG002 - Qt's
+        if event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            event.ignore()
+            return True
+        return False
 
 
 class _NapariCanvas:
     """A napari model and its Qt view with everything but the canvas hidden and every handler switched off."""
 
     def __init__(self, ndisplay: int) -> None:
-        _quiet_settings()
+        _own_settings()
         self._model = ViewerModel(ndisplay=ndisplay)
         for callbacks in (
             self._model.mouse_drag_callbacks,
@@ -109,12 +118,13 @@ class _NapariCanvas:
             self._model.mouse_double_click_callbacks,
         ):
             callbacks.clear()
-        self._model.camera.mouse_pan = False
-        self._model.camera.mouse_zoom = False
+        self._model.scene.camera.mouse_pan = False
+        self._model.scene.camera.mouse_zoom = False
         self._model.theme = "dark"
         self._view = QtViewer(self._model)
         self._view.dims.hide()
         self._view.setAcceptDrops(False)
+        self._view.installEventFilter(_KeyGate(self._view))
         # The view brings margins of its own; its canvas alone goes into ours.
         self._holder = QWidget()
         layout = QVBoxLayout(self._holder)
@@ -168,7 +178,7 @@ class NapariSliceCanvas(_NapariCanvas):
             self._layer.contrast_limits = (window.low, max(window.high, np.nextafter(window.low, np.inf)))
 
     def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
-        camera = self._model.camera
+        camera = self._model.scene.camera
         camera.center = (0.0, centre[1], centre[0])
         camera.zoom = zoom
 
@@ -185,11 +195,13 @@ class NapariSurfaceCanvas(_NapariCanvas):
 
     def __init__(self) -> None:
         super().__init__(ndisplay=3)
+        # Depth away from the reader keeps (R, A, S), given as napari's (depth, row, column), right-handed.
+        self._model.scene.camera.orientation = ("away", "down", "right")
         self._layers: list[Any] = []
+        self._camera: tuple[Vector, float, Vector, Vector] | None = None
 
     def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
         for number, surface in enumerate(surfaces):
-            # napari's displayed axes are depth, row, column: (S, A, R) keeps the right-handedness of (R, A, S).
             vertices = np.ascontiguousarray(surface.mesh.vertices[:, ::-1])
             if number == len(self._layers):
                 self._layers.append(self._model.add_surface((vertices, surface.mesh.faces), shading="smooth"))
@@ -200,9 +212,12 @@ class NapariSurfaceCanvas(_NapariCanvas):
             layer.visible = True
         for layer in self._layers[len(surfaces) :]:
             layer.visible = False
+        if self._camera is not None:
+            self.set_camera(*self._camera)  # napari fits its first layer into the view
 
     def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
-        camera = self._model.camera
+        self._camera = (centre_mm, zoom, view, up)
+        camera = self._model.scene.camera
         camera.center = tuple(float(v) for v in centre_mm[::-1])
         camera.zoom = zoom
         camera.set_view_direction(tuple(float(v) for v in view[::-1]), tuple(float(v) for v in up[::-1]))

@@ -37,7 +37,7 @@ class Visit:
     labels: LabelArray | None
     title: str
     windows: dict[str, Window] = field(default_factory=dict)
-    defaults: Mapping[str, Window] = field(default_factory=dict)
+    defaults: dict[str, Window] = field(default_factory=dict)
     proposal: LabelArray | None = None
     _head: NDArray[np.bool_] | None = None
     _extent: Box | None = None
@@ -76,7 +76,11 @@ class Visit:
         return self.windows[sequence]
 
     def default_window(self, sequence: str) -> Window:
-        return self.defaults.get(sequence) or robust_window(self.images[sequence].data)
+        """What a reset goes back to, computed once where none was given."""
+        if sequence not in self.defaults:
+            # Every other voxel along each axis gives nearly the same percentiles in an eighth of the time.
+            self.defaults[sequence] = robust_window(self.images[sequence].data[::2, ::2, ::2])
+        return self.defaults[sequence]
 
     def clip(self, index: tuple[float, float, float]) -> Index:
         """The voxel of the grid nearest to a fractional index."""

@@ -1,0 +1,147 @@
+"""What the view remembers, and what it lets go of."""
+
+from __future__ import annotations
+
+import gc
+import json
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtWidgets import QApplication, QMainWindow
+from pytestqt.qtbot import QtBot
+from stage import CROSSHAIR, SHAPE, WINDOWS, Stage, phantom_images, run_at_once
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.ui.viewer.study_view import StudyView
+
+
+def test_a_state_goes_through_json_and_back(stage: Stage) -> None:
+    view = stage.view
+    view.set_layout("sequences")
+    view.set_plane(1)
+    view.activate(2)
+    view.set_pane_sequence("FLAIR")
+    view.crosshair_index = (5, 6, 7)
+    at = QPointF(100, 80)
+    stage.settle()
+    stage.wheel(2, at, 4, Qt.KeyboardModifier.ControlModifier)
+    view.toggle_maximised()
+    stage.settle()
+    kept = json.loads(json.dumps(view.state()))
+    zoom, centre = stage.pane(2).overlay.marks.zoom, stage.pane(2).overlay.marks.centre
+    view.restore({})
+    stage.settle()
+    assert view.layout_name == "planes"
+    view.restore(kept)
+    stage.settle()
+    assert view.layout_name == "sequences"
+    assert view.crosshair_index == (5, 6, 7)
+    assert view.active_pane == 2
+    assert stage.pane(2).sequence == "FLAIR"
+    assert stage.pane(2).plane is not None and stage.pane(2).plane.axis == 1
+    assert [pane.isVisible() for pane in view.panes] == [False, False, True, False]
+    assert stage.pane(2).overlay.marks.zoom == pytest.approx(zoom)
+    assert stage.pane(2).overlay.marks.centre == pytest.approx(centre)
+    again = json.loads(json.dumps(view.state()))
+    assert {**again, "dividers": kept["dividers"]} == kept
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"layout": "five", "zoom": None, "crosshair": [1], "active": 9},
+        {"layout": 3, "zoom": float("nan"), "crosshair": [900, -4, 2], "sequence": "ADC", "chosen": {"7": "T1"}},
+        {"chosen": [], "maximised": {"planes": 8}, "centre_mm": "here", "axis": 7, "dividers": "none"},
+    ],
+)
+def test_a_state_that_does_not_fit_is_taken_as_far_as_it_does(stage: Stage, broken: dict[str, object]) -> None:
+    stage.view.restore(broken)
+    stage.settle()
+    assert stage.view.layout_name == "planes"
+    assert all(0 <= v < n for v, n in zip(stage.view.crosshair_index, SHAPE, strict=True))
+    assert stage.pane(0).sequence == "T1Gd"
+
+
+def test_each_layout_remembers_its_maximised_pane(stage: Stage) -> None:
+    view = stage.view
+    view.activate(1)
+    view.toggle_maximised()
+    view.set_layout("sequences")
+    stage.settle()
+    assert all(pane.isVisible() for pane in view.panes)
+    view.set_layout("planes")
+    stage.settle()
+    assert [pane.isVisible() for pane in view.panes] == [False, True, False, False]
+
+
+def test_several_changes_are_told_once(stage: Stage) -> None:
+    told: list[None] = []
+    stage.view.state_changed.connect(lambda: told.append(None))
+    for n in range(5):
+        stage.view.crosshair_index = (n, n, n)
+    stage.qtbot.waitUntil(lambda: bool(told))
+    stage.settle()
+    assert len(told) == 1
+
+
+def test_another_patients_grid_starts_in_its_middle(stage: Stage) -> None:
+    grid = Grid((10, 12, 14), np.eye(4))
+    images = {"ADC": Volume(np.ones(grid.shape, dtype=np.float32), grid)}
+    stage.view.show_images(images, np.zeros(grid.shape, dtype=np.uint8), GLIOMA_POST_TREATMENT, {}, "other")
+    stage.settle()
+    assert stage.view.crosshair_index == (4, 6, 6)
+    assert stage.pane(0).header.text == "ADC axial 7/14 other"
+
+
+def test_the_crosshair_stays_when_another_visit_has_the_same_grid(stage: Stage) -> None:
+    stage.view.show_images(
+        phantom_images(), np.zeros(SHAPE, dtype=np.uint8), GLIOMA_POST_TREATMENT, WINDOWS, "2019-12-01"
+    )
+    assert stage.view.crosshair_index == CROSSHAIR
+
+
+def test_an_empty_view_takes_every_call(stage: Stage) -> None:
+    view = stage.view
+    view.clear()
+    view.step_slice(1)
+    view.next_slice_with_label(1, 1)
+    view.set_proposal(None)
+    for layout in ("planes", "sequences", "timepoints", "3d"):
+        view.set_layout(layout)
+        stage.settle()
+        stage.click(0, QPointF(20, 20))
+    assert view.state()["layout"] == "3d"
+
+
+def test_closing_lets_go_of_the_canvases_without_a_warning(qapp: QApplication, qtbot: QtBot) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        view = StudyView(run_at_once)
+        window = QMainWindow()
+        window.setCentralWidget(view)
+        window.show()
+        view.show_images(phantom_images(), np.zeros(SHAPE, dtype=np.uint8), GLIOMA_POST_TREATMENT, WINDOWS, "t")
+        view.set_layout("timepoints")
+        qtbot.waitExposed(window)
+        view.refresh()
+        panes = [weakref.ref(pane.surface) for pane in view.panes]
+        view.close()
+        window.close()
+        window.deleteLater()
+        for _ in range(3):
+            qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            qapp.processEvents()
+        del view, window
+        gc.collect()
+    assert [ref() for ref in panes if ref() is not None and _alive(ref())] == []
+
+
+def _alive(widget: object) -> bool:
+    import shiboken6
+
+    return shiboken6.isValid(widget)
