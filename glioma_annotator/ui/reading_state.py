@@ -74,6 +74,9 @@ class ReadingState(QObject):
         self.mask_visible = visible
         self.mask_display_changed.emit()
 
+    def flip_mask(self) -> None:
+        self.set_mask_visible(not self.mask_visible)
+
     def set_style(self, style: MaskStyle) -> None:
         self.style = style
         self.mask_display_changed.emit()

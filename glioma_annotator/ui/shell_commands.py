@@ -267,7 +267,7 @@ def _mask_view(shell: Shell) -> list[Command]:
 
     return [
         Command("view.mask", "Show mask", "Mask on or off; off only while the key is held",
-                lambda: reading.set_mask_visible(not reading.mask_visible), "View", ("H",),
+                reading.flip_mask, "View", ("H",),
                 checked=lambda: reading.mask_visible),
         Command("view.outline", "Mask as outline", "Draw the mask as an outline only", flip_outline, "View", ("O",),
                 checked=lambda: reading.style is MaskStyle.OUTLINE),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -76,7 +76,7 @@ class MainWindow(QMainWindow):
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
         self.link = ViewerLink(self.view, self.study, self.reading, self)
-        self._held_mask: HeldKey | None = None
+        self._held_mask = HeldKey(Qt.Key.Key_H, self.reading.flip_mask, self)
         self._build()
         self.display = StudyDisplay(self)
         self._connect()
@@ -159,6 +159,8 @@ class MainWindow(QMainWindow):
             self.link.layout_changed,
         ):
             signal.connect(refresh)
+        self.commands["view.mask"].triggered.connect(self._held_mask.switched)
+        self.mask_panel.options.done.connect(self.view.setFocus)
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
@@ -228,13 +230,6 @@ class MainWindow(QMainWindow):
             self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")))
         self.display.show_page(study=False)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        handle = self.windowHandle()
-        if self._held_mask is None and handle is not None:
-            self._held_mask = HeldKey(handle, Qt.Key.Key_H, self.commands["view.mask"].trigger)
-            self.commands["view.mask"].triggered.connect(self._held_mask.switched)
-
     # drops
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -261,6 +256,7 @@ class MainWindow(QMainWindow):
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
         state = bytes(self.saveState().toBase64().data()).decode("ascii")
         self._keep(geometry=geometry, state=state)
+        self.hide()  # at once; a job may take a moment to notice that it is cancelled
         self.workers.close()
         self.study.close_workspace()
         self.view.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QToolButton, QWidget
 
@@ -29,7 +29,14 @@ def slider_diameter(place: int) -> float:
 
 
 class ToolOptions(QWidget):
-    """Brush diameter in mm, 2D or 3D; mask opacity and style."""
+    """Brush diameter in mm, 2D or 3D; mask opacity and style.
+
+    Signals
+    -------
+    done: a number was entered with Return; the keyboard belongs to the panes again.
+    """
+
+    done = Signal()
 
     def __init__(self, reading: ReadingState, brush_size_keys: str, ball: QAction) -> None:
         super().__init__()
@@ -71,6 +78,7 @@ class ToolOptions(QWidget):
                 grid.addWidget(widget, row, column)
         self.slider.valueChanged.connect(self._on_slider)
         self.diameter.valueChanged.connect(self._on_diameter)
+        self.diameter.lineEdit().returnPressed.connect(self.done)
         self.opacity.valueChanged.connect(lambda percent: reading.set_opacity(percent / 100))
         self.style_choice.activated.connect(lambda place: reading.set_style(tuple(_STYLES)[place]))
         reading.tool_changed.connect(self._refresh)

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.imaging.brush import Brush
 from glioma_annotator.ui.dialogs.small import ComparisonDialog
-from glioma_annotator.ui.held_key import HELD_SECONDS, HeldKey
+from glioma_annotator.ui.held_key import HELD_SECONDS
 from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.viewer.types import CrosshairPlace, HoverInfo, MaskStyle
 
@@ -75,16 +74,12 @@ def test_a_tap_on_h_switches_the_mask(qtbot: QtBot, bench: Any) -> None:
 def test_the_mask_comes_back_when_h_was_held(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
     now = [100.0]
-    taken: list[bool] = []
-    held = HeldKey(window.windowHandle(), Qt.Key.Key_H, lambda: taken.append(True), clock=lambda: now[0])
-    held.switched()
-    now[0] += HELD_SECONDS / 2
-    QTest.keyRelease(window.windowHandle(), Qt.Key.Key_H)
-    assert taken == []
-    held.switched()
+    window._held_mask._clock = lambda: now[0]
+    qtbot.keyPress(window.view, Qt.Key.Key_H)
+    assert not window.reading.mask_visible
     now[0] += HELD_SECONDS * 2
-    QTest.keyRelease(window.windowHandle(), Qt.Key.Key_H)
-    assert taken == [True]
+    qtbot.keyRelease(window.view, Qt.Key.Key_H)
+    assert window.reading.mask_visible
 
 
 def test_o_and_x_switch_outline_and_crosshair(qtbot: QtBot, bench: Any) -> None:
@@ -233,3 +228,15 @@ def test_the_status_bar_shows_place_values_and_label(qtbot: QtBot, bench: Any) -
     assert window.status.label.text() == "ET"
     window.view.hovered.emit(None)
     assert window.status.values.text() == ""
+
+
+def test_return_in_a_number_gives_the_keyboard_back_to_the_panes(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    window.view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    spin = window.mask_panel.options.diameter
+    spin.setFocus()
+    spin.selectAll()
+    qtbot.keyClicks(spin, "12")
+    qtbot.keyClick(spin, Qt.Key.Key_Return)
+    assert window.reading.brush.diameter_mm == 12
+    assert window.view.hasFocus()
