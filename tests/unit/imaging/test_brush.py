@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -39,7 +41,7 @@ def test_a_fast_stroke_leaves_no_gap(spacing: tuple[float, float, float]) -> Non
     grid, brush = grid_of(spacing), Brush(0.1, 2)
     points = [(2.0, 2.0, 7.0), (55.0, 9.0, 7.0), (4.0, 50.0, 7.0), (57.3, 57.9, 7.0)]
     painted = np.zeros(grid.shape, bool)
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         centres = np.vstack([np.rint([start]).astype(np.int64), line_centres(start, end, brush)])
         painted.reshape(-1)[stroke_indices(centres, brush, grid)] = True
     _, count = ndimage.label(painted, structure=np.ones((3, 3, 3)))

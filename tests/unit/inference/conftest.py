@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_models import CHANNELS, PARAMETERS, enhancing_network, tiny_card
 
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, save_model
+from glioma_annotator.inference.model_folder import save_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, ResidualInceptionUNet, build_network
-
-CHANNELS = (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
-PARAMETERS = {"filters": [2, 3], "branch_fraction": 0.5}
 
 
 @pytest.fixture(autouse=True)
@@ -28,22 +25,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def card() -> ModelCard:
-    return ModelCard(
-        name="tiny",
-        title="A network for tests",
-        architecture=RESIDUAL_INCEPTION_UNET,
-        parameters=PARAMETERS,
-        channels=CHANNELS,
-        scheme=GLIOMA_POST_TREATMENT,
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=Z_SCORE_BRAIN,
-        weights_sha256="",
-        patch=(16, 16, 16),
-        parent="base",
-        training={"seed": 1},
-        scores={"demo": {"WT": 0.5}},
-        limits=("Made for tests.",),
-    )
+    return tiny_card()
 
 
 @pytest.fixture
@@ -60,28 +42,10 @@ def network() -> ResidualInceptionUNet:
 
 
 @pytest.fixture
-def enhancing_network() -> ResidualInceptionUNet:
-    """Calls a voxel ET where the z-scored T1Gd exceeds 2 there, else background: every other path is zero."""
-    network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 3, 5)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, torch.nn.Conv3d | torch.nn.ConvTranspose3d):
-                module.weight.zero_()
-                if module.bias is not None:
-                    module.bias.zero_()
-        network.encoders[0].get_parameter("shortcut.weight")[0, 0] = 1.0  # T1Gd into feature 0
-        network.decoders[0].get_parameter("shortcut.weight")[0, 2] = 1.0  # channels 2.. of the decoder are the skip's
-        network.head.weight[3, 0] = 10.0
-        assert network.head.bias is not None
-        network.head.bias += torch.tensor([0.0, -50.0, -50.0, -20.0, -50.0])
-    return network.eval()
-
-
-@pytest.fixture
-def models(tmp_path: Path, card: ModelCard, enhancing_network: ResidualInceptionUNet) -> Path:
+def models(tmp_path: Path, card: ModelCard) -> Path:
     """A folder of models with one in it, which finds enhancing tumour."""
     folder = tmp_path / "models"
-    save_model(folder / "enhancing", replace(card, name="enhancing"), enhancing_network)
+    save_model(folder / "enhancing", replace(card, name="enhancing"), enhancing_network())
     return folder
 
 
