@@ -59,6 +59,7 @@ class CommandActions(QObject):
             action.setStatusTip(command.help)
             action.setMenuRole(QAction.MenuRole.NoRole)
             action.setCheckable(command.checked is not None)
+            action.setIconVisibleInMenu(command.checked is None)  # an icon would hide the tick
             action.triggered.connect(self._runner(command))
             if command.id in local:
                 action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from glioma_annotator.domain.editing import JournalAction, JournalEntry
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import RevisionStatus
 from glioma_annotator.progress import CancelToken, Report, StepProgress
@@ -59,5 +61,11 @@ def read_overview(store: Store, report: Report, cancel: CancelToken) -> tuple[Pa
 def _visit(store: Store, visit: Timepoint) -> VisitOverview:
     if visit.id is None:
         raise ValueError("a stored visit has an id")
-    unsaved = 0 if store.read_only else len(store.journal(visit.id).entries())
+    unsaved = 0 if store.read_only else standing_steps(store.journal(visit.id).entries())
     return VisitOverview(visit, mask_state(store, visit.id), unsaved)
+
+
+def standing_steps(entries: Iterable[JournalEntry]) -> int:
+    """How many journalled steps stand: made and not undone again."""
+    steps = {JournalAction.EDIT: 1, JournalAction.REDO: 1, JournalAction.UNDO: -1}
+    return max(sum(steps[entry.action] for entry in entries), 0)

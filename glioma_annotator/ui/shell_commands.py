@@ -28,6 +28,7 @@ MENU_BREAKS = (
     "edit.label1",
     "edit.smaller",
     "view.mask",
+    "view.planes",
     "view.next_slice",
     "view.maximise",
     "view.sequence1",

@@ -191,7 +191,7 @@ QPushButton[role="narrow"] {{ padding: 5px 4px; }}
 QDockWidget {{ font-weight: 600; }}
 QDockWidget::title {{ background: {p.panel}; border-bottom: 1px solid {p.line}; padding: 6px 8px; }}
 QDockWidget > QWidget {{ background: {p.panel}; }}
-QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: none; }}
+QScrollArea {{ border: none; }}
 QTableView, QTreeView, QListView {{
     background: {p.field}; alternate-background-color: {p.panel}; border: 1px solid {p.line};
     selection-background-color: {chosen}; selection-color: {p.text}; gridline-color: {p.line}; }}

@@ -88,11 +88,12 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.menus = self.commands.fill_menu_bar(self.menuBar(), MENUS, MENU_BREAKS)
-        palette_button = QToolButton()
-        palette_button.setDefaultAction(self.commands["help.palette"])
-        palette_button.setText("Find a command (Ctrl+K)")
-        palette_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.menuBar().setCornerWidget(palette_button)
+        self.find_button = QToolButton(self.menuBar())
+        self.find_button.setText("Find a command (Ctrl+K)")
+        self.find_button.setToolTip(self.commands["help.palette"].toolTip())
+        self.find_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.find_button.clicked.connect(self.commands["help.palette"].trigger)
+        self.menuBar().setCornerWidget(self.find_button)
         self.timeline = Timeline()
         self.timeline_bar = self._bar("timeline", "Timeline", Qt.ToolBarArea.TopToolBarArea)
         self.timeline_bar.addWidget(self.timeline)

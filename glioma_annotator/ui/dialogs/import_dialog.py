@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QScrollArea,
     QSplitter,
+    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -24,19 +26,35 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.import_plan import ImportKind, ImportPlan
 from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.ui import theme
 from glioma_annotator.ui.dialogs.import_models import PHASES, ROLES, FileModel, PlanHolder, VisitModel
 from glioma_annotator.ui.dialogs.mapping import MappingTable
+from glioma_annotator.ui.job_bar import ElidedLabel
 from glioma_annotator.ui.panels.parts import heading, quiet
 from glioma_annotator.workflow.import_study import plan_conflicts, with_mapping
 from glioma_annotator.workflow.ports import Store
 
 _Index = QModelIndex | QPersistentModelIndex
 _Button = QDialogButtonBox.StandardButton
-_FILE_WIDTHS = (64, 130, 110, 220, 76, 90, 190)
-_VISIT_WIDTHS = (120, 84, 90, 56, 160)
+_FILE_WIDTHS = (64, 150, 110, 220, 76, 90, 190)
+_VISIT_WIDTHS = (140, 84, 90, 56, 160)
 
 
-class _FileNameDelegate(QStyledItemDelegate):
+class _TickDelegate(QStyledItemDelegate):
+    """Draws a tick box that can be seen when it is empty; clicks and keys are Qt's own."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        drawn = QStyleOptionViewItem(option)
+        self.initStyleOption(drawn, index)
+        feature = QStyleOptionViewItem.ViewItemFeature
+        ticked = drawn.checkState is Qt.CheckState.Checked
+        drawn.features = (drawn.features & ~feature.HasCheckIndicator) | feature.HasDecoration
+        drawn.icon = theme.icon("checkbox-marked" if ticked else "checkbox-blank-outline")
+        drawn.decorationSize = QSize(16, 16)
+        drawn.widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, drawn, painter, drawn.widget)
+
+
+class _NameDelegate(QStyledItemDelegate):
     """Shortens a name in its middle: names of one study differ at their ends."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: _Index) -> None:
@@ -94,7 +112,13 @@ class ImportDialog(QDialog):
         self._holder.failed.connect(self.failed)
         self.files = _table("Files found", FileModel(self._holder), _FILE_WIDTHS)
         self.visits = _table("Visits", VisitModel(self._holder), _VISIT_WIDTHS)
-        self.files.setItemDelegateForColumn(FileModel.FILE, _FileNameDelegate(self.files))
+        self.files.setItemDelegateForColumn(FileModel.INCLUDE, _TickDelegate(self.files))
+        for table, column in (
+            (self.files, FileModel.FILE),
+            (self.files, FileModel.PATIENT),
+            (self.visits, VisitModel.PATIENT),
+        ):
+            table.setItemDelegateForColumn(column, _NameDelegate(table))
         self.files.setItemDelegateForColumn(FileModel.ROLE, _ChoiceDelegate(ROLES, self.files))
         self.visits.setItemDelegateForColumn(VisitModel.PHASE, _ChoiceDelegate(PHASES, self.visits))
         self._build(plan)
@@ -143,7 +167,7 @@ class ImportDialog(QDialog):
         split.setStretchFactor(0, 3)
         split.setStretchFactor(1, 2)
         column.addWidget(split, 1)
-        self.problems = _list_label("warning", plan.problems, "Left out: ")
+        self.problems = _list_label("warning", plan.problems)
         self.conflicts = _list_label("danger", ())
         column.addWidget(self.problems)
         column.addWidget(self.conflicts)
@@ -183,8 +207,9 @@ class ImportDialog(QDialog):
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
-        path = quiet(str(item.path))
-        path.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        path = ElidedLabel(Qt.TextElideMode.ElideMiddle)
+        path.setText(str(item.path))
+        path.setToolTip(str(item.path))
         column.addWidget(path)
         for text in item.warnings:
             warning = QLabel(text)
@@ -229,17 +254,17 @@ def _table(name: str, model: QAbstractItemModel, widths: Sequence[int]) -> QTabl
     return table
 
 
-def _list_label(role: str, texts: Sequence[str], start: str = "") -> QLabel:
+def _list_label(role: str, texts: Sequence[str]) -> QLabel:
     label = QLabel()
     label.setProperty("role", role)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
-    _fill(label, texts, start)
+    _fill(label, texts)
     return label
 
 
-def _fill(label: QLabel, texts: Sequence[str], start: str = "") -> None:
-    shown = [start + text for text in texts[:4]]
+def _fill(label: QLabel, texts: Sequence[str]) -> None:
+    shown = list(texts[:4])
     if len(texts) > 4:
         shown.append(f"and {len(texts) - 4} more")
     label.setText("\n".join(shown))

@@ -58,6 +58,8 @@ class MappingTable(QWidget):
             for label in scheme.labels:
                 choice.addItem(swatch(label.colour, 12), f"{label.name}  {label.title}", label.value)
             choice.setCurrentIndex(max(choice.findData(mapping.get(value, LEAVE_OUT)), 0))
+            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            choice.setMinimumContentsLength(14)
             choice.setAccessibleName(f"Label for value {value}")
             choice.setToolTip(f"What the value {value} means in this program")
             ml = "" if voxel_ml is None else ml_text(counts[value] * voxel_ml)

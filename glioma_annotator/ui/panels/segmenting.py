@@ -53,6 +53,8 @@ class SegmentBox(QWidget):
         form.addRow("Model", self.model)
         form.addRow("Runs on", self.device)
         column.addLayout(form)
+        self.hint = quiet("No model is installed: put a model folder into the workspace's models folder.")
+        column.addWidget(self.hint)
         self.segment = QPushButton("Segment visit")
         self.segment.setProperty("main", True)
         self.segment.setMinimumHeight(34)
@@ -89,6 +91,7 @@ class SegmentBox(QWidget):
         if not self._proposing.models:
             self.model.addItem("No model found")
         self.model.setEnabled(bool(self._proposing.models))
+        self.hint.setVisible(not self._proposing.models)
         self.model.setCurrentIndex(max(self.model.findData(self._proposing.model), 0))
         self.device.setCurrentIndex(max(self.device.findData(self._proposing.device), 0))
         self._describe()
