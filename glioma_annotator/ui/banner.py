@@ -36,13 +36,14 @@ class Banner(QFrame):
         self._row.addWidget(self._close)
         self.hide()
 
-    def tell(self, text: str, choices: Sequence[Choice] = ()) -> None:
-        """Show a sentence; every button hides the banner, then acts."""
+    def tell(self, text: str, choices: Sequence[Choice] = (), details: str = "") -> None:
+        """Show a sentence; every button hides the banner, then acts. `details` is the tooltip."""
         for old in self.buttons:
             self._row.removeWidget(old)
             old.deleteLater()
         self.buttons = []
         self.text.setText(text)
+        self.text.setToolTip(details)
         for place, (title, tip, act) in enumerate(choices, start=1):
             button = push_button(title, tip, self._chosen(act))
             self._row.insertWidget(place, button)

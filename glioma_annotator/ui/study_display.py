@@ -27,6 +27,7 @@ class StudyDisplay(QObject):
         study.notice.connect(window.status.show_notice)
         study.workspace_changed.connect(self._on_workspace)
         study.patient_changed.connect(self._on_patient)
+        study.failed.connect(self._on_failed)
         study.visit_changed.connect(self._on_visit)
         study.recovered.connect(self._on_recovered)
         study.edit_state_changed.connect(self._refresh_saved)
@@ -65,6 +66,10 @@ class StudyDisplay(QObject):
         visits = [TimelineVisit(v, mask_state(session.store, v.id or 0)) for v in self._study.timepoints()]
         self._window.timeline.show_patient(key, [p.key for p in session.patients()], visits)
         self._mark_visit()
+
+    def _on_failed(self) -> None:
+        if self._study.session is None:
+            self._window.start_page.show_closed()
 
     def _read_overview(self) -> None:
         session = self._study.session

@@ -25,6 +25,7 @@ from glioma_annotator.workflow.export_study import export_patient
 if TYPE_CHECKING:
     from glioma_annotator.ui.window import MainWindow
 
+_MOST_MESSAGES = 4
 _NIFTI = "NIfTI (*.nii *.nii.gz *.hdr *.img *.img.gz);;All files (*)"
 
 
@@ -141,8 +142,11 @@ class WindowDialogs(QObject):
 
     def import_messages(self, summary: ImportSummary) -> None:
         """What the reader should know about an import that has ended."""
-        if summary.messages:
-            self._window.banner.tell("\n".join(summary.messages))
+        messages = list(summary.messages)
+        if len(messages) > _MOST_MESSAGES:
+            messages[_MOST_MESSAGES - 1 :] = [f"and {len(messages) - _MOST_MESSAGES + 1} more"]
+        if messages:
+            self._window.banner.tell("\n".join(messages), details="\n".join(summary.messages))
 
     # masks
 

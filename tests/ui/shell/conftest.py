@@ -14,7 +14,7 @@ import pytest
 from fakes import FakeStore
 from phantoms import FLAIR, T1, T1GD, T2, head
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.geometry import Grid
@@ -203,7 +203,7 @@ def bench(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         window.resize(1280, 720)
         window.show()
         window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow)
+        qtbot.waitUntil(lambda: QApplication.activeWindow() is not None)  # the window, or a dialog over it
         if "open_store" not in changes:
             qtbot.waitUntil(lambda: window.study.session is not None)
             settle(qtbot, window)

@@ -132,6 +132,7 @@ def test_a_workspace_that_cannot_be_opened_says_why(qtbot: QtBot, bench: Any) ->
     window = bench.open_window(open_store=refuse)
     qtbot.waitUntil(lambda: window.errors.dialog is not None)
     assert window.errors.dialog.what.text() == "The database is newer than this program."
+    assert "No workspace is open" in window.start_page.empty.text()
     window.errors.dialog.close()
     qtbot.waitUntil(lambda: window.errors.dialog is None)
 
