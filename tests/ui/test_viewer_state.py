@@ -118,17 +118,19 @@ def test_an_empty_view_takes_every_call(stage: Stage) -> None:
     assert view.state()["layout"] == "3d"
 
 
-def test_closing_lets_go_of_the_canvases_without_a_warning(qapp: QApplication, qtbot: QtBot) -> None:
+def test_canvases_come_and_go_without_a_warning_or_a_new_window(qapp: QApplication, qtbot: QtBot) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         view = StudyView(run_at_once)
         window = QMainWindow()
         window.setCentralWidget(view)
         window.show()
+        window_id = window.winId()
         view.show_images(phantom_images(), np.zeros(SHAPE, dtype=np.uint8), GLIOMA_POST_TREATMENT, WINDOWS, "t")
         view.set_layout("timepoints")
         qtbot.waitExposed(window)
         view.refresh()
+        assert window.winId() == window_id  # making canvases did not take the window down
         panes = [weakref.ref(pane.surface) for pane in view.panes]
         view.close()
         window.close()

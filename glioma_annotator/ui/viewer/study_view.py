@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QImage
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from glioma_annotator.domain.geometry import Box
@@ -65,6 +66,8 @@ class StudyView(QWidget):
         self._interaction = Interaction(self._scene, self)
         self._grid = PaneGrid(self._make_slice, self._make_surface)
         self._grid.dividers_moved.connect(self.state_changed)
+        # A window that gets its first OpenGL child while it is shown is taken down and made anew.
+        QOpenGLWidget(self).hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._grid)
