@@ -56,7 +56,8 @@ def run_import_command(args: argparse.Namespace) -> int:
         if args.json:
             print_json({"imported": True, "plan": _plan_json(plan), **_summary_json(summary)})
         else:
-            print(f"Imported {summary.images} images and {summary.masks} masks of {len(summary.timepoint_ids)} visits.")
+            images, masks = _count(summary.images, "image"), _count(summary.masks, "mask")
+            print(f"Imported {images} and {masks} of {_count(len(summary.timepoint_ids), 'visit')}.")
             for message in summary.messages:
                 print(f"  {message}")
         complete = _all_there(plan, store)
@@ -73,6 +74,10 @@ def _all_there(plan: ImportPlan, store: Store) -> bool:
         assert patient.id is not None, "a patient from the store has its key"
         held |= {(patient.key, visit.key) for visit in store.timepoints(patient.id)}
     return bool(wanted) and wanted <= held
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _print_plan(plan: ImportPlan) -> None:
