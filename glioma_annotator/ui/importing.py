@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.progress import CancelToken, Report, part
+from glioma_annotator.ui.panels.parts import count_text
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.import_study import plan_conflicts, propose_import, run_import
 
@@ -78,7 +79,9 @@ class Importing(QObject):
         study = self._study
         visits = len(summary.timepoint_ids)
         if visits:
-            study.notice.emit(f"Imported {visits} visits: {summary.images} sequences, {summary.masks} masks.")
+            masks = f", {count_text(summary.masks, 'mask')}" if summary.masks else ""
+            what = f"{count_text(visits, 'visit')}: {count_text(summary.images, 'sequence')}{masks}"
+            study.notice.emit(f"Imported {what}.")
         self.imported.emit(summary)
         if study.session is None or not summary.patients:
             return

@@ -27,7 +27,7 @@ from glioma_annotator.ui import theme
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.job_bar import ElidedLabel
 from glioma_annotator.ui.overview import PatientOverview, VisitOverview
-from glioma_annotator.ui.panels.parts import follow_action, heading, push_button, quiet
+from glioma_annotator.ui.panels.parts import IconButton, follow_action, heading, push_button, quiet
 
 _KEY = Qt.ItemDataRole.UserRole
 _MOST_IN_PROGRESS = 4
@@ -228,12 +228,8 @@ class StartPage(QWidget):
 
 
 def _way(text: str, actions: CommandActions, command: str, icon: str, *, main: bool = False) -> QPushButton:
-    button = QPushButton(text)
-    palette = theme.current()
-    button.setIcon(theme.icon(icon, palette.on_accent if main else None))
+    button = IconButton(text, icon, main=main)
     button.setIconSize(QSize(18, 18))
     button.setMinimumHeight(36)
-    button.setProperty("main", main)
-    button.setAccessibleName(text)
     follow_action(button, actions[command])
     return button

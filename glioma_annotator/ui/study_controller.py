@@ -194,7 +194,7 @@ class StudyController(QObject):
         self.opening = timepoint
 
         def work(report: Report, cancel: CancelToken) -> LoadedTimepoint:
-            return session.load(timepoint, report, cancel)
+            return session.load(_fresh(session, timepoint), report, cancel)
 
         def done(loaded: LoadedTimepoint) -> None:
             if self.opening is not timepoint or self.session is not session:
@@ -292,7 +292,7 @@ class StudyController(QObject):
             return
 
         def work(report: Report, cancel: CancelToken) -> OtherVisit:
-            loaded = session.load(other, report, cancel)
+            loaded = session.load(_fresh(session, other), report, cancel)
             editor = Editor(loaded.labels.copy(), other.grid, session.scheme, None)
             editor.replay(loaded.steps)
             return OtherVisit(other, loaded.images, loaded.windows, editor.labels)
@@ -337,3 +337,8 @@ class StudyController(QObject):
         changed = self.require_visit().restore(revision)
         same = f"The mask is the same as revision {revision.number} already."
         self.notice.emit(f"Restored revision {revision.number}; undo takes it back." if changed else same)
+
+
+def _fresh(session: StudySession, timepoint: Timepoint) -> Timepoint:
+    """The visit as it is stored now: its display windows may have changed since the timeline was drawn."""
+    return session.store.timepoint(timepoint.id) if timepoint.id is not None else timepoint

@@ -30,7 +30,7 @@ from glioma_annotator.ui import theme
 from glioma_annotator.ui.dialogs.import_models import PHASES, ROLES, FileModel, PlanHolder, VisitModel
 from glioma_annotator.ui.dialogs.mapping import MappingTable
 from glioma_annotator.ui.job_bar import ElidedLabel
-from glioma_annotator.ui.panels.parts import heading, quiet
+from glioma_annotator.ui.panels.parts import count_text, heading, quiet
 from glioma_annotator.workflow.import_study import plan_conflicts, with_mapping
 from glioma_annotator.workflow.ports import Store
 
@@ -186,12 +186,14 @@ class ImportDialog(QDialog):
         patients = len({i.patient for i in included})
         warnings = sum(bool(i.warnings) for i in included)
         counts = [
-            _count(patients, "patient"),
-            _count(visits, "visit"),
-            _count(len(included) - masks, "sequence"),
-            *([_count(masks, "mask")] if masks else []),
+            count_text(patients, "patient"),
+            count_text(visits, "visit"),
+            count_text(len(included) - masks, "sequence"),
+            *([count_text(masks, "mask")] if masks else []),
         ]
-        self.summary.setText(", ".join(counts) + (f"; {_count(warnings, 'file')} with warnings" if warnings else ""))
+        self.summary.setText(
+            ", ".join(counts) + (f"; {count_text(warnings, 'file')} with warnings" if warnings else "")
+        )
         conflicts = plan_conflicts(plan, self._store)
         _fill(self.conflicts, conflicts)
         self.ok.setEnabled(not conflicts)
@@ -270,7 +272,3 @@ def _fill(label: QLabel, texts: Sequence[str]) -> None:
     label.setText("\n".join(shown))
     label.setToolTip("\n".join(texts))
     label.setVisible(bool(texts))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QSizePolicy, QT
 
 from glioma_annotator.domain.labels import Label, LabelScheme
 from glioma_annotator.domain.measurement import region_volumes_ml
-from glioma_annotator.ui.panels.parts import ml_text, quiet, swatch, tool_button
+from glioma_annotator.ui.panels.parts import SwitchButton, ml_text, quiet, swatch
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
 
@@ -68,9 +68,9 @@ class LabelList(QWidget):
         volume.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         volume.setMinimumWidth(72)
         volume.setToolTip(f"Volume of {label.name} in the mask as it stands")
-        eye = tool_button("eye-off-outline", "eye-outline", f"Show {label.name}", f"Show or hide {label.name}")
+        eye = SwitchButton("eye-off-outline", "eye-outline", f"Show {label.name}", f"Show or hide {label.name}")
         eye.clicked.connect(lambda on: reading.set_label_visible(value, on))
-        lock = tool_button(
+        lock = SwitchButton(
             "lock-open-variant-outline",
             "lock",
             f"Lock {label.name}",

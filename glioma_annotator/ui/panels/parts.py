@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton
 
 from glioma_annotator.ui import theme
 
@@ -33,14 +33,12 @@ def line() -> QFrame:
     return frame
 
 
-def push_button(text: str, tip: str, run: Callable[[], None], icon: str = "") -> QPushButton:
+def push_button(text: str, tip: str, run: Callable[[], None]) -> QPushButton:
     """A button that leaves the keyboard with the panes when it is clicked, and is reached with Tab."""
     button = QPushButton(text)
     button.setToolTip(tip)
     button.setAccessibleName(text)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    if icon:
-        button.setIcon(theme.icon(icon))
     button.clicked.connect(lambda _on=False: run())
     return button
 
@@ -57,22 +55,47 @@ def follow_action(button: QPushButton, action: QAction) -> None:
     refresh()
 
 
-def tool_button(icon_off: str, icon_on: str, name: str, tip: str, parent: QWidget | None = None) -> QToolButton:
+class SwitchButton(QToolButton):
     """A checkable icon button: `icon_on` is shown while it is checked."""
-    button = QToolButton(parent)
-    button.setCheckable(True)
-    button.setAccessibleName(name)
-    button.setToolTip(tip)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    palette = theme.current()
 
-    def show() -> None:
-        on = button.isChecked()
-        button.setIcon(theme.icon(icon_on if on else icon_off, palette.text if on else palette.quiet))
+    def __init__(self, icon_off: str, icon_on: str, name: str, tip: str) -> None:
+        super().__init__()
+        self._icons = (icon_off, icon_on)
+        self.setCheckable(True)
+        self.setAccessibleName(name)
+        self.setToolTip(tip)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.toggled.connect(self._redraw)
+        self._redraw()
 
-    button.toggled.connect(show)
-    show()
-    return button
+    def _redraw(self) -> None:
+        palette, on = theme.current(), self.isChecked()
+        self.setIcon(theme.icon(self._icons[on], palette.text if on else palette.quiet))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() is QEvent.Type.PaletteChange:
+            self._redraw()
+        super().changeEvent(event)
+
+
+class IconButton(QPushButton):
+    """A push button with an icon in the palette's colours; `main` makes it the accented one."""
+
+    def __init__(self, text: str, icon: str, *, main: bool = False) -> None:
+        super().__init__(text)
+        self._icon = icon
+        self._main = main
+        self.setProperty("main", main)
+        self.setAccessibleName(text)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self.setIcon(theme.icon(self._icon, theme.current().on_accent if self._main else None))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() is QEvent.Type.PaletteChange:
+            self._redraw()
+        super().changeEvent(event)
 
 
 def swatch(colour: str, size: int = 14) -> QIcon:
@@ -86,6 +109,11 @@ def swatch(colour: str, size: int = 14) -> QIcon:
     painter.drawRoundedRect(0, 0, size - 1, size - 1, 3, 3)
     painter.end()
     return QIcon(pixmap)
+
+
+def count_text(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def ml_text(ml: float | None) -> str:

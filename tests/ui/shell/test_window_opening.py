@@ -11,9 +11,13 @@ import pytest
 from fakes import FakeStore
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from glioma_annotator.domain.sequences import Window
 from glioma_annotator.errors import UserError, WorkspaceBusy
+from glioma_annotator.settings import with_value
+from glioma_annotator.ui import theme
 from glioma_annotator.ui.dialogs.small import BusyDialog
 
 PATIENT = "PAT-0042"
@@ -53,7 +57,7 @@ def test_unsaved_steps_are_listed_as_in_progress(qtbot: QtBot, bench: Any) -> No
     window.study.visit.editor.apply("Brush ET", bench.segmenter.labels)
     window.commands["file.start"].trigger()
     qtbot.waitUntil(lambda: window.start_page.progress_box.isVisible())
-    button = window.start_page.progress_box.findChild(type(window.start_page.demo))
+    button = window.start_page.progress_box.findChild(QPushButton)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.study.visit is not None)
     assert window.study.visit.timepoint.key == "2019-10-21"
@@ -158,3 +162,22 @@ def test_geometry_and_workspace_are_kept_in_the_settings(qtbot: QtBot, bench: An
     kept = bench.saved[-1].window
     assert kept.workspace == str(tmp_path / "workspace")
     assert kept.geometry and kept.state
+
+
+def test_a_display_window_is_found_again_on_coming_back_to_the_visit(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    window.view.window_changed.emit("T1Gd", Window(10.0, 500.0))
+    qtbot.mouseClick(window.timeline.buttons[0], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.study.visit.timepoint.key == "2019-01-14")
+    qtbot.mouseClick(window.timeline.buttons[2], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.study.visit.timepoint.key == "2019-10-21")
+    assert window.study.visit.windows["T1Gd"] == Window(10.0, 500.0)
+
+
+def test_the_theme_can_be_changed_while_the_program_runs(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    lock = window.mask_panel.labels.locks[1].icon().cacheKey()
+    window.change_settings(with_value(window.settings, "display.theme", "light"))
+    assert theme.current() is theme.LIGHT
+    assert window.mask_panel.labels.locks[1].icon().cacheKey() != lock
+    assert bench.saved[-1].display.theme == "light"
