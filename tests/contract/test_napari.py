@@ -12,6 +12,14 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _settings_of_our_own() -> None:
+    from napari.settings import get_settings
+
+    with contextlib.suppress(RuntimeError):  # another test module has opened them, in the same way
+        get_settings(None)
+
+
 @pytest.fixture
 def model_and_view(qapp: QApplication) -> Iterator[tuple[Any, Any]]:
     from napari.components import ViewerModel
@@ -39,11 +47,9 @@ def test_mouse_callbacks_are_lists_that_can_be_cleared(model_and_view: tuple[Any
         assert not callbacks
 
 
-def test_settings_of_this_program_are_not_the_users() -> None:
+def test_settings_can_be_had_without_the_users_file() -> None:
     from napari.settings import get_settings
 
-    with contextlib.suppress(RuntimeError):
-        get_settings(None)
     assert get_settings().config_path is None
 
 
@@ -85,12 +91,12 @@ def test_zoom_is_pixels_per_unit_and_the_centre_is_row_and_column(
     assert columns.mean() == pytest.approx(picture.shape[1] / 2, abs=1.5)
 
 
-def test_a_camera_with_depth_away_shows_row_and_column_right_handed(model_and_view: tuple[Any, Any]) -> None:
+def test_depth_comes_towards_the_reader_rows_go_down_columns_right(model_and_view: tuple[Any, Any]) -> None:
     model, _ = model_and_view
     model.dims.ndisplay = 3
-    model.scene.camera.orientation = ("away", "down", "right")
+    assert [str(axis) for axis in model.scene.camera.orientation] == ["towards", "down", "right"]
     model.scene.camera.angles = (0.0, 0.0, 0.0)
-    assert model.scene.camera.view_direction == pytest.approx((1.0, 0.0, 0.0))
+    assert model.scene.camera.view_direction == pytest.approx((-1.0, 0.0, 0.0))
     assert model.scene.camera.up_direction == pytest.approx((0.0, -1.0, 0.0))
 
 

@@ -190,23 +190,30 @@ class NapariSliceCanvas(_NapariCanvas):
             self._layer.visible = shown
 
 
+def _to_napari(points: NDArray[Any]) -> NDArray[Any]:
+    """World RAS (..., 3) as napari's depth, row, column: superior, anterior, left.
+
+    napari draws depth towards the reader, row down, column to the right: as column, row, depth that is left-handed, so
+    left takes the place of right. A mesh so mirrored has its triangles turned, to keep its outside outside.
+    """
+    return np.ascontiguousarray(points[..., ::-1] * np.array([1, 1, -1], dtype=points.dtype))
+
+
 class NapariSurfaceCanvas(_NapariCanvas):
     """Surfaces as napari layers. A layer once made is hidden, not removed: removing one collects all garbage."""
 
     def __init__(self) -> None:
         super().__init__(ndisplay=3)
-        # Depth away from the reader keeps (R, A, S), given as napari's (depth, row, column), right-handed.
-        self._model.scene.camera.orientation = ("away", "down", "right")
         self._layers: list[Any] = []
         self._camera: tuple[Vector, float, Vector, Vector] | None = None
 
     def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
         for number, surface in enumerate(surfaces):
-            vertices = np.ascontiguousarray(surface.mesh.vertices[:, ::-1])
+            vertices, faces = _to_napari(surface.mesh.vertices), surface.mesh.faces[:, ::-1]
             if number == len(self._layers):
-                self._layers.append(self._model.add_surface((vertices, surface.mesh.faces), shading="smooth"))
+                self._layers.append(self._model.add_surface((vertices, faces), shading="smooth"))
             layer = self._layers[number]
-            layer.data = (vertices, surface.mesh.faces)
+            layer.data = (vertices, faces)
             layer.colormap = ["black", surface.colour]  # napari gives every vertex the value 1
             layer.opacity = surface.opacity
             layer.visible = True
@@ -218,6 +225,6 @@ class NapariSurfaceCanvas(_NapariCanvas):
     def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
         self._camera = (centre_mm, zoom, view, up)
         camera = self._model.scene.camera
-        camera.center = tuple(float(v) for v in centre_mm[::-1])
+        camera.center = tuple(_to_napari(centre_mm).tolist())
         camera.zoom = zoom
-        camera.set_view_direction(tuple(float(v) for v in view[::-1]), tuple(float(v) for v in up[::-1]))
+        camera.set_view_direction(tuple(_to_napari(view).tolist()), tuple(_to_napari(up).tolist()))

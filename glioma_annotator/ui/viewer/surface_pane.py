@@ -22,7 +22,7 @@ from glioma_annotator.ui.viewer.visit import COARSE, Visit
 _DEGREES_PER_PIXEL = 0.4
 _STEEPEST = 89.0
 _SETTLE_MS = 300  # surfaces follow the mask once it has been left alone for this long
-_OUTER_OPACITY, _HEAD_OPACITY = 0.45, 0.12
+_OUTER_OPACITY, _HEAD_OPACITY = 0.45, 0.18
 _HEAD_COLOUR = "#C8CCD2"
 
 
