@@ -53,6 +53,7 @@ class TrainingPlan:
     learning_rate, final_learning_rate: Adam's, at the end of the warm-up and of the cosine.
     warm_up: steps of the linear warm-up.
     weight_decay, clip_norm, ema: as in Adam, gradient clipping, and the moving average of the weights.
+    class_weights: of background, NETC, SNFH, ET, RC in the cross-entropy: ET fills the fewest voxels and matters most.
     checkpoint_every: steps between checkpoints.
     max_steps: stop after so many steps in all, if earlier; None for no such limit.
     workers: processes that generate samples; 0 generates them in this one.
@@ -66,7 +67,8 @@ class TrainingPlan:
     warm_up: int = 20
     weight_decay: float = 1e-5
     clip_norm: float = 5.0
-    ema: float = 0.995
+    ema: float = 0.99
+    class_weights: Sequence[float] | None = (1.0, 1.5, 1.0, 4.0, 1.0)
     checkpoint_every: int = 100
     max_steps: int | None = None
     workers: int = 1
@@ -114,17 +116,19 @@ class DiceCrossEntropy(nn.Module):
     Parameters
     ----------
     smooth: added to numerator and denominator of Dice, in voxels; keeps small tissues calm.
+    weights: of the classes in the cross-entropy, background first; None for equal ones.
     """
 
-    def __init__(self, smooth: float = 50.0) -> None:
+    def __init__(self, smooth: float = 50.0, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self._smooth = smooth
+        self._weights = None if weights is None else torch.tensor(weights)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of logits (batch, class, i, j, k) against labels (batch, i, j, k)."""
         log_shares = torch.log_softmax(logits.float(), dim=1)
         shares = log_shares.exp()
-        entropy = nn.functional.nll_loss(log_shares, labels)
+        entropy = nn.functional.nll_loss(log_shares, labels, self._weights)
         losses = []
         for value in range(1, logits.shape[1]):
             truth = (labels == value).float()
@@ -150,7 +154,7 @@ class Trainer:
         self._network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._source, self._run, self._plan = source, run, plan
         self._average: nn.Module = copy.deepcopy(self._network).eval()
-        self._loss = DiceCrossEntropy()
+        self._loss = DiceCrossEntropy(weights=plan.class_weights)
         self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         self._step = self._samples = 0
         self._seconds = self._processor_seconds = 0.0
