@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).parents[1]
 _FRAME = re.compile(r'File "([^"]+)"')
 _PATH = re.compile(r"(?<![\w.<])(?:[A-Za-z]:)?[/\\](?:[^\s'\"<>|:*?]+[/\\])*[^\s'\"<>|:*?]+")
+_IMAGE_FILE = re.compile(r"[^\s'\"]+\.(?:nii|nii\.gz|hdr|img|dcm|csv|json)\b")
 
 BUG_TITLE = "This is a bug in the program"
 BUG_TODO = (
@@ -55,7 +56,7 @@ def details(error: BaseException, hidden: Iterable[str] = ()) -> str:
     """
     text = "".join(traceback.format_exception(error))
     text = _FRAME.sub(lambda found: f"File {_module(found[1])}", text)
-    text = _PATH.sub("<path>", text)
+    text = _IMAGE_FILE.sub("<file>", _PATH.sub("<path>", text))
     for word in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(word, "<hidden>")
     return f"glioma-annotator {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n{text}"

@@ -72,6 +72,8 @@ class StudyController(QObject):
         self._opening_job: Job | None = None
         self._seen: set[int] = set()
         self._other: Timepoint | None = None
+        self._names: set[str] = set()
+        self.patient_changed.connect(self._remember_names)
 
     # what is open
 
@@ -86,6 +88,16 @@ class StudyController(QObject):
     @property
     def read_only(self) -> bool:
         return self.session is not None and self.session.store.read_only
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Patient keys and the workspace's folder as last seen: what the details of an error must not show."""
+        return frozenset(self._names)
+
+    def _remember_names(self) -> None:
+        if self.session is not None:
+            self._names.add(str(self.session.store.path))
+            self._names.update(patient.key for patient in self.session.patients())
 
     @property
     def editable(self) -> bool:

@@ -51,6 +51,7 @@ class StudyDisplay(QObject):
     def _on_workspace(self) -> None:
         window = self._window
         window.status.read_only.setVisible(self._study.read_only)
+        window.timeline.add.setEnabled(not self._study.read_only)
         if self._study.read_only:
             window.banner.tell("This workspace is open for reading only: you can look at everything, change nothing.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer
@@ -65,7 +64,7 @@ class MainWindow(QMainWindow):
         self.settings = services.settings
         self.workers = Workers(self)
         self.study = StudyController(services, self.workers, self)
-        self.errors = ErrorReporter(self, self._hidden_words)
+        self.errors = ErrorReporter(self, lambda: self.study.names)
         self.proposing = Proposing(self.study, self)
         self.importing = Importing(self.study, self)
         self.reading = ReadingState(self.study.scheme.labels[0].value, self)
@@ -244,13 +243,6 @@ class MainWindow(QMainWindow):
             self.importing.look(paths)
 
     # the end
-
-    def _hidden_words(self) -> Iterable[str]:
-        """What must not leave the program with the details of an error."""
-        session = self.study.session
-        if session is None:
-            return ()
-        return (*(p.key for p in session.patients()), str(session.store.path))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Strokes are in the journal already, so nothing is asked."""

@@ -26,11 +26,12 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.import_plan import ImportKind, ImportPlan
 from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.imaging.nifti_header import read_header
 from glioma_annotator.ui import theme
-from glioma_annotator.ui.dialogs.import_models import PHASES, ROLES, FileModel, PlanHolder, VisitModel
+from glioma_annotator.ui.dialogs.import_models import PHASES, ROLES, FileModel, PlanHolder, VisitModel, moved_visit
 from glioma_annotator.ui.dialogs.mapping import MappingTable
 from glioma_annotator.ui.job_bar import ElidedLabel
-from glioma_annotator.ui.panels.parts import count_text, heading, quiet
+from glioma_annotator.ui.panels.parts import count_text, heading, push_button, quiet
 from glioma_annotator.workflow.import_study import plan_conflicts, with_mapping
 from glioma_annotator.workflow.ports import Store
 
@@ -153,7 +154,14 @@ class ImportDialog(QDialog):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
         left = QVBoxLayout()
-        left.addWidget(heading("Visits"))
+        head = QHBoxLayout()
+        head.addWidget(heading("Visits"), 1)
+        self.earlier = push_button("Earlier", "Move the selected visit before the one above", lambda: self._move(-1))
+        self.later = push_button("Later", "Move the selected visit after the one below", lambda: self._move(1))
+        for button in (self.earlier, self.later):
+            button.setProperty("role", "small")
+            head.addWidget(button)
+        left.addLayout(head)
         left.addWidget(self.visits)
         row.addLayout(left, 3)
         right = QVBoxLayout()
@@ -219,12 +227,20 @@ class ImportDialog(QDialog):
             warning.setWordWrap(True)
             column.addWidget(warning)
         if item.kind is ImportKind.MASK:
-            table = MappingTable(item.voxel_counts, item.mapping, self._scheme)
+            voxel_ml = read_header(item.path).grid.voxel_volume_ml
+            table = MappingTable(item.voxel_counts, item.mapping, self._scheme, voxel_ml)
             for choice in table.choices.values():
                 choice.activated.connect(lambda _row: self._on_mapping(row, table))
             column.addWidget(table)
         column.addStretch(1)
         self.details.setWidget(inside)
+
+    def _move(self, step: int) -> None:
+        index = self.visits.currentIndex()
+        plan = moved_visit(self.plan, index.row(), step)
+        if plan is not self.plan:
+            self._holder.use(plan)
+            self.visits.setCurrentIndex(index.siblingAtRow(index.row() + step))
 
     def _on_mapping(self, row: int, table: MappingTable) -> None:
         self._holder.blockSignals(True)  # rebuilding the choices under the reader's hand would close them

@@ -238,6 +238,19 @@ class VisitModel(_Table):
         return True
 
 
+def moved_visit(plan: ImportPlan, row: int, step: int) -> ImportPlan:
+    """The plan with a visit earlier (-1) or later (+1) in its patient's course; the same plan where it cannot move."""
+    other = row + step
+    if not (0 <= row < len(plan.visits) and 0 <= other < len(plan.visits)):
+        return plan
+    one, two = plan.visits[row], plan.visits[other]
+    if one.patient != two.patient:
+        return plan
+    visits = list(plan.visits)
+    visits[row], visits[other] = replace(two, order=one.order), replace(one, order=two.order)
+    return replace(plan, visits=tuple(visits))
+
+
 def _with_cell(visit: ImportVisit, column: int, text: str) -> ImportVisit | None:
     """The visit with a cell's new text; None when the text is no date, day or phase."""
     try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import FakeStore
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QWidget
+from phantoms import write_nifti
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
@@ -33,7 +35,7 @@ def parent(qtbot: QtBot) -> QWidget:
     return widget
 
 
-def plan() -> ImportPlan:
+def plan(mask: Path) -> ImportPlan:
     def image(name: str, role: SequenceRole, visit: str, **more: Any) -> ImportItem:
         return ImportItem(
             Path(f"/scans/{visit}/{name}.nii.gz"), ImportKind.IMAGE, "P1", visit, role, role.value, **more
@@ -44,7 +46,7 @@ def plan() -> ImportPlan:
         image("flair", SequenceRole.FLAIR, "day0000", warnings=("CSF is bright: is it really FLAIR?",)),
         image("t1ce", SequenceRole.T1GD, "day0262"),
         ImportItem(
-            Path("/scans/day0262/seg.nii.gz"), ImportKind.MASK, "P1", "day0262", name="seg",
+            mask, ImportKind.MASK, "P1", "day0262", name="seg",
             mapping={0: 0, 1: 1, 4: 3}, voxel_counts={0: 900, 1: 40, 4: 60},
         ),
     )  # fmt: skip
@@ -54,7 +56,8 @@ def plan() -> ImportPlan:
 
 @pytest.fixture
 def dialog(qtbot: QtBot, parent: QWidget, tmp_path: Path) -> ImportDialog:
-    made = ImportDialog(plan(), FakeStore(tmp_path), GLIOMA_POST_TREATMENT, parent)
+    mask = write_nifti(tmp_path / "seg.nii.gz", np.zeros((3, 3, 3), np.uint8), np.diag([2.0, 2.0, 5.0, 1.0]))
+    made = ImportDialog(plan(mask), FakeStore(tmp_path), GLIOMA_POST_TREATMENT, parent)
     qtbot.addWidget(made)
     made.show()
     return made
@@ -102,6 +105,22 @@ def test_date_day_and_phase_of_a_visit_can_be_corrected(dialog: ImportDialog) ->
     assert (second.date, second.day, second.phase) == (None, 260, TreatmentPhase.PROGRESSION)
 
 
+def test_visits_without_dates_can_be_put_in_order(qtbot: QtBot, dialog: ImportDialog) -> None:
+    dialog.visits.setCurrentIndex(cell(dialog.visits, 1, VisitModel.KEY))
+    qtbot.mouseClick(dialog.earlier, Qt.MouseButton.LeftButton)
+    assert [(v.key, v.order) for v in dialog.plan.visits] == [("day0262", 0), ("day0000", 1)]
+    assert dialog.visits.currentIndex().row() == 0
+    qtbot.mouseClick(dialog.earlier, Qt.MouseButton.LeftButton)
+    assert [v.key for v in dialog.plan.visits] == ["day0262", "day0000"]
+
+
+def test_a_click_on_the_tick_leaves_a_file_out(qtbot: QtBot, dialog: ImportDialog) -> None:
+    box = dialog.files.visualRect(cell(dialog.files, 0, FileModel.INCLUDE))
+    at = QPoint(box.left() + 12, box.center().y())
+    qtbot.mouseClick(dialog.files.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert not dialog.plan.items[0].include
+
+
 def test_renaming_the_patient_renames_every_file(dialog: ImportDialog) -> None:
     dialog.visits.model().setData(cell(dialog.visits, 0, VisitModel.PATIENT), "PAT-7", EDIT)
     assert dialog.plan.patients == ("PAT-7",)
@@ -111,6 +130,7 @@ def test_renaming_the_patient_renames_every_file(dialog: ImportDialog) -> None:
 def test_the_meaning_of_a_masks_values_can_be_changed(qtbot: QtBot, dialog: ImportDialog) -> None:
     dialog.files.setCurrentIndex(cell(dialog.files, 3, FileModel.FILE))
     table = dialog.details.findChild(MappingTable)
+    assert table.findChildren(QLabel)[6].text() == "0.80"  # 40 voxels of 2 x 2 x 5 mm
     choice = table.choices[4]
     assert choice.currentData() == 3
     choice.setCurrentIndex(choice.findData(4))
