@@ -100,7 +100,8 @@ class IconButton(QPushButton):
 
 def swatch(colour: str, size: int = 14) -> QIcon:
     """A filled square of a label's colour."""
-    pixmap = QPixmap(size, size)
+    pixmap = QPixmap(2 * size, 2 * size)  # crisp up to 200 % scaling
+    pixmap.setDevicePixelRatio(2)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
