@@ -122,7 +122,13 @@ class Stage:
         """What is drawn at a voxel's centre in a picture of the whole view."""
         pane = self.pane(slot)
         at = pane.overlay.mapTo(self.view, self.pixel(slot, index).toPoint())
-        return self.view.grab_picture().pixelColor(at)
+        return self.picture()(at.x(), at.y())
+
+    def picture(self) -> Callable[[float, float], QColor]:
+        """What the view shows now: the colour at logical pixels (x, y)."""
+        image = self.view.grab_picture()
+        scale = image.devicePixelRatio()
+        return lambda x, y: image.pixelColor(int(x * scale), int(y * scale))
 
     def mouse(
         self,

@@ -52,14 +52,14 @@ def test_paint_at_the_patients_right_is_on_the_side_the_convention_says(
     stage.labels[right.slices] = 3
     stage.view.labels_changed(right)
     stage.settle()
-    picture = stage.view.grab_picture()
+    picture = stage.picture()
     pane = stage.pane(AXIAL)
     corner = pane.overlay.mapTo(stage.view, pane.overlay.rect().topLeft())
     painted = [
         x
         for x in range(pane.overlay.width())
         for y in range(0, pane.overlay.height(), 4)
-        if near(picture.pixelColor(corner.x() + x, corner.y() + y), "#F0E442")
+        if near(picture(corner.x() + x, corner.y() + y), "#F0E442")
     ]
     assert painted
     assert (np.mean(painted) < pane.overlay.width() / 2) == on_the_left
@@ -110,10 +110,10 @@ def test_a_proposal_is_hatched_and_leaves_the_mask_alone(stage: Stage) -> None:
     proposal[24:36, 26:38, 8] = 3
     stage.view.set_proposal(proposal)
     stage.view.set_crosshair_visible(False)
-    picture = stage.view.grab_picture()
+    picture = stage.picture()
     pane = stage.pane(AXIAL)
     at = pane.overlay.mapTo(stage.view, stage.pixel(AXIAL, (30, 31, 8)).toPoint())
-    patch = {picture.pixelColor(at.x() + dx, at.y() + dy).name() for dx in range(16) for dy in range(16)}
+    patch = {picture(at.x() + dx, at.y() + dy).name() for dx in range(16) for dy in range(16)}
     assert any(near(QColor(name), "#F0E442", 60) for name in patch)
     assert any(QColor(name).red() < 60 for name in patch)  # the image between the hatches
     assert not stage.labels.any()
@@ -166,12 +166,12 @@ def test_the_surface_of_a_label_at_the_right_is_on_the_left_seen_from_the_front(
     with stage.qtbot.waitSignal(pane.surfaces_shown):
         stage.view.labels_changed(Box.whole(SHAPE))
     stage.settle()
-    picture = stage.view.grab_picture()
+    picture = stage.picture()
     corner = pane.overlay.mapTo(stage.view, pane.overlay.rect().topLeft())
     yellow = []
     for x in range(0, pane.overlay.width(), 4):
         for y in range(0, pane.overlay.height(), 4):
-            colour = picture.pixelColor(corner.x() + x, corner.y() + y)
+            colour = picture(corner.x() + x, corner.y() + y)
             if colour.red() > 40 and colour.blue() < 0.7 * colour.red():
                 yellow.append(x)
     assert yellow
