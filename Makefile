@@ -27,7 +27,7 @@ bench: setup
 
 screenshots: setup
 	$(TESTENV) $(XVFB) $(BIN)/glioma-annotator demo --headless --out demo-output
-	mkdir -p docs/images && cp demo-output/screenshots/*.png docs/images/
+	mkdir -p docs/images && cp demo-output/screenshots/*.png docs/images/ && cp demo-output/screenshots/keys.md docs/keys.md
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -12,6 +12,7 @@ from PySide6.QtGui import QGuiApplication
 
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.ui.application import make_application
+from glioma_annotator.ui.dialogs.shortcuts import keys_page
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.window import MainWindow
 
@@ -21,7 +22,7 @@ _SETTLING_MS = 1500
 
 
 def take_tour(services: Services, folder: Path) -> tuple[Path, ...]:
-    """Open the patient named by `services`, show every layout, and write one PNG each into `folder`.
+    """Open the patient named by `services`, show every layout, and write a PNG of each and the page of keys.
 
     Raises `EnvironmentFailure` when the window does not come up within two minutes.
     """
@@ -45,6 +46,7 @@ def take_tour(services: Services, folder: Path) -> tuple[Path, ...]:
             _pass_time(_SETTLING_MS)
             pictures.append(_photograph(window, folder / f"{name}.png"))
         window.commands["view.planes"].trigger()
+        (folder / "keys.md").write_text(keys_page(window.registry), encoding="utf-8")
     finally:
         window.close()
     return tuple(pictures)

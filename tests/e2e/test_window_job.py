@@ -114,7 +114,7 @@ def test_open_segment_accept_correct_undo_save_close_and_find_it_again(
     readers.append(first)
     first.confirm_import()
     first.visit_opens("day0000")
-    assert [t.key for t in first.window.study.timepoints()] == ["day0000", "day0262"]
+    assert [button.text() for button in first.window.timeline.buttons] == ["day 0 pre-op", "day 262 follow-up"]
     assert not first.labels.any()
 
     panel = first.window.mask_panel
@@ -143,6 +143,8 @@ def test_open_segment_accept_correct_undo_save_close_and_find_it_again(
     erased = first.labels.copy()
     assert not np.array_equal(erased, painted)
     first.key(Qt.Key.Key_F2)
+    first.wait(lambda: not first.window.workers.jobs)
+    place = first.window.view.crosshair_index
     first.close()
     readers.remove(first)
 
@@ -150,8 +152,10 @@ def test_open_segment_accept_correct_undo_save_close_and_find_it_again(
     readers.append(second)
     second.visit_opens("day0000")
     assert np.array_equal(second.labels, erased)
-    assert second.window.study.require_visit().recovered_steps > 0
+    assert second.window.banner.text.text().startswith("1 unsaved step was recovered")
     assert second.window.view.layout_name == "sequences"
+    assert second.window.view.crosshair_index == place
+    assert second.window.errors.dialog is None
     assert len(second.window.study.require_visit().revisions) == 1
 
 

@@ -80,6 +80,20 @@ class ShortcutPage(QDialog):
             parent.addChild(item)
 
 
+def keys_page(registry: CommandRegistry) -> str:
+    """The same page as Markdown, for the documents."""
+    lines = ["# Keyboard and mouse", "", "The program shows this page with `?`; `make screenshots` writes it anew.", ""]
+    for group in registry.groups:
+        rows = [c for c in registry if c.group == group and c.shortcuts]
+        if rows:
+            lines += [f"## {group}", "", "| keys | command | what it does |", "|---|---|---|"]
+            lines += [f"| {' or '.join(f'`{k}`' for k in c.shortcuts)} | {c.title} | {c.help} |" for c in rows]
+            lines.append("")
+    lines += ["## Mouse over a pane", "", "| mouse | what it does |", "|---|---|"]
+    lines += [f"| {keys} | {words} |" for keys, words in MOUSE]
+    return "\n".join(lines) + "\n"
+
+
 def _keys(command: Command) -> str:
     native = QKeySequence.SequenceFormat.NativeText
     return "  or  ".join(QKeySequence(keys).toString(native) for keys in command.shortcuts)

@@ -23,7 +23,7 @@ from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
 from glioma_annotator.ui.dialogs.import_models import FileModel, VisitModel
 from glioma_annotator.ui.dialogs.mapping import MappingDialog, MappingTable
 from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
-from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
+from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage, keys_page
 
 EDIT = Qt.ItemDataRole.EditRole
 
@@ -182,3 +182,9 @@ def test_the_shortcut_page_opens_with_a_question_mark_and_can_be_searched(qtbot:
     rows = [page.list.topLevelItem(0).child(i).text(1) for i in range(page.list.topLevelItem(0).childCount())]
     assert "Eraser" in rows
     page.close()
+
+
+def test_the_documents_list_the_keys_that_the_program_has(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    written = Path(__file__).resolve().parents[3] / "docs" / "keys.md"
+    assert keys_page(window.registry) == written.read_text(encoding="utf-8"), "run 'make screenshots'"
