@@ -171,9 +171,10 @@ QToolBar {{ background: {p.panel}; border: none; spacing: 2px; padding: 4px; }}
 QToolBar#tools {{ border-right: 1px solid {p.line}; }}
 QToolBar#timeline {{ background: {p.window}; border-bottom: 1px solid {p.line}; padding: 0; }}
 QToolButton {{ border: 1px solid transparent; border-radius: 4px; padding: 4px; }}
+QToolButton[boxed="true"] {{ border-color: {p.line}; padding: 4px 10px; }}
 QToolButton:hover {{ background: {hover}; }}
 QToolButton:pressed {{ background: {pressed}; }}
-QToolButton:checked {{ background: {chosen}; border-color: {p.accent}; }}
+QToolButton:checked, QToolButton[boxed="true"]:checked {{ background: {chosen}; border-color: {p.accent}; }}
 QToolButton:focus {{ border-color: {p.accent}; }}
 QToolButton::menu-indicator {{ width: 0px; image: none; }}
 QPushButton {{ background: {hover}; border: 1px solid {p.line}; border-radius: 4px; padding: 5px 12px; }}

@@ -59,6 +59,7 @@ class ToolOptions(QWidget):
         self.diameter.setAccessibleName("Brush diameter in millimetres")
         ball.setIconText("3D")
         self.ball = QToolButton()
+        self.ball.setProperty("boxed", True)  # words alone would not look like something to press
         self.ball.setDefaultAction(ball)
         self.ball.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self.ball.setFocusPolicy(Qt.FocusPolicy.TabFocus)
