@@ -76,7 +76,7 @@ def phantom_images() -> dict[str, Volume]:
     """Four sequences: grey, sequence n brighter than n - 1, with one bright voxel."""
     images = {}
     for n, name in enumerate(WINDOWS):
-        data = np.full(SHAPE, 20.0 + 10 * n, dtype=np.float32)
+        data = np.full(SHAPE, 30.0 + 10 * n, dtype=np.float32)
         data[0] = data[-1] = data[:, 0] = data[:, -1] = 0.0
         data[BRIGHT] = 200.0
         images[name] = Volume(data, GRID)

@@ -137,7 +137,7 @@ def test_the_pointer_tells_index_place_values_and_label(stage: Stage) -> None:
     assert isinstance(info, HoverInfo)
     assert info.index == (30, 12, 8)
     assert info.world_mm == pytest.approx((30.0, 15.0, 24.0))
-    assert info.values == {"T1": 20.0, "T1Gd": 30.0, "T2": 40.0, "FLAIR": 50.0}
+    assert info.values == {"T1": 30.0, "T1Gd": 40.0, "T2": 50.0, "FLAIR": 60.0}
     assert info.label == 2
     with stage.qtbot.waitSignal(stage.view.hovered) as outside:
         stage.move(AXIAL, QPointF(1, 1))

@@ -17,7 +17,7 @@ from glioma_annotator.ui.viewer.planes import direction_letters
 from glioma_annotator.ui.viewer.slice_pane import FIT
 from glioma_annotator.ui.viewer.surfaces import SurfaceMesh, head_surface, label_surfaces
 from glioma_annotator.ui.viewer.types import Submit
-from glioma_annotator.ui.viewer.visit import COARSE, Visit
+from glioma_annotator.ui.viewer.visit import Visit
 
 _DEGREES_PER_PIXEL = 0.4
 _STEEPEST = 89.0
@@ -100,12 +100,12 @@ class SurfacePane(Pane):
         self._stale = False
         self._wanted += 1
         wanted, grid, known_head, head = self._wanted, visit.grid, self._head, visit.head
-        snapshot = visit.labels.copy()
+        steps, snapshot = visit.head_steps, visit.labels.copy()
 
         def work() -> tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]:
             present = np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256))
             meshes = label_surfaces(snapshot, grid, [int(v) for v in present if v != BACKGROUND])
-            return meshes, known_head or head_surface(head, COARSE, grid)
+            return meshes, known_head or head_surface(head, steps, grid)
 
         def done(result: tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]) -> None:
             if wanted == self._wanted:  # a later request makes this answer stale

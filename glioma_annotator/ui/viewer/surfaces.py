@@ -56,12 +56,12 @@ def _surface(inside: NDArray[np.bool_], grid: Grid) -> SurfaceMesh | None:
     return SurfaceMesh(grid.index_to_world(index + np.asarray(box.start)).astype(np.float32), faces)
 
 
-def head_surface(head: NDArray[np.bool_], step: int, grid: Grid) -> SurfaceMesh | None:
-    """The surface of the head from every `step`-th voxel (i, j, k) of the grid; None for an empty one."""
+def head_surface(head: NDArray[np.bool_], steps: tuple[int, int, int], grid: Grid) -> SurfaceMesh | None:
+    """The surface of the head from every n-th voxel (i, j, k) of the grid, n by `steps`; None for an empty one."""
     if not head.any():
         return None
     index, faces = _triangles(binary_fill_holes(head), [1.0, 1.0, 1.0])
-    return SurfaceMesh(grid.index_to_world(index * step).astype(np.float32), faces)
+    return SurfaceMesh(grid.index_to_world(index * steps).astype(np.float32), faces)
 
 
 def _triangles(inside: NDArray[np.bool_], sigma: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

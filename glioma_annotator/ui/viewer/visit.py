@@ -15,7 +15,7 @@ from glioma_annotator.imaging.normalisation import robust_window
 
 Index = tuple[int, int, int]
 
-COARSE = 3  # voxels: every third along each axis tells where the head is
+_COARSE_MM = 3.0  # samples this far apart tell where the head is
 _FAINT = 0.1  # share of the window's top from which a voxel is more than background
 
 
@@ -51,13 +51,20 @@ class Visit:
         return next(iter(self.images.values())).grid
 
     @property
+    def head_steps(self) -> Index:
+        """Of how many voxels `head` takes one, along each axis."""
+        i, j, k = (max(1, round(_COARSE_MM / mm)) for mm in self.grid.spacing_mm)
+        return i, j, k
+
+    @property
     def head(self) -> NDArray[np.bool_]:
-        """Every `COARSE`-th voxel (i, j, k) along each axis: whether it is more than empty background."""
+        """Whether a voxel is more than empty background, for every n-th voxel (i, j, k), n by `head_steps`."""
         if self._head is None:
             name, volume = next(iter(self.images.items()))
             background = float(np.median(volume.data[np.ix_(*[(0, n - 1) for n in volume.data.shape])]))
-            reach = _FAINT * abs(self.window(name).high - background)
-            self._head = np.abs(volume.data[::COARSE, ::COARSE, ::COARSE] - background) > reach
+            reach = _FAINT * abs(self.default_window(name).high - background)
+            i, j, k = self.head_steps
+            self._head = np.abs(volume.data[::i, ::j, ::k] - background) > reach
         return self._head
 
     @property
@@ -65,7 +72,7 @@ class Visit:
         """The box of the head, to a few voxels; what a view is fitted to."""
         if self._extent is None:
             box = Box.around(self.head) or Box.whole((self.head.shape[0], self.head.shape[1], self.head.shape[2]))
-            start, stop = ([v * COARSE for v in corner] for corner in (box.start, box.stop))
+            start, stop = ([v * n for v, n in zip(c, self.head_steps, strict=True)] for c in (box.start, box.stop))
             self._extent = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).clipped(self.grid.shape)
         return self._extent
 
