@@ -55,6 +55,7 @@ def encode(entry: JournalEntry) -> bytes:
         kind = np.min_scalar_type(int(steps.max(initial=0))).newbyteorder("<")
         head |= {
             "name": edit.name,
+            "model": edit.model,
             "start": edit.box.start,
             "stop": edit.box.stop,
             "count": edit.index.size,
@@ -81,5 +82,6 @@ def decode(payload: bytes) -> JournalEntry:
         index = np.cumsum(np.concatenate([index, np.frombuffer(arrays[:stepped], dtype=kind).astype(np.int64)]))
     values = np.frombuffer(arrays[stepped:], dtype=np.uint8)
     (i, j, k), (u, v, w) = head["start"], head["stop"]
-    edit = VoxelEdit(head["name"], Box((i, j, k), (u, v, w)), index, values[:count], values[count:])
+    box = Box((i, j, k), (u, v, w))
+    edit = VoxelEdit(head["name"], box, index, values[:count], values[count:], head.get("model", ""))
     return JournalEntry(action, edit)

@@ -106,14 +106,20 @@ class UndoStack:
         self._undone: list[VoxelEdit] = []
         self._bytes = 0
 
-    def push(self, edit: VoxelEdit) -> None:
-        """Remember an edit that has been applied; whatever was undone before can no longer be redone."""
+    def push(self, edit: VoxelEdit) -> int:
+        """Remember an edit that has been applied; whatever was undone before can no longer be redone.
+
+        Returns how many of the oldest edits were forgotten for it.
+        """
         self._bytes -= sum(e.nbytes for e in self._undone)
         self._undone.clear()
         self._done.append(edit)
         self._bytes += edit.nbytes
+        forgotten = 0
         while self._bytes > self.limit_bytes and len(self._done) > 1:
             self._bytes -= self._done.pop(0).nbytes
+            forgotten += 1
+        return forgotten
 
     def undo(self, labels: LabelArray) -> VoxelEdit | None:
         """Take the last edit back in `labels`; None when there is nothing to undo."""
@@ -149,6 +155,11 @@ class UndoStack:
     def done(self) -> tuple[VoxelEdit, ...]:
         """The edits that can be undone, oldest first."""
         return tuple(self._done)
+
+    @property
+    def undone(self) -> tuple[VoxelEdit, ...]:
+        """The edits that can be redone; the last one is redone first."""
+        return tuple(self._undone)
 
     @property
     def top(self) -> VoxelEdit | None:

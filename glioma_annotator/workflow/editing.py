@@ -63,8 +63,12 @@ class Editor:
         self._stack = UndoStack(undo_bytes)
         self._locked: frozenset[int] = frozenset()
         self._stroke: _Stroke | None = None
-        self._base_depth = 0  # depth of the undo stack where the journal starts
+        self._base_depth = 0  # how many of the standing edits the last revision holds
         self._saved_top: VoxelEdit | None = None
+        self._start_forgotten = False  # undoing everything no longer leads back to an empty undo stack's mask
+        # The newest edits that repeating the journal would leave done and undone.
+        self._journal_done: list[VoxelEdit] = []
+        self._journal_undone: list[VoxelEdit] = []
 
     @property
     def read_only(self) -> bool:
@@ -166,18 +170,19 @@ class Editor:
     def _step(self, action: JournalAction) -> VoxelEdit | None:
         if self.read_only:
             return None
-        depth = self._stack.depth
         undoing = action is JournalAction.UNDO
         edit = self._stack.undo(self.labels) if undoing else self._stack.redo(self.labels)
         if edit is None:
             return None
         self.changed.emit(edit.box)
-        # The journal knows only the edits since the last revision: a step beyond them is written out in full.
-        known = depth > self._base_depth if undoing else depth >= self._base_depth
-        if known:
+        source, target = self._journal_done, self._journal_undone
+        if not undoing:
+            source, target = target, source
+        if source and source[-1] is edit:
+            target.append(source.pop())
             self._write(JournalEntry(action))
-        else:
-            self._write(JournalEntry(JournalAction.EDIT, edit.inverse() if undoing else edit))
+        else:  # a step from before the last revision, which the journal does not know: written out in full
+            self._write_edit(edit.inverse() if undoing else edit)
         return edit
 
     @property
@@ -197,7 +202,8 @@ class Editor:
     @property
     def unsaved(self) -> bool:
         """Whether the mask differs from the last revision by any step."""
-        return self._stack.top is not self._saved_top
+        top = self._stack.top
+        return top is not self._saved_top or (top is None and self._start_forgotten)
 
     @property
     def unsaved_edits(self) -> tuple[VoxelEdit, ...]:
@@ -221,12 +227,15 @@ class Editor:
             elif entry.action is JournalAction.REDO:
                 self._stack.redo(self.labels)
         self._stack.limit_bytes = limit
+        self._journal_done, self._journal_undone = list(self._stack.done), list(self._stack.undone)
         return len(entries)
 
     def mark_saved(self, revision_id: int) -> None:
         """The mask as it stands is revision `revision_id`; the undo stack stays."""
         self._saved_top = self._stack.top
         self._base_depth = self._stack.depth
+        self._start_forgotten = False
+        self._journal_done, self._journal_undone = [], []
         if self._journal is not None:
             self._journal.restart(revision_id)
         self.state_changed.emit()
@@ -234,9 +243,18 @@ class Editor:
     def _remember(self, edit: VoxelEdit | None) -> VoxelEdit | None:
         if edit is None:
             return None
-        self._stack.push(edit)
-        self._write(JournalEntry(JournalAction.EDIT, edit))
+        base = min(self._base_depth, self._stack.depth)
+        forgotten = self._stack.push(edit)
+        self._base_depth = max(base - forgotten, 0)
+        self._start_forgotten |= forgotten > 0
+        self._write_edit(edit)
         return edit
+
+    def _write_edit(self, edit: VoxelEdit) -> None:
+        # No deeper than the undo stack, so that what that has forgotten does not stay in memory here.
+        self._journal_done = [*self._journal_done, edit][-max(self._stack.depth, 1) :]
+        self._journal_undone = []
+        self._write(JournalEntry(JournalAction.EDIT, edit))
 
     def _write(self, entry: JournalEntry) -> None:
         self.state_changed.emit()

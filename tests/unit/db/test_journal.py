@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
@@ -244,3 +245,12 @@ for count in range(1, 1_000_000):
         steps = reopened.journal(visit.id or 0).entries()
         assert len(steps) in (finished, finished + 1)
         assert [s.edit.name for s in steps if s.edit] == [f"stroke {n}" for n in range(1, len(steps) + 1)]
+
+
+def test_the_model_behind_an_accepted_proposal_comes_back() -> None:
+    entry = _edit(3, "Accept proposal (all)")
+    assert entry.edit is not None
+    accepted = JournalEntry(JournalAction.EDIT, dataclasses.replace(entry.edit, model="glioma@0123456789ab"))
+    found = decode(encode(accepted)).edit
+    assert found is not None
+    assert found.model == "glioma@0123456789ab"

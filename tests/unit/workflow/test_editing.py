@@ -160,3 +160,50 @@ def test_a_read_only_editor_changes_nothing() -> None:
     stroke(editor, 3, (5, 5, 5))
     editor.apply("anything", np.ones(GRID.shape, np.uint8))
     assert not editor.labels.any()
+
+
+def test_steps_undone_past_the_last_save_and_redone_are_recovered(journal: MemoryJournal, editor: Editor) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    editor.mark_saved(1)
+    saved = editor.labels.copy()
+    stroke(editor, 3, (8, 8, 8))
+    editor.undo()
+    editor.undo()
+    editor.redo()
+    editor.redo()
+    recovered = Editor(saved, GRID, GLIOMA_POST_TREATMENT, None)
+    recovered.replay(journal.entries())
+    assert np.array_equal(recovered.labels, editor.labels)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_course_of_strokes_undo_redo_and_saves_is_recovered(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    journal = MemoryJournal()
+    editor = Editor(np.zeros(GRID.shape, np.uint8), GRID, GLIOMA_POST_TREATMENT, journal, undo_bytes=1500)
+    start = editor.labels.copy()
+    for _ in range(40):
+        what = random.choice(["stroke", "undo", "redo", "save", "crash"], p=[0.3, 0.3, 0.28, 0.07, 0.05])
+        if what == "stroke":
+            stroke(editor, int(random.integers(0, 5)), tuple(random.integers(0, 12, 3).astype(float)))
+        elif what == "save":
+            start = editor.labels.copy()
+            editor.mark_saved(1)
+        elif what == "crash":
+            editor = Editor(start.copy(), GRID, GLIOMA_POST_TREATMENT, journal, undo_bytes=1500)
+            editor.replay(journal.entries())
+        else:
+            editor.undo() if what == "undo" else editor.redo()
+        recovered = Editor(start.copy(), GRID, GLIOMA_POST_TREATMENT, None)
+        recovered.replay(journal.entries())
+        assert np.array_equal(recovered.labels, editor.labels)
+
+
+def test_a_mask_whose_first_steps_left_the_undo_stack_counts_as_unsaved(journal: MemoryJournal) -> None:
+    editor = Editor(np.zeros(GRID.shape, np.uint8), GRID, GLIOMA_POST_TREATMENT, journal, undo_bytes=1)
+    stroke(editor, 1, (2, 2, 2))
+    stroke(editor, 3, (8, 8, 8))
+    editor.undo()
+    assert editor.labels.any()
+    assert editor.undo_name is None
+    assert editor.unsaved

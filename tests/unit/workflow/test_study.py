@@ -251,3 +251,15 @@ def test_an_unknown_patient_or_visit_is_named(session: StudySession) -> None:
         session.select_patient("PAT-9")
     with pytest.raises(UserError, match="no visit day0001"):
         session.find_timepoint("day0001")
+
+
+def test_a_proposal_accepted_after_undoing_past_a_revision_is_recorded_as_the_models(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    visit.save()
+    visit.editor.undo()
+    visit.show_proposal(propose(session, visit))
+    visit.accept_proposal()
+    revision = visit.save()
+    assert revision.model == CARD.identity
+    assert revision.origin is RevisionOrigin.SEMI_AUTOMATIC
