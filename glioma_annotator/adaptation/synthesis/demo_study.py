@@ -22,7 +22,7 @@ from scipy import ndimage
 from glioma_annotator.adaptation.synthesis import acquisition, contrast, tumour
 from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.adaptation.synthesis.tumour import TumourKind, TumourPlan
-from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.progress import CancelToken, Report, StepProgress
@@ -217,6 +217,12 @@ def load_template(step: int = 1) -> Template:
     expected = white * _ANATOMY["T1"][0] + grey * _ANATOMY["T1"][1] + fluid * _ANATOMY["T1"][2]
     detail = np.where(brain, np.clip(t1 / bright - expected, -0.3, 0.3), 0).astype(np.float32)
     return Template(white, grey, detail, brain, _shape_of_patient(brain.shape, step), affine, step)
+
+
+def grid_of(template: Template) -> Grid:
+    """The voxel grid of every visit."""
+    i, j, k = template.brain.shape
+    return Grid((i, j, k), template.affine)
 
 
 def draw_visit(template: Template, visit: DemoVisit, number: int) -> tuple[dict[str, Field], LabelArray]:
