@@ -27,6 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.workflow.jobs import JobRunner
+
 SHAPE = (240, 240, 155)
 WINDOW = (1600, 1000)
 SEQUENCES = ("T1", "T1Gd", "T2", "FLAIR")
@@ -60,27 +63,31 @@ def numpy_job() -> None:
 
 
 class Job:
-    """Calls a function again and again on a worker thread until it is stopped."""
+    """Calls a function again and again on the program's own job thread until it is stopped."""
 
     def __init__(self, function: Callable[[], object] | None) -> None:
         self._function = function
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ended = threading.Event()
+        self._runner = JobRunner(lambda callback: callback())
 
-    def _run(self) -> None:
-        while self._function is not None and not self._stop.is_set():
+    def _work(self, _report: Report, cancel: CancelToken) -> None:
+        while self._function is not None and not cancel.cancelled:
             self._function()
 
     def __enter__(self) -> Job:
         if self._function is not None:
             self._function()  # imports and first-call costs are not the measurement's
-            self._thread.start()
+            self._runner.submit("Benchmark", self._work, self._end, self._end, self._ended.set)
         return self
 
+    def _end(self, _result: object) -> None:
+        self._ended.set()
+
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for job in self._runner.active:
+            job.cancel()
+            self._ended.wait()
+        self._runner.close()
 
 
 def named_job(name: str) -> Callable[[], object] | None:
