@@ -12,11 +12,14 @@ from glioma_annotator.domain.labels import BACKGROUND, BRATS_2021_TO_PROGRAM, GL
 from glioma_annotator.domain.volume import LabelArray
 
 
-def as_labels(data: NDArray[Any]) -> LabelArray:
-    """`data` (i, j, k) of any real type as uint8.
+def as_labels(data: NDArray[Any], tolerance: float = 0.0) -> LabelArray:
+    """`data` (i, j, k) of any real type as uint8; values as close to a whole number as `tolerance` are rounded.
 
     Raises ValueError, saying why, when a value is not a whole number or lies outside 0..255.
     """
+    if tolerance:
+        whole = np.rint(data)
+        data = np.where(np.abs(data - whole) <= tolerance, whole, data)
     low, high = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
     if low < 0 or high > 255:
         raise ValueError(f"values from {low:g} to {high:g} where labels lie between 0 and 255")

@@ -87,7 +87,7 @@ def read_labels(path: Path, channel: int | None = None) -> LoadedLabels:
             data = data * header.slope + header.intercept
     notes = header.notes + (_clean(data, path) if data.dtype.kind == "f" else ())
     try:
-        labels = as_labels(data)
+        labels = as_labels(data, _rounding(header))
     except ValueError as error:
         raise UserError(f"{shown(path)} is not a mask: it has {error}.", "Import it as an image.") from error
     return LoadedLabels(labels, header.grid, header.source_axes, notes, header.description == MASK_DESCRIPTION)
@@ -133,6 +133,14 @@ def _read_stored(header: NiftiHeader, channel: int | None) -> NDArray[Any]:
             raise EOFError
         file.read(1)  # reaching the end of a compressed file makes its checksum be verified
     return buffer.view(header.dtype).reshape(header.shape, order="F")
+
+
+def _rounding(header: NiftiHeader) -> float:
+    """How far a label may lie from a whole number: what whole numbers lose when they are stored scaled.
+
+    Programs that store fractions as scaled integers treat masks alike: half a step is lost, and single precision.
+    """
+    return min(abs(header.slope) / 2 + 1e-5, 0.01) if header.scaled and header.dtype.kind in "iu" else 0.0
 
 
 def _clean(data: NDArray[Any], path: Path) -> tuple[str, ...]:

@@ -62,4 +62,4 @@ def _to_program(mask: LoadedLabels, convention: LabelConvention, path: Path, sch
             f" {convention.value} labels.",
             "Say which convention it follows, or map its values first by importing it.",
         )
-    return map_labels(mask.labels, mapping)
+    return map_labels(mask.labels, {**mapping, IGNORE: IGNORE})

@@ -13,6 +13,7 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.imaging.label_codec import count_values, propose_mapping
 from glioma_annotator.imaging.nifti import read_labels
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
 from glioma_annotator.workflow.recognition.moments import find_moment
 from glioma_annotator.workflow.recognition.tree import stem_of
 
@@ -30,8 +31,9 @@ def with_role(plan: ImportPlan, index: int, role: SequenceRole, name: str = "") 
 def as_mask(plan: ImportPlan, index: int) -> ImportPlan:
     """Item `index` as a mask, its values counted and a mapping proposed. Raises `UserError` when it is none."""
     item = plan.items[index]
-    counts = count_values(read_labels(item.path, item.channel).labels)
-    mapping, warnings = propose_mapping(counts)
+    loaded = read_labels(item.path, item.channel)
+    counts = count_values(loaded.labels)
+    mapping, warnings = propose_mapping(counts, POST_TREATMENT if loaded.by_program else None)
     mask = replace(
         item,
         kind=ImportKind.MASK,

@@ -170,6 +170,18 @@ def test_a_scaled_mask_has_its_scaled_values(tmp_path: Path) -> None:
     assert np.array_equal(loaded.labels, labels * 2)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_a_mask_that_another_program_stored_as_scaled_integers_keeps_its_labels(
+    tmp_path: Path, dtype: type[np.integer]
+) -> None:
+    labels = np.zeros((8, 8, 8))
+    labels[1], labels[3], labels[5] = 1, 2, 4
+    image = nib.Nifti1Image(labels, np.eye(4))
+    image.set_data_dtype(dtype)  # nibabel then spreads 0..4 over all integers of that type
+    nib.save(image, tmp_path / "mask.nii.gz")
+    assert np.array_equal(read_labels(tmp_path / "mask.nii.gz").labels, labels)
+
+
 def test_voxels_without_a_number_are_background_in_a_mask(tmp_path: Path) -> None:
     labels = RNG.integers(0, 5, (7, 6, 5)).astype(np.float32)
     labels[3, 3, 3] = np.nan

@@ -29,7 +29,7 @@ from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
-from glioma_annotator.imaging.nifti import read_volume
+from glioma_annotator.imaging.nifti import read_volume, write_labels
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 from glioma_annotator.workflow.import_study import (
     as_mask,
@@ -258,6 +258,17 @@ def test_an_item_declared_a_mask_is_counted_and_mapped(tmp_path: Path) -> None:
     assert mask.mapping == {0: 0, 1: 1, 2: 2, 4: 3}
     with pytest.raises(UserError, match="not a mask"):
         as_mask(plan, index_of(plan, "t1.nii.gz"))
+
+
+def test_a_mask_of_this_program_keeps_its_resection_cavity_when_it_is_declared_a_mask(tmp_path: Path) -> None:
+    folder = write_visit(tmp_path / "PAT-1", FOUR)
+    grid = read_volume(folder / "t1.nii.gz").volume.grid
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[:3] = 4
+    write_labels(folder / "adc.nii.gz", labels, grid)
+    plan = propose(tmp_path)
+    n = index_of(plan, "adc.nii.gz")
+    assert as_mask(plan, n).items[n].mapping == {0: 0, 4: 4}
 
 
 def test_a_corrected_mapping_is_applied(tmp_path: Path) -> None:
