@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,10 @@ def _segment_visits(args: argparse.Namespace) -> int:
                 saved = None
                 if args.accept:
                     opened = session.show(loaded)
+                    if opened.editor.unsaved:  # what a reader drew must not be lost under the proposal
+                        kept = opened.save("unsaved steps, kept before a proposal was accepted by command").number
+                        messages = (*proposal.messages, f"Unsaved steps of this visit were kept as revision {kept}.")
+                        proposal = dataclasses.replace(proposal, messages=messages)
                     opened.show_proposal(proposal)
                     opened.accept_proposal()
                     saved = opened.save("accepted by command").number
@@ -128,6 +133,9 @@ def _segment_visits(args: argparse.Namespace) -> int:
             ("VISIT", *[f"{n} ML" for n in names], "REVISION"),
             [(r["visit"], *[r["volumes_ml"][n] for n in names], r["revision"]) for r in results],
         )
+        for result in results:
+            for message in result["messages"]:
+                print(f"note: {result['visit']}: {message}")
         if not args.accept:
             print("Nothing was saved; give --accept to save as a revision.")
     return ExitCode.DONE

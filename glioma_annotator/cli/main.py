@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error.what, error.todo)
         return ExitCode.ENVIRONMENT
     except Cancelled:
-        _complain("Cancelled; nothing was changed.", "")
+        _complain("Cancelled; what was finished before is kept.", "")
         return ExitCode.CANCELLED
     except BrokenPipeError:
         return ExitCode.DONE

@@ -15,6 +15,7 @@ from glioma_annotator import __version__
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
 from glioma_annotator.db.workspace import open_workspace
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_from_arrays
 
 
 def run(*arguments: object) -> int:
@@ -99,6 +100,25 @@ def test_accepted_masks_become_revisions_and_are_exported_on_the_files_own_grid(
         assert mask.shape == source.shape
         assert np.allclose(mask.affine, source.affine)
         assert set(np.unique(mask.get_fdata()).tolist()) == {0, 3}
+
+
+def test_strokes_that_were_not_saved_are_kept_when_a_proposal_is_accepted_by_command(
+    workspace: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_workspace(workspace) as store:
+        visit = store.timepoints(store.patients()[0].id or 0)[-1]
+        drawn = np.zeros(visit.grid.shape, np.uint8)
+        drawn[:4] = 4
+        edit = edit_from_arrays("Brush RC", np.zeros_like(drawn), drawn)
+        store.journal(visit.id or 0).append(JournalEntry(JournalAction.EDIT, edit))
+    arguments = ("segment", "--workspace", workspace, "--patient", "BraTSReg_002", "--model", model, "--accept")
+    report = run_json(capsys, *arguments)
+    assert report["visits"][0]["revision"] == 2
+    assert "kept as revision 1" in report["visits"][0]["messages"][-1]
+    with open_workspace(workspace, read_only=True) as store:
+        first, second = store.revisions(visit.id or 0)
+        assert np.array_equal(store.load_labels(first), drawn)
+        assert second.parent_id == first.id
 
 
 def test_loose_files_are_segmented_without_a_workspace(
