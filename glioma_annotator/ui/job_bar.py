@@ -63,7 +63,7 @@ class JobBar(QWidget):
         self.time_left.setMinimumWidth(64)
         self.time_left.setProperty("role", "quiet")
         self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("Stop the job; nothing is changed by it")
+        self.cancel.setToolTip("Stop the job; what it has finished is kept")
         self.cancel.setAccessibleName("Cancel the job")
         self.cancel.setProperty("role", "small")
         self.cancel.clicked.connect(self._on_cancel)

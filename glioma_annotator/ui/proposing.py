@@ -51,6 +51,7 @@ class Proposing(QObject):
         self._running: dict[int, Job] = {}
         self._waiting: dict[int, Proposal] = {}
         study.workspace_changed.connect(self._on_workspace)
+        study.leaving_visit.connect(self._keep_pending)
         study.visit_changed.connect(self._show_waiting)
 
     def _on_workspace(self) -> None:
@@ -123,6 +124,12 @@ class Proposing(QObject):
         title = f"Segmenting {timepoint.title}"
         self._running[visit.id] = study.workers.computing.submit(title, work, done, fail, cancelled)
         self.changed.emit()
+
+    def _keep_pending(self) -> None:
+        """A proposal that is neither accepted nor rejected waits for the reader to come back to its visit."""
+        visit = self._study.visit
+        if visit is not None and visit.proposal is not None:
+            self._waiting[visit.id] = visit.proposal
 
     def _show_waiting(self) -> None:
         visit = self._study.visit

@@ -159,6 +159,7 @@ class StudyController(QObject):
         """Let go of the workspace; every finished stroke is in the journal already."""
         if self.session is None:
             return
+        self._stop_opening()
         self._leave_visit()
         session, self.session = self.session, None
         session.store.close()
@@ -170,6 +171,7 @@ class StudyController(QObject):
         session = self.require_session()
         if key != self.patient_key:
             if session.store.patient(key) is not None:
+                self._stop_opening()
                 self._leave_visit()
             patient = session.select_patient(key)
             self.visit_changed.emit()  # at once: one patient's pictures must not stand under another's name
@@ -187,6 +189,7 @@ class StudyController(QObject):
         """Back to the start page."""
         if self.session is None:
             return
+        self._stop_opening()
         self._leave_visit()
         self.session.open = None
         self.session.patient = None
@@ -198,10 +201,8 @@ class StudyController(QObject):
         session = self.require_session()
         if self.visit is not None and self.visit.id == timepoint.id and self.opening is None:
             return
-        if self._opening_job is not None:
-            self._opening_job.cancel()
+        self._stop_opening()
         if self.visit is not None and self.visit.id == timepoint.id:  # back to the visit that is still shown
-            self.opening = self._opening_job = None
             return
         self.opening = timepoint
 
@@ -224,6 +225,12 @@ class StudyController(QObject):
                 self.opening = self._opening_job = None
 
         self._opening_job = self.workers.reading.submit(f"Opening {timepoint.title}", work, done, fail, cancelled)
+
+    def _stop_opening(self) -> None:
+        """A visit that is still being read is not wanted any more."""
+        if self._opening_job is not None:
+            self._opening_job.cancel()
+        self.opening = self._opening_job = None
 
     def step_visit(self, direction: int) -> None:
         """The next (+1) or previous (-1) visit of the patient."""

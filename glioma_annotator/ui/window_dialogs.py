@@ -123,7 +123,9 @@ class WindowDialogs(QObject):
             return export_patient(store, key, None, folder, report, cancel)
 
         def done(files: tuple[Path, ...]) -> None:
-            study.notice.emit(f"Exported {len(files)} files to {folder}.")
+            unsaved = study.visit is not None and study.patient_key == key and study.visit.editor.unsaved
+            without = " Unsaved steps are not among them: save a revision, then export again." if unsaved else ""
+            study.notice.emit(f"Exported {len(files)} files to {folder}.{without}")
 
         self._window.workers.computing.submit(f"Exporting {key}", work, done, study.failed.emit)
 

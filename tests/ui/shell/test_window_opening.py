@@ -87,6 +87,15 @@ def test_another_patient_clears_the_panes_before_it_loads(qtbot: QtBot, bench: A
     assert window.study.patient_key == "PAT-0043"
 
 
+def test_a_visit_that_is_still_being_read_does_not_open_over_the_start_page(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    window.study.open_visit(window.study.timepoints()[0])
+    window.study.close_patient()
+    qtbot.waitUntil(lambda: not window.workers.jobs)
+    assert window.study.visit is None
+    assert window.pages.currentWidget() is window.start_page
+
+
 def test_the_layout_and_visit_are_remembered_per_patient(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot, 0)
     qtbot.keyClick(window, Qt.Key.Key_F2)

@@ -127,6 +127,18 @@ def test_a_proposal_for_a_visit_that_was_left_waits_there(qtbot: QtBot, bench: A
     assert window.study.visit.proposal is not None
 
 
+def test_a_proposal_that_is_not_decided_on_is_there_again_on_coming_back(qtbot: QtBot, bench: Any) -> None:
+    window = segmented(qtbot, bench)
+    proposal = window.study.visit.proposal
+    last, other = window.study.timepoints()[-1], window.study.timepoints()[0]
+    window.study.open_visit(other)
+    qtbot.waitUntil(lambda: window.study.visit.id == other.id)
+    assert window.study.visit.proposal is None
+    window.study.open_visit(last)
+    qtbot.waitUntil(lambda: window.study.visit.id == last.id)
+    assert window.study.visit.proposal is proposal
+
+
 def test_a_proposal_for_another_patient_is_dropped_with_a_message(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
     click(qtbot, window.mask_panel.segment.segment)
