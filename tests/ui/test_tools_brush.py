@@ -122,6 +122,25 @@ def test_putting_the_tool_away_ends_the_stroke(stage: Stage) -> None:
     stage.mouse(QEvent.Type.MouseButtonRelease, AXIAL, stage.pixel(AXIAL, CROSSHAIR), LEFT)
 
 
+@pytest.mark.parametrize("how", ["layout", "visit", "clear", "state"])
+def test_a_stroke_is_kept_when_the_picture_goes_away_under_it(stage: Stage, how: str) -> None:
+    hold(stage, BrushSettings(4.0, False, 1))
+    at = stage.pixel(AXIAL, CROSSHAIR)
+    stage.mouse(QEvent.Type.MouseButtonPress, AXIAL, at, LEFT, LEFT)
+    if how == "layout":
+        stage.view.set_layout("sequences")
+    elif how == "visit":
+        stage.show()
+    elif how == "clear":
+        stage.view.clear()
+    else:
+        stage.view.restore({})
+    assert not stage.editor.stroke_active
+    assert stage.editor.undo_names == ("Brush NETC",)
+    stage.mouse(QEvent.Type.MouseButtonRelease, AXIAL, at, LEFT)
+    stage.settle()
+
+
 def test_the_outline_is_gone_when_the_pointer_leaves_or_the_tool_does(stage: Stage) -> None:
     hold(stage, BrushSettings(9.0, False, 1))
     stage.move(AXIAL, stage.pixel(AXIAL, CROSSHAIR))

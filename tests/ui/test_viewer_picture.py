@@ -9,6 +9,7 @@ from stage import BRIGHT, CROSSHAIR, GRID, SHAPE, Stage, Watch, phantom_images
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 
@@ -129,6 +130,30 @@ def test_an_absent_sequence_leaves_a_note(stage: Stage) -> None:
     assert stage.pane(0).header.text.startswith("no T1")
     assert "no T1" in stage.pane(0).overlay.marks.note
     assert stage.pane(1).header.text == f"T1Gd axial {CROSSHAIR[2] + 1}/{SHAPE[2]} 2019-10-21"
+
+
+def test_a_visit_without_the_chosen_sequence_shows_the_best_it_has(stage: Stage) -> None:
+    stage.view.set_pane_sequence("FLAIR")
+    del stage.images["FLAIR"]
+    stage.show()
+    assert stage.pane(AXIAL).header.text.startswith("T1Gd axial")
+    assert stage.view.panes[AXIAL].accessibleName().startswith("Pane 1: T1Gd axial")
+
+
+def test_another_visit_without_the_sequence_says_so(stage: Stage) -> None:
+    stage.view.show_other({"T2": stage.images["T2"]}, None, "2019-04-02")
+    stage.view.set_layout("timepoints")
+    stage.settle()
+    assert stage.pane(1).header.text.startswith("no T1Gd")
+
+
+def test_a_window_of_no_width_is_drawn_as_black_and_white(stage: Stage) -> None:
+    stage.view.set_crosshair_visible(False)
+    stage.view.set_window("T1Gd", Window(100.0, 100.0))
+    stage.view.crosshair_index = BRIGHT
+    stage.settle()
+    assert stage.colour(AXIAL, BRIGHT).red() == 255
+    assert stage.colour(AXIAL, CROSSHAIR).red() == 0
 
 
 def test_another_visit_is_shown_at_the_same_place_in_millimetres(stage: Stage) -> None:

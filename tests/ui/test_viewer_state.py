@@ -133,6 +133,8 @@ def test_canvases_come_and_go_without_a_warning_or_a_new_window(qapp: QApplicati
         assert window.winId() == window_id  # making canvases did not take the window down
         panes = [weakref.ref(pane.surface) for pane in view.panes]
         view.close()
+        view.set_tool(None)
+        view.clear()
         window.close()
         window.deleteLater()
         for _ in range(3):

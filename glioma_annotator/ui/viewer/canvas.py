@@ -167,15 +167,15 @@ class NapariSliceCanvas(_NapariCanvas):
             np.copyto(self._buffer, picture)
             self._layer.refresh(thumbnail=False, highlight=False, extent=False)
         else:
-            self._buffer = np.ascontiguousarray(picture, dtype=np.float32)
-            if self._buffer.base is not None or self._buffer is picture:
-                self._buffer = self._buffer.copy()
+            self._buffer = np.array(picture, dtype=np.float32, order="C")
             self._layer.data = self._buffer
             self._layer.scale = (row_mm, column_mm)
 
     def set_window(self, window: Window) -> None:
-        if tuple(self._layer.contrast_limits) != (window.low, window.high):
-            self._layer.contrast_limits = (window.low, max(window.high, np.nextafter(window.low, np.inf)))
+        # The shader computes in single precision: a window of no width would divide by zero.
+        limits = window.low, max(window.high, window.low + 1e-6 * max(1.0, abs(window.low)))
+        if tuple(self._layer.contrast_limits) != limits:
+            self._layer.contrast_limits = limits
 
     def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
         camera = self._model.scene.camera

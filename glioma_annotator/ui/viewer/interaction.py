@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, Qt
@@ -38,7 +39,7 @@ class Interaction:
         self._pane: SlicePane | None = None  # the pane under the pointer
         self._at = QPointF()
         self._modifiers = _NO_MODIFIER
-        self._painting = False
+        self._stroke: PointerEvent | None = None  # the last event of a stroke in progress
         self._start_window: Window | None = None
 
     def attach_slice(self, pane: SlicePane) -> None:
@@ -74,11 +75,14 @@ class Interaction:
 
     def cancel(self) -> None:
         """End a stroke in progress as if the button had come up."""
-        if self._painting and self._tool is not None and self._pane is not None:
-            event = self._event(self._pane, self._at, self._modifiers, _NO_BUTTON)
-            if event is not None:
-                self._tool.release(event)
-        self._painting = False
+        stroke, self._stroke = self._stroke, None
+        if stroke is not None and self._tool is not None:
+            self._tool.release(replace(stroke, buttons=_NO_BUTTON))
+
+    def stop(self) -> None:
+        """End a stroke and forget tool and panes: the canvases go away."""
+        self.cancel()
+        self._tool = self._pane = None
 
     def _event(
         self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier, buttons: Qt.MouseButton
@@ -113,21 +117,26 @@ class Interaction:
         self._track(pane, at, modifiers)
         event = self._event(pane, at, modifiers, Qt.MouseButton.LeftButton)
         if self._tool is not None and event is not None:
-            self._painting = True
+            self._stroke = event
             self._tool.press(event)
         else:
             self._crosshair_to(pane, at)
 
     def _drag(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._track(pane, at, modifiers)
-        if self._painting and self._tool is not None:
-            event = self._event(pane, at, modifiers, Qt.MouseButton.LeftButton)
-            if event is not None:
-                self._tool.move(event)
+        if self._stroke is not None:
+            self._go_on(pane)
             self.refresh_cursor()
         else:
             self._crosshair_to(pane, at)
         self._tell(pane, at)
+
+    def _go_on(self, pane: SlicePane) -> None:
+        """Lead the stroke to where the pointer is now."""
+        event = self._event(pane, self._at, self._modifiers, Qt.MouseButton.LeftButton)
+        if self._tool is not None and event is not None:
+            self._stroke = event
+            self._tool.move(event)
 
     def _release(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._track(pane, at, modifiers)
@@ -153,7 +162,7 @@ class Interaction:
 
     def _leave(self, pane: SlicePane) -> None:
         pane.set_cursor_voxels(None, None)
-        if not self._painting:
+        if self._stroke is None:
             self._pane = None
         self._view.hovered.emit(None)
 
@@ -173,11 +182,9 @@ class Interaction:
         if pane.plane is None or not self._scene.step(pane.plane.axis, notches):
             return
         self._view.moved()
-        if self._painting and self._tool is not None and pane is self._pane:
+        if self._stroke is not None and pane is self._pane:
             self._view.refresh()  # the stroke goes on in the new slice
-            event = self._event(pane, self._at, self._modifiers, Qt.MouseButton.LeftButton)
-            if event is not None:
-                self._tool.move(event)
+            self._go_on(pane)
 
     def _zoom(self, pane: SlicePane, at: QPointF, notches: float) -> None:
         """Zoom so that the point under the pointer stays there."""

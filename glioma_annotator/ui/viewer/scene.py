@@ -135,10 +135,15 @@ class Scene:
     # --- contents ---------------------------------------------------------------------------------------------------
 
     def sequence(self, visit: Visit) -> str:
-        """What the *planes* and *timepoints* layouts show of a visit; empty when it lacks the chosen one."""
-        if self.state.sequence:
-            return self.state.sequence if self.state.sequence in visit.images else ""
-        return next((name for name in PREFERRED if name in visit.images), next(iter(visit.images)))
+        """What the *planes* and *timepoints* layouts show of a visit; empty when another visit lacks it.
+
+        The chosen sequence, or the best at hand in the visit being read when that has no such sequence.
+        """
+        read = self.visit or visit
+        name = self.state.sequence
+        if name not in read.images:
+            name = next((n for n in PREFERRED if n in read.images), next(iter(read.images)))
+        return name if name in visit.images else ""
 
     def contents(self) -> Sequence[Content]:
         """What the slice panes of the layout show, in reading order."""
@@ -158,7 +163,7 @@ class Scene:
     def _single(self, visit: Visit, axis: int, planes: bool = False) -> Content:
         name = self.sequence(visit)
         if not name:
-            return self._absent(self.state.sequence, axis)
+            return self._absent(self.sequence(self.visit or visit), axis)
         return Content(visit, name, axis, choices=tuple(visit.images), planes=planes)
 
     def _sequence_pane(self, visit: Visit, slot: int) -> Content:

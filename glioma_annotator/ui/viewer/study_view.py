@@ -97,11 +97,11 @@ class StudyView(QWidget):
         title: what the reader knows the visit by.
         defaults: what a reset goes back to; sequences without one get the robust window of the image.
         """
+        self._interaction.cancel()
         before = self._scene.visit
         self._scene.visit = Visit(images, labels, title, dict(windows), dict(defaults or {}))
         self._masks.forget()
         self._masks.set_scheme(scheme)
-        self._interaction.cancel()
         if before is None or not before.grid.matches(self._scene.visit.grid):
             self._scene.state.centre_mm, self._scene.state.zoom = None, 1.0
             self._scene.set_crosshair(self._scene.visit, self._scene.centre_in(self._scene.visit))
@@ -306,8 +306,6 @@ class StudyView(QWidget):
         visit = self._scene.visit
         if visit is not None:
             self._scene.state.crosshair = visit.clip(self._scene.state.crosshair)
-            if self._scene.state.sequence not in visit.images:
-                self._scene.state.sequence = ""
         self._arrange()
         self._scene.state.active = min(self._scene.state.active, len(self._grid.shown) - 1)
         dividers = state.get("dividers")
@@ -391,6 +389,7 @@ class StudyView(QWidget):
             if isinstance(shown, SurfacePane):
                 shown.show_visit(self._scene.visit, self._masks.colours, self._masks.visible)
             shown.set_active(slot == self._scene.state.active and len(self._grid.shown) > 1)
+            shown.setAccessibleName(f"Pane {slot + 1}: {shown.header.text}")
         self._interaction.refresh_cursor()
         told = repr(self._scene.state)
         if told != self._told:
@@ -417,7 +416,7 @@ class StudyView(QWidget):
         """Let go of tools, timers and OpenGL."""
         if not self._closed:
             self._closed = True
-            self._interaction.cancel()
+            self._interaction.stop()
             self._refresh_timer.stop()
             for pane in self._grid.slices:
                 pane.close_canvas()
