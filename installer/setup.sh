@@ -4,8 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-system_packages=(xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1
-  libxcb-shape0 libxcb-image0 libxcb-render-util0 libxcb-xinerama0 libdbus-1-3 libfontconfig1 fonts-dejavu-core)
+# Besides what Qt names: xvfb-run needs xauth, which xvfb only recommends; libharfbuzz0b brings GLib, whose own package
+# has another name in every other release.
+system_packages=(xvfb xauth libharfbuzz0b libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0
+  libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxcb-image0 libxcb-render-util0 libxcb-xinerama0 libdbus-1-3
+  libfontconfig1 fonts-dejavu-core)
 
 find_python() {
   local name
@@ -43,7 +46,8 @@ install_system_packages() {
 
 python=$(find_python)
 packages=("${system_packages[@]}")
-"$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+  packages+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
 install_system_packages "${packages[@]}"
 
 stamp=$("$python" -c 'import sys; print(sys.version)' | cat - pyproject.toml constraints.txt | sha256sum)
