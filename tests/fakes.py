@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
-from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -87,7 +87,9 @@ class FakeStore:
     def timepoint(self, timepoint_id: int) -> Timepoint:
         return self._timepoints[timepoint_id]
 
-    def add_timepoint(self, timepoint: Timepoint, images: Mapping[str, Volume]) -> Timepoint:
+    def add_timepoint(
+        self, timepoint: Timepoint, images: Mapping[str, Volume], masks: Sequence[ImportedMask] = ()
+    ) -> Timepoint:
         self._fail("add_timepoint")
         if any(t.key == timepoint.key for t in self.timepoints(timepoint.patient_id)):
             raise UserError(f"The patient already has a visit {timepoint.key}.")
@@ -104,6 +106,13 @@ class FakeStore:
             if not volume.grid.matches(timepoint.grid):
                 raise ValueError(f"{name} is not on the visit's grid")
             self._images[identity, name] = volume
+        try:
+            for mask in masks:
+                origin = RevisionOrigin.IMPORTED
+                self.add_revision(stored, mask.labels, mask.scheme, origin=origin, author=mask.author, note=mask.note)
+        except Exception:
+            del self._timepoints[identity]
+            raise
         return stored
 
     def load_image(self, timepoint: Timepoint, sequence: str) -> Volume:

@@ -28,7 +28,7 @@ from glioma_annotator.db.view_states import ViewStateRepository
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
-from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Sequence as SequenceRecord
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -160,14 +160,18 @@ class Workspace:
             raise KeyError(timepoint_id)
         return found
 
-    def add_timepoint(self, timepoint: Timepoint, images: Mapping[str, Volume]) -> Timepoint:
-        """Store a visit with its images by sequence name, all or nothing; the stored visit has ids and paths.
+    def add_timepoint(
+        self, timepoint: Timepoint, images: Mapping[str, Volume], masks: Sequence[ImportedMask] = ()
+    ) -> Timepoint:
+        """Store a visit with its images by sequence name and its masks, all or nothing; it comes with ids and paths.
 
-        Every image lies on the visit's grid. Raises `UserError` when the patient already has a visit of that key,
-        `KeyError` for an unknown patient, `ValueError` when sequences and images do not belong together.
+        Every image and mask lies on the visit's grid. Raises `UserError` when the patient already has a visit of that
+        key, `KeyError` for an unknown patient, `ValueError` when sequences, images and masks do not belong together.
         """
         self._require_writable()
         _require_fitting(timepoint, images)
+        for mask in masks:
+            _require_mask(mask.labels, timepoint)
         patient_folder = self._layout.patients / self._patients.folder(timepoint.patient_id)
         with self._filing:
             if self._timepoints.has(timepoint.patient_id, timepoint.key):
@@ -175,7 +179,16 @@ class Workspace:
             recorded = self._timepoints.folders(timepoint.patient_id)
             folder = patient_folder / _unused_name(patient_folder, safe_name(timepoint.key, "visit"), "", recorded)
             placed, sha256 = self._write_images(folder, timepoint, images)
-            return self.timepoint(self._timepoints.add(placed, folder.name, sha256))
+            try:
+                revisions = [self._write_mask(folder, timepoint, mask, n) for n, mask in enumerate(masks, start=1)]
+            except EnvironmentFailure:
+                shutil.rmtree(folder, ignore_errors=True)  # nothing in it is recorded
+                raise
+            with self._connections.writing("The visit could not be recorded"):
+                stored = self.timepoint(self._timepoints.add(placed, folder.name, sha256))
+                for revision, file_sha256 in revisions:
+                    self._revisions.add(dataclasses.replace(revision, timepoint_id=stored.id or 0), file_sha256)
+            return stored
 
     def _write_images(
         self, folder: Path, timepoint: Timepoint, images: Mapping[str, Volume]
@@ -231,32 +244,41 @@ class Workspace:
         Raises `ValueError` for labels of another type or shape, `KeyError` for an unknown parent.
         """
         self._require_writable()
-        if timepoint.id is None or labels.dtype != "uint8" or labels.shape != timepoint.grid.shape:
-            raise ValueError("a revision needs a stored visit and uint8 labels on its grid")
+        if timepoint.id is None:
+            raise ValueError("a revision needs a stored visit")
+        _require_mask(labels, timepoint)
         if parent_id is not None and self._revisions.get(parent_id) is None:
             raise KeyError(parent_id)
         with self._filing:
             number = max((r.number for r in self.revisions(timepoint.id)), default=0) + 1
-            folder = self._timepoint_folder(timepoint) / "segmentations"
-            with explained("The mask's folder could not be made"):
-                folder.mkdir(mode=0o700, exist_ok=True)
-            path = folder / f"{_unused_name(folder, f'{number:04d}', _VOLUME)}{_VOLUME}"
-            file_sha256 = volumes.save_labels(path, labels, timepoint.grid)
-            revision = SegmentationRevision(
-                timepoint_id=timepoint.id,
-                number=number,
-                origin=origin,
-                author=author,
-                created_utc=dt.datetime.now(dt.UTC),
-                content_sha256=volumes.content_sha256(labels),
-                path=self._layout.relative(path),
-                scheme=scheme.name,
-                volumes_ml=label_volumes_ml(labels, timepoint.grid.voxel_volume_ml, scheme),
-                parent_id=parent_id,
-                model=model,
-                note=note,
-            )
+            folder = self._timepoint_folder(timepoint)
+            imported = ImportedMask(labels, scheme, author, note)
+            revision, file_sha256 = self._write_mask(folder, timepoint, imported, number)
+            revision = dataclasses.replace(revision, origin=origin, parent_id=parent_id, model=model)
             return dataclasses.replace(revision, id=self._revisions.add(revision, file_sha256))
+
+    def _write_mask(
+        self, visit_folder: Path, timepoint: Timepoint, mask: ImportedMask, number: int
+    ) -> tuple[SegmentationRevision, str]:
+        """Write a mask as revision `number` of a visit; the revision, not yet recorded, and its file's hash."""
+        folder = visit_folder / "segmentations"
+        with explained("The mask's folder could not be made"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"{_unused_name(folder, f'{number:04d}', _VOLUME)}{_VOLUME}"
+        file_sha256 = volumes.save_labels(path, mask.labels, timepoint.grid)
+        revision = SegmentationRevision(
+            timepoint_id=timepoint.id or 0,
+            number=number,
+            origin=RevisionOrigin.IMPORTED,
+            author=mask.author,
+            created_utc=dt.datetime.now(dt.UTC),
+            content_sha256=volumes.content_sha256(mask.labels),
+            path=self._layout.relative(path),
+            scheme=mask.scheme.name,
+            volumes_ml=label_volumes_ml(mask.labels, timepoint.grid.voxel_volume_ml, mask.scheme),
+            note=mask.note,
+        )
+        return revision, file_sha256
 
     def _timepoint_folder(self, timepoint: Timepoint) -> Path:
         patient = self._patients.folder(timepoint.patient_id)
@@ -347,6 +369,11 @@ def _require_fitting(timepoint: Timepoint, images: Mapping[str, Volume]) -> None
     for name, image in images.items():
         if not image.grid.matches(timepoint.grid):
             raise ValueError(f"sequence {name} lies on another grid than its visit")
+
+
+def _require_mask(labels: LabelArray, timepoint: Timepoint) -> None:
+    if labels.dtype != "uint8" or labels.shape != timepoint.grid.shape:
+        raise ValueError("a revision needs a visit and uint8 labels on its grid")
 
 
 def _unused_name(folder: Path, wanted: str, suffix: str = "", recorded: Collection[str] = ()) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.volume import LabelArray
+
 
 class RevisionOrigin(StrEnum):
     """How a revision was made."""
@@ -21,6 +24,16 @@ class RevisionOrigin(StrEnum):
 class RevisionStatus(StrEnum):
     DRAFT = "draft"
     APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedMask:
+    """A mask that comes into the workspace together with its visit: uint8 `labels` (i, j, k) on the visit's grid."""
+
+    labels: LabelArray
+    scheme: LabelScheme
+    author: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

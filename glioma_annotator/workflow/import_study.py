@@ -9,7 +9,7 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportSummary, ImportVisit
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, map_labels
 from glioma_annotator.domain.patient import Patient, Timepoint
-from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.domain.revision import ImportedMask
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, Sequence
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -158,16 +158,11 @@ def _store_visit(visit: ImportVisit, loaded: _LoadedVisit, store: Store, author:
             sequences=loaded.sequences,
         ),
         loaded.images,
+        [
+            ImportedMask(labels, GLIOMA_POST_TREATMENT, author, f"Imported from {item.path.name}")
+            for item, labels in loaded.masks
+        ],
     )
-    for item, labels in loaded.masks:
-        store.add_revision(
-            timepoint,
-            labels,
-            GLIOMA_POST_TREATMENT,
-            origin=RevisionOrigin.IMPORTED,
-            author=author,
-            note=f"Imported from {item.path.name}",
-        )
     return _id_of(timepoint)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from glioma_annotator.domain.editing import JournalEntry
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.patient import Patient, Timepoint
-from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -86,8 +86,10 @@ class Store(Protocol):
 
     def timepoint(self, timepoint_id: int) -> Timepoint: ...
 
-    def add_timepoint(self, timepoint: Timepoint, images: Mapping[str, Volume]) -> Timepoint:
-        """Store a visit with its images by sequence name, all or nothing.
+    def add_timepoint(
+        self, timepoint: Timepoint, images: Mapping[str, Volume], masks: Sequence[ImportedMask] = ()
+    ) -> Timepoint:
+        """Store a visit with its images by sequence name and its masks as imported revisions, all or nothing.
 
         `timepoint.sequences` come without id and path; the stored timepoint returned has both.
         Raises `UserError` when the patient already has a visit of that key.

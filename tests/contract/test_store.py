@@ -15,7 +15,7 @@ from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_fr
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import Timepoint
-from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Sequence, Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -80,6 +80,18 @@ def test_a_visit_cannot_be_stored_twice(store: Store, visit: Timepoint) -> None:
     with pytest.raises(UserError, match="already"):
         store.add_timepoint(new_visit(visit.patient_id, "day0000", 0), {"T1Gd": image()})
     assert len(store.timepoints(visit.patient_id)) == 1
+
+
+def test_a_visit_comes_with_its_masks_as_imported_revisions(store: Store, visit: Timepoint) -> None:
+    masks = [ImportedMask(mask(value), GLIOMA_POST_TREATMENT, "reader", f"mask {value}") for value in (3, 1)]
+    stored = store.add_timepoint(new_visit(visit.patient_id, "day0100", 1), {"T1Gd": image()}, masks)
+    assert stored.id is not None
+    revisions = store.revisions(stored.id)
+    assert [(r.number, r.origin, r.note) for r in revisions] == [
+        (1, RevisionOrigin.IMPORTED, "mask 3"),
+        (2, RevisionOrigin.IMPORTED, "mask 1"),
+    ]
+    assert np.array_equal(store.load_labels(revisions[0]), mask(3))
 
 
 def test_revisions_are_numbered_and_keep_their_masks(store: Store, visit: Timepoint) -> None:

@@ -17,11 +17,12 @@ import pytest
 from glioma_annotator.db import volumes
 from glioma_annotator.db.workspace import Workspace, open_workspace
 from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import Patient, Timepoint
-from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Sequence, SequenceRole, Window
 from glioma_annotator.domain.volume import LabelArray, Volume
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError
 
 Save = Callable[..., SegmentationRevision]
 MakeVisit = Callable[..., Timepoint]
@@ -134,6 +135,30 @@ def test_an_oblique_grid_comes_back_in_the_same_axis_order(
     stored = workspace.add_timepoint(planned, {"T1Gd": Volume(data, grid)})
     np.testing.assert_array_equal(workspace.load_image(stored, "T1Gd").data, data)
     np.testing.assert_array_equal(workspace.load_labels(save(stored, labels)), labels)
+
+
+def test_a_visit_whose_mask_cannot_be_written_leaves_nothing_behind(
+    workspace: Workspace,
+    make_visit: MakeVisit,
+    images: dict[str, Volume],
+    labels: LabelArray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patient = workspace.add_patient("P1")
+
+    def full(*_: object) -> str:
+        raise EnvironmentFailure("The disk is full.")
+
+    mask = ImportedMask(labels, GLIOMA_POST_TREATMENT, "reader", "Imported from seg.nii.gz")
+    with monkeypatch.context() as patched, pytest.raises(EnvironmentFailure):
+        patched.setattr(volumes, "save_labels", full)
+        workspace.add_timepoint(make_visit(patient.id), images, [mask])
+    assert workspace.timepoints(patient.id or 0) == ()
+    assert workspace.check() == []
+    visit = workspace.add_timepoint(make_visit(patient.id), images, [mask])
+    (revision,) = workspace.revisions(visit.id or 0)
+    assert np.array_equal(workspace.load_labels(revision), labels)
+    assert (revision.origin, revision.note) == (RevisionOrigin.IMPORTED, "Imported from seg.nii.gz")
 
 
 def test_a_visit_key_is_given_once_per_patient(

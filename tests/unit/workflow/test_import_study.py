@@ -215,6 +215,17 @@ def test_a_full_disk_stops_the_import_with_what_was_stored_before(tmp_path: Path
         run(propose(brats_2021(tmp_path)), store)
 
 
+def test_a_mask_that_cannot_be_stored_keeps_its_visit_out_so_that_it_can_be_imported_again(tmp_path: Path) -> None:
+    store = FakeStore()
+    plan = propose(brats_2021(tmp_path))
+    store.failures["add_revision"] = EnvironmentFailure("The disk is full.")
+    with pytest.raises(EnvironmentFailure):
+        run(plan, store)
+    store.failures.clear()
+    assert run(plan, store).masks == 1
+    assert len(store.revisions(visits(store, plan.patients[0])[0].id or 0)) == 1
+
+
 def test_cancel_stops_between_files_and_progress_reaches_the_end(tmp_path: Path) -> None:
     plan = propose(longitudinal(tmp_path))
     seen: list[Progress] = []
