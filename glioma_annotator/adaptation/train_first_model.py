@@ -32,13 +32,13 @@ SOURCES = {
     "posttreatment_masks": "shapes of real masks, UCSF-ALPTDG; no images",
 }
 LIMITS = (
-    "Trained on painted tumours only, for an hour on one processor core: a start for corrections, not a reading.",
+    "Trained on painted tumours only, for less than an hour of processor time on one core: a start for corrections, not a reading.",
     "Measured on four pre-operative cases alone, three of them of low grade: the figures are a direction. "
     "Resection cavities (RC) were never measured on real scans.",
     "Marks normal brain, the cerebellum and the skull base above all, as SNFH.",
     "Finds faint, diffuse and low-grade tumours in part, and takes non-enhancing core for SNFH or the reverse.",
     "Misses thin or faint enhancement, and may take vessels or dura for ET.",
-    "May call a necrotic or cystic core a resection cavity, also in patients who were never operated on.",
+    "May call a ventricle, a necrotic or a cystic core a resection cavity, also where nobody was operated on.",
 )
 
 
