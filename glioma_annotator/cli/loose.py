@@ -96,6 +96,8 @@ def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) ->
 def _segment_visits(args: argparse.Namespace) -> int:
     if not args.patient:
         raise UserError("--workspace needs --patient.", "See 'glioma-annotator segment --help'.")
+    if not args.workspace.is_dir():  # opening it for writing would make it
+        raise UserError(f"There is no workspace in {args.workspace}.", "Check the path, or import a study first.")
     session = app.make_session(args.workspace, read_only=not args.accept)
     try:
         session.select_patient(args.patient)

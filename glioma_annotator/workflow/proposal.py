@@ -92,6 +92,7 @@ def propose_from_file(path: Path, timepoint: Timepoint, scheme: LabelScheme, map
         source=path.name,
         model="",
         volumes_ml=label_volumes_ml(labels, timepoint.grid.voxel_volume_ml, scheme),
+        messages=loaded.notes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from glioma_annotator.domain.geometry import Grid
@@ -43,6 +44,8 @@ def segment_files(
     reconcile({shown(files[role]): v.volume.grid for role, v in loaded.items()}, shown(files[reference]))
     images = {role: resample_to(v.volume, grid) for role, v in loaded.items()}
     outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel)
+    notes = [note for one in loaded.values() for note in one.notes]
+    outcome = replace(outcome, messages=(*notes, *outcome.messages))
     report(Progress(0.97, "Writing the mask"))
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)
     report(Progress(1.0, "Done"))

@@ -121,6 +121,13 @@ def test_strokes_that_were_not_saved_are_kept_when_a_proposal_is_accepted_by_com
         assert second.parent_id == first.id
 
 
+def test_a_mistyped_workspace_is_refused_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("segment", "--workspace", tmp_path / "typo", "--patient", "P", "--accept")
+    assert run(*arguments) == ExitCode.USER
+    assert "no workspace" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+
+
 def test_loose_files_are_segmented_without_a_workspace(
     case: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
