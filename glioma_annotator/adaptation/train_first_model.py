@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -32,7 +33,8 @@ SOURCES = {
     "posttreatment_masks": "shapes of real masks, UCSF-ALPTDG; no images",
 }
 LIMITS = (
-    "Trained on painted tumours only, for less than an hour of processor time on one core: a start for corrections, not a reading.",
+    "Trained on painted tumours only, for less than an hour of processor time on one core: "
+    "a start for corrections, not a reading.",
     "Measured on four pre-operative cases alone, three of them of low grade: the figures are a direction. "
     "Resection cavities (RC) were never measured on real scans.",
     "Marks normal brain, the cerebellum and the skull base above all, as SNFH.",
@@ -86,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
             "seed": plan.seed,
             "steps": outcome.steps,
             "patches": outcome.samples,
-            "stages": [{"until": s.until, "patch": s.patch, "batch": s.batch} for s in plan.stages],
+            "stages": [asdict(stage) for stage in plan.stages],
             "minutes": round(outcome.seconds / 60, 1),
             "processor_minutes": round(outcome.processor_seconds / 60, 1),
             "hardware": f"{options.threads} thread(s) of a {platform.machine()} CPU with "
