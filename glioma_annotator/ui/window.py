@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.settings import Settings, with_value
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.banner import Banner
@@ -40,6 +42,8 @@ from glioma_annotator.ui.viewer.types import Convention
 from glioma_annotator.ui.viewer_link import ViewerLink
 from glioma_annotator.ui.window_dialogs import WindowDialogs
 from glioma_annotator.ui.workers import Workers
+
+_log = logging.getLogger(__name__)
 
 MIN_WIDTH, MIN_HEIGHT = 1280, 720
 _PANEL_WIDTH = 312
@@ -248,7 +252,10 @@ class MainWindow(QMainWindow):
         """Strokes are in the journal already, so nothing is asked."""
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
         state = bytes(self.saveState().toBase64().data()).decode("ascii")
-        self._keep(geometry=geometry, state=state)
+        try:
+            self._keep(geometry=geometry, state=state)
+        except EnvironmentFailure as error:  # the window's place is not worth keeping the workspace locked
+            _log.warning("the window's place was not kept: %s", error)
         self.hide()  # at once; a job may take a moment to notice that it is cancelled
         self.workers.close()
         self.study.close_workspace()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.sequences import Window
-from glioma_annotator.errors import UserError, WorkspaceBusy
+from glioma_annotator.errors import EnvironmentFailure, UserError, WorkspaceBusy
 from glioma_annotator.settings import with_value
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.dialogs.small import BusyDialog
@@ -171,6 +172,19 @@ def test_geometry_and_workspace_are_kept_in_the_settings(qtbot: QtBot, bench: An
     kept = bench.saved[-1].window
     assert kept.workspace == str(tmp_path / "workspace")
     assert kept.geometry and kept.state
+
+
+def test_the_workspace_is_closed_even_when_the_settings_cannot_be_kept(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+
+    def full(_settings: object) -> None:
+        raise EnvironmentFailure("The settings could not be written: the disk is full.")
+
+    window.services = replace(window.services, save_settings=full)
+    window.close()
+    assert window.study.session is None
+    assert not window.isVisible()
+    window.services = replace(window.services, save_settings=lambda _settings: None)
 
 
 def test_a_display_window_is_found_again_on_coming_back_to_the_visit(qtbot: QtBot, bench: Any) -> None:
