@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from glioma_annotator.adaptation.synthesis.backgrounds import (
     paint_classes,
     tissue_of_classes,
 )
-from glioma_annotator.adaptation.synthesis.noise import Field
+from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.domain.volume import LabelArray
 
 CHANNELS = ("T1Gd", "T2", "FLAIR")
@@ -34,12 +35,14 @@ class SampleShares:
     ----------
     tumour: share of patches with a tumour.
     inferior: share of patches without tumour from the lower third of the brain: cerebellum and skull base.
+    ventricle: share of patches without tumour that show swollen ventricles: fluid that is no cavity.
     label_map: share of patches on an anatomical label map instead of a real brain.
     real_shape: share of tumours whose shape is a real mask.
     """
 
-    tumour: float = 0.58
-    inferior: float = 0.25
+    tumour: float = 0.56
+    inferior: float = 0.22
+    ventricle: float = 0.12
     label_map: float = 0.25
     real_shape: float = 0.2
 
@@ -79,8 +82,8 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     background = backgrounds[int(rng.integers(len(backgrounds)))]
     choice = rng.random()
     with_tumour = choice < source.shares.tumour
-    inferior = not with_tumour and choice < source.shares.tumour + source.shares.inferior
-    spot = _draw_spot(background.tissue, rng, with_tumour, inferior)
+    place = _place_of(choice, source.shares)
+    spot = _draw_spot(background.tissue, rng, place)
     shape = plan = None
     if with_tumour and source.shapes and rng.random() < source.shares.real_shape:
         shape = source.shapes[int(rng.integers(len(source.shapes)))]
@@ -95,6 +98,8 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     centre = np.clip(centre, 4, patch - 5)
     push = float(rng.uniform(0.0, 0.6)) if plan and plan.kind in _PUSHING else 0.0
     coordinates = _coordinates(rng, patch, spot, centre, plan.radius_mm if plan else 0.0, push)
+    if place is _Place.VENTRICLE:
+        _swell(coordinates, spot, rng)
 
     if isinstance(background, RealBackground):
         tissue = _pick(background.tissue, coordinates)
@@ -112,6 +117,13 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     images[:, ~brain] = 0
     if rng.random() < (0.8 if not gadolinium else 0.15):
         contrast.add_vessels(images[0], tissue, rng)
+
+    if place is _Place.VENTRICLE:
+        _add_ependymal_rim(images, tissue, rng)
+    elif place is _Place.INFERIOR and rng.random() < 0.5:
+        # The cerebellum is often brighter than the hemispheres on FLAIR and T2, and is no oedema.
+        images[1] *= 1 + rng.uniform(0.0, 0.2)
+        images[2] *= 1 + rng.uniform(0.0, 0.35)
 
     labels = np.zeros(tissue.shape, dtype=np.uint8)
     if plan is not None:
@@ -133,28 +145,70 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     images[:, ~brain] = 0
     if rng.random() < 0.5:
         images, labels = images[:, ::-1], labels[::-1]
-    name = plan.kind.value if plan else "real shape" if shape is not None else "inferior" if inferior else "no tumour"
+    name = plan.kind.value if plan else "real shape" if shape is not None else place.value
     return Sample(np.ascontiguousarray(images, dtype=np.float32), np.ascontiguousarray(labels), name)
 
 
 _PUSHING = (tumour.TumourKind.RING, tumour.TumourKind.SOLID, tumour.TumourKind.LOW_GRADE)
 
 
-def _draw_spot(
-    tissue: NDArray[np.uint8], rng: np.random.Generator, with_tumour: bool, inferior: bool
-) -> NDArray[np.float64]:
+class _Place(StrEnum):
+    """Where in the brain a patch is taken."""
+
+    TUMOUR = "tumour"
+    INFERIOR = "inferior"
+    VENTRICLE = "ventricle"
+    ANYWHERE = "no tumour"
+
+
+def _place_of(choice: float, shares: SampleShares) -> _Place:
+    """The place that a number between 0 and 1 falls to."""
+    if choice < shares.tumour:
+        return _Place.TUMOUR
+    if choice < shares.tumour + shares.inferior:
+        return _Place.INFERIOR
+    return _Place.VENTRICLE if choice < shares.tumour + shares.inferior + shares.ventricle else _Place.ANYWHERE
+
+
+def _draw_spot(tissue: NDArray[np.uint8], rng: np.random.Generator, place: _Place) -> NDArray[np.float64]:
     """The voxel of the background that comes to lie at the tumour's or the patch's centre."""
-    height = tissue.shape[2]
-    low, high = (0, height // 3) if inferior else (0, height)
-    if with_tumour and rng.random() < 0.9:
-        low = int(0.35 * height)  # gliomas of adults rarely lie below the tentorium
+    size = np.array(tissue.shape)
+    low, high = np.zeros(3), np.ones(3)
+    wanted: tuple[int, ...] = (tumour.CSF, tumour.GREY, tumour.WHITE)
+    if place is _Place.INFERIOR:
+        high[2] = 1 / 3
+    elif place is _Place.VENTRICLE:  # the lateral ventricles lie in the middle of the brain
+        low, high = np.array([0.32, 0.3, 0.42]), np.array([0.68, 0.75, 0.7])
+        wanted = (tumour.CSF,)
+    elif place is _Place.TUMOUR:
+        wanted = (tumour.GREY, tumour.WHITE)
+        if rng.random() < 0.9:
+            low[2] = 0.35  # gliomas of adults rarely lie below the tentorium
     spot = np.zeros(3)
     for _attempt in range(200):
-        spot = np.array([rng.integers(tissue.shape[0]), rng.integers(tissue.shape[1]), rng.integers(low, high)])
-        value = tissue[tuple(spot)]
-        if value > tumour.CSF or (not with_tumour and value > tumour.OUTSIDE):
+        spot = np.floor((low + (high - low) * rng.random(3)) * size)
+        if tissue[tuple(spot.astype(int))] in wanted:
             break
-    return spot.astype(np.float64)
+    return spot
+
+
+def _swell(coordinates: NDArray[np.float32], spot: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Magnify the surroundings of `spot` up to twice, in place: small ventricles become large ones."""
+    offset = coordinates - spot[:, None, None, None].astype(np.float32)
+    reach = rng.uniform(15.0, 35.0)
+    shrink = rng.uniform(0.1, 0.5) * np.exp(-(offset**2).sum(axis=0) / reach**2)
+    coordinates -= (offset * shrink).astype(np.float32)
+
+
+def _add_ependymal_rim(images: Field, tissue: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """A bright line or cap on T2 and FLAIR along the fluid, as most adults have it, in place."""
+    if rng.random() < 0.3:
+        return
+    fluid = ndimage.gaussian_filter((tissue == tumour.CSF).astype(np.float32), float(rng.uniform(1.0, 2.5)))
+    caps = np.clip(0.5 + 0.5 * smooth_noise(rng, tissue.shape, 12.0), 0, 1.5)
+    rim = np.where(tissue > tumour.CSF, fluid * caps, 0).astype(np.float32)
+    images[1] += rng.uniform(0.0, 0.6) * rim
+    images[2] += rng.uniform(0.1, 1.2) * rim
 
 
 def _coordinates(

@@ -198,14 +198,14 @@ def test_samples_are_cubes_of_three_channels_with_labels_of_the_scheme() -> None
 
 def test_samples_without_tumour_have_no_labels() -> None:
     for index in range(6):
-        assert not draw_sample(source(tumour=0.0, inferior=0.5), 32, seed=2, index=index).labels.any()
+        assert not draw_sample(source(tumour=0.0, inferior=0.4, ventricle=0.4), 32, seed=2, index=index).labels.any()
 
 
 def test_real_mask_shapes_keep_their_labels() -> None:
     shape = np.zeros((20, 20, 20), dtype=np.uint8)
     shape[2:18, 2:18, 2:18] = SNFH
     shape[6:14, 6:14, 6:14] = RC
-    only_shapes = SampleSource(source().real, shapes=[shape], shares=SampleShares(1.0, 0.0, 0.0, 1.0))
+    only_shapes = SampleSource(source().real, shapes=[shape], shares=SampleShares(1.0, 0.0, 0.0, 0.0, 1.0))
     found = set()
     for index in range(5):
         found |= set(np.unique(draw_sample(only_shapes, 32, seed=3, index=index).labels))
@@ -216,7 +216,7 @@ def test_label_maps_give_brains_of_varied_contrast() -> None:
     classes = np.zeros((40, 40, 40), dtype=np.uint8)
     classes[4:36, 4:36, 4:36] = 4
     classes[10:30, 10:30, 10:30] = 1
-    maps = SampleSource([], [LabelMapBackground("cube", classes)], shares=SampleShares(0.5, 0.2, 1.0, 0.0))
+    maps = SampleSource([], [LabelMapBackground("cube", classes)], shares=SampleShares(0.5, 0.2, 0.1, 1.0, 0.0))
     samples = [draw_sample(maps, 32, seed=4, index=index) for index in range(4)]
     assert len({float(s.images.std()) for s in samples}) == 4
 
