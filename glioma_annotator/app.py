@@ -38,6 +38,7 @@ def repair_workspace(path: Path) -> list[str]:
     """Remove what interrupted saves and imports left behind; the removed files. Raises as `open_store`."""
     from glioma_annotator.db.workspace import open_workspace
 
+    open_workspace(path, read_only=True).close()  # refuses a folder that is no workspace instead of making one
     with open_workspace(path) as workspace:
         return workspace.remove_left_behind()
 

@@ -50,9 +50,11 @@ packages=("${system_packages[@]}")
   packages+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
 install_system_packages "${packages[@]}"
 
-stamp=$("$python" -c 'import sys; print(sys.version)' | cat - pyproject.toml constraints.txt | sha256sum)
+# The scripts in .venv name its folder, so a checkout that was moved needs a new one.
+stamp=$({ pwd; "$python" -c 'import sys; print(sys.version)'; cat pyproject.toml constraints.txt; } | sha256sum)
 if [ "$(cat .venv/.setup-stamp 2>/dev/null)" != "$stamp" ]; then
-  if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    ! grep -qF "$PWD/.venv" .venv/bin/activate; then
     rm -rf .venv
     "$python" -m venv .venv
   fi

@@ -183,22 +183,31 @@ def add_evaluate_parser(commands: Commands) -> None:
 
 
 def run_evaluate_command(args: argparse.Namespace) -> int:
-    scores = evaluate_files(
+    result = evaluate_files(
         args.reference,
         args.prediction,
         SCHEME,
         LabelConvention(args.reference_labels),
         LabelConvention(args.prediction_labels),
     )
+    labels = {"reference": result.reference_labels.value, "prediction": result.prediction_labels.value}
     if args.json:
-        regions = {s.region: {k: v for k, v in asdict(s).items() if k != "region"} for s in scores}
-        print_json({"reference": str(args.reference), "prediction": str(args.prediction), "regions": regions})
+        regions = {s.region: {k: v for k, v in asdict(s).items() if k != "region"} for s in result.scores}
+        print_json(
+            {
+                "reference": str(args.reference),
+                "prediction": str(args.prediction),
+                "labels": labels,
+                "regions": regions,
+            }
+        )
     else:
         print_table(
             ("REGION", "DICE", "HD95 MM", "SENSITIVITY", "PRECISION", "REFERENCE ML", "PREDICTION ML"),
             [
                 (s.region, s.dice, s.hd95_mm, s.sensitivity, s.precision, s.reference_ml, s.prediction_ml)
-                for s in scores
+                for s in result.scores
             ],
         )
+        print(f"Labels read as: reference {labels['reference']}, prediction {labels['prediction']}.")
     return ExitCode.DONE

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glioma_annotator.ui.window import MainWindow
 
 _MOST_MESSAGES = 4
-_NIFTI = "NIfTI (*.nii *.nii.gz *.hdr *.img *.img.gz);;All files (*)"
+_NIFTI = "NIfTI (*.nii *.nii.gz);;All files (*)"
 
 
 class WindowDialogs(QObject):

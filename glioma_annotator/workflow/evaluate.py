@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -28,31 +29,48 @@ class LabelConvention(StrEnum):
     BRATS_2021 = "brats2021"
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores per region of the scheme, and how the values of either file were read (never AUTO)."""
+
+    scores: tuple[RegionScores, ...]
+    reference_labels: LabelConvention
+    prediction_labels: LabelConvention
+
+
 def evaluate_files(
     reference: Path,
     prediction: Path,
     scheme: LabelScheme,
     reference_labels: LabelConvention = LabelConvention.AUTO,
     prediction_labels: LabelConvention = LabelConvention.AUTO,
-) -> tuple[RegionScores, ...]:
-    """Scores per region of the scheme; the rules for empty masks are those of `RegionScores`.
+) -> Evaluation:
+    """Compare two mask files; the rules for empty masks are those of `RegionScores`.
 
     Raises `UserError` for unreadable files, values without a meaning, and masks on different grids.
     """
     loaded = [read_labels(reference), read_labels(prediction)]
-    conventions = [reference_labels, prediction_labels]
+    conventions = [
+        _decided(mask, convention)
+        for mask, convention in zip(loaded, (reference_labels, prediction_labels), strict=True)
+    ]
     volumes = [
         Volume(_to_program(mask, convention, path, scheme), mask.grid)
         for mask, convention, path in zip(loaded, conventions, (reference, prediction), strict=True)
     ]
-    return volume_scores(volumes[0], volumes[1], scheme)
+    return Evaluation(volume_scores(volumes[0], volumes[1], scheme), *conventions)
+
+
+def _decided(mask: LoadedLabels, convention: LabelConvention) -> LabelConvention:
+    if convention is not LabelConvention.AUTO:
+        return convention
+    found = np.unique(mask.labels)
+    old = not mask.by_program and 4 in found and 3 not in found
+    return LabelConvention.BRATS_2021 if old else LabelConvention.PROGRAM
 
 
 def _to_program(mask: LoadedLabels, convention: LabelConvention, path: Path, scheme: LabelScheme) -> LabelArray:
     found = set(np.unique(mask.labels).tolist()) - {0, IGNORE}
-    if convention is LabelConvention.AUTO:
-        old = not mask.by_program and 4 in found and 3 not in found
-        convention = LabelConvention.BRATS_2021 if old else LabelConvention.PROGRAM
     identity = {value: value for value in scheme.values}
     mapping = BRATS_2021_TO_PROGRAM if convention is LabelConvention.BRATS_2021 else identity
     unknown = sorted(found - set(mapping))

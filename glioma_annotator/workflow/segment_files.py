@@ -11,6 +11,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.content_check import check_contents, shrink
 from glioma_annotator.imaging.nifti import read_volume, write_labels
 from glioma_annotator.imaging.nifti_header import shown
 from glioma_annotator.imaging.resampling import reconcile, resample_to
@@ -43,8 +44,10 @@ def segment_files(
     grid = loaded[reference].volume.grid
     reconcile({shown(files[role]): v.volume.grid for role, v in loaded.items()}, shown(files[reference]))
     images = {role: resample_to(v.volume, grid) for role, v in loaded.items()}
-    outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel)
     notes = [note for one in loaded.values() for note in one.notes]
+    doubts = check_contents({role: shrink(volume) for role, volume in images.items()})
+    notes += [f"{shown(files[role])}: {doubt}" for role, found in doubts.items() for doubt in found]
+    outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel)
     outcome = replace(outcome, messages=(*notes, *outcome.messages))
     report(Progress(0.97, "Writing the mask"))
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)

@@ -140,6 +140,7 @@ def test_loose_files_are_segmented_without_a_workspace(
     assert report["volumes_ml"]["ET"] > 1
     assert report["model"].startswith("threshold@")
     scores = run_json(capsys, "evaluate", "--reference", case / f"{name}_seg.nii.gz", "--prediction", out)
+    assert scores["labels"] == {"reference": "brats2021", "prediction": "program"}
     assert scores["regions"]["ET"]["dice"] > 0.8
     assert scores["regions"]["RC"]["dice"] == 1
 

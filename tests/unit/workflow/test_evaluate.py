@@ -20,5 +20,5 @@ def test_voxels_that_the_reference_marks_as_not_reviewed_do_not_count(tmp_path: 
     prediction[6:] = 3
     for name, labels in (("r.nii.gz", reference), ("p.nii.gz", prediction)):
         write_labels(tmp_path / name, labels, Grid(labels.shape, np.eye(4)))
-    scores = evaluate_files(tmp_path / "r.nii.gz", tmp_path / "p.nii.gz", GLIOMA_POST_TREATMENT)
+    scores = evaluate_files(tmp_path / "r.nii.gz", tmp_path / "p.nii.gz", GLIOMA_POST_TREATMENT).scores
     assert {s.region: s.precision for s in scores}["ET"] == 1
