@@ -40,7 +40,7 @@ LIMITS = (
     "Marks normal brain, the cerebellum and the skull base above all, as SNFH.",
     "Finds faint, diffuse and low-grade tumours in part, and takes non-enhancing core for SNFH or the reverse.",
     "Misses thin or faint enhancement, and may take vessels or dura for ET.",
-    "May call a ventricle, a necrotic or a cystic core a resection cavity, also where nobody was operated on.",
+    "Calls wide ventricles and cystic or necrotic cores a resection cavity, also where nobody was operated on.",
 )
 
 
