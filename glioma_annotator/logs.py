@@ -39,17 +39,12 @@ _PATHS = re.compile(
 
 
 class Redactor:
-    """Takes names and paths out of a text."""
+    """Takes paths out of a text."""
 
     def __init__(self) -> None:
         self._salt = secrets.token_bytes(8)
-        self._hidden: set[str] = set()
         roots = {str(Path(__file__).parent.parent), *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
         self._program = sorted((root for root in roots if len(root) > 1), key=len, reverse=True)
-
-    def hide(self, words: Iterable[str]) -> None:
-        """Words that never appear again, such as patients' keys; those shorter than three letters are let through."""
-        self._hidden.update(word for word in words if len(word) >= 3)
 
     def mark(self, path: str) -> str:
         """What stands for a path: the same for the same path within a run."""
@@ -58,10 +53,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for root in self._program:
             text = text.replace(root + os.sep, "<program>/")
-        text = _PATHS.sub(self._replacement, text)
-        for word in sorted(self._hidden, key=len, reverse=True):
-            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "<hidden>", text)
-        return text
+        return _PATHS.sub(self._replacement, text)
 
     def _replacement(self, found: re.Match[str]) -> str:
         text = found.group()
@@ -99,8 +91,8 @@ def _paths_in(record: logging.LogRecord) -> Iterable[str]:
         error = error.__cause__ or error.__context__
 
 
-def setup_logging(folder: Path | None = None, level: str | None = None) -> Redactor:
-    """Write the log to files, replacing an earlier set-up; the redactor takes further words to hide.
+def setup_logging(folder: Path | None = None, level: str | None = None) -> None:
+    """Write the log to files without any path, replacing an earlier set-up. Messages never name a patient.
 
     Parameters
     ----------
@@ -110,9 +102,8 @@ def setup_logging(folder: Path | None = None, level: str | None = None) -> Redac
 
     Where the folder cannot be written, messages go to the standard error stream instead.
     """
-    redactor = Redactor()
     handler = _handler(folder or paths.log_folder())
-    handler.setFormatter(RedactingFormatter(redactor))
+    handler.setFormatter(RedactingFormatter(Redactor()))
     root = logging.getLogger()
     for earlier in [h for h in root.handlers if isinstance(h.formatter, RedactingFormatter)]:
         root.removeHandler(earlier)
@@ -124,7 +115,6 @@ def setup_logging(folder: Path | None = None, level: str | None = None) -> Redac
     if wanted not in _LEVELS:
         own.warning("GLIOMA_LOG must be one of %s", ", ".join(_LEVELS))
     logging.captureWarnings(True)
-    return redactor
 
 
 def _handler(folder: Path) -> logging.Handler:
