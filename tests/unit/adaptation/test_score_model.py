@@ -8,13 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from tiny_models import tiny_card
 
 from glioma_annotator.adaptation.score_model import main, score_model
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
-from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import UserError
-from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, load_card, save_model
+from glioma_annotator.inference.model_folder import load_card, save_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
 
 
@@ -22,18 +20,7 @@ from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_n
 def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     parameters = {"filters": [2, 4], "branch_fraction": 0.5}
-    card = ModelCard(
-        name="tiny",
-        title="Tiny",
-        architecture=RESIDUAL_INCEPTION_UNET,
-        parameters=parameters,
-        channels=(SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR),
-        scheme=GLIOMA_POST_TREATMENT,
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=Z_SCORE_BRAIN,
-        weights_sha256="",
-        patch=(16, 16, 16),
-    )
+    card = tiny_card(parameters=parameters)
     save_model(tmp_path / "model", card, build_network(RESIDUAL_INCEPTION_UNET, parameters, 3, 5))
     return tmp_path / "model"
 

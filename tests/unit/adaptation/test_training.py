@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_models import tiny_card
 
 from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
 from glioma_annotator.adaptation.synthesis.backgrounds import RealBackground
 from glioma_annotator.adaptation.synthesis.samples import SampleSource
 from glioma_annotator.adaptation.training import LOG, DiceCrossEntropy, Stage, Trainer, TrainingPlan
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
-from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import Cancelled
-from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, load_model, save_model
+from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
 from glioma_annotator.progress import CancelToken
 
@@ -57,18 +55,7 @@ def test_a_short_training_writes_a_model_that_loads(tmp_path: Path) -> None:
     assert (outcome.steps, outcome.samples) == (3, 3)
     assert np.isfinite(outcome.loss)
     assert rows(tmp_path / "run") == 3
-    card = ModelCard(
-        name="tiny",
-        title="Tiny",
-        architecture=RESIDUAL_INCEPTION_UNET,
-        parameters=PARAMETERS,
-        channels=(SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR),
-        scheme=GLIOMA_POST_TREATMENT,
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=Z_SCORE_BRAIN,
-        weights_sha256="",
-    )
-    save_model(tmp_path / "model", card, trainer.averaged)
+    save_model(tmp_path / "model", tiny_card(parameters=PARAMETERS), trainer.averaged)
     loaded_card, loaded = load_model(tmp_path / "model")
     assert loaded_card.name == "tiny"
     with torch.no_grad():
