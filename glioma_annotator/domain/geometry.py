@@ -115,11 +115,6 @@ class Box:
             stop.append(int(hits[-1]) + 1)
         return cls((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
-    def union(self, other: Box) -> Box:
-        low = [min(a, b) for a, b in zip(self.start, other.start, strict=True)]
-        high = [max(a, b) for a, b in zip(self.stop, other.stop, strict=True)]
-        return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
-
     def clipped(self, shape: Shape) -> Box:
         low = [min(max(a, 0), n) for a, n in zip(self.start, shape, strict=True)]
         high = [min(max(b, 0), n) for b, n in zip(self.stop, shape, strict=True)]

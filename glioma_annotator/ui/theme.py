@@ -9,7 +9,6 @@ from PySide6.QtGui import QColor, QIcon, QPalette
 from PySide6.QtWidgets import QApplication
 
 #: Distances in the layouts are multiples of this.
-GRID_PX = 8
 FONT_PX = 13
 
 

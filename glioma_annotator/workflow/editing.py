@@ -23,7 +23,7 @@ from glioma_annotator.domain.editing import (
     edit_from_indices,
 )
 from glioma_annotator.domain.geometry import Box, Grid
-from glioma_annotator.domain.labels import BACKGROUND, LabelScheme
+from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.brush import Brush, line_centres, stroke_indices
 from glioma_annotator.workflow.ports import Journal
@@ -260,10 +260,6 @@ class Editor:
         self.state_changed.emit()
         if self._journal is not None:
             self._journal.append(entry)
-
-    def values_present(self) -> frozenset[int]:
-        counts = np.bincount(self.labels.reshape(-1), minlength=256)
-        return frozenset(int(v) for v in np.flatnonzero(counts) if v != BACKGROUND)
 
 
 class _Stroke:

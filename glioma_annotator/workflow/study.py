@@ -151,9 +151,6 @@ class OpenTimepoint:
             return RevisionOrigin.SEMI_AUTOMATIC if by_hand or parent is not None else RevisionOrigin.AUTOMATIC
         return RevisionOrigin.MANUAL
 
-    def labels_of(self, revision: SegmentationRevision) -> LabelArray:
-        return self._store.load_labels(revision)
-
     def restore(self, revision: SegmentationRevision) -> bool:
         """Bring an earlier revision's mask back as one undoable edit; whether anything changed."""
         labels = self._store.load_labels(revision)
@@ -187,7 +184,6 @@ class StudySession:
     undo_bytes: memory for undo per timepoint.
     """
 
-    patients_changed = Signal()
     timepoint_opened = Signal(object)
 
     def __init__(self, store: Store, segmenter: Segmenter, author: str, undo_bytes: int = 256 * 2**20) -> None:

@@ -125,7 +125,6 @@ class ImportDialog(QDialog):
         self._build(plan)
         self.files.selectionModel().currentRowChanged.connect(lambda *_: self._show_details())
         self._holder.changed.connect(self._refresh)
-        self._shown_row = -2
         self._refresh()
         if plan.items:
             self.files.setCurrentIndex(self.files.model().index(0, FileModel.PATIENT))
