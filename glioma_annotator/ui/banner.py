@@ -50,6 +50,11 @@ class Banner(QFrame):
             self.buttons.append(button)
         self.show()
 
+    def withdraw_choices(self) -> None:
+        """Hide a sentence that offers choices, once they make no sense any more."""
+        if self.buttons:
+            self.hide()
+
     def _chosen(self, act: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
             self.hide()

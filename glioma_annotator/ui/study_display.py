@@ -32,6 +32,7 @@ class StudyDisplay(QObject):
         study.recovered.connect(self._on_recovered)
         study.edit_state_changed.connect(self._refresh_saved)
         study.revisions_changed.connect(self._refresh_saved)
+        study.revisions_changed.connect(self._window.banner.withdraw_choices)  # saved another way
         window.timeline.visit_chosen.connect(self._on_visit_chosen)
         window.timeline.beside_chosen.connect(self._show_beside)
         window.timeline.add_visit.connect(lambda: window.dialogs.ask_folder(study.patient_key))

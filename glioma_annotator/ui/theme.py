@@ -8,7 +8,6 @@ import qtawesome
 from PySide6.QtGui import QColor, QIcon, QPalette
 from PySide6.QtWidgets import QApplication
 
-#: Distances in the layouts are multiples of this.
 FONT_PX = 13
 
 

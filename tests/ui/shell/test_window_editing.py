@@ -204,6 +204,16 @@ def test_recovered_steps_can_be_discarded_and_redone(qtbot: QtBot, bench: Any) -
     assert window.study.visit.editor.labels.any()
 
 
+def test_saving_by_key_takes_the_offer_to_discard_away(qtbot: QtBot, bench: Any) -> None:
+    first = bench.open_patient(qtbot)
+    paint(first)
+    first.close()
+    window = bench.open_patient(qtbot)
+    assert window.banner.isVisible()
+    press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert not window.banner.isVisible()
+
+
 def test_a_locked_label_is_left_alone(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot, 1)
     qtbot.mouseClick(window.mask_panel.labels.locks[ET], Qt.MouseButton.LeftButton)
