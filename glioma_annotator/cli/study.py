@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, confirm, print_json, print_table, progress_bar
 from glioma_annotator.errors import UserError
-from glioma_annotator.progress import part
 from glioma_annotator.settings import load_settings
 from glioma_annotator.workflow.export_study import export_patient
 from glioma_annotator.workflow.import_study import plan_conflicts, propose_import, run_import
@@ -144,7 +143,7 @@ def run_export_command(args: argparse.Namespace) -> int:
     try:
         session.select_patient(args.patient)
         with progress_bar("Exporting") as (report, cancel):
-            written = export_patient(session.store, args.patient, args.timepoint, args.out, part(report, 0, 1), cancel)
+            written = export_patient(session.store, args.patient, args.timepoint, args.out, report, cancel)
     finally:
         session.store.close()
     if args.json:

@@ -1,4 +1,4 @@
-"""What a pane is drawn with: napari canvases, behind two small protocols.
+"""Napari canvases, which fulfil the protocols of `drawing`; imported when the first one is made, as napari takes long.
 
 Only this module knows napari. It relies on public names: `ViewerModel`, `QtViewer` and its `canvas.native` widget,
 `camera`, `add_image`, `add_surface`, `Layer.refresh`, `get_settings`. A contract test states what they must do.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -20,72 +19,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from glioma_annotator.domain.sequences import Window
-from glioma_annotator.ui.viewer.surfaces import SurfaceMesh
-
-Vector = NDArray[np.float64]
-
-
-class SliceCanvas(Protocol):
-    """Draws one slice of intensities; the mask and all marks are painted over it by others."""
-
-    @property
-    def widget(self) -> QWidget:
-        """Goes into a layout."""
-        ...
-
-    @property
-    def surface(self) -> QWidget:
-        """Fills the drawing area, receives the pointer and carries overlays."""
-        ...
-
-    def set_picture(self, picture: NDArray[Any], row_mm: float, column_mm: float) -> None:
-        """Show intensities with rows and columns from the top left corner; they are copied."""
-        ...
-
-    def set_window(self, window: Window) -> None: ...
-
-    def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
-        """Plane millimetres (x, y) at the middle of the canvas, and pixels per millimetre."""
-        ...
-
-    def set_smooth(self, smooth: bool) -> None:
-        """Interpolate between voxels, or show them as squares."""
-        ...
-
-    def set_shown(self, shown: bool) -> None:
-        """Whether there is a picture at all."""
-        ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ColouredSurface:
-    """A mesh, its `colour` as #RRGGBB, and how much of it is seen (`opacity` 0..1)."""
-
-    mesh: SurfaceMesh
-    colour: str
-    opacity: float
-
-
-class SurfaceCanvas(Protocol):
-    """Draws coloured surfaces in world RAS millimetres."""
-
-    @property
-    def widget(self) -> QWidget: ...
-
-    @property
-    def surface(self) -> QWidget: ...
-
-    def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
-        """Show these surfaces and no others; those inside others come first."""
-        ...
-
-    def set_camera(self, centre_mm: Vector, zoom: float, view: Vector, up: Vector) -> None:
-        """World RAS point at the middle, pixels per millimetre, and the unit directions of looking and of up."""
-        ...
-
-    def close(self) -> None: ...
+from glioma_annotator.ui.viewer.drawing import ColouredSurface, Vector
 
 
 def _own_settings() -> None:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
 
 from glioma_annotator.domain.geometry import Box
-from glioma_annotator.ui.viewer.canvas import SliceCanvas
+from glioma_annotator.ui.viewer.drawing import SliceCanvas
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice, outline_segments, shifted_lines
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import PLANE_NAMES, SlicePlane

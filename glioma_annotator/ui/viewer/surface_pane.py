@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, QTimer, Signal
 from PySide6.QtGui import QColor
 
 from glioma_annotator.domain.labels import BACKGROUND
-from glioma_annotator.ui.viewer.canvas import ColouredSurface, SurfaceCanvas
+from glioma_annotator.ui.viewer.drawing import ColouredSurface, SurfaceCanvas
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import direction_letters
 from glioma_annotator.ui.viewer.slice_pane import FIT
