@@ -359,6 +359,17 @@ def table(plain: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
+def slowing(idle: list[dict[str, Any]], busy: list[dict[str, Any]]) -> str:
+    """Our brush and scroll during the job against the same without it, in this run."""
+    lines = ["ours during the job / ours idle"]
+    for layout in ("sequences", "planes"):
+        for what in ("brush", "scroll"):
+            for figure in ("median_ms", "p95_ms"):
+                a, b = median(idle, layout, what, figure), median(busy, layout, what, figure)
+                lines.append(f"{what}, {layout}, {figure.removesuffix('_ms')}: {a:.1f} ms, {b:.1f} ms, {b / a:.2f}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2, help="runs of each, taken in turns; medians are reported")
@@ -372,13 +383,20 @@ def main() -> None:
         return
     plain: list[dict[str, Any]] = []
     ours: list[dict[str, Any]] = []
+    idle: list[dict[str, Any]] = []
     for _ in range(arguments.rounds):
+        if arguments.during_job:
+            idle.append(run("ours", ""))
         plain.append(run("napari", arguments.during_job))
         ours.append(run("ours", arguments.during_job))
     print(table(plain, ours))
+    if idle:
+        print(slowing(idle, ours))
     if arguments.json:
         about = {"machine": platform.platform(), "processors": os.cpu_count(), "job": arguments.during_job}
-        arguments.json.write_text(json.dumps({"about": about, "napari": plain, "ours": ours}, indent=1) + "\n")
+        arguments.json.write_text(
+            json.dumps({"about": about, "napari": plain, "ours": ours, "idle": idle}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":
