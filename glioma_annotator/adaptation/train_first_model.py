@@ -33,8 +33,7 @@ SOURCES = {
     "posttreatment_masks": "shapes of real masks, UCSF-ALPTDG; no images",
 }
 LIMITS = (
-    "Trained on painted tumours only, for about an hour on one core: "
-    "a start for corrections, not a reading.",
+    "Trained on painted tumours only, for about an hour on one core: a start for corrections, not a reading.",
     "Measured on four pre-operative cases alone, three of them of low grade: the figures are a direction. "
     "Resection cavities (RC) were never measured on real scans.",
     "Marks normal brain, the cerebellum and the skull base above all, as SNFH.",
