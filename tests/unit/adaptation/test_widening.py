@@ -24,7 +24,7 @@ def narrow(inputs: int = 3, filters: tuple[int, ...] = (4, 6, 8), fraction: floa
     return network.eval()
 
 
-IMAGES = torch.randn(2, 3, 8, 12, 4, generator=torch.Generator().manual_seed(1))
+IMAGES = torch.randn(2, 3, 8, 12, 8, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_batch_s_own_statistics_give_the_same_logits_too() -> None:
 def test_a_further_image_channel_has_no_influence_at_first() -> None:
     network = narrow()
     wide = widen(network, (8, 12, 16), 1.0, in_channels=4)
-    extra = torch.cat([IMAGES, torch.randn(2, 1, 8, 12, 4)], dim=1)
+    extra = torch.cat([IMAGES, torch.randn(2, 1, 8, 12, 8)], dim=1)
     with torch.inference_mode():
         torch.testing.assert_close(wide(extra), network(IMAGES), atol=2e-4, rtol=2e-4)
 
@@ -68,7 +68,7 @@ def test_an_image_with_as_many_channels_as_filters_can_be_widened() -> None:
 def test_copied_filters_part_company_with_the_first_step() -> None:
     wide = widen(narrow(), (8, 12, 16), 0.5).train()
     optimiser = torch.optim.Adam(wide.parameters(), 1e-3)
-    labels = torch.randint(0, 5, (2, 8, 12, 4), generator=torch.Generator().manual_seed(2))
+    labels = torch.randint(0, 5, (2, 8, 12, 8), generator=torch.Generator().manual_seed(2))
     torch.nn.functional.cross_entropy(wide(IMAGES), labels).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     for name in ("encoders.0.single", "downs.0", "encoders.2.reduce", "decoders.1.double_second"):
