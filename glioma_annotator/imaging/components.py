@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import IGNORE
@@ -26,6 +25,8 @@ def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     box = Box.around(mask)
     if box is None:
         return numbered, 0
+    from scipy import ndimage  # here, to keep it off the program's start
+
     count = ndimage.label(mask[box.slices], structure=_FULL, output=numbered[box.slices])
     return numbered, int(count)
 
@@ -45,6 +46,8 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     box = Box.around(mask)
     if box is None:
         return mask.copy()
+    from scipy import ndimage  # here, to keep it off the program's start
+
     outside, _ = ndimage.label(np.pad(~mask[box.slices], 1, constant_values=True))
     filled = mask.copy()
     filled[box.slices] = (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]

@@ -18,7 +18,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
@@ -72,6 +71,8 @@ def check_contents(images: Mapping[SequenceRole, Volume]) -> Mapping[SequenceRol
         return {}
     grid = images[known[0]].grid
     volumes = {role: resample_to(images[role], grid).data for role in known}
+    from scipy.ndimage import distance_transform_edt  # here, to keep it off the program's start
+
     depth_mm = distance_transform_edt(np.pad(brain_mask(list(volumes.values())), 1), sampling=grid.spacing_mm)
     depth_mm = depth_mm[1:-1, 1:-1, 1:-1]
     core = _deepest(depth_mm, round(CORE_ML / grid.voxel_volume_ml))

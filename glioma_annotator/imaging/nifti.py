@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from isal import igzip
 from numpy.typing import NDArray
@@ -169,6 +168,8 @@ def _write(path: Path, data: NDArray[Any], grid: Grid, source_axes: str, descrip
 
 
 def _header_bytes(data: NDArray[Any], affine: FloatArray, description: str) -> bytes:
+    import nibabel  # here, to keep it off the program's start
+
     header = nibabel.Nifti1Header()
     header.set_data_dtype(data.dtype)
     header.set_data_shape(data.shape)

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nibabel
 import numpy as np
 from isal import igzip, isal_zlib
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import FloatArray, Grid, Shape
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.orientation import axis_codes, canonical_grid
+
+if TYPE_CHECKING:
+    import nibabel
 
 MAX_VOXELS = 2**28
 """Most voxels of one volume that are read: 512 x 512 x 1024, 1 GiB as float32."""
@@ -136,6 +137,8 @@ def _parse(path: Path, block: bytes) -> NiftiHeader:
         raise UserError(f"{shown(path)} is not a NIfTI file.", "Export it as NIfTI (.nii or .nii.gz).")
     if len(block) < size:
         raise UserError(f"{shown(path)} is cut off within its header.", _DAMAGED)
+    import nibabel  # here, to keep it off the program's start
+
     if size == _NIFTI1_BYTES:
         header = nibabel.Nifti1Header(block[:size], check=False)
     else:
@@ -256,6 +259,8 @@ def _affine(path: Path, header: nibabel.Nifti1Header, shape: Shape) -> tuple[Flo
 
 
 def _qform(header: nibabel.Nifti1Header) -> NDArray[Any] | None:
+    from nibabel.spatialimages import HeaderDataError
+
     try:
         return np.asarray(header.get_qform())
     except (HeaderDataError, ValueError):

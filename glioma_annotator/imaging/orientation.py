@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from nibabel import orientations
 from numpy.typing import ArrayLike, NDArray
 
 from glioma_annotator.domain.geometry import FloatArray, Grid, Shape
@@ -16,11 +15,15 @@ from glioma_annotator.domain.geometry import FloatArray, Grid, Shape
 
 def axis_codes(affine: ArrayLike) -> str:
     """Axis codes of an index-to-RAS affine (4, 4), e.g. "LPS": where each array axis points, to the closest axis."""
+    from nibabel import orientations  # here and below, to keep it off the program's start
+
     return "".join(orientations.aff2axcodes(np.asarray(affine)))
 
 
 def canonical_grid(shape: Shape, affine: ArrayLike) -> Grid:
     """The grid of a file of `shape` and `affine` after its axes are brought into closest canonical order."""
+    from nibabel import orientations
+
     turn = orientations.io_orientation(np.asarray(affine))
     new_shape = [0, 0, 0]
     for axis, target in enumerate(turn[:, 0].astype(int)):
@@ -31,11 +34,15 @@ def canonical_grid(shape: Shape, affine: ArrayLike) -> Grid:
 
 def to_canonical(data: NDArray[Any], affine: ArrayLike) -> NDArray[Any]:
     """A view of `data` (file order) with its axes in closest canonical order."""
+    from nibabel import orientations
+
     return np.asarray(orientations.apply_orientation(data, orientations.io_orientation(np.asarray(affine))))
 
 
 def from_canonical(data: NDArray[Any], grid: Grid, source_axes: str) -> tuple[NDArray[Any], FloatArray]:
     """A view of `data` (i, j, k on `grid`) in the axis order `source_axes`, e.g. "LPS", and the affine of that view."""
+    from nibabel import orientations
+
     canonical = orientations.axcodes2ornt("RAS")
     turn = orientations.ornt_transform(canonical, orientations.axcodes2ornt(source_axes))
     affine = grid.affine @ orientations.inv_ornt_aff(turn, grid.shape)

@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import FloatArray, Grid
@@ -24,8 +23,8 @@ _SAMPLES_PER_AXIS = 16
 
 
 class Interpolation(Enum):
-    LINEAR = SimpleITK.sitkLinear
-    NEAREST = SimpleITK.sitkNearestNeighbor
+    LINEAR = "linear"
+    NEAREST = "nearest"
 
 
 def resample_to(volume: Volume, grid: Grid, interpolation: Interpolation = Interpolation.LINEAR) -> Volume:
@@ -52,6 +51,8 @@ def _resample(data: NDArray[Any], source: Grid, target: Grid, interpolation: Int
 
     So affines with shear, which an ITK image cannot have, come out right, and no LPS world is involved.
     """
+    import SimpleITK  # here, to keep it off the program's start
+
     index_to_index = np.linalg.inv(source.affine) @ target.affine
     transform = SimpleITK.AffineTransform(3)
     # A numpy array (i, j, k) becomes an ITK image with axes (k, j, i).
@@ -60,7 +61,8 @@ def _resample(data: NDArray[Any], source: Grid, target: Grid, interpolation: Int
     image = SimpleITK.GetImageFromArray(np.ascontiguousarray(data))
     resampler = SimpleITK.ResampleImageFilter()
     resampler.SetSize([int(n) for n in target.shape[::-1]])
-    resampler.SetInterpolator(interpolation.value)
+    nearest = interpolation is Interpolation.NEAREST
+    resampler.SetInterpolator(SimpleITK.sitkNearestNeighbor if nearest else SimpleITK.sitkLinear)
     resampler.SetTransform(transform)
     resampler.SetDefaultPixelValue(0)
     return np.asarray(SimpleITK.GetArrayFromImage(resampler.Execute(image)))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
 
 from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import LabelScheme
@@ -212,6 +211,8 @@ def _resized(image: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
     """An image (i, j, k) stretched to `shape` by linear interpolation, smoothed first along axes that shrink."""
     if image.shape == shape:
         return image
+    from skimage.transform import resize  # here and below, to keep it off the program's start
+
     stretched = resize(image, shape, order=1, mode="edge", anti_aliasing=True)  # type: ignore[no-untyped-call]
     return np.asarray(stretched, dtype=np.float32)
 
@@ -220,6 +221,8 @@ def _resized_mask(mask: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
     """A mask (i, j, k) stretched to `shape` by the nearest voxel."""
     if mask.shape == shape:
         return mask
+    from skimage.transform import resize
+
     return np.asarray(resize(mask, shape, order=0), dtype=np.bool_)  # type: ignore[no-untyped-call]
 
 

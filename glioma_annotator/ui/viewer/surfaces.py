@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, gaussian_filter
-from skimage.measure import marching_cubes
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.volume import LabelArray
@@ -58,6 +56,8 @@ def _surface(inside: NDArray[np.bool_], grid: Grid) -> SurfaceMesh | None:
 
 def head_surface(head: NDArray[np.bool_], steps: tuple[int, int, int], grid: Grid) -> SurfaceMesh | None:
     """The surface of the head from every n-th voxel (i, j, k) of the grid, n by `steps`; None for an empty one."""
+    from scipy.ndimage import binary_fill_holes
+
     if not head.any():
         return None
     index, faces = _triangles(binary_fill_holes(head), [1.0, 1.0, 1.0])
@@ -66,6 +66,9 @@ def head_surface(head: NDArray[np.bool_], steps: tuple[int, int, int], grid: Gri
 
 def _triangles(inside: NDArray[np.bool_], sigma: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Vertices (n, 3) in fractional array indices and faces (m, 3) of a smoothed mask, `sigma` in voxels."""
+    from scipy.ndimage import gaussian_filter  # here and above, to keep them off the program's start
+    from skimage.measure import marching_cubes
+
     # A rim of empty voxels closes the surface at the border of the array and leaves room for the smoothing.
     crop = np.pad(inside, _RIM).astype(np.float32)
     smooth = gaussian_filter(crop, sigma, mode="constant")
