@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glioma_annotator import __version__
-from glioma_annotator.cli import demo, doctor, loose, study
+from glioma_annotator.cli import demo, doctor, evaluate, loose, study
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.logs import setup_logging
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     study.add_import_parser(commands)
     loose.add_segment_parser(commands)
     study.add_export_parser(commands)
-    loose.add_evaluate_parser(commands)
+    evaluate.add_evaluate_parser(commands)
     doctor.add_parser(commands)
     for command in commands.choices.values():
         command.epilog = EXIT_CODES

@@ -1,0 +1,95 @@
+"""Folders of cases in the naming of the BraTS challenges: which file is which sequence, and which the mask.
+
+BraTS 2017 to 2021 end file names in `_t1`, `_t1ce`, `_t2`, `_flair` and `_seg`; 2023 and 2024 in `-t1n`, `-t1c`,
+`-t2w`, `-t2f` and `-seg`.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import UserError
+
+_WORDS = {
+    "t1ce": SequenceRole.T1GD,
+    "t1c": SequenceRole.T1GD,
+    "t1gd": SequenceRole.T1GD,
+    "t1": SequenceRole.T1,
+    "t1n": SequenceRole.T1,
+    "t2": SequenceRole.T2,
+    "t2w": SequenceRole.T2,
+    "flair": SequenceRole.FLAIR,
+    "t2f": SequenceRole.FLAIR,
+}
+_MASKS = ("seg", "mask")
+_ENDING = re.compile(r"(?:^|[-_.])([a-z0-9]+)\.nii(?:\.gz)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFiles:
+    """The files of one case.
+
+    Attributes
+    ----------
+    name: the folder's name.
+    images: files by role.
+    mask: the expert's mask; None where there is none.
+    """
+
+    name: str
+    images: Mapping[SequenceRole, Path]
+    mask: Path | None
+
+
+def find_cases(places: Iterable[str | Path]) -> tuple[CaseFiles, ...]:
+    """Cases in `places`, by name; each place is a case's folder, a folder of such folders, or a pattern (`*`, `**`).
+
+    Raises `UserError` when a place holds no case, a folder has two files for one sequence, or two cases share a name.
+    """
+    found: dict[str, tuple[CaseFiles, Path]] = {}
+    for place in places:
+        folders = [Path(p) for p in sorted(glob.glob(str(place), recursive=True))]  # noqa: PTH207 - may be absolute
+        cases = [
+            (case, folder)
+            for top in folders
+            for folder in (top, *(sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else ()))
+            if folder.is_dir() and (case := read_case(folder)) is not None
+        ]
+        if not cases:
+            raise UserError(
+                f"There are no cases in “{place}”.",
+                "Name the folder that holds one folder per case, with files named as in BraTS (…_t1ce.nii.gz, …).",
+            )
+        for case, folder in cases:
+            if case.name in found and found[case.name][1].resolve() != folder.resolve():
+                raise UserError(f"Two cases are called “{case.name}”.", "Rename one of the two folders.")
+            found[case.name] = (case, folder)
+    return tuple(found[name][0] for name in sorted(found))
+
+
+def read_case(folder: Path) -> CaseFiles | None:
+    """The case in a folder; None when no file in it is named like a sequence or a mask.
+
+    Raises `UserError` when two files claim the same role.
+    """
+    images: dict[SequenceRole, Path] = {}
+    mask: Path | None = None
+    for path in sorted(folder.iterdir()):
+        match = _ENDING.search(path.name.lower())
+        word = match.group(1) if match and path.is_file() else ""
+        role = _WORDS.get(word)
+        if (role in images) if role else (word in _MASKS and mask is not None):
+            raise UserError(
+                f"The folder “{folder.name}” has two files for {role.value if role else 'the mask'}.",
+                "Leave only one of them in it.",
+            )
+        if role:
+            images[role] = path
+        elif word in _MASKS:
+            mask = path
+    return CaseFiles(folder.name, images, mask) if images or mask else None

@@ -1,0 +1,56 @@
+"""What the values of a mask file mean: the program's own, or those of BraTS 2017 to 2021."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM, IGNORE, LabelScheme, map_labels
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.nifti import LoadedLabels, read_labels
+
+
+class LabelConvention(StrEnum):
+    """What the values of a mask file mean.
+
+    PROGRAM is 1 NETC, 2 SNFH, 3 ET, 4 RC (BraTS 2023 and 2024 too), BRATS_2021 is 1 NCR, 2 ED, 4 ET. AUTO decides: a
+    mask that this program wrote says so in its header; else a 3 means PROGRAM, a 4 without a 3 BRATS_2021, and with
+    neither both say the same.
+    """
+
+    AUTO = "auto"
+    PROGRAM = "program"
+    BRATS_2021 = "brats2021"
+
+
+def read_mask(
+    path: Path, scheme: LabelScheme, convention: LabelConvention = LabelConvention.AUTO
+) -> tuple[Volume, LabelConvention]:
+    """A mask file in the scheme's values (255 stays "not reviewed"), and how its values were read (never AUTO).
+
+    Raises `UserError` for unreadable files and values without a meaning.
+    """
+    mask = read_labels(path)
+    decided = _decided(mask, convention)
+    identity = {value: value for value in scheme.values}
+    mapping = BRATS_2021_TO_PROGRAM if decided is LabelConvention.BRATS_2021 else identity
+    found = set(np.unique(mask.labels).tolist()) - {0, IGNORE}
+    unknown = sorted(found - set(mapping))
+    if unknown:
+        raise UserError(
+            f"{path.name} holds the values {', '.join(map(str, unknown))}, which mean nothing in the"
+            f" {decided.value} labels.",
+            "Say which convention it follows, or map its values first by importing it.",
+        )
+    return Volume(map_labels(mask.labels, {**mapping, IGNORE: IGNORE}), mask.grid), decided
+
+
+def _decided(mask: LoadedLabels, convention: LabelConvention) -> LabelConvention:
+    if convention is not LabelConvention.AUTO:
+        return convention
+    found = np.unique(mask.labels)
+    old = not mask.by_program and 4 in found and 3 not in found
+    return LabelConvention.BRATS_2021 if old else LabelConvention.PROGRAM

@@ -1,0 +1,65 @@
+"""Case folders in BraTS naming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.case_files import find_cases, read_case
+
+
+def touch(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_both_generations_of_names_are_read(tmp_path: Path) -> None:
+    old = [f"BraTS2021_1_{end}.nii.gz" for end in ("t1", "t1ce", "t2", "flair", "seg")]
+    new = [f"BraTS-GLI-2-{end}.nii.gz" for end in ("t1n", "t1c", "t2w", "t2f", "seg")]
+    for folder, names in ((tmp_path / "a", old), (tmp_path / "b", new)):
+        case = read_case(touch(folder, *names, "readme.txt"))
+        assert case is not None
+        images = {role: path.name for role, path in case.images.items()}
+        roles = (SequenceRole.T1, SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
+        assert images == dict(zip(roles, names[:4], strict=True))
+        assert case.mask == folder / names[4]
+
+
+def test_cases_are_found_in_a_folder_by_pattern_or_alone(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        touch(tmp_path / "set" / name, "t1ce.nii", "seg.nii")
+    touch(tmp_path / "set" / "notes", "readme.txt")
+    assert [case.name for case in find_cases([tmp_path / "set"])] == ["a", "b", "c"]
+    assert [case.name for case in find_cases([str(tmp_path / "set" / "[ab]")])] == ["a", "b"]
+    assert [case.name for case in find_cases([tmp_path / "set" / "b", tmp_path / "set"])] == ["a", "b", "c"]
+
+
+def test_a_case_without_a_mask_is_found(tmp_path: Path) -> None:
+    (case,) = find_cases([touch(tmp_path / "x", "x_flair.nii.gz")])
+    assert case.mask is None
+
+
+def test_a_place_without_cases_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no cases"):
+        find_cases([touch(tmp_path / "x", "picture.png")])
+    with pytest.raises(UserError, match="no cases"):
+        find_cases([tmp_path / "missing"])
+
+
+def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="two files for T2"):
+        read_case(touch(tmp_path / "x", "a_t2.nii.gz", "b-t2w.nii.gz"))
+    with pytest.raises(UserError, match="two files for the mask"):
+        read_case(touch(tmp_path / "y", "a_seg.nii.gz", "a_mask.nii.gz"))
+
+
+def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
+    for side in ("left", "right"):
+        touch(tmp_path / side / "x", "t2.nii")
+    with pytest.raises(UserError, match="called “x”"):
+        find_cases([tmp_path / "left", tmp_path / "right"])
