@@ -1,0 +1,1 @@
+"""Pure operations on label arrays: what the editing tools compute."""
