@@ -43,7 +43,9 @@ def enclosed(points: ArrayLike, axis: int, number: int, shape: Shape, slices: in
 
 
 def simplified(points: ArrayLike, axis: int, spacing_mm: ArrayLike, tolerance_mm: float) -> NDArray[np.float64]:
-    """A freehand outline (n, 3) in a slice normal to `axis` with the vertices that matter: none is further than `tolerance_mm` from the result.
+    """A freehand outline (n, 3) in a slice normal to `axis`, with only the vertices that matter.
+
+    None of those left out is further than `tolerance_mm` from the result.
 
     Ramer-Douglas-Peucker (scikit-image's `approximate_polygon`) on the outline in mm.
     """

@@ -43,15 +43,13 @@ def entropy(shares: Shares) -> NDArray[np.float32]:
     table = (-p * np.log(np.where(p > 0, p, 1.0)) / np.log(len(shares))).astype(np.float32)
     total: NDArray[np.float32] = np.zeros(shares.shape[1:], dtype=np.float32)
     for share in shares:
-        np.add(total, table[share], out=total)
+        total = total + table[share]
     return np.asarray(np.minimum(total, 1), dtype=np.float32)
 
 
 def chance_of_error(shares: Shares) -> NDArray[np.float32]:
     """1 minus the largest share, for every voxel (i, j, k): the chance that the likeliest class is wrong."""
-    best: NDArray[np.uint8] = shares.max(axis=0)
-    chance: NDArray[np.float32] = 1 - best.astype(np.float32) / 255
-    return chance
+    return np.asarray(1 - shares.max(axis=0).astype(np.float32) / 255, dtype=np.float32)
 
 
 def places_to_check(shares: Shares, grid: Grid, most: int = 20) -> tuple[DoubtfulPlace, ...]:
