@@ -71,6 +71,15 @@ class EditingSettings:
 @dataclass(frozen=True, slots=True)
 class SegmentationSettings:
     device: Literal["auto", "cpu", "cuda"] = _setting("auto", "Where models run; auto takes a GPU when there is one")
+    backend: Literal["auto", "openvino", "torch"] = _setting(
+        "auto", "What computes on the CPU; auto takes OpenVINO when it is installed"
+    )
+    mode: Literal["auto", "one-pass", "tiles", "patches"] = _setting(
+        "auto", "How the brain is covered: one pass, tiles with margins, or averaged patches (the slow reference)"
+    )
+    memory_gib: float = _setting(4.0, "Memory a segmentation may use", "GiB", minimum=1.0, maximum=1024.0)
+    flips: bool = _setting(False, "Average the prediction of the mirrored (left-right) images too: twice the time")
+    post_processing: bool = _setting(True, "Tidy the mask afterwards, as the model's card says")
 
 
 @dataclass(frozen=True, slots=True)

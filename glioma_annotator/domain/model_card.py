@@ -9,6 +9,45 @@ from typing import Any
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import SequenceRole
 
+#: What a model is for. Only tumour models are offered for segmenting a visit.
+TUMOUR, BRAIN = "tumour", "brain"
+
+
+@dataclass(frozen=True, slots=True)
+class TooSmall:
+    """A label whose whole volume, below `below_ml`, is taken for another's.
+
+    nnU-Net's BraTS 2020 entry (Isensee et al., arXiv 2011.00848) calls enhancing tumour of fewer than 200 voxels
+    (0.2 mL) necrosis: so little of it is mostly not there at all, and one false voxel turns its Dice from 1 to 0.
+
+    Attributes
+    ----------
+    label: value that is too small to be real.
+    below_ml: volume in mL under which it is.
+    becomes: value its voxels get; 0 for background.
+    """
+
+    label: int
+    below_ml: float
+    becomes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostProcessing:
+    """What is done to a model's mask after the network; it can be switched off as a whole.
+
+    Attributes
+    ----------
+    min_component_ml: islands of tissue below this volume are left out; 0 keeps all. The default, 0.1 mL, is a cube of
+        4.6 mm, a fifth of the smallest measurable lesion (a 10 mm sphere).
+    fill_holes_ml: background enclosed in tissue, up to this volume per hole, becomes its most probable tissue.
+    too_small: labels that are taken for others where there is little of them, in this order.
+    """
+
+    min_component_ml: float = 0.1
+    fill_holes_ml: float = 0.0
+    too_small: tuple[TooSmall, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
@@ -20,7 +59,7 @@ class ModelCard:
     title: one line for a reader.
     architecture: name of the network in `inference.networks`.
     parameters: the architecture's keyword arguments.
-    channels: sequences in the order the network expects them.
+    channels: sequences in the order the network expects them; `SequenceRole.OTHER` for any contrast.
     scheme: meaning of the output classes; class 0 is background, class n the n-th label of the scheme.
     spacing_mm: voxel size the network was trained at.
     normalisation: how each channel is scaled; "z-score-brain" is mean 0, standard deviation 1 over brain voxels.
@@ -31,6 +70,11 @@ class ModelCard:
     training: data, seed, steps, time, versions: what it was made from, in words and figures.
     scores: measured figures by test set.
     limits: what it is known to do badly, one sentence each.
+    task: TUMOUR, or BRAIN for a brain mask; models of another task are never offered for segmenting a visit.
+    default: the one to take among the shipped models when none was chosen.
+    optional: channels that may be absent; the network then reads zeros (it was trained with channels left out).
+    one_of: at least one of these channels must be there; empty for no such rule.
+    post_processing: what is done to its mask afterwards.
     """
 
     name: str
@@ -48,6 +92,11 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
+    task: str = TUMOUR
+    default: bool = False
+    optional: tuple[SequenceRole, ...] = ()
+    one_of: tuple[SequenceRole, ...] = ()
+    post_processing: PostProcessing = PostProcessing()
 
     @property
     def identity(self) -> str:

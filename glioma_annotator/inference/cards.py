@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
-from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.model_card import BRAIN, TUMOUR, ModelCard, PostProcessing, TooSmall
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 
@@ -46,9 +46,14 @@ def find_models(folders: Iterable[Path]) -> dict[str, tuple[Path, ModelCard]]:
     return found
 
 
-def find_cards(folders: Iterable[Path]) -> tuple[ModelCard, ...]:
-    """Cards of the readable models in `folders` and directly below them, in `model_folders`' order."""
-    return tuple(card for _, card in find_models(folders).values())
+def find_cards(folders: Iterable[Path], task: str = TUMOUR) -> tuple[ModelCard, ...]:
+    """Cards of the readable models for a task in `folders` and directly below them, the default one first.
+
+    The default is the first whose card says so, else the first made for no single patient, else the first; the others
+    follow in `model_folders`' order.
+    """
+    cards = [card for _, card in find_models(folders).values() if card.task == task]
+    return tuple(sorted(cards, key=lambda card: (not card.default, bool(card.patient))))
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -117,6 +122,22 @@ def _parse(data: Mapping[str, Any]) -> ModelCard:
         training=dict(data.get("training", {})),
         scores=dict(data.get("scores", {})),
         limits=tuple(str(limit) for limit in data.get("limits", ())),
+        task=_text(data.get("task", TUMOUR), "task"),
+        default=bool(data.get("default", False)),
+        optional=tuple(SequenceRole(role) for role in data.get("optional", ())),
+        one_of=tuple(SequenceRole(role) for role in data.get("one_of", ())),
+        post_processing=_post_processing(data.get("post_processing", {})),
+    )
+
+
+def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
+    standard = PostProcessing()
+    return PostProcessing(
+        min_component_ml=float(data.get("min_component_ml", standard.min_component_ml)),
+        fill_holes_ml=float(data.get("fill_holes_ml", standard.fill_holes_ml)),
+        too_small=tuple(
+            TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"])) for x in data.get("too_small", ())
+        ),
     )
 
 
@@ -135,6 +156,8 @@ def _three(values: list[_Number], name: str) -> tuple[_Number, _Number, _Number]
 def _contradiction(card: ModelCard) -> str:
     """What is wrong with a card that parses; empty when nothing is."""
     values = card.scheme.values
+    after = card.post_processing
+    volumes = (after.min_component_ml, after.fill_holes_ml, *(rule.below_ml for rule in after.too_small))
     checks = {
         "it has no name": not card.name,
         "it names no channels": not card.channels,
@@ -145,6 +168,18 @@ def _contradiction(card: ModelCard) -> str:
         "a region uses a value that no label has": any(set(r.values) - set(values) for r in card.scheme.regions),
         "a voxel size is not a positive length": not all(0 < mm < math.inf for mm in card.spacing_mm),
         "the patch is not a positive multiple of 8 voxels": any(n < 8 or n % 8 for n in card.patch),
-        f"the normalisation “{card.normalisation}” is unknown": card.normalisation != Z_SCORE_BRAIN,
+        f"the task “{card.task}” is unknown": card.task not in (TUMOUR, BRAIN),
+        f"the normalisation “{card.normalisation}” is unknown": (
+            card.task == TUMOUR and card.normalisation != Z_SCORE_BRAIN
+        ),
+        "it calls a channel optional that it does not name": bool({*card.optional, *card.one_of} - {*card.channels}),
+        "it asks for one of several channels, but not all of them are optional": bool(
+            {*card.one_of} - {*card.optional}
+        ),
+        "all channels are optional": set(card.optional) == set(card.channels) and not card.one_of,
+        "a volume of its post-processing is not a number of mL": not all(0 <= ml < math.inf for ml in volumes),
+        "its post-processing names a value that no label has": any(
+            rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
+        ),
     }
     return next((problem for problem, present in checks.items() if present), "")

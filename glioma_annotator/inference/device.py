@@ -20,11 +20,13 @@ class ComputeDevice:
     device: for torch.
     name: for a reader, e.g. "CPU, bfloat16" or "NVIDIA H200 (CUDA), bfloat16".
     mixed: whether convolutions run in bfloat16; batch normalisation's statistics and sums of patches stay float32.
+    gpu: whether it is a GPU, with memory of its own.
     """
 
     device: torch.device
     name: str
     mixed: bool
+    gpu: bool = False
 
 
 def choose_device(choice: str) -> ComputeDevice:
@@ -53,7 +55,8 @@ def describe_devices() -> str:
 
 
 def _described(device: torch.device, name: str, mixed: bool) -> ComputeDevice:
-    return ComputeDevice(device, f"{name}, {'bfloat16' if mixed else 'float32'}", mixed)
+    precision = "bfloat16" if mixed else "float32"
+    return ComputeDevice(device, f"{name}, {precision}", mixed, gpu=device.type == "cuda")
 
 
 def _gpu_name() -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from glioma_annotator.domain.labels import LabelScheme, map_labels
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.segmentation import Softmax
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -32,6 +33,7 @@ class Proposal:
     model: identity of the model; empty for a file.
     volumes_ml: volume in mL by label name.
     messages: what the reader should know about it.
+    softmax: the model's class probabilities, for uncertainty; None for a file.
     """
 
     timepoint_id: int
@@ -40,6 +42,7 @@ class Proposal:
     model: str
     volumes_ml: Mapping[str, float]
     messages: tuple[str, ...] = ()
+    softmax: Softmax | None = None
 
 
 def propose_by_model(
@@ -67,6 +70,7 @@ def propose_by_model(
         model=outcome.card.identity,
         volumes_ml=label_volumes_ml(outcome.labels, timepoint.grid.voxel_volume_ml, scheme),
         messages=outcome.messages,
+        softmax=outcome.softmax,
     )
 
 

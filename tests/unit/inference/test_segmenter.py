@@ -16,11 +16,13 @@ from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
-from glioma_annotator.inference import engine, sliding_window
+from glioma_annotator.inference import device as devices
+from glioma_annotator.inference import torch_runner
 from glioma_annotator.inference.cards import CARD
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.model_folder import WEIGHTS, save_model
 from glioma_annotator.inference.networks import ResidualInceptionUNet
+from glioma_annotator.inference.runner import OutOfMemory
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
@@ -44,7 +46,7 @@ def test_the_bright_ball_is_found_where_it_is(models: Path, phantom: Any) -> Non
     assert set(np.unique(outcome.labels)) == {0, ET}
     assert not outcome.labels[~phantom.brain].any()
     assert outcome.card.name == "enhancing"
-    assert outcome.patches > 1
+    assert (outcome.mode, outcome.patches) == ("one-pass", 1)
     assert outcome.device.startswith("CPU")
     assert outcome.messages == ()
 
@@ -129,8 +131,8 @@ def test_the_network_is_loaded_once(models: Path, phantom: Any, monkeypatch: pyt
         loads.append(folder)
         return original(folder)
 
-    original = engine.load_model
-    monkeypatch.setattr(engine, "load_model", counted)
+    original = torch_runner.load_model
+    monkeypatch.setattr(torch_runner, "load_model", counted)
     segmenter = ModelSegmenter([models])
     for _ in range(2):
         segmenter.segment(phantom.images, "", "cpu", ignore_progress, CancelToken())
@@ -230,20 +232,20 @@ def test_not_a_number_in_an_image_does_no_harm(models: Path, phantom: Any) -> No
 
 
 class TestMemory:
-    GPU = ComputeDevice(torch.device("cpu"), "Test GPU (CUDA)", mixed=False)
+    GPU = ComputeDevice(torch.device("cpu"), "Test GPU (CUDA)", mixed=False, gpu=True)
 
     @pytest.fixture
     def full_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A GPU (played by the CPU) whose memory never suffices."""
-        choose, run = engine.choose_device, sliding_window.predict
+        choose, run = devices.choose_device, torch_runner.TorchRunner.run
 
-        def predict(*args: Any) -> Any:
-            if args[4] is self.GPU:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return run(*args)
+        def full(runner: Any, *args: Any) -> Any:
+            if runner.name == self.GPU.name:
+                raise OutOfMemory
+            return run(runner, *args)
 
-        monkeypatch.setattr(engine, "choose_device", lambda choice: choose("cpu") if choice == "cpu" else self.GPU)
-        monkeypatch.setattr(sliding_window, "predict", predict)
+        monkeypatch.setattr(devices, "choose_device", lambda choice: choose("cpu") if choice == "cpu" else self.GPU)
+        monkeypatch.setattr(torch_runner.TorchRunner, "run", full)
 
     def test_the_cpu_takes_over_when_the_gpu_s_memory_does_not_suffice(
         self, models: Path, phantom: Any, full_gpu: None
@@ -262,9 +264,9 @@ class TestMemory:
     def test_exhausted_main_memory_is_explained(
         self, models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
-        def predict(*args: Any) -> Any:
+        def features(*args: Any) -> Any:
             raise error
 
-        monkeypatch.setattr(sliding_window, "predict", predict)
+        monkeypatch.setattr(ResidualInceptionUNet, "features", features)
         with pytest.raises(EnvironmentFailure, match="memory does not suffice"):
             segment(models, phantom.images)
