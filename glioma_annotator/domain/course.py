@@ -1,0 +1,96 @@
+"""The course of the disease on one time axis: days since the first visit.
+
+Visits and events know a calendar date, a day, or both; a `CourseClock` brings them together where it can.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind
+from glioma_annotator.domain.patient import Timepoint
+
+
+@dataclass(frozen=True, slots=True)
+class CourseClock:
+    """Turns dates into days.
+
+    Attributes
+    ----------
+    origin: calendar date of day 0, the first visit; None where no visit has a date.
+    """
+
+    origin: dt.date | None = None
+
+    @classmethod
+    def of(cls, timepoints: Sequence[Timepoint]) -> CourseClock:
+        """From visits in order: one with date and day fixes the origin, else the first with a date is day 0."""
+        both = next((t for t in timepoints if t.date is not None and t.day is not None), None)
+        if both is not None and both.date is not None and both.day is not None:
+            return cls(both.date - dt.timedelta(days=both.day))
+        return cls(next((t.date for t in timepoints if t.date is not None), None))
+
+    def day(self, date: dt.date | None, day: int | None) -> int | None:
+        """Days since the first visit; None when neither a day nor a comparable date is known."""
+        if day is not None:
+            return day
+        return (date - self.origin).days if date is not None and self.origin is not None else None
+
+    def of_visit(self, timepoint: Timepoint) -> int | None:
+        return self.day(timepoint.date, timepoint.day)
+
+    def start(self, event: ClinicalEvent) -> int | None:
+        return self.day(event.date, event.day)
+
+    def end(self, event: ClinicalEvent) -> int | None:
+        """Last day of a span; None while it goes on or when unknown."""
+        return self.day(event.end_date, event.end_day)
+
+
+def _latest(
+    events: Iterable[ClinicalEvent], kind: EventKind, day: int, clock: CourseClock
+) -> tuple[int, ClinicalEvent] | None:
+    """The last event of a kind that began on or before `day`, with its day."""
+    dated = [(start, e) for e in events if e.kind is kind and (start := clock.start(e)) is not None and start <= day]
+    return max(dated, key=lambda pair: (pair[0], pair[1].created_utc), default=None)
+
+
+def steroid_dose_mg(events: Iterable[ClinicalEvent], day: int | None, clock: CourseClock) -> float | None:
+    """Daily steroid dose in mg on `day`: of the last step that began by then, 0 after its end and before the first.
+
+    None when unknown: no day, or no steroids recorded at all.
+    """
+    steps = [e for e in events if e.kind is EventKind.STEROIDS and clock.start(e) is not None]
+    if day is None or not steps:
+        return None
+    found = _latest(steps, EventKind.STEROIDS, day, clock)
+    if found is None:
+        return 0.0
+    end = clock.end(found[1])
+    return 0.0 if end is not None and day > end else found[1].dose_mg
+
+
+def score_at(events: Iterable[ClinicalEvent], kind: EventKind, day: int | None, clock: CourseClock) -> int | None:
+    """The last KPS, ECOG or NANO score recorded by `day`; None when there is none."""
+    found = _latest(events, kind, day, clock) if day is not None else None
+    return found[1].score if found else None
+
+
+def clinical_state_at(
+    events: Iterable[ClinicalEvent], after: int | None, day: int | None, clock: CourseClock
+) -> ClinicalState | None:
+    """The clinical state recorded last in the days after the visit before (`after`, excluded) up to `day`."""
+    found = _latest(events, EventKind.CLINICAL_STATE, day, clock) if day is not None else None
+    if found is None or (after is not None and found[0] <= after):
+        return None
+    return found[1].state
+
+
+def radiotherapy_end(events: Iterable[ClinicalEvent], day: int | None, clock: CourseClock) -> int | None:
+    """Last day of the radiotherapy that ended most recently on or before `day`; None when there is none."""
+    if day is None:
+        return None
+    ends = [end for e in events if e.kind is EventKind.RADIOTHERAPY and (end := clock.end(e)) is not None]
+    return max((end for end in ends if end <= day), default=None)

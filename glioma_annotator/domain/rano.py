@@ -1,0 +1,276 @@
+"""RANO 2.0: from measured lesions, steroids and clinical state to a proposed response category with its reasons.
+
+Sources as in `rano_visit`. Every criterion of a response must hold, any criterion of progression suffices. The program
+proposes; the reader decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from glioma_annotator.domain.clinical_event import ClinicalState
+from glioma_annotator.domain.rano_visit import EXACT, THRESHOLDS, RanoVisit, burden, deteriorated, select_targets
+from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
+
+CONFIRM_PD_DAYS = 84  # progression in the first 12 weeks after radiotherapy is confirmed by a second scan (RANO 2.0)
+CONFIRM_AFTER_DAYS = 28  # least time to the confirming scan: 4 weeks
+
+PD, PR, CR, SD = ResponseCategory.PD, ResponseCategory.PR, ResponseCategory.CR, ResponseCategory.SD
+
+
+@dataclass(frozen=True, slots=True)
+class RanoProposal:
+    """What the rules propose for one visit; `reasons` and `inputs` as in `ResponseAssessment`."""
+
+    timepoint: str
+    category: ResponseCategory
+    reasons: tuple[str, ...]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    baseline: str = ""
+    nadir: str = ""
+
+
+def assess_course(
+    visits: Sequence[RanoVisit],
+    baseline: int = 0,
+    method: ResponseMethod = ResponseMethod.BIDIMENSIONAL,
+    *,
+    targets: Sequence[str] | None = None,
+    decided: Mapping[str, ResponseCategory] | None = None,
+    baseline_reason: str = "",
+) -> tuple[RanoProposal, ...]:
+    """Propose a category for the baseline and every visit after it.
+
+    Parameters
+    ----------
+    visits: in order of the course.
+    baseline: index of the baseline visit (`find_baseline`).
+    targets: ids of the target lesions; None chooses them by `select_targets`.
+    decided: categories that a reader decided, by timepoint; they replace the proposal where later visits build on it.
+    baseline_reason: why the baseline is the baseline, for its own proposal.
+    """
+    chosen = tuple(targets) if targets is not None else select_targets(visits[baseline])
+    settled = dict(decided or {})
+    proposals: list[RanoProposal] = []
+    for index in range(baseline, len(visits)):
+        course = _Course(visits, baseline, index, method, chosen, settled)
+        made = course.baseline_proposal(baseline_reason) if index == baseline else course.proposal()
+        proposals.append(made)
+        settled.setdefault(made.timepoint, made.category)
+    return tuple(proposals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """One visit within its course; `settled` holds the categories of the visits before."""
+
+    visits: Sequence[RanoVisit]
+    first: int
+    index: int
+    method: ResponseMethod
+    targets: tuple[str, ...]
+    settled: Mapping[str, ResponseCategory]
+
+    @property
+    def visit(self) -> RanoVisit:
+        return self.visits[self.index]
+
+    @property
+    def baseline(self) -> RanoVisit:
+        return self.visits[self.first]
+
+    @property
+    def unit(self) -> str:
+        return "mm²" if self.method is ResponseMethod.BIDIMENSIONAL else "mL"
+
+    def size(self, visit: RanoVisit) -> float | None:
+        return burden(visit, self.targets, self.method)
+
+    def nadir(self) -> RanoVisit:
+        """The visit with the smallest burden from the baseline to the one before this; the earliest of equal ones."""
+        earlier = [v for v in self.visits[self.first : self.index] if self.size(v) is not None]
+        return min(earlier, key=lambda v: self.size(v) or 0.0, default=self.baseline)
+
+    def text(self, value: float) -> str:
+        what = "Sum of products" if self.method is ResponseMethod.BIDIMENSIONAL else "Enhancing volume"
+        digits = 0 if self.method is ResponseMethod.BIDIMENSIONAL else 2
+        return f"{what} {value:.{digits}f} {self.unit}"
+
+    def baseline_proposal(self, why: str) -> RanoProposal:
+        size = self.size(self.visit)
+        reasons = [why] if why else []
+        if size is None:
+            reasons.append("The baseline has no mask.")
+        else:
+            reasons.append(f"{self.text(size)} in {_count(len(self.targets), 'target lesion')}.")
+            if not self.targets:
+                reasons.append("No lesion is measurable at baseline: only a new measurable lesion can be measured.")
+        category = ResponseCategory.BASELINE if size is not None else ResponseCategory.NOT_EVALUABLE
+        return self._made(category, reasons, self.baseline)
+
+    def proposal(self) -> RanoProposal:
+        now, at_start, nadir = self.size(self.visit), self.size(self.baseline), self.nadir()
+        lowest = self.size(nadir)
+        if now is None or at_start is None or lowest is None:
+            missing = self.visit if now is None else self.baseline
+            return self._made(ResponseCategory.NOT_EVALUABLE, [f"{missing.title} has no mask."], nadir)
+        reasons = [
+            f"{self.text(now)}; {_change(now, at_start)} since the baseline ({self.baseline.title}), "
+            f"{_change(now, lowest)} since the nadir ({nadir.title})."
+        ]
+        growth, others = self._progression(now, lowest)
+        if growth or others:
+            category, more = self._progressive(growth, others, nadir)
+        else:
+            category, more = self._response(now, at_start)
+        return self._made(category, [*reasons, *growth, *others, *more], nadir)
+
+    def _progression(self, now: float, lowest: float) -> tuple[list[str], list[str]]:
+        """Reasons for progression: growth of what is measured, and everything else."""
+        growth, others, limit = [], [], THRESHOLDS[self.method].increase
+        if lowest > 0 and (now - lowest) / lowest >= limit - EXACT:
+            growth.append(f"That is at least {limit:.0%} more than the nadir.")
+        if lowest == 0 and now > 0 and self._measurable_again():
+            growth.append("A measurable lesion is back after all measured disease had gone.")
+        fresh = sorted(self.visit.new & self.visit.measurable)
+        if fresh:
+            others.append(f"{_count(len(fresh), 'new measurable lesion')}: {', '.join(fresh)}.")
+        if self.visit.state is ClinicalState.WORSE:
+            others.append("The clinical state is recorded as worse.")
+        fell = deteriorated(self.visit.kps, self.visit.ecog, self.baseline)
+        if fell:
+            others.append(f"{fell} That counts as clinical deterioration unless another cause explains it.")
+        if self.visit.non_target_worse:
+            others.append("The reader sees clear progression of non-measurable or non-target disease.")
+        return growth, others
+
+    def _measurable_again(self) -> bool:
+        return bool(self.visit.measurable) and (
+            self.method is ResponseMethod.VOLUMETRIC or bool(self.visit.measurable & set(self.targets))
+        )
+
+    def _progressive(
+        self, growth: list[str], others: list[str], nadir: RanoVisit
+    ) -> tuple[ResponseCategory, list[str]]:
+        before = self._unconfirmed_before()
+        if before is not None:
+            return PD, [
+                f"It confirms the progression first seen at {before.title}, {_days(before, self.visit)} before."
+            ]
+        since = self.visit.days_since_rt
+        if since is not None and 0 <= since <= CONFIRM_PD_DAYS:
+            what = f"Only {since} days since radiotherapy: within 12 weeks progression needs a second scan, 4 weeks on,"
+            exception = "unless it lies outside the radiation field or histology proves tumour."
+            return ResponseCategory.PRELIMINARY_PD, [f"{what} {exception}"]
+        dose, earlier = self.visit.steroid_mg, nadir.steroid_mg
+        if growth and not others and dose is not None and earlier is not None and dose < earlier:
+            what = f"Steroids were reduced from {earlier:g} to {dose:g} mg since the nadir, which can enhance alike."
+            return ResponseCategory.PRELIMINARY_PD, [f"{what} Repeat the scan on a stable dose."]
+        return PD, []
+
+    def _unconfirmed_before(self) -> RanoVisit | None:
+        """The visit whose progression this one confirms: preliminary, at least 4 weeks ago, nothing else between."""
+        found = None
+        for earlier in reversed(self.visits[self.first : self.index]):
+            if self.settled.get(earlier.timepoint) is not ResponseCategory.PRELIMINARY_PD:
+                break
+            if earlier.day is None or self.visit.day is None or self.visit.day - earlier.day >= CONFIRM_AFTER_DAYS:
+                found = earlier
+        return found
+
+    def _response(self, now: float, at_start: float) -> tuple[ResponseCategory, list[str]]:
+        """CR, PR or SD when nothing progressed, or not evaluable when steroids hide what the tumour does."""
+        limit, reasons = THRESHOLDS[self.method].decrease, []
+        if self.settled.get(self.visits[self.index - 1].timepoint) is ResponseCategory.PRELIMINARY_PD:
+            reasons.append("The progression seen at the scan before is not confirmed.")
+        dose, baseline_dose = self.visit.steroid_mg, self.baseline.steroid_mg
+        if dose is None:
+            reasons.append("No steroid dose is recorded; it is taken as unchanged.")
+        elif baseline_dose is None:
+            reasons.append(f"{dose:g} mg of steroids a day; no dose is recorded at baseline to compare with.")
+        elif dose > baseline_dose:
+            reasons.append(
+                f"Steroids rose from {baseline_dose:g} to {dose:g} mg a day since the baseline: neither response nor"
+                " stable disease can be claimed, and a higher dose alone is no progression. Assess again once the dose"
+                " is back."
+            )
+            return ResponseCategory.NOT_EVALUABLE, reasons
+        if self.visit.state is None and self.visit.kps is None and self.visit.ecog is None:
+            reasons.append("No clinical state is recorded; it is taken as stable.")
+        remaining = self.visit.total_ml or 0.0
+        if at_start == 0:
+            reasons.append("Nothing measurable at baseline: no response can be measured.")
+            return SD, reasons
+        if remaining == 0:
+            if not dose:
+                return CR, [*reasons, "No enhancing tumour remains.", *self._confirmation(CR)]
+            reasons.append(f"No enhancing tumour remains, but {dose:g} mg of steroids a day rule out CR.")
+        if (at_start - now) / at_start >= limit - EXACT:
+            reasons.append(f"That is at least {limit:.0%} less than the baseline.")
+            if now == 0 and remaining > 0:
+                reasons.append(f"{remaining:.2f} mL of enhancing tumour remain, so it is no CR.")
+            return PR, [*reasons, *self._confirmation(PR)]
+        reasons.append(f"Less than {limit:.0%} decrease and less than {THRESHOLDS[self.method].increase:.0%} increase.")
+        return SD, reasons
+
+    def _confirmation(self, category: ResponseCategory) -> list[str]:
+        """Whether an earlier scan, at least 4 weeks before, already showed the response without a break."""
+        enough = (CR,) if category is CR else (CR, PR)
+        for earlier in reversed(self.visits[self.first : self.index]):
+            if self.settled.get(earlier.timepoint) not in enough:
+                break
+            known = earlier.day is not None and self.visit.day is not None
+            if known and (self.visit.day or 0) - (earlier.day or 0) >= CONFIRM_AFTER_DAYS:
+                return [f"Confirmed: {earlier.title} showed it {_days(earlier, self.visit)} before."]
+        return ["To be confirmed by a scan at least 4 weeks later."]
+
+    def _made(self, category: ResponseCategory, reasons: list[str], nadir: RanoVisit) -> RanoProposal:
+        visit, limits = self.visit, THRESHOLDS[self.method]
+        inputs: dict[str, Any] = {
+            "method": self.method.value,
+            "unit": self.unit,
+            "targets": list(self.targets),
+            "burden": self.size(visit),
+            "baseline": {"timepoint": self.baseline.timepoint, "burden": self.size(self.baseline)},
+            "nadir": {"timepoint": nadir.timepoint, "burden": self.size(nadir)},
+            "lesions": [
+                {
+                    "lesion": lesion.lesion,
+                    "longest_mm": lesion.longest_mm,
+                    "perpendicular_mm": lesion.perpendicular_mm,
+                    "product_mm2": lesion.product_mm2,
+                    "volume_ml": lesion.volume_ml,
+                    "target": lesion.lesion in self.targets,
+                    "measurable": lesion.lesion in visit.measurable,
+                    "new": lesion.lesion in visit.new,
+                    "adjusted": lesion.adjusted,
+                }
+                for lesion in visit.lesions
+            ],
+            "enhancing_ml": visit.total_ml,
+            "steroid_mg": visit.steroid_mg,
+            "steroid_mg_baseline": self.baseline.steroid_mg,
+            "clinical_state": visit.state.value if visit.state else None,
+            "kps": visit.kps,
+            "ecog": visit.ecog,
+            "days_since_radiotherapy": visit.days_since_rt,
+            "non_target_worse": visit.non_target_worse,
+            "thresholds": {"decrease": limits.decrease, "increase": limits.increase},
+        }
+        return RanoProposal(visit.timepoint, category, tuple(reasons), inputs, self.baseline.timepoint, nadir.timepoint)
+
+
+def _change(now: float, reference: float) -> str:
+    if reference == 0:
+        return "no percentage from zero" if now else "unchanged at zero"
+    return f"{(now - reference) / reference:+.0%}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _days(earlier: RanoVisit, later: RanoVisit) -> str:
+    return f"{later.day - earlier.day} days" if earlier.day is not None and later.day is not None else "some time"

@@ -1,0 +1,134 @@
+"""RANO 2.0: what a visit brings to the rules, what is measurable, and what is compared with what.
+
+Sources: Wen et al., "RANO 2.0: Update to the Response Assessment in Neuro-Oncology Criteria for High- and Low-Grade
+Gliomas in Adults", J Clin Oncol 41:5187, 2023 (baseline after radiotherapy, confirmation within 12 weeks, volumetric
+thresholds, up to three targets); Wen et al., J Clin Oncol 28:1963, 2010 (RANO: measurable disease, steroids, table of
+categories in which every criterion of a response must hold and any criterion of progression suffices, what counts as
+clinical deterioration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from glioma_annotator.domain.clinical_event import ClinicalState
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.response import LesionMeasurement, ResponseMethod
+
+MEASURABLE_MM = 10.0
+"""Least length of both diameters of a measurable lesion; twice the distance of slices thicker than 5 mm (RANO)."""
+TARGET_LIMIT = 2  # three if needed (RANO 2.0)
+EXACT = 1e-9  # a change of exactly the threshold reaches it, whatever the rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Relative changes that make a response or a progression, as fractions."""
+
+    decrease: float
+    increase: float
+
+
+THRESHOLDS: Mapping[ResponseMethod, Thresholds] = {
+    ResponseMethod.BIDIMENSIONAL: Thresholds(0.50, 0.25),
+    ResponseMethod.VOLUMETRIC: Thresholds(0.65, 0.40),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RanoVisit:
+    """One visit as the rules see it.
+
+    Attributes
+    ----------
+    timepoint, title: key, and what a reader calls the visit.
+    day: days since the first visit; None when unknown.
+    lesions: every enhancing lesion measured at the visit, under its stable identity.
+    measurable: ids of the lesions that are measurable at this visit (`is_measurable`).
+    new: ids of the lesions that no earlier visit had.
+    total_ml: volume of all enhancing tumour at the visit; None when there is no mask.
+    steroid_mg: daily dose; None when none was recorded.
+    state: clinical state against the visit before; None when none was recorded.
+    kps, ecog: performance scores; None when not recorded.
+    days_since_rt: days since the last day of radiotherapy; None without one.
+    non_target_worse: the reader's judgement that non-measurable or non-target disease clearly progressed.
+    """
+
+    timepoint: str
+    title: str
+    day: int | None
+    lesions: tuple[LesionMeasurement, ...] = ()
+    measurable: frozenset[str] = frozenset()
+    new: frozenset[str] = frozenset()
+    total_ml: float | None = None
+    steroid_mg: float | None = None
+    state: ClinicalState | None = None
+    kps: int | None = None
+    ecog: int | None = None
+    days_since_rt: int | None = None
+    non_target_worse: bool = False
+
+
+def is_measurable(longest_mm: float, perpendicular_mm: float, slices: int, slice_distance_mm: float) -> bool:
+    """Whether a lesion is measurable: both diameters long enough, and seen on at least two axial slices."""
+    least = max(MEASURABLE_MM, 2 * slice_distance_mm if slice_distance_mm > 5 else 0.0)
+    return min(longest_mm, perpendicular_mm) >= least - EXACT and slices >= 2
+
+
+def find_baseline(phases: Sequence[TreatmentPhase], days_since_rt: Sequence[int | None]) -> tuple[int, str]:
+    """Which visit is the baseline, and why.
+
+    The scan marked as post-radiotherapy baseline; else the first after the end of radiotherapy; else, where there was
+    none, the first post-operative one; else the first.
+
+    Raises ValueError without visits.
+    """
+    if not phases:
+        raise ValueError("a response needs visits")
+    for index, phase in enumerate(phases):
+        if phase is TreatmentPhase.POST_RT_BASELINE:
+            return index, "It is marked as the post-radiotherapy baseline."
+    for index, days in enumerate(days_since_rt):
+        if days is not None and days >= 0:
+            return index, "It is the first scan after radiotherapy."
+    later = (TreatmentPhase.EARLY_POST_OPERATIVE, TreatmentPhase.FOLLOW_UP)
+    for index, phase in enumerate(phases):
+        if phase in later:
+            return index, "No radiotherapy is recorded; it is the first scan after surgery."
+    return 0, "No radiotherapy is recorded and no phase says more; it is the first scan."
+
+
+def select_targets(visit: RanoVisit, limit: int = TARGET_LIMIT) -> tuple[str, ...]:
+    """The measurable lesions of the baseline with the largest products, largest first, `limit` at most."""
+    products: dict[str, float] = {}
+    for lesion in visit.lesions:
+        if lesion.lesion in visit.measurable:
+            products[lesion.lesion] = products.get(lesion.lesion, 0.0) + lesion.product_mm2
+    return tuple(sorted(products, key=lambda key: (-products[key], key))[:limit])
+
+
+def burden(visit: RanoVisit, targets: Sequence[str], method: ResponseMethod) -> float | None:
+    """Sum of products of the target lesions in mm2, parts of a split lesion added; or the enhancing volume in mL."""
+    if visit.total_ml is None:
+        return None
+    if method is ResponseMethod.VOLUMETRIC:
+        return visit.total_ml
+    return sum(lesion.product_mm2 for lesion in visit.lesions if lesion.lesion in targets)
+
+
+def deteriorated(kps: int | None, ecog: int | None, earlier: RanoVisit) -> str:
+    """The sentence that says why performance scores mean clinical deterioration since `earlier`; empty if they do not.
+
+    KPS: from 100 or 90 to 70 or less, by 20 or more from 80 or less, or to 50 or less from any. ECOG: from 0 or 1 to 2
+    or more, or from 2 to 3 or more (Wen et al. 2010).
+    """
+    before = earlier.kps
+    if kps is not None and before is not None and kps < before:
+        lower = kps <= 70 if before >= 90 else before - kps >= 20
+        if lower or kps <= 50:
+            return f"KPS fell from {before} to {kps}."
+    worse = earlier.ecog
+    if ecog is not None and worse is not None and ecog > worse and ecog >= (2 if worse <= 1 else 3):
+        return f"ECOG rose from {worse} to {ecog}."
+    return ""
