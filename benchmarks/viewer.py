@@ -214,7 +214,7 @@ def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
         def entries(self) -> tuple[JournalEntry, ...]:
             return ()
 
-        def restart(self, parent_revision_id: int | None) -> None:
+        def restart(self, parent_revision_id: int | None, past: object = ()) -> None:
             pass
 
     class Paints(QObject):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -17,7 +18,6 @@ from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, Revis
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.workflow.ports import JournalEntry
 
 
 class FakeJournal:
@@ -37,8 +37,8 @@ class FakeJournal:
     def parent_revision_id(self) -> int | None:
         return self._parent
 
-    def restart(self, parent_revision_id: int | None) -> None:
-        self._entries.clear()
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
+        self._entries = [JournalEntry(JournalAction.PAST, edit) for edit in past]
         self._parent = parent_revision_id
 
 

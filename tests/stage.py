@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.sequences import Window
@@ -18,7 +19,6 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.workflow.editing import Editor
-from glioma_annotator.workflow.ports import JournalEntry
 
 #: Anisotropic on every axis, and no two axes of one length.
 SHAPE = (44, 52, 20)
@@ -52,8 +52,8 @@ class MemoryJournal:
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self.steps)
 
-    def restart(self, parent_revision_id: int | None) -> None:
-        self.steps.clear()
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
+        self.steps = [JournalEntry(JournalAction.PAST, edit) for edit in past]
 
 
 class Watch(QObject):

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -14,7 +14,7 @@ from typing import TypeGuard
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.journal_codec import MAGIC, decode, encode, frame, frames
 from glioma_annotator.db.names import free_name
-from glioma_annotator.domain.editing import JournalEntry
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 
@@ -102,7 +102,7 @@ class FileJournal:
                     self._close()  # opening it again cuts off what was written of it
                     raise
 
-    def restart(self, parent_revision_id: int | None) -> None:
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
         """Raises `KeyError` for a revision that is not this timepoint's, `EnvironmentFailure` as `append`."""
         self._require_writable()
         content = None
@@ -111,7 +111,7 @@ class FileJournal:
             if content is None:
                 raise KeyError(parent_revision_id)
         with self._lock:
-            self._begin(_Start(parent_revision_id, content))
+            self._begin(_Start(parent_revision_id, content), past)
             self._pending = b""
 
     def close(self) -> None:
@@ -167,9 +167,10 @@ class FileJournal:
         self._end += written
         self._pending = b""
 
-    def _begin(self, start: _Start) -> None:
-        """Put a new file without steps in place of the old one, which stays when that fails."""
+    def _begin(self, start: _Start, past: Sequence[VoxelEdit] = ()) -> None:
+        """Put a new file with no steps but `past` in place of the old one, which stays when that fails."""
         content = MAGIC + frame(json.dumps(asdict(start)).encode())
+        content += b"".join(frame(encode(JournalEntry(JournalAction.PAST, edit))) for edit in past)
         with explained(_UNWRITTEN):
             self._close()  # Windows replaces no open file
             try:

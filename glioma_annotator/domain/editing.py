@@ -59,11 +59,16 @@ class JournalAction(StrEnum):
     EDIT = "edit"
     UNDO = "undo"
     REDO = "redo"
+    PAST = "past"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JournalEntry:
-    """One step after the parent revision: an edit made, or the last one undone, or the last undone one redone."""
+    """One step after the parent revision: an edit made, or the last one undone, or the last undone one redone.
+
+    A PAST entry is an edit that the parent revision holds already; it is kept so that undo reaches back beyond it.
+    PAST entries come first.
+    """
 
     action: JournalAction
     edit: VoxelEdit | None = None
@@ -129,6 +134,21 @@ class UndoStack:
         """Apply the last undone edit again; None when there is nothing to redo."""
         return self._move(self._undone, self._done, lambda edit: edit.apply(labels))
 
+    def remember(self, edit: VoxelEdit) -> None:
+        """Add an edit that has been applied, without forgetting any: a history is read again."""
+        self._done.append(edit)
+        self._bytes += edit.nbytes
+
+    def newest(self, limit_bytes: int) -> tuple[VoxelEdit, ...]:
+        """The newest edits that can be undone and take no more than `limit_bytes` together, oldest first."""
+        kept: list[VoxelEdit] = []
+        for edit in reversed(self._done):
+            limit_bytes -= edit.nbytes
+            if limit_bytes < 0:
+                break
+            kept.append(edit)
+        return tuple(reversed(kept))
+
     @staticmethod
     def _move(source: list[VoxelEdit], target: list[VoxelEdit], act: Callable[[VoxelEdit], None]) -> VoxelEdit | None:
         if not source:
@@ -169,6 +189,11 @@ class UndoStack:
     @property
     def depth(self) -> int:
         return len(self._done)
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """Names of all edits, oldest first: the first `depth` stand, the others are undone."""
+        return tuple(e.name for e in (*self._done, *reversed(self._undone)))
 
     @property
     def nbytes(self) -> int:

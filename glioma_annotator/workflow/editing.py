@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from glioma_annotator.domain.edit_rules import EditArea, EditRules
 from glioma_annotator.domain.editing import (
     JournalAction,
     JournalEntry,
@@ -23,10 +24,14 @@ from glioma_annotator.domain.editing import (
     edit_from_indices,
 )
 from glioma_annotator.domain.geometry import Box, Grid
-from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.labels import BACKGROUND, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.brush import Brush, line_centres, stroke_indices
+from glioma_annotator.imaging.brush import Brush, line_centres
 from glioma_annotator.workflow.ports import Journal
+from glioma_annotator.workflow.strokes import Paint
+
+#: Steps of a saved mask are written to the journal again, so that undo survives a restart; no more than this.
+_PAST_BYTES = 16 * 2**20
 
 
 class Editor:
@@ -61,7 +66,7 @@ class Editor:
         self.scheme = scheme
         self._journal = journal
         self._stack = UndoStack(undo_bytes)
-        self._locked: frozenset[int] = frozenset()
+        self._rules = EditRules()
         self._stroke: _Stroke | None = None
         self._base_depth = 0  # how many of the standing edits the last revision holds
         self._saved_top: VoxelEdit | None = None
@@ -74,13 +79,35 @@ class Editor:
     def read_only(self) -> bool:
         return self._journal is None
 
+    # rules
+
+    @property
+    def rules(self) -> EditRules:
+        """What every change but undo and redo is held to."""
+        return self._rules
+
     @property
     def locked(self) -> frozenset[int]:
         """Label values that no tool may change, neither from nor to."""
-        return self._locked
+        return self._rules.locked
 
     def set_locked(self, value: int, locked: bool) -> None:
-        self._locked = self._locked | {value} if locked else self._locked - {value}
+        values = self._rules.locked | {value} if locked else self._rules.locked - {value}
+        self._use_rules(dataclasses.replace(self._rules, locked=values))
+
+    def set_paint_over(self, values: Collection[int] | None) -> None:
+        """Let labels replace only the label values `values` (0 is background); None for all."""
+        chosen = None if values is None else frozenset(values)
+        self._use_rules(dataclasses.replace(self._rules, paint_over=chosen))
+
+    def set_inside(self, area: EditArea | None) -> None:
+        """Let voxels change only within `area`; None for everywhere. Raises `ValueError` for one of another shape."""
+        if area is not None and area.mask.shape != self.labels.shape:
+            raise ValueError(f"an area of shape {area.mask.shape} for a mask of shape {self.labels.shape}")
+        self._use_rules(dataclasses.replace(self._rules, inside=area))
+
+    def _use_rules(self, rules: EditRules) -> None:
+        self._rules = rules
         self.state_changed.emit()
 
     # strokes
@@ -91,22 +118,26 @@ class Editor:
 
     def begin_stroke(self, brush: Brush, value: int) -> None:
         """Start painting label `value` (0 erases); nothing changes before `stroke_to`."""
+        self.begin(Paint(brush, value))
+
+    def begin(self, paint: Paint) -> None:
+        """Start a stroke; nothing changes before `stroke_to`."""
         if self.read_only:
             return
         self.end_stroke()
-        self._stroke = _Stroke(brush, value)
+        self._stroke = _Stroke(paint)
 
     def stroke_to(self, index: tuple[float, float, float]) -> Box | None:
         """Paint from the stroke's last point to the fractional voxel `index`; the box of what changed, or None."""
         stroke = self._stroke
         if stroke is None:
             return None
+        paint = stroke.paint
         start = stroke.last if stroke.last is not None else index
-        voxels = stroke_indices(line_centres(start, index, stroke.brush), stroke.brush, self.grid)
+        voxels = paint.voxels(line_centres(start, index, paint.brush), self.grid)
         stroke.last = index
-        flat = self.labels.reshape(-1)
-        before = flat[voxels]
-        after = self._permitted(before, np.full_like(before, stroke.value))
+        before = self.labels.reshape(-1)[voxels]
+        after = self._rules.permitted(before, paint.values(voxels), voxels, erasing=stroke.erases)
         edit = edit_from_indices("", self.grid.shape, voxels, before, after)
         if edit is None:
             return None
@@ -125,37 +156,48 @@ class Editor:
         # A voxel met twice had its first value before the stroke; `unique` keeps the first occurrence.
         index, first = np.unique(index, return_index=True)
         new = self.labels.reshape(-1)[index]
-        edit = edit_from_indices(self._stroke_name(stroke.value), self.grid.shape, index, old[first], new)
-        return self._remember(edit)
+        name = stroke.paint.name or self._stroke_name(stroke.paint.value)
+        edit = edit_from_indices(name, self.grid.shape, index, old[first], new)
+        return self._remember(_made_by(edit, stroke.paint.model))
 
     def _stroke_name(self, value: int) -> str:
         label = self.scheme.label(value)
         return f"Brush {label.name}" if label else "Erase"
 
-    # whole-array edits
+    # edits at once
+
+    def set_voxels(
+        self, name: str, index: NDArray[np.int64], values: int | NDArray[np.uint8], model: str = ""
+    ) -> VoxelEdit | None:
+        """Set the voxels at flat C-order indices (n,), unique, as one undoable edit within the rules.
+
+        `values` is one label value (0 erases) or one per voxel.
+        """
+        if self.read_only:
+            return None
+        self.end_stroke()
+        before = self.labels.reshape(-1)[index]
+        wanted = np.broadcast_to(np.asarray(values, dtype=np.uint8), before.shape)
+        after = self._rules.permitted(before, wanted, index, erasing=isinstance(values, int) and values == 0)
+        return self._carry_out(_made_by(edit_from_indices(name, self.grid.shape, index, before, after), model))
 
     def apply(self, name: str, after: LabelArray, model: str = "") -> VoxelEdit | None:
-        """Change the mask to `after` (same shape) as one undoable edit, locked labels left alone.
+        """Change the mask to `after` (same shape) as one undoable edit within the rules.
 
         `model` is the identity of the model that proposed `after`; empty when a person made it.
         """
         if self.read_only:
             return None
         self.end_stroke()
-        permitted = self._permitted(self.labels, after) if self._locked else after
-        edit = edit_from_arrays(name, self.labels, permitted)
+        permitted = self._rules.permitted(self.labels, after)
+        return self._carry_out(_made_by(edit_from_arrays(name, self.labels, permitted), model))
+
+    def _carry_out(self, edit: VoxelEdit | None) -> VoxelEdit | None:
         if edit is None:
             return None
-        edit = dataclasses.replace(edit, model=model)
         edit.apply(self.labels)
         self.changed.emit(edit.box)
         return self._remember(edit)
-
-    def _permitted(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if not self._locked:
-            return after
-        locked = sorted(self._locked)
-        return np.where(np.isin(before, locked) | np.isin(after, locked), before, after).astype(np.uint8)
 
     # undo, redo
 
@@ -166,6 +208,17 @@ class Editor:
     def redo(self) -> VoxelEdit | None:
         self.end_stroke()
         return self._step(JournalAction.REDO)
+
+    def go_to(self, depth: int) -> int:
+        """Undo or redo until the first `depth` entries of `history` stand; how many steps that took."""
+        self.end_stroke()
+        steps = 0
+        while self._stack.depth != depth:
+            action = JournalAction.UNDO if self._stack.depth > depth else JournalAction.REDO
+            if self._step(action) is None:
+                break
+            steps += 1
+        return steps
 
     def _step(self, action: JournalAction) -> VoxelEdit | None:
         if self.read_only:
@@ -197,6 +250,20 @@ class Editor:
     def undo_names(self) -> tuple[str, ...]:
         return self._stack.names
 
+    @property
+    def history(self) -> tuple[str, ...]:
+        """Names of all steps, oldest first: the first `depth` stand, the others are undone."""
+        return self._stack.history
+
+    @property
+    def depth(self) -> int:
+        return self._stack.depth
+
+    @property
+    def undo_bytes(self) -> int:
+        """Memory that the remembered steps take, in bytes."""
+        return self._stack.nbytes
+
     # the journal
 
     @property
@@ -213,13 +280,21 @@ class Editor:
     def replay(self, entries: Collection[JournalEntry]) -> int:
         """Repeat journalled steps after a crash, without writing them again; how many were repeated.
 
+        Steps that the mask holds already (PAST) can be undone afterwards, and are not counted.
+
         Raises `ValueError` when a step does not fit this mask's shape.
         """
         limit, self._stack.limit_bytes = self._stack.limit_bytes, sys.maxsize
+        repeated = 0
         for entry in entries:
-            if entry.action is JournalAction.EDIT and entry.edit is not None:
-                if entry.edit.index.size and entry.edit.index[-1] >= self.labels.size:
-                    raise ValueError("a journalled step lies outside the mask")
+            if entry.edit is not None and entry.edit.index.size and entry.edit.index[-1] >= self.labels.size:
+                raise ValueError("a journalled step lies outside the mask")
+            repeated += entry.action is not JournalAction.PAST
+            if entry.action is JournalAction.PAST and entry.edit is not None:
+                self._stack.remember(entry.edit)
+                self._saved_top = entry.edit
+                self._base_depth = self._stack.depth
+            elif entry.action is JournalAction.EDIT and entry.edit is not None:
                 entry.edit.apply(self.labels)
                 self._stack.push(entry.edit)
             elif entry.action is JournalAction.UNDO:
@@ -228,16 +303,17 @@ class Editor:
                 self._stack.redo(self.labels)
         self._stack.limit_bytes = limit
         self._journal_done, self._journal_undone = list(self._stack.done), list(self._stack.undone)
-        return len(entries)
+        return repeated
 
     def mark_saved(self, revision_id: int) -> None:
         """The mask as it stands is revision `revision_id`; the undo stack stays."""
         self._saved_top = self._stack.top
         self._base_depth = self._stack.depth
         self._start_forgotten = False
-        self._journal_done, self._journal_undone = [], []
+        past = self._stack.newest(_PAST_BYTES)
+        self._journal_done, self._journal_undone = list(past), []
         if self._journal is not None:
-            self._journal.restart(revision_id)
+            self._journal.restart(revision_id, past)
         self.state_changed.emit()
 
     def _remember(self, edit: VoxelEdit | None) -> VoxelEdit | None:
@@ -265,10 +341,17 @@ class Editor:
 class _Stroke:
     """A stroke in progress: where it was last, and what it changed so far."""
 
-    __slots__ = ("brush", "last", "pieces", "value")
+    __slots__ = ("last", "paint", "pieces")
 
-    def __init__(self, brush: Brush, value: int) -> None:
-        self.brush = brush
-        self.value = value
+    def __init__(self, paint: Paint) -> None:
+        self.paint = paint
         self.last: tuple[float, float, float] | None = None
         self.pieces: list[VoxelEdit] = []
+
+    @property
+    def erases(self) -> bool:
+        return self.paint.source is None and self.paint.value == BACKGROUND
+
+
+def _made_by(edit: VoxelEdit | None, model: str) -> VoxelEdit | None:
+    return dataclasses.replace(edit, model=model) if edit is not None and model else edit

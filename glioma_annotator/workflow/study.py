@@ -250,7 +250,9 @@ class StudySession:
             return newest_labels, newest_id, ()
         parent = revisions.get(journal.parent_revision_id) if journal.parent_revision_id is not None else None
         parent_id = parent.id if parent else None
-        labels = newest_labels.copy() if parent_id == newest_id else self._labels(parent, timepoint)
+        if parent_id == newest_id:
+            return newest_labels, newest_id, entries
+        labels = self._labels(parent, timepoint)
         replayed = Editor(labels.copy(), timepoint.grid, self.scheme, None)
         replayed.replay(entries)
         # Killed between writing the revision and clearing the journal: the steps are in the revision already.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from glioma_annotator.domain.editing import JournalEntry
+from glioma_annotator.domain.edit_rules import EditArea
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.imaging.brush import Brush
@@ -25,8 +28,8 @@ class MemoryJournal:
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self.written)
 
-    def restart(self, parent_revision_id: int | None) -> None:
-        self.written.clear()
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
+        self.written = [JournalEntry(JournalAction.PAST, edit) for edit in past]
         self.parent_revision_id = parent_revision_id
 
 
@@ -207,3 +210,47 @@ def test_a_mask_whose_first_steps_left_the_undo_stack_counts_as_unsaved(journal:
     assert editor.labels.any()
     assert editor.undo_name is None
     assert editor.unsaved
+
+
+def test_a_saved_mask_counts_as_saved_after_a_restart_and_its_steps_can_be_undone(
+    journal: MemoryJournal, editor: Editor
+) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    editor.mark_saved(1)
+    again = Editor(editor.labels.copy(), GRID, GLIOMA_POST_TREATMENT, MemoryJournal())
+    assert again.replay(journal.entries()) == 0
+    assert not again.unsaved
+    assert again.unsaved_edits == ()
+    again.undo()
+    assert again.unsaved
+    assert not again.labels.any()
+
+
+def test_going_to_an_entry_takes_the_steps_one_by_one_into_the_journal(journal: MemoryJournal, editor: Editor) -> None:
+    for n in range(4):
+        stroke(editor, 1 + n % 3, (2 + 2 * n, 5, 5))
+    assert editor.go_to(1) == 3
+    assert [entry.action.value for entry in journal.written[-3:]] == ["undo"] * 3
+    assert editor.history == ("Brush NETC", "Brush SNFH", "Brush ET", "Brush NETC")
+    assert editor.go_to(3) == 2
+    assert editor.go_to(99) == 1  # as far as there is
+
+
+def test_undo_memory_of_a_hundred_strokes_stays_under_fifty_megabytes() -> None:
+    grid = Grid((120, 120, 100), np.eye(4))
+    editor = Editor(np.zeros(grid.shape, np.uint8), grid, GLIOMA_POST_TREATMENT, MemoryJournal())
+    for n in range(100):
+        stroke_on(editor, 1 + n % 4, (20 + n % 70, 30 + n % 50, 50.0))
+    assert len(editor.history) == 100
+    assert editor.undo_bytes < 50e6
+
+
+def stroke_on(editor: Editor, value: int, at: tuple[float, float, float]) -> None:
+    editor.begin_stroke(Brush(27.0), value)  # a ball of about 10,000 voxels
+    editor.stroke_to(at)
+    editor.end_stroke()
+
+
+def test_an_area_of_another_shape_is_refused(editor: Editor) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        editor.set_inside(EditArea("the brain", np.ones((3, 3, 3), dtype=np.bool_)))
