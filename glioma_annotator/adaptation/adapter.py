@@ -1,0 +1,120 @@
+"""Adaptation as the workflow sees it. Torch is loaded with the first adaptation, not with this module."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.domain.adaptation import (
+    AdaptationMethod,
+    AdaptationOutcome,
+    AdaptationPlan,
+    AdaptationRequest,
+    CurvePoint,
+)
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.cards import find_models, load_card
+from glioma_annotator.progress import CancelToken, Progress, Report
+
+if TYPE_CHECKING:
+    from glioma_annotator.adaptation.methods.context import Replay
+
+#: Seconds of a pass over a visit with the published width on one core (see docs/adaptation.md), and of a training.
+_PASS_SECONDS = 17.0
+_TRAINING_SECONDS = {AdaptationMethod.LAST_LAYER: 8.0, AdaptationMethod.DECODER: 60.0, AdaptationMethod.NORM: 90.0}
+_WORDS = {
+    AdaptationMethod.AUTO: "the cheapest method that helps",
+    AdaptationMethod.LAST_LAYER: "last layer",
+    AdaptationMethod.NORM: "normalisation layers",
+    AdaptationMethod.DECODER: "last decoder stage",
+    AdaptationMethod.FULL: "whole network",
+}
+
+
+class ModelAdapter:
+    """Adapts the models in some folders; fulfils the workflow's `Adapter`.
+
+    Parameters
+    ----------
+    folders: asked each time for model folders, or folders of model folders; the first model found is the default one.
+    backgrounds: folder of tumour-free brains (as for training a base model) to draw synthetic cases from that `full`
+        must not forget; None to replay stored cases instead.
+    """
+
+    def __init__(self, folders: Callable[[], Sequence[Path]], backgrounds: Path | None = None) -> None:
+        self._folders = folders
+        self._backgrounds = backgrounds
+
+    def find(self, model: str) -> tuple[Path, ModelCard]:
+        """Folder and card of a model given by name or folder; of the default one for an empty text."""
+        found = find_models(self._folders())
+        if model in found:
+            return found[model]
+        if model and Path(model).is_dir():
+            return Path(model), load_card(Path(model))
+        if model or not found:
+            names = ", ".join(f"“{name}”" for name in found) or "none"
+            raise UserError(f"There is no model “{model}”.", f"Choose one of the models at hand: {names}.")
+        return next(iter(found.values()))
+
+    def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan:
+        """What an adaptation would do and about how long it takes on a processor."""
+        _, card = self.find(model)
+        filters = card.parameters.get("filters", (24,))
+        width = float(filters[0]) / 24 * (0.5 + 0.5 * float(card.parameters.get("branch_fraction", 1.0)))
+        seconds = visits * _PASS_SECONDS * max(width, 0.1) ** 1.5
+        seconds += _TRAINING_SECONDS.get(method, budget_s)
+        seconds = min(seconds, max(budget_s, 20.0)) if method is AdaptationMethod.AUTO else seconds
+        many = "1 visit" if visits == 1 else f"{visits} visits"
+        time = f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
+        time = f"at most {budget_s / 60:.0f} min" if method is AdaptationMethod.AUTO and budget_s >= 60 else time
+        held = "every third slab is held out" if visits == 1 else "the last one is held out"
+        return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {time}", seconds)
+
+    def adapt(
+        self,
+        request: AdaptationRequest,
+        folder: Path,
+        report: Report,
+        watch: Callable[[CurvePoint], None],
+        cancel: CancelToken,
+    ) -> AdaptationOutcome:
+        """Adapt, and save the candidate as `folder`, accepted or not; see `adaptation.run.adapt`."""
+        start, _ = self.find(request.model)
+        report(Progress(0.0, "Starting"))
+        _load("glioma_annotator.adaptation.run", cancel)
+        from glioma_annotator.adaptation.run import adapt
+
+        return adapt(request, start, folder, report, watch, cancel, self._synthetic(request, cancel))
+
+    def _synthetic(self, request: AdaptationRequest, cancel: CancelToken) -> Replay | None:
+        wanted = request.method in (AdaptationMethod.AUTO, AdaptationMethod.FULL)
+        if self._backgrounds is None or not wanted:
+            return None
+        _load("glioma_annotator.adaptation.synthesis.samples", cancel)
+        from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds, load_label_maps
+        from glioma_annotator.adaptation.synthesis.samples import SampleSource, draw_sample
+
+        source = SampleSource(load_backgrounds(self._backgrounds), load_label_maps(self._backgrounds))
+
+        def draw(edge: int, step: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+            sample = draw_sample(source, edge, request.seed, step)
+            return sample.images, sample.labels
+
+        return draw
+
+
+def _load(module: str, cancel: CancelToken) -> None:
+    """Import on a thread of its own, so that a request to stop is heard meanwhile."""
+    loading = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    loading.start()
+    while loading.is_alive():
+        loading.join(0.1)
+        cancel.raise_if_cancelled()

@@ -1,0 +1,118 @@
+"""Visits with masks, brought to what the network reads: z-scored channels and class numbers on the model's voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.domain.adaptation import AdaptationCase
+from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.preparation import prepare as inference_prepare
+from glioma_annotator.progress import CancelToken
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedCase:
+    """A visit as the network reads it: the box around its brain at the model's voxel size.
+
+    Attributes
+    ----------
+    name: for a reader.
+    images: float32 (channel, i, j, k) in the card's order, z-scored over the brain, 0 outside it.
+    brain: bool (i, j, k).
+    classes: uint8 (i, j, k): 0 background, n the n-th label of the card's scheme; 255 not reviewed, or no brain.
+    voxel_ml: volume of a voxel in mL.
+    carried: as `classes`, of an earlier visit's mask carried over; None where there is none.
+    messages: what a reader should know about it.
+    """
+
+    name: str
+    images: NDArray[np.float32]
+    brain: Mask
+    classes: LabelArray
+    voxel_ml: float
+    carried: LabelArray | None = None
+    messages: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        i, j, k = self.brain.shape
+        return i, j, k
+
+    @property
+    def tumour(self) -> Mask:
+        """Reviewed voxels (i, j, k) of any tissue."""
+        return np.asarray((self.classes > 0) & (self.classes != IGNORE))
+
+
+def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> PreparedCase:
+    """A visit on the model's voxels, cropped to its brain.
+
+    A sequence that the visit lacks is 0 everywhere: the brain's mean, as the network sees it.
+    Raises `UserError` for images on other grids than the mask, values the scheme does not know, and an empty scan.
+    """
+    present = [case.images[role] for role in card.channels if role in case.images]
+    if not present:
+        raise UserError(f"{case.name} has none of the sequences that the model needs.", "Give at least one of them.")
+    _check_grids(case, present)
+    lenient = replace(card, optional=card.channels, one_of=())  # a mask teaches also where a sequence is absent
+    ready = inference_prepare(case.images, lenient, cancel)
+    shape = ready.brain.shape
+    messages = [f"{case.name}: {message}" for message in ready.messages]
+    inside = case.labels[ready.box.slices][ready.inside]
+    lost = int(np.count_nonzero(_tissue(case.labels))) - int(np.count_nonzero(_tissue(inside)))
+    if lost:
+        ml = lost * case.grid.voxel_volume_ml
+        messages.append(f"{ml:.2f} mL of the mask of {case.name} lies outside the brain and is left out.")
+    classes = _nearest(_classes(case.labels, card, case.name)[ready.box.slices], shape).copy()
+    classes[~ready.brain] = IGNORE
+    carried = None
+    if case.carried is not None:
+        carried = _nearest(_classes(case.carried, card, case.name)[ready.box.slices], shape) * ready.brain
+    voxel_ml = case.grid.voxel_volume_ml * float(np.prod(ready.box.shape)) / float(np.prod(shape))
+    return PreparedCase(case.name, ready.images, ready.brain, classes, voxel_ml, carried, tuple(messages))
+
+
+def _check_grids(case: AdaptationCase, volumes: Sequence[Volume]) -> None:
+    if not all(volume.grid.matches(case.grid) for volume in volumes) or case.labels.shape != case.grid.shape:
+        raise UserError(
+            f"The sequences and the mask of {case.name} do not lie on one grid.",
+            "Import them as one visit, or give files that show the same place.",
+        )
+
+
+def _tissue(labels: LabelArray) -> Mask:
+    return np.asarray((labels > 0) & (labels != IGNORE))
+
+
+def _classes(labels: LabelArray, card: ModelCard, name: str) -> LabelArray:
+    unknown = sorted(set(np.unique(labels).tolist()) - {0, IGNORE} - set(card.scheme.values))
+    if unknown:
+        raise UserError(
+            f"The mask of {name} holds the values {', '.join(map(str, unknown))}, which the model “{card.name}” "
+            "does not know.",
+            "Map its values to the model's labels first.",
+        )
+    table = np.zeros(256, dtype=np.uint8)
+    for number, value in enumerate(card.scheme.values, start=1):
+        table[value] = number
+    table[IGNORE] = IGNORE
+    return np.asarray(table[labels])
+
+
+def _nearest(labels: LabelArray, shape: tuple[int, ...]) -> LabelArray:
+    if labels.shape == shape:
+        return labels
+    from skimage.transform import resize  # costs half a second, and most scans have the model's voxel size
+
+    result = resize(labels, shape, order=0, preserve_range=True, anti_aliasing=False)  # type: ignore[no-untyped-call]
+    return np.asarray(result).astype(np.uint8)

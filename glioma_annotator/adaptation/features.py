@@ -1,0 +1,166 @@
+"""Passes of a network over whole visits, and what they leave to train on.
+
+Methods that leave the front of the network alone train on what it computed once: the features in front of the head
+(`last-layer`), or what the last decoder stage reads (`decoder`). Both come from one pass and are kept as float16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.stages import decode_last, encode
+from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.inference.covering import HALO, rounded_up
+from glioma_annotator.inference.device import ComputeDevice
+from glioma_annotator.inference.fusing import fused
+from glioma_annotator.inference.networks import SegmentationNetwork
+from glioma_annotator.inference.torch_runner import LIVE_TENSORS, precision, stoppable
+from glioma_annotator.progress import CancelToken
+
+Half = NDArray[np.float16]
+
+#: Memory that a pass may take at its peak, in bytes: above it the visit is cut into tiles.
+MOST_BYTES = 2.5 * 2**30
+_LEAST_CORE = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageInputs:
+    """What the last decoder stage reads, for the whole padded visit.
+
+    Attributes
+    ----------
+    below: float16 (2 x filters, i/2, j/2, k/2), output of the decoder stage before.
+    skip: float16 (filters, i, j, k), output of the first encoder.
+    """
+
+    below: Half
+    skip: Half
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseFeatures:
+    """What one pass left of a visit.
+
+    Attributes
+    ----------
+    case: the visit.
+    values: float16 (n, filters), in front of the head, at the brain's voxels in C order.
+    stage: what the last decoder stage reads; None when it was not kept.
+    """
+
+    case: PreparedCase
+    values: Half
+    stage: StageInputs | None = None
+
+
+def compute_features(
+    network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken, keep_stage: bool
+) -> CaseFeatures:
+    """One pass over a visit. `network` is left as it is. Raises `Cancelled` within one layer of a request."""
+    quick = runnable(network, device)
+
+    def step(batch: Tensor) -> list[Tensor]:
+        below, skip = encode(quick, batch)
+        out = decode_last(quick, below, skip)
+        return [out, below, skip] if keep_stage else [out]
+
+    out, *stage = _tiled(quick, step, case, device, cancel)
+    inside = tuple(slice(0, n) for n in case.shape)
+    values = np.ascontiguousarray(out[(slice(None), *inside)][:, case.brain].T)
+    return CaseFeatures(case, values, StageInputs(stage[0], stage[1]) if stage else None)
+
+
+def predict_classes(
+    network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken
+) -> NDArray[np.uint8]:
+    """Most probable class, uint8 (i, j, k), 0 outside the brain."""
+    quick = runnable(network, device)
+    (logits,) = _tiled(quick, lambda batch: [quick(batch)], case, device, cancel)
+    inside = tuple(slice(0, n) for n in case.shape)
+    return best_class(logits[(slice(None), *inside)]) * case.brain
+
+
+def best_class(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Class of the largest score along the first axis; pairwise maxima, which is quicker than `argmax`."""
+    best = scores[0].copy()
+    result = np.zeros(scores.shape[1:], dtype=np.uint8)
+    for number in range(1, len(scores)):
+        higher = scores[number] > best
+        result[higher] = number
+        np.maximum(best, scores[number], out=best)
+    return result
+
+
+def runnable(network: SegmentationNetwork, device: ComputeDevice) -> SegmentationNetwork:
+    """A copy that runs fast on `device`, without gradients."""
+    quick = fused(network).to(device.device)
+    return quick.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
+
+
+def _tiled(
+    network: SegmentationNetwork,
+    step: Callable[[Tensor], list[Tensor]],
+    case: PreparedCase,
+    device: ComputeDevice,
+    cancel: CancelToken,
+) -> list[Half]:
+    """Outputs of `step` for the whole padded visit, float16 (channel, ...), put together from tiles."""
+    whole = rounded_up(case.shape, network.multiple)
+    images = np.zeros((len(case.images), *whole), dtype=np.float32)
+    images[(slice(None), *(slice(0, n) for n in case.shape))] = case.images
+    axis = int(np.argmax(whole))
+    results: list[Half] = []
+    with stoppable(network, cancel), torch.inference_mode(), precision(device):
+        for start, stop, low, high in _tiles(whole, axis, _voxel_bytes(network, device), network.multiple):
+            cancel.raise_if_cancelled()
+            part = np.take(images, range(low, high), axis=axis + 1)
+            batch = torch.from_numpy(part[None]).to(device.device, memory_format=torch.channels_last_3d)
+            for number, out in enumerate(step(batch)):
+                values = out[0].to("cpu", torch.float16).numpy()
+                ratio = part.shape[1] // values.shape[1]
+                if len(results) <= number:
+                    results.append(np.zeros((len(values), *(n // ratio for n in whole)), dtype=np.float16))
+                to: list[slice] = [slice(None)] * 4
+                of: list[slice] = [slice(None)] * 4
+                to[axis + 1] = slice(start // ratio, stop // ratio)
+                of[axis + 1] = slice((start - low) // ratio, (stop - low) // ratio)
+                results[number][tuple(to)] = values[tuple(of)]
+    return results
+
+
+def _voxel_bytes(network: SegmentationNetwork, device: ComputeDevice) -> int:
+    return LIVE_TENSORS * network.head.in_channels * (2 if device.mixed else 4)
+
+
+def _tiles(whole: Shape, axis: int, voxel_bytes: int, multiple: int) -> Iterator[tuple[int, int, int, int]]:
+    """Along `axis`: start and stop of every tile's core, and the first and last voxel computed for it."""
+    size = whole[axis]
+    slab = voxel_bytes * float(np.prod(whole)) / size
+    room = int(MOST_BYTES / slab) // multiple * multiple
+    if room >= size:
+        yield 0, size, 0, size
+        return
+    halo = -(-HALO // multiple) * multiple
+    core = max(room - 2 * halo, -(-_LEAST_CORE // multiple) * multiple)
+    count = -(-size // core)
+    core = -(-size // count // multiple) * multiple
+    core += multiple if core * count < size else 0
+    for start in range(0, size, core):
+        stop = min(start + core, size)
+        yield start, stop, max(start - halo, 0), min(stop + halo, size)
+
+
+def head_scores(head: nn.Conv3d, values: Half) -> NDArray[np.float32]:
+    """Logits float32 (class, n) of features (n, filters)."""
+    weight = head.weight.detach().cpu().float().flatten(1).numpy()
+    bias = np.zeros(len(weight), np.float32) if head.bias is None else head.bias.detach().cpu().float().numpy()
+    return np.asarray(weight @ values.astype(np.float32).T + bias[:, None], dtype=np.float32)

@@ -1,0 +1,144 @@
+"""The held-out data with the starting model's masks: every candidate is measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glioma_annotator.adaptation.acceptance import Judged, judge
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.features import CaseFeatures, best_class, head_scores
+from glioma_annotator.adaptation.holdout import Part
+from glioma_annotator.domain.adaptation import Verdict, WorstSlice
+from glioma_annotator.domain.geometry import Box, Grid, Shape
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.volume import LabelArray
+from glioma_annotator.imaging.components import remove_small
+
+#: Voxels around the held-out tumour that the quick measure during a training looks at.
+_MARGIN = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Visit:
+    part: Part
+    before: NDArray[np.uint8]
+    crop: Box
+
+
+class HeldOut:
+    """Measures class arrays (uint8, on the visits' prepared voxels) against the masks.
+
+    Parameters
+    ----------
+    parts: what is held out of each visit.
+    features: of the same visits under the starting model, in the same order.
+    head: the starting model's.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], features: Sequence[CaseFeatures], head: torch.nn.Conv3d, card: ModelCard
+    ) -> None:
+        self._card = card
+        self.parts = tuple(parts)
+        self._visits = tuple(
+            _Visit(part, classes_of(found, head), _crop(part, found.case))
+            for part, found in zip(parts, features, strict=True)
+        )
+
+    @property
+    def cases(self) -> tuple[PreparedCase, ...]:
+        return tuple(part.case for part in self.parts)
+
+    @property
+    def crops(self) -> tuple[Box, ...]:
+        """Of every visit, the box that `quick` looks at."""
+        return tuple(visit.crop for visit in self._visits)
+
+    def verdict(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
+        """The rule on whole visits, islands removed as the segmenter does it."""
+        return judge([self._judged(v, a, None) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
+
+    def quick(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
+        """The rule around the tumour, for predictions of `crops`; islands stay, carried-over masks are left out."""
+        return judge([self._judged(v, a, v.crop) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
+
+    def worst(self, after: Sequence[NDArray[np.uint8]]) -> WorstSlice | None:
+        """The axial slice with the most voxels that are wrong after; before, if none is; None if neither is."""
+        best: tuple[int, int, _Visit, NDArray[np.uint8]] | None = None
+        for visit, marked in zip(self._visits, after, strict=True):
+            truth, mask = visit.part.case.classes, visit.part.mask
+            wrong = np.count_nonzero((marked != truth) & mask, axis=(0, 1)) * 1000
+            wrong += np.count_nonzero((visit.before != truth) & mask, axis=(0, 1))
+            k = int(wrong.argmax())
+            if wrong[k] and (best is None or wrong[k] > best[0]):
+                best = int(wrong[k]), k, visit, marked
+        if best is None:
+            return None
+        _, k, visit, marked = best
+        case = visit.part.case
+        shown = min(range(len(self._card.channels)), key=lambda n: _PICTURE_ORDER.index(self._card.channels[n].value))
+        reference = self._labels(case.classes)[:, :, k].copy()
+        reference[~visit.part.mask[:, :, k]] = IGNORE
+        return WorstSlice(
+            case=case.name,
+            sequence=self._card.channels[shown].value,
+            image=case.images[shown, :, :, k].copy(),
+            reference=reference,
+            before=self._labels(visit.before)[:, :, k],
+            after=self._labels(marked)[:, :, k],
+            carried=None if case.carried is None else self._labels(case.carried)[:, :, k],
+        )
+
+    def _judged(self, visit: _Visit, after: NDArray[np.uint8], crop: Box | None) -> Judged:
+        case, mask = visit.part.case, visit.part.mask
+        before, truth, carried = visit.before, case.classes, case.carried
+        if crop is not None:
+            before, truth, mask, carried = before[crop.slices], truth[crop.slices], mask[crop.slices], None
+        else:
+            before, after = self._without_islands(before, case), self._without_islands(after, case)
+        return Judged(
+            reference=self._labels(truth * mask),
+            before=self._labels(before * mask),
+            after=self._labels(after * mask),
+            voxel_ml=case.voxel_ml,
+            carried=None if carried is None else self._labels(carried * mask),
+        )
+
+    def _without_islands(self, classes: NDArray[np.uint8], case: PreparedCase) -> NDArray[np.uint8]:
+        edge = (case.voxel_ml * 1000) ** (1 / 3)
+        return remove_small(
+            classes, self._card.post_processing.min_component_ml, Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
+        )
+
+    def _labels(self, classes: NDArray[np.uint8]) -> LabelArray:
+        table = np.zeros(256, dtype=np.uint8)
+        table[1 : len(self._card.scheme.values) + 1] = self._card.scheme.values
+        table[IGNORE] = IGNORE
+        return np.asarray(table[classes])
+
+
+#: Which sequence shows a mask's faults best, best first.
+_PICTURE_ORDER = ("FLAIR", "T1Gd", "T2", "T1", "other")
+
+
+def classes_of(features: CaseFeatures, head: torch.nn.Conv3d) -> NDArray[np.uint8]:
+    """Most probable class, uint8 (i, j, k), from cached features; 0 outside the brain."""
+    result = np.zeros(features.case.shape, dtype=np.uint8)
+    result[features.case.brain] = best_class(head_scores(head, features.values))
+    return result
+
+
+def _crop(part: Part, case: PreparedCase) -> Box:
+    """Around the held-out tumour with a margin, its edges even numbers; the whole visit where there is no tumour."""
+    around = Box.around(case.tumour & part.mask)
+    if around is None:
+        return Box.whole(case.shape)
+    grown = around.grown(_MARGIN).clipped(case.shape)
+    start: Shape = tuple(n // 2 * 2 for n in grown.start)  # type: ignore[assignment]
+    return Box(start, grown.stop)

@@ -1,0 +1,90 @@
+"""What an adaptation learns from, and what it is judged on.
+
+Further visits that the caller sets aside are judged on. Else, of two or more visits the last one; of a single visit
+every third slab along the body axis across the tumour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.errors import UserError
+
+Mask = NDArray[np.bool_]
+
+#: One slab in so many is held out.
+PERIOD = 3
+#: Thickest slab in voxels. Thinner ones share more with their neighbours, thicker ones fall on few places.
+THICKEST = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The voxels of a visit that take part: bool (i, j, k) `mask`, all of them in the brain and reviewed."""
+
+    case: PreparedCase
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Disjoint parts to learn from and to be judged on, and the latter in words."""
+
+    train: tuple[Part, ...]
+    held_out: tuple[Part, ...]
+    words: str
+
+
+def split(cases: Sequence[PreparedCase], holdout: Sequence[PreparedCase]) -> Split:
+    """Divide visits as the module says. Raises `UserError` when no mask shows tumour, or a single one too little."""
+    cases = list(cases)
+    held = list(holdout)
+    if not held and len(cases) > 1:
+        held = [cases.pop()]
+    if not any(case.tumour.any() for case in cases):
+        raise UserError(
+            "The masks to learn from show no tumour: there is nothing to learn.",
+            "Choose visits whose corrected mask holds at least one tissue.",
+        )
+    if held:
+        names = ", ".join(case.name for case in held)
+        words = f"{'the visit' if len(held) == 1 else 'the visits'} {names}"
+        return Split(tuple(map(_whole, cases)), tuple(map(_whole, held)), words)
+    case = cases[0]
+    slabs, thickness = _slabs(case)
+    reviewed = case.classes != IGNORE
+    train, judged = reviewed & ~slabs, reviewed & slabs
+    if not (case.tumour & judged).any() or not (case.tumour & train).any():
+        raise UserError(
+            f"The tumour in {case.name} is too small to be divided into slices to learn from and slices to judge on.",
+            "Choose a second visit, or correct more slices.",
+        )
+    words = f"every third slab of {thickness} slices of {case.name}"
+    return Split((Part(case, train),), (Part(case, judged),), words)
+
+
+def _whole(case: PreparedCase) -> Part:
+    return Part(case, case.classes != IGNORE)
+
+
+def _slabs(case: PreparedCase) -> tuple[Mask, int]:
+    """Bool (i, j, k), True in the slabs held out, and the slabs' thickness in slices."""
+    around = Box.around(case.tumour)
+    assert around is not None  # asked before
+    first, extent = around.start[2], around.shape[2]
+    thickness = int(np.clip(extent // (2 * PERIOD), 1, THICKEST))
+    # The middle of the tumour falls into a held-out slab: its widest slices are judged, not only its ends.
+    middle = first + extent // 2
+    slices = np.arange(case.shape[2])
+    number = np.floor_divide(slices - (middle - thickness // 2), thickness)
+    held = number % PERIOD == 0
+    mask = np.zeros(case.shape, dtype=bool)
+    mask[:, :, held] = True
+    return mask, thickness

@@ -1,0 +1,1 @@
+"""The ways to adapt a network; see `domain.adaptation.AdaptationMethod`."""

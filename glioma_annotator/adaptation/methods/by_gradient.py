@@ -1,0 +1,130 @@
+"""The loop that the methods share which train more than the head: patches in, steps, the best weights kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from glioma_annotator.adaptation.features import runnable
+from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
+from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
+from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.inference.covering import padded_to_multiple
+from glioma_annotator.inference.networks import SegmentationNetwork
+from glioma_annotator.inference.torch_runner import precision, stoppable
+
+#: Edge of a patch in voxels, as in the reference design.
+EDGE = 64
+#: How often the held-out data is looked at in a training.
+_LOOKS = 5
+#: Share of the time left that steps may take; the rest is for the looks and the final measurement.
+_SHARE_FOR_STEPS = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """At most so many steps, at least so many, with a peak learning rate."""
+
+    steps: int
+    least: int
+    rate: float
+
+
+def run(
+    method: AdaptationMethod,
+    network: SegmentationNetwork,
+    context: Context,
+    parameters: dict[str, nn.Parameter],
+    schedule: Schedule,
+    loss_of_step: Callable[[int], Tensor],
+    measure: Callable[[], Verdict] | None = None,
+) -> int:
+    """Take steps on `parameters` of `network` until they or the time are used up; the number of steps.
+
+    The number is fixed after the first steps from the time they took. At the end `parameters` are those with the best
+    held-out score that were met, those of the start among them.
+
+    Parameters
+    ----------
+    loss_of_step: the loss of step n, with gradients.
+    measure: the quick held-out verdict; by default with the whole network around the held-out tumour.
+    """
+    look = measure or (lambda: context.held_out.quick(predict_crops(network, context)))
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.AdamW(list(parameters.values()), lr=schedule.rate, weight_decay=0.0)
+    began = time.monotonic()
+    best = Best.start({name: p.data for name, p in parameters.items()}, look())
+    look_seconds = time.monotonic() - began
+    steps = context.limit(schedule.steps)
+    step, stepped = 0, 0.0
+    with stoppable(network, context.cancel):
+        while step < steps:
+            context.cancel.raise_if_cancelled()
+            began = time.monotonic()
+            set_rate(optimiser, cosine(step, steps, schedule.rate))
+            optimiser.zero_grad(set_to_none=True)
+            loss = loss_of_step(step)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(list(parameters.values()), 5.0)
+            optimiser.step()
+            number = require_finite(loss, method)
+            step += 1
+            stepped += time.monotonic() - began
+            if step == 3:
+                room = _SHARE_FOR_STEPS * (context.seconds_left() + stepped) - look_seconds
+                steps = int(np.clip(room / (stepped / step), min(schedule.least, steps), steps))
+            dice = None
+            if step == steps or step % max(steps // _LOOKS, 1) == 0:
+                found = look()
+                best.offer(step, found)
+                dice = found.after
+            context.note(CurvePoint(method, step, number, dice), step / steps)
+            if context.seconds_left() < 2 * look_seconds:
+                break
+    best.restore()
+    return step
+
+
+def predict_crops(network: SegmentationNetwork, context: Context) -> list[NDArray[np.uint8]]:
+    """Classes in the crops of the held-out visits, from a pass over each crop alone."""
+    quick = runnable(network, context.device)
+    results = []
+    with torch.inference_mode(), precision(context.device):
+        for case, crop in zip(context.held_cases(), context.held_out.crops, strict=True):
+            context.cancel.raise_if_cancelled()
+            batch = cut(case.images, crop, quick.multiple).to(context.device.device)
+            logits = quick(batch.to(memory_format=torch.channels_last_3d))[0]
+            i, j, k = (slice(0, n) for n in crop.shape)
+            classes = logits[:, i, j, k].argmax(dim=0).to("cpu", torch.uint8).numpy()
+            results.append(classes * case.brain[crop.slices])
+    return results
+
+
+def cut(images: NDArray[np.float32], crop: Box, multiple: int) -> Tensor:
+    """A crop of images (channel, i, j, k) as a batch, filled with 0 to a multiple of voxels."""
+    return torch.from_numpy(padded_to_multiple(images[(slice(None), *crop.slices)], multiple)[None])
+
+
+def patch_loss(logits: Tensor, classes: NDArray[np.uint8]) -> Tensor:
+    """Loss of logits (1, class, i, j, k) against classes (i, j, k); 255 does not count."""
+    flat = torch.from_numpy(classes.ravel().astype(np.int64)).to(logits.device)
+    weights = (flat != IGNORE).float()
+    scores = logits[0].flatten(1).T
+    return weighted_dice_cross_entropy(scores, torch.where(flat == IGNORE, 0, flat), weights)
+
+
+def forward(network: SegmentationNetwork, images: NDArray[np.float32], context: Context) -> Tensor:
+    """Logits of a patch (channel, i, j, k), with gradients."""
+    batch = torch.from_numpy(images[None]).to(context.device.device, memory_format=torch.channels_last_3d)
+    with precision(context.device):
+        logits: Tensor = network(batch)
+    return logits

@@ -1,0 +1,134 @@
+"""What every method is given, and how it keeps the best weights it passed through."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from glioma_annotator.adaptation.acceptance import preference
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.features import CaseFeatures
+from glioma_annotator.adaptation.held_out import HeldOut
+from glioma_annotator.adaptation.holdout import Part
+from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.device import ComputeDevice
+from glioma_annotator.progress import CancelToken
+
+#: Draws a patch of a case that must not be forgotten: z-scored images (channel, i, j, k) and classes (i, j, k).
+Replay = Callable[[int, int], tuple[NDArray[np.float32], NDArray[np.uint8]]]
+
+
+class Unstable(UserError):
+    """The loss or the weights are no longer numbers."""
+
+    def __init__(self, method: AdaptationMethod) -> None:
+        super().__init__(
+            f"The training by “{method.value}” came to a loss that is no number and was stopped.",
+            "Choose another method, and check the images of the visits it learns from.",
+        )
+
+
+@dataclass(eq=False)
+class Context:
+    """The data and the limits of one training.
+
+    Attributes
+    ----------
+    train: what may be learnt from. train_features, held_features: one pass of the starting model, in the same order.
+    held_out: measures a candidate.
+    device: where it runs.
+    seed: of every draw.
+    deadline: `time.monotonic()` at which a method must have stopped.
+    note: hears of every point of the curve, with the share of the method done.
+    replay: cases of others; None when there are none.
+    start: the starting model's parameters, which `full` is pulled towards.
+    """
+
+    train: Sequence[Part]
+    train_features: Sequence[CaseFeatures]
+    held_features: Sequence[CaseFeatures]
+    held_out: HeldOut
+    device: ComputeDevice
+    seed: int
+    deadline: float
+    note: Callable[[CurvePoint, float], None]
+    cancel: CancelToken
+    start: dict[str, Tensor]
+    replay: Replay | None = None
+    most_steps: int | None = None
+
+    def rng(self, method: AdaptationMethod) -> np.random.Generator:
+        return np.random.default_rng([self.seed, list(AdaptationMethod).index(method)])
+
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def limit(self, steps: int) -> int:
+        return steps if self.most_steps is None else min(steps, self.most_steps)
+
+    def held_cases(self) -> Sequence[PreparedCase]:
+        return self.held_out.cases
+
+
+@dataclass(eq=False)
+class Best:
+    """The weights with the best held-out score so far; starts from the weights as they are, with a score of 0."""
+
+    parameters: dict[str, Tensor]
+    score: float
+    step: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, parameters: dict[str, Tensor], verdict: Verdict) -> Best:
+        made = cls(parameters, preference(verdict))
+        made._keep()
+        return made
+
+    def offer(self, step: int, verdict: Verdict) -> None:
+        score = preference(verdict)
+        if score > self.score:
+            self.score, self.step = score, step
+            self._keep()
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        with torch.no_grad():
+            for name, value in self.parameters.items():
+                value.copy_(self.kept[name])
+
+    def _keep(self) -> None:
+        self.kept = {name: value.detach().clone() for name, value in self.parameters.items()}
+
+
+def cosine(step: int, steps: int, peak: float, warm_up: int = 10) -> float:
+    """Learning rate: linear rise, then half a cosine down to a fiftieth of the peak."""
+    rise = min((step + 1) / warm_up, 1.0)
+    fall = 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
+    return peak * rise * (0.02 + 0.98 * fall)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def require_finite(loss: Tensor, method: AdaptationMethod) -> float:
+    """The loss as a number. Raises `Unstable`."""
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise Unstable(method)
+    return value
+
+
+def freeze(network: nn.Module) -> None:
+    network.requires_grad_(False)
+    network.eval()

@@ -1,0 +1,44 @@
+"""The whole network, at a low rate, pulled towards the starting weights, with other cases in between.
+
+Normalisation layers: statistics stay the starting model's (one patch says too little about intensities); weight and
+bias learn. The pull is L2-SP (Li et al., ICML 2018): a quadratic penalty on the distance from the starting weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from glioma_annotator.adaptation.methods import by_gradient
+from glioma_annotator.adaptation.methods.context import Context
+from glioma_annotator.adaptation.patches import PatchSampler
+from glioma_annotator.domain.adaptation import AdaptationMethod
+from glioma_annotator.inference.networks import SegmentationNetwork
+
+METHOD = AdaptationMethod.FULL
+SCHEDULE = by_gradient.Schedule(steps=80, least=10, rate=5e-4)
+#: Of the squared distance from the starting weights, halved.
+PULL = 1e-2
+#: Every so many steps one on a case that must not be forgotten, where there are such cases.
+REPLAY_EVERY = 4
+
+
+def train(network: SegmentationNetwork, context: Context) -> int:
+    """Train all of `network` in place; the number of steps. Keeps the best weights met."""
+    rng = context.rng(METHOD)
+    network.eval()
+    parameters = dict(network.named_parameters())
+    start = {name: value.to(context.device.device) for name, value in context.start.items()}
+    sampler = PatchSampler(context.train, by_gradient.EDGE, rng)
+
+    def loss(step: int) -> Tensor:
+        if context.replay is not None and step % REPLAY_EVERY == REPLAY_EVERY - 1:
+            images, classes = context.replay(by_gradient.EDGE, step)
+        else:
+            patch = sampler.draw()
+            images, classes = patch.images, patch.classes
+        fit = by_gradient.patch_loss(by_gradient.forward(network, images, context), classes)
+        distance = torch.stack([((parameters[name] - start[name]) ** 2).sum() for name in parameters]).sum()
+        return fit + 0.5 * PULL * distance
+
+    return by_gradient.run(METHOD, network, context, parameters, SCHEDULE, loss)

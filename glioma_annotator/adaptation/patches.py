@@ -1,0 +1,144 @@
+"""Patches of visits to learn from: where they are taken, and how they are varied."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
+from glioma_annotator.adaptation.holdout import Part
+from glioma_annotator.domain.geometry import Box, Shape
+from glioma_annotator.domain.labels import IGNORE
+
+#: Deviation of a brain's intensities relative to its white matter: turns z-scores into the scale that a receive field
+#: multiplies, and back.
+_SPREAD = 0.3
+
+
+class PatchStrategy(StrEnum):
+    """Where patches are taken (thesis of 2022, section on training).
+
+    UNIFORM: anywhere in the brain. BALANCED: around a voxel of a class drawn with equal chances, background among
+    them. LABELLED: around any tumour voxel. SEQUENTIAL: next to each other through the brain.
+    """
+
+    UNIFORM = "uniform"
+    BALANCED = "balanced"
+    LABELLED = "labelled"
+    SEQUENTIAL = "sequential"
+
+
+#: What the methods use: two balanced patches, then a uniform one, so that distant background is not forgotten.
+DEFAULT_CYCLE = (PatchStrategy.BALANCED, PatchStrategy.BALANCED, PatchStrategy.UNIFORM)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A cube of a visit: z-scored float32 images (channel, i, j, k); uint8 classes (i, j, k), 255 does not count."""
+
+    part: int
+    start: Shape
+    images: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+
+
+class PatchSampler:
+    """Draws patches from the parts of visits that may be learnt from.
+
+    Parameters
+    ----------
+    edge: of the cube in voxels; patches reach over the visit's border, filled with 0 and 255.
+    step: patches start at multiples of so many voxels.
+    augment: whether images get a bias field and noise.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        edge: int,
+        rng: np.random.Generator,
+        *,
+        step: int = 1,
+        augment: bool = True,
+        cycle: Sequence[PatchStrategy] = DEFAULT_CYCLE,
+    ) -> None:
+        self._parts, self._edge, self._rng, self._step, self._augment = parts, edge, rng, step, augment
+        self._cycle = itertools.cycle(cycle)
+        self._centres = [_centres(part) for part in parts]
+        self._row = itertools.cycle(
+            [(number, start) for number, part in enumerate(parts) for start in _rows(part.case.shape, edge)]
+        )
+
+    def draw(self) -> Patch:
+        """The next patch."""
+        strategy = next(self._cycle)
+        if strategy is PatchStrategy.SEQUENTIAL:
+            number, start = next(self._row)
+        else:
+            number = int(self._rng.integers(len(self._parts)))
+            start = self._start_around(number, strategy)
+        return self._cut(number, start)
+
+    def _start_around(self, number: int, strategy: PatchStrategy) -> Shape:
+        centres = self._centres[number]
+        tissues = [value for value in centres if value > 0]
+        if strategy is PatchStrategy.UNIFORM or not tissues:
+            voxels = centres[-1]
+        elif strategy is PatchStrategy.LABELLED:
+            voxels = np.concatenate([centres[value] for value in tissues])
+        else:
+            voxels = centres[int(self._rng.choice([value for value in centres if value >= 0]))]
+        centre = np.unravel_index(int(voxels[self._rng.integers(len(voxels))]), self._parts[number].case.shape)
+        shift = self._rng.integers(-self._edge // 4, self._edge // 4 + 1, size=3)
+        i, j, k = (
+            int(np.clip(c + s - self._edge // 2, 0, max(n - self._edge, 0))) // self._step * self._step
+            for c, s, n in zip(centre, shift, self._parts[number].case.shape, strict=True)
+        )
+        return i, j, k
+
+    def _cut(self, number: int, start: Shape) -> Patch:
+        part = self._parts[number]
+        stop = tuple(min(a + self._edge, n) for a, n in zip(start, part.case.shape, strict=True))
+        box = Box(start, (stop[0], stop[1], stop[2]))
+        filled = (slice(0, box.shape[0]), slice(0, box.shape[1]), slice(0, box.shape[2]))
+        images = np.zeros((len(part.case.images), *[self._edge] * 3), dtype=np.float32)
+        images[(slice(None), *filled)] = part.case.images[(slice(None), *box.slices)]
+        if self._augment:
+            images = augmented(images, int(self._rng.integers(2**31)))
+        classes = np.full([self._edge] * 3, IGNORE, dtype=np.uint8)
+        inside = part.case.classes[box.slices].copy()
+        inside[~part.mask[box.slices]] = IGNORE
+        classes[filled] = inside
+        return Patch(number, start, images, classes)
+
+
+def augmented(images: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Z-scored images (channel, i, j, k) with TorchIO's bias field and noise; 0 stays 0."""
+    outside = ~images.any(axis=0)
+    changed = _augmentation()(1 + _SPREAD * images, seed)
+    result = (changed - 1) / np.float32(_SPREAD)
+    result[:, outside] = 0
+    return np.asarray(result, dtype=np.float32)
+
+
+@cache
+def _augmentation() -> TorchIOAugmentation:
+    return TorchIOAugmentation()
+
+
+def _centres(part: Part) -> dict[int, NDArray[np.int64]]:
+    """Flat numbers of the voxels of every class that may be learnt from; under -1 all of them."""
+    flat = np.where(part.mask, part.case.classes, IGNORE).ravel()
+    found = {int(value): np.flatnonzero(flat == value) for value in np.unique(flat) if value != IGNORE}
+    return {-1: np.flatnonzero(flat != IGNORE), **found}
+
+
+def _rows(shape: Shape, edge: int) -> list[Shape]:
+    starts = [range(0, max(n - edge, 0) + 1, max(edge // 2, 1)) for n in shape]
+    return [(i, j, k) for i, j, k in itertools.product(*starts)]
