@@ -40,6 +40,7 @@ def tiny_card(**changes: Any) -> ModelCard:
 def enhancing_network() -> ResidualInceptionUNet:
     """Calls a voxel ET where the z-scored T1Gd exceeds 2 there, else background: every other path is zero."""
     network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 3, 5)
+    assert isinstance(network, ResidualInceptionUNet)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.Conv3d | torch.nn.ConvTranspose3d):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from glioma_annotator.inference.networks import ResidualInceptionBlock, ResidualInceptionUNet
+from glioma_annotator.inference.networks import ResidualInceptionBlock, ResidualInceptionUNet, SegmentationNetwork
+
+_Network = TypeVar("_Network", bound=SegmentationNetwork)
 
 
-def fused(network: ResidualInceptionUNet) -> ResidualInceptionUNet:
-    """A copy in evaluation mode whose inception blocks are `FusedInceptionBlock`s; equal up to rounding."""
+def fused(network: _Network) -> _Network:
+    """A copy in evaluation mode whose inception blocks are `FusedInceptionBlock`s; equal up to rounding.
+
+    Networks without such blocks are only copied.
+    """
     copied = copy.deepcopy(network).eval()
+    if not isinstance(copied, ResidualInceptionUNet):
+        return copied.requires_grad_(False)
     for blocks in (copied.encoders, copied.decoders):
         for level, block in enumerate(blocks):
             if isinstance(block, ResidualInceptionBlock):

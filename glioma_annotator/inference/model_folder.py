@@ -18,12 +18,12 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.inference.cards import CARD, COPY_AGAIN, WEIGHTS, Z_SCORE_BRAIN, card_to_json, load_card
-from glioma_annotator.inference.networks import ResidualInceptionUNet, build_network
+from glioma_annotator.inference.networks import SegmentationNetwork, build_network
 
 __all__ = ["CARD", "WEIGHTS", "Z_SCORE_BRAIN", "load_card", "load_model", "save_model"]
 
 
-def load_model(folder: Path) -> tuple[ModelCard, ResidualInceptionUNet]:
+def load_model(folder: Path) -> tuple[ModelCard, SegmentationNetwork]:
     """Card and network (float32, evaluation mode, on the CPU) of a model folder.
 
     Raises `UserError` as `load_card` does, and when the weights are missing, differ from what the card records, or do

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,34 @@ from torch.nn import functional
 from glioma_annotator.errors import UserError
 
 RESIDUAL_INCEPTION_UNET = "residual-inception-unet"
+DYNUNET = "dynunet"
+SEGRESNET = "segresnet"
+ARCHITECTURES = (RESIDUAL_INCEPTION_UNET, DYNUNET, SEGRESNET)
+
+
+class SegmentationNetwork(nn.Module):
+    """What every network here is: features at the input's size, and a 1x1x1 head that reads them.
+
+    Attributes
+    ----------
+    head: from the features to logits; the part that an adaptation can train alone.
+    """
+
+    head: nn.Conv3d
+
+    @property
+    def multiple(self) -> int:
+        """Input sizes must be multiples of this many voxels."""
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head reads: (batch, features, i, j, k) from (batch, channels, i, j, k)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes, i, j, k) of z-scored images (batch, channels, i, j, k)."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
 
 
 def simple_block(
@@ -99,7 +127,7 @@ class ResidualInceptionBlock(nn.Module):
         return out
 
 
-class ResidualInceptionUNet(nn.Module):
+class ResidualInceptionUNet(SegmentationNetwork):
     """Residual-inception 3D U-Net of "Design of a medical image semantic annotator for gliomas" (UPV, 2022).
 
     Layout: one residual-inception block per encoder level, the first reading the image itself; between levels a 3x3x3
@@ -156,18 +184,10 @@ class ResidualInceptionUNet(nn.Module):
             x = self.decoders[level](torch.cat([x, skips.pop()], dim=1))
         return x
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes, i, j, k) of z-scored images (batch, channels, i, j, k)."""
-        logits: Tensor = self.head(self.features(x))
-        return logits
-
-
-ARCHITECTURES: Mapping[str, type[ResidualInceptionUNet]] = {RESIDUAL_INCEPTION_UNET: ResidualInceptionUNet}
-
 
 def build_network(
     architecture: str, parameters: Mapping[str, Any], in_channels: int, out_channels: int
-) -> ResidualInceptionUNet:
+) -> SegmentationNetwork:
     """A freshly initialised network.
 
     Raises `UserError` for an architecture this version does not know or parameters it does not take.
@@ -179,9 +199,17 @@ def build_network(
             f"Choose a model made for one of: {known}; or update the program.",
         )
     try:
-        return ARCHITECTURES[architecture](in_channels, out_channels, **parameters)
+        return _class_of(architecture)(in_channels, out_channels, **parameters)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"The parameters of the network “{architecture}” in the model's card do not make sense: {error}.",
             "Choose another model, or ask its maker for a corrected card.json.",
         ) from error
+
+
+def _class_of(architecture: str) -> Callable[..., SegmentationNetwork]:
+    if architecture == RESIDUAL_INCEPTION_UNET:
+        return ResidualInceptionUNet
+    from glioma_annotator.inference.monai_networks import DynUNetNetwork, SegResNetNetwork  # a second to import
+
+    return {DYNUNET: DynUNetNetwork, SEGRESNET: SegResNetNetwork}[architecture]

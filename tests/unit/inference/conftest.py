@@ -32,6 +32,7 @@ def card() -> ModelCard:
 def network() -> ResidualInceptionUNet:
     torch.manual_seed(7)
     network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 3, 5)
+    assert isinstance(network, ResidualInceptionUNet)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.running_mean.normal_()
