@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glioma_annotator import __version__
-from glioma_annotator.cli import demo, doctor, evaluate, loose, study
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.logs import setup_logging
@@ -23,6 +22,8 @@ EXIT_CODES = (
 
 
 def build_parser() -> argparse.ArgumentParser:
+    from glioma_annotator.cli import demo, doctor, evaluate, loose, study  # the window needs none of them
+
     parser = argparse.ArgumentParser(
         prog="glioma-annotator",
         description="Follow glioma patients over time: segment, correct, compare. Without a command, opens the window.",

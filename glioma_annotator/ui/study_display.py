@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.progress import CancelToken, Report
@@ -84,6 +84,7 @@ class StudyDisplay(QObject):
         def done(overview: tuple[PatientOverview, ...]) -> None:
             if self._study.session is session:
                 self._window.start_page.show_workspace(session.store.path, overview)
+                QTimer.singleShot(0, self, self._window.view.preload)  # while the reader looks at the page
 
         self._window.workers.reading.submit("Looking at the workspace", work, done, self._study.failed.emit)
 

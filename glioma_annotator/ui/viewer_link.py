@@ -49,6 +49,7 @@ class ViewerLink(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WRITE_DELAY_MS)
         self._timer.timeout.connect(self.write_state)
+        study.patient_changed.connect(self._on_patient)
         study.visit_changed.connect(self._on_visit)
         study.leaving_visit.connect(self.write_state)
         study.mask_changed.connect(self._on_mask)
@@ -64,6 +65,12 @@ class ViewerLink(QObject):
             widget.setAcceptDrops(False)  # a dropped folder belongs to the window, not to a canvas
 
     # what is shown
+
+    def _on_patient(self) -> None:
+        """A visit will be shown: make the panes while the worker reads it."""
+        if self._study.patient_key and self._study.visit is None:
+            kept = self._kept_state().get("layout")
+            self._view.prepare(kept if kept in set(Layout) else None)
 
     def _on_visit(self) -> None:
         visit = self._study.visit

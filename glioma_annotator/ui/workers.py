@@ -47,7 +47,7 @@ class Workers(QObject):
     ----------
     computing: segmenting, importing, building the demo study.
     reading: opening visits and files.
-    drawing: surfaces for the viewer; not shown in the job bar.
+    drawing: surfaces and imports for the viewer; not shown in the job bar.
     """
 
     changed = Signal(object)
@@ -58,7 +58,7 @@ class Workers(QObject):
         self.gui = GuiThread(self)
         self.computing = JobRunner(self.gui.post)
         self.reading = JobRunner(self.gui.post)
-        self.drawing = JobRunner(self.gui.post)
+        self.drawing = JobRunner(self.gui.post, yields=False)
         for runner in (self.computing, self.reading):
             runner.changed.connect(self._tell)
 

@@ -64,13 +64,16 @@ class JobRunner:
     Parameters
     ----------
     post: runs a callback on the thread that owns the jobs (the window's).
+    yields: whether the worker has a lower priority than the window. Not for short work that holds the interpreter: on a
+        busy machine the window would wait for it the longer.
     """
 
     changed = Signal(object)
     """A job's state or progress changed; emitted on the owner's thread."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, *, yields: bool = True) -> None:
         self._post = post
+        self._yields = yields
         self._queue: list[Callable[[], None]] = []
         self._wake = threading.Condition()
         self._closed = False
@@ -112,7 +115,8 @@ class JobRunner:
             self._thread.join(timeout)
 
     def _loop(self) -> None:
-        _yield_to_the_window()
+        if self._yields:
+            _yield_to_the_window()
         while True:
             with self._wake:
                 while not self._queue and not self._closed:

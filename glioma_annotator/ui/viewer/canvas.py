@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
+from napari.layers import Image
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from numpy.typing import NDArray
@@ -22,11 +24,20 @@ from glioma_annotator.domain.sequences import Window
 from glioma_annotator.ui.viewer.drawing import ColouredSurface, Vector
 
 
+@cache
 def _own_settings() -> None:
     """Keep the user's own napari settings, such as asynchronous slicing, out of this program."""
     # Something else in this process may have opened napari's settings already; they must do then.
     with contextlib.suppress(RuntimeError):
         get_settings(None)
+    # Every view would bind all of them anew, a quarter of the time that it takes to make one; keys never reach it.
+    get_settings().shortcuts.shortcuts = {}
+
+
+def warm_up() -> None:
+    """Do now, on any thread, what the first layer would do: read tables of units, import filters. A second's work."""
+    _own_settings()
+    Image(np.zeros((2, 2), dtype=np.float32), contrast_limits=(0.0, 1.0))
 
 
 class _KeyGate(QObject):

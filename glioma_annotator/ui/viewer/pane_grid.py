@@ -13,6 +13,8 @@ from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 from glioma_annotator.ui.viewer.types import Layout
 
 SLOTS = 4
+_SLICES = {Layout.PLANES: 3, Layout.SEQUENCES: 4, Layout.TIMEPOINTS: 2, Layout.THREE_D: 0}
+_WITH_SURFACE = (Layout.PLANES, Layout.THREE_D)
 _DIVIDER_PX = 3
 
 
@@ -79,11 +81,21 @@ class PaneGrid(QSplitter):
         earlier = [s for s in self._slices if min(s // 2, 1) == min(slot // 2, 1) and s < slot]
         row.insertWidget(len(earlier), pane)
 
+    def make_one(self, layout: Layout) -> bool:
+        """Make the next pane that a layout lacks; False when it has all."""
+        missing = next((slot for slot in range(_SLICES[layout]) if slot not in self._slices), None)
+        if missing is not None:
+            self._slice(missing)
+        elif layout in _WITH_SURFACE and self._surface is None:
+            self._surface_pane()
+        else:
+            return False
+        return True
+
     def arrange(self, layout: Layout, maximised: int | None) -> None:
         """Show the panes of a layout; of them only the one at `maximised` where given."""
-        slices = {Layout.PLANES: 3, Layout.SEQUENCES: 4, Layout.TIMEPOINTS: 2, Layout.THREE_D: 0}[layout]
-        panes: list[Pane] = [self._slice(slot) for slot in range(slices)]
-        if layout in (Layout.PLANES, Layout.THREE_D):
+        panes: list[Pane] = [self._slice(slot) for slot in range(_SLICES[layout])]
+        if layout in _WITH_SURFACE:
             panes.append(self._surface_pane())
         self._shown = tuple(panes)
         seen = [panes[maximised]] if maximised is not None and maximised < len(panes) else panes

@@ -15,6 +15,7 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.ui.tools.base import Tool
+from glioma_annotator.ui.viewer.canvas_source import CanvasSource
 from glioma_annotator.ui.viewer.interaction import Interaction
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
 from glioma_annotator.ui.viewer.pane import Pane
@@ -31,7 +32,8 @@ class StudyView(QWidget):
     """Linked panes on one visit's sequences and mask, with another visit beside it where asked.
 
     Methods change what the view shall show; the panes follow once per turn of the event loop, so that several changes
-    cost one redraw. Canvases are made when a visit is first shown (or by `prepare`): until then napari is not imported.
+    cost one redraw. Canvases are made when a visit is first shown, or ahead of it by `prepare`; napari is imported for
+    the first of them, or ahead of it by `preload`.
 
     The window that holds the view calls `close` on it when it closes itself, so that the canvases let go of OpenGL.
 
@@ -57,6 +59,9 @@ class StudyView(QWidget):
     def __init__(self, submit: Submit, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._submit = submit
+        self._canvases = CanvasSource(submit)
+        self._preparing = False
+        self._dividers: list[list[int]] | None = None  # wanted once the panes are there
         self._scene = Scene()
         self._masks = MaskDisplay()
         self._crosshair_visible = True
@@ -125,9 +130,31 @@ class StudyView(QWidget):
         self._masks.forget()
         self._changed()
 
-    def prepare(self) -> None:
-        """Make the layout's canvases ahead of the first visit: takes a second or two, once."""
-        self._arrange()
+    def preload(self) -> None:
+        """Import on a worker what draws the panes, so that `prepare` has less to do."""
+        self._canvases.load()
+
+    def prepare(self, layout: Layout | str | None = None) -> None:
+        """Make a layout's canvases, the present one's by default, ahead of the visit that will be shown in it.
+
+        One canvas in a turn of the event loop, after what draws them was imported on a worker: each takes a tenth of a
+        second or two. A visit shown meanwhile appears when all are there.
+        """
+        if self._preparing or self._closed:
+            return
+        if layout is not None and self._scene.visit is None:
+            self._scene.state.layout = Layout(layout)
+        self._preparing = True
+        self._canvases.load(self._prepare_next)
+
+    def _prepare_next(self) -> None:
+        if self._closed:
+            return
+        if self._grid.make_one(self._scene.state.layout):
+            QTimer.singleShot(0, self, self._prepare_next)
+        else:
+            self._preparing = False
+            self._arrange()
 
     def labels_changed(self, box: Box) -> None:
         """Voxels in `box` of the shared labels changed: redraw them where they are shown."""
@@ -296,7 +323,8 @@ class StudyView(QWidget):
 
     def state(self) -> dict[str, Any]:
         """JSON values: layout, crosshair, zoom, centre, plane, sequences, maximised panes, dividers."""
-        return {**self._scene.state.to_json(), "dividers": self._grid.dividers()}
+        dividers = self._grid.dividers() if self._dividers is None else self._dividers
+        return {**self._scene.state.to_json(), "dividers": dividers}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to an earlier `state()`; entries that do not fit the visit shown are ignored."""
@@ -306,11 +334,10 @@ class StudyView(QWidget):
         visit = self._scene.visit
         if visit is not None:
             self._scene.state.crosshair = visit.clip(self._scene.state.crosshair)
-        self._arrange()
-        self._scene.state.active = min(self._scene.state.active, len(self._grid.shown) - 1)
         dividers = state.get("dividers")
         if isinstance(dividers, list) and all(isinstance(sizes, list) for sizes in dividers):
-            self._grid.set_dividers(dividers)
+            self._dividers = dividers
+        self._arrange()
         if before.layout is not self._scene.state.layout:
             self.layout_changed.emit(self.layout_name)
         self.active_pane_changed.emit(self.active_pane)
@@ -324,18 +351,14 @@ class StudyView(QWidget):
     # --- making and refreshing panes --------------------------------------------------------------------------------
 
     def _make_slice(self) -> SlicePane:
-        from glioma_annotator.ui.viewer.canvas import NapariSliceCanvas  # imports napari: a second, not at start
-
-        pane = SlicePane(NapariSliceCanvas())
+        pane = SlicePane(self._canvases.slice_canvas())
         pane.set_smooth(self._smooth)
         self._interaction.attach_slice(pane)
         self._attach(pane)
         return pane
 
     def _make_surface(self) -> SurfacePane:
-        from glioma_annotator.ui.viewer.canvas import NapariSurfaceCanvas
-
-        pane = SurfacePane(NapariSurfaceCanvas(), self._submit)
+        pane = SurfacePane(self._canvases.surface_canvas(), self._submit)
         self._interaction.attach_surface(pane)
         self._attach(pane)
         return pane
@@ -353,8 +376,16 @@ class StudyView(QWidget):
         return next((n for n, shown in enumerate(self._grid.shown) if shown is pane), -1)
 
     def _arrange(self) -> None:
+        if not self._canvases.ready:
+            self.prepare()
+        if self._preparing:
+            return  # it ends here
         state = self._scene.state
         self._grid.arrange(state.layout, state.maximised.get(state.layout))
+        if self._dividers is not None:
+            self._grid.set_dividers(self._dividers)
+            self._dividers = None
+        state.active = min(state.active, len(self._grid.shown) - 1)
         self._changed()
 
     def moved(self) -> None:
