@@ -9,13 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from fake_records import FakeAudit, FakeFindings, FakeIdentities, FakeMeasures, FakeRecords
 
+from glioma_annotator.domain.clinical_event import ClinicalEvent
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
+from glioma_annotator.domain.histology import HistologySample
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
+from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.response import LesionMeasurement, ResponseAssessment
 from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.vasari import VasariEntry
+from glioma_annotator.domain.visit_measure import VisitMeasure
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 
@@ -55,6 +62,32 @@ class FakeStore:
         self._journals: dict[int, FakeJournal] = {}
         self._view_states: dict[int, Mapping[str, object]] = {}
         self.failures: dict[str, Exception] = {}
+        self.audit = FakeAudit()
+        self.findings = FakeFindings("findings", self.audit, self._knows)
+        self.vasari = FakeRecords[VasariEntry]("vasari_entries", self.audit, self._knows)
+        self.histology = FakeRecords[HistologySample]("histology_samples", self.audit, self._knows)
+        self.events = FakeRecords[ClinicalEvent]("clinical_events", self.audit, self._knows)
+        self.measurements = FakeRecords[LesionMeasurement]("lesion_measurements", self.audit, self._knows)
+        self.responses = FakeRecords[ResponseAssessment]("response_assessments", self.audit, self._knows)
+        self.notes = FakeRecords[Note]("notes", self.audit, self._knows)
+        self.identities = FakeIdentities(self._knows)
+        self.measures = FakeMeasures(self._measures)
+
+    def _knows(self, patient: str, timepoint: str) -> bool:
+        if patient not in self._patients:
+            return False
+        visits = self.timepoints(self._patients[patient].id or 0)
+        return not timepoint or any(visit.key == timepoint for visit in visits)
+
+    def _measures(self, patient: str) -> tuple[VisitMeasure, ...]:
+        """Of the newest masks, labels only, without what they are compared with."""
+        newest = [(v, self.revisions(v.id or 0)) for v in self.timepoints(self._patients[patient].id or 0)]
+        return tuple(
+            VisitMeasure(visit.key, name, revisions[-1].number, volume_ml)
+            for visit, revisions in newest
+            if revisions
+            for name, volume_ml in revisions[-1].volumes_ml.items()
+        )
 
     @property
     def path(self) -> Path:
@@ -168,7 +201,7 @@ class FakeStore:
         assert revision.id is not None
         return self._labels[revision.id].copy()
 
-    def set_status(self, revision_id: int, status: RevisionStatus) -> None:
+    def set_status(self, revision_id: int, status: RevisionStatus, by: str = "") -> None:
         self._revisions[revision_id] = replace(self._revisions[revision_id], status=status)
 
     def journal(self, timepoint_id: int) -> FakeJournal:

@@ -7,14 +7,13 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from glioma_annotator.db.failures import DAMAGED, explained
+from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.errors import UserError
 
 Row = dict[str, Any]
@@ -51,7 +50,14 @@ class Connections:
 
     @contextmanager
     def writing(self, what: str) -> Iterator[Database]:
-        """A transaction: everything in the block is recorded durably, or nothing."""
+        """A transaction: everything in the block is recorded durably, or nothing.
+
+        Raises `UserError` where the database was opened for reading only.
+        """
+        if self._read_only:
+            raise UserError(
+                "This workspace is open for reading only.", "Close it where it is open for writing, then open it again."
+            )
         with explained(what), self._one_writer, self.bare().atomic() as database:
             yield database
 
@@ -150,6 +156,13 @@ class Connections:
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None
+
+
+def fetch(database: Database, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+    """Every row of a query, by column name; without the savepoint that `Database.query` puts around it."""
+    cursor = database.execute(query, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def insert(database: Database, table: str, row: Row) -> int:

@@ -78,11 +78,16 @@ class WorkspaceLock:
             os.close(handle)
 
 
-def _introduction() -> bytes:
+def current_user() -> str:
+    """The user's name on this computer."""
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
-        user = "unknown user"
+        return "unknown user"
+
+
+def _introduction() -> bytes:
+    user = current_user()
     since = dt.datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
     return json.dumps({"user": user, "computer": platform.node(), "process": os.getpid(), "since": since}).encode()
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from glioma_annotator.db.audit import AuditTrail
 from glioma_annotator.db.clock import utc_text
 from glioma_annotator.db.connection import Connections, Row, insert
+from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.domain.audit import AuditAction
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 
 _UNREADABLE = "The segmentation revisions could not be read from the database"
@@ -19,8 +22,9 @@ FROM revisions
 
 
 class RevisionRepository:
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, audit: AuditTrail) -> None:
         self._connections = connections
+        self._audit = audit
 
     def of_timepoint(self, timepoint_id: int) -> tuple[SegmentationRevision, ...]:
         """Oldest first."""
@@ -46,9 +50,13 @@ class RevisionRepository:
                 row = {"revision_id": revision_id, "label": label, "volume_ml": volume_ml}
                 insert(database, "revision_volumes", row)
             insert(database, "revision_status", _status_row(revision_id, revision.status))
+            record = _uid(database, revision_id)
+            state = {**_row(revision, file_sha256), "volumes_ml": dict(revision.volumes_ml)}
+            state = {name: value for name, value in state.items() if name not in _OF_THIS_DATABASE}
+            self._audit.write(database, AuditAction.ADD, "revisions", record, None, state, revision.author)
         return revision_id
 
-    def set_status(self, revision_id: int, status: RevisionStatus) -> None:
+    def set_status(self, revision_id: int, status: RevisionStatus, by: str = "") -> None:
         """Record a change of status; nothing when it has that status. Raises `KeyError` for an unknown id."""
         found = self.get(revision_id)
         if found is None:
@@ -56,11 +64,25 @@ class RevisionRepository:
         if found.status is not status:
             with self._connections.writing("The revision's status could not be recorded") as database:
                 insert(database, "revision_status", _status_row(revision_id, status))
+                before, after = {"status": found.status.value}, {"status": status.value}
+                record = _uid(database, revision_id)
+                self._audit.write(database, AuditAction.CHANGE, "revision_status", record, before, after, by)
 
     def recorded_files(self) -> dict[str, str]:
         """SHA-256 of every mask's file by its recorded path."""
         with self._connections.reading(_UNREADABLE) as database:
             return {row["path"]: row["file_sha256"] for row in database.query("SELECT * FROM revisions")}
+
+
+#: Columns that mean nothing in another workspace.
+_OF_THIS_DATABASE = ("timepoint_id", "parent_id")
+
+
+def _uid(database: Database, revision_id: int) -> str:
+    """The visit's uid and the revision's number."""
+    query = """SELECT timepoints.uid || ' mask ' || number FROM revisions
+               JOIN timepoints ON timepoints.id = timepoint_id WHERE revisions.id = ?"""
+    return str(database.execute(query, [revision_id]).fetchone()[0])
 
 
 def _status_row(revision_id: int, status: RevisionStatus) -> Row:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from sqlite_utils import Database
 
+from glioma_annotator.db.audit import AuditTrail
 from glioma_annotator.db.clock import utc_text
 from glioma_annotator.db.connection import Connections, Row, insert
+from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.domain.audit import AuditAction
 from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.identity import new_id
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.sequences import Sequence, SequenceRole, Window
 
@@ -20,8 +23,9 @@ _UNREADABLE = "The visits could not be read from the database"
 
 
 class TimepointRepository:
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, audit: AuditTrail) -> None:
         self._connections = connections
+        self._audit = audit
 
     def of_patient(self, patient_id: int) -> tuple[Timepoint, ...]:
         """In order of the patient's course."""
@@ -52,13 +56,17 @@ class TimepointRepository:
             query = database.query("SELECT folder FROM timepoints WHERE patient_id = ?", [patient_id])
             return tuple(row["folder"] for row in query)
 
-    def add(self, visit: Timepoint, folder: str, file_sha256: Mapping[str, str]) -> int:
+    def add(self, visit: Timepoint, folder: str, file_sha256: Mapping[str, str], uid: str = "") -> int:
         """Record a visit whose files are written; its id.
 
-        `folder` is unique within the patient; `file_sha256` has the hash of every sequence's file by sequence name.
+        `folder` is unique within the patient; `file_sha256` has the hash of every sequence's file by sequence name;
+        `uid` is what the visit is called in every workspace, empty for a new one.
         """
         with self._connections.writing("The visit could not be recorded") as database:
-            timepoint_id = insert(database, "timepoints", _row(visit, folder))
+            row = _row(visit, folder) | {"uid": uid or new_id()}
+            timepoint_id = insert(database, "timepoints", row)
+            state = {name: row[name] for name in _AUDITED} | {"files": dict(file_sha256)}
+            self._audit.write(database, AuditAction.ADD, "timepoints", row["uid"], None, state)
             for sequence in visit.sequences:
                 insert(
                     database,
@@ -91,6 +99,10 @@ class TimepointRepository:
         """SHA-256 of every sequence's file by its recorded path."""
         with self._connections.reading(_UNREADABLE) as database:
             return {row["path"]: row["file_sha256"] for row in database.query("SELECT * FROM sequences")}
+
+
+#: Columns of a visit that the audit table repeats.
+_AUDITED = ("key", "folder", "date", "day", "phase", "reference", "shape", "affine", "created_utc")
 
 
 def _row(visit: Timepoint, folder: str) -> Row:

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import shutil
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from glioma_annotator.db import volumes
+from glioma_annotator.db.audit import AuditTrail
 from glioma_annotator.db.backups import back_up_before_migration, back_up_daily
 from glioma_annotator.db.check import HealthIssue, health_issues, is_temporary, left_behind
 from glioma_annotator.db.connection import Connections
+from glioma_annotator.db.course import EventRepository, MeasurementRepository, NoteRepository, ResponseRepository
 from glioma_annotator.db.failures import explained
+from glioma_annotator.db.filing import require_fitting, require_mask, unused_name, write_images, write_mask
+from glioma_annotator.db.findings import FindingRepository, VasariRepository
+from glioma_annotator.db.histology import HistologyRepository
+from glioma_annotator.db.identities import IdentityRepository
 from glioma_annotator.db.journal import FileJournal
 from glioma_annotator.db.layout import Layout
-from glioma_annotator.db.lock import WorkspaceLock
+from glioma_annotator.db.lock import WorkspaceLock, current_user
+from glioma_annotator.db.measures import MeasureRepository, mask_places_mm
 from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_ours, schema_version
-from glioma_annotator.db.names import free_name, safe_name
+from glioma_annotator.db.names import safe_name
 from glioma_annotator.db.patients import PatientRepository
 from glioma_annotator.db.revisions import RevisionRepository
 from glioma_annotator.db.timepoints import TimepointRepository
 from glioma_annotator.db.view_states import ViewStateRepository
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
-from glioma_annotator.domain.sequences import Sequence as SequenceRecord
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import EnvironmentFailure, UserError
@@ -37,12 +41,15 @@ from glioma_annotator.errors import EnvironmentFailure, UserError
 _VOLUME = ".nii.gz"
 
 
-def open_workspace(path: Path, *, read_only: bool = False, migrations: Sequence[str] = MIGRATIONS) -> Workspace:
+def open_workspace(
+    path: Path, *, read_only: bool = False, actor: str = "", migrations: Sequence[str] = MIGRATIONS
+) -> Workspace:
     """Open a workspace folder, making it when it is absent or empty.
 
     Raises `WorkspaceBusy` when another process has it open for writing and `read_only` is False, `UserError` for a
     folder that is no workspace, a damaged database or one of a newer version, and `EnvironmentFailure` when the
-    folder cannot be read or written. `migrations` is the schema to bring it to.
+    folder cannot be read or written. `actor` is who changes things where nobody else is named, the user of the computer
+    by default; `migrations` is the schema to bring it to.
     """
     layout = Layout(Path(path).expanduser().absolute())
     with explained(f"The workspace {layout.root} could not be opened"):
@@ -56,7 +63,7 @@ def open_workspace(path: Path, *, read_only: bool = False, migrations: Sequence[
         try:
             connections = Connections(layout.database, read_only=read_only)
             _bring_up_to_date(connections, layout, read_only, migrations)
-            return Workspace(layout, connections, lock)
+            return Workspace(layout, connections, lock, actor or current_user())
         except BaseException:
             if connections is not None:
                 connections.close()
@@ -94,19 +101,31 @@ class Workspace:
     writing one `UserError` in a workspace opened for reading only.
     """
 
-    def __init__(self, layout: Layout, connections: Connections, lock: WorkspaceLock | None) -> None:
+    def __init__(self, layout: Layout, connections: Connections, lock: WorkspaceLock | None, actor: str) -> None:
         self._layout = layout
         self._connections = connections
         self._lock = lock
-        self._patients = PatientRepository(connections)
-        self._timepoints = TimepointRepository(connections)
-        self._revisions = RevisionRepository(connections)
+        self.audit = AuditTrail(connections, actor)
+        self.findings = FindingRepository(connections, self.audit)
+        self.vasari = VasariRepository(connections, self.audit)
+        self.histology = HistologyRepository(connections, self.audit)
+        self.events = EventRepository(connections, self.audit)
+        self.measurements = MeasurementRepository(connections, self.audit)
+        self.responses = ResponseRepository(connections, self.audit)
+        self.notes = NoteRepository(connections, self.audit)
+        self.identities = IdentityRepository(connections, self.audit)
+        self.measures = MeasureRepository(connections)
+        self._patients = PatientRepository(connections, self.audit)
+        self._timepoints = TimepointRepository(connections, self.audit)
+        self._revisions = RevisionRepository(connections, self.audit)
         self._view_states = ViewStateRepository(connections)
         self._journals: dict[int, FileJournal] = {}
         self._journals_guard = threading.Lock()
         # From choosing a free file name to recording it; apart from the database's own queue of writers, so that
         # the window need not wait for volumes to be written.
         self._filing = threading.RLock()
+        if not self.read_only:
+            self.measures.complete()
 
     @property
     def path(self) -> Path:
@@ -169,45 +188,28 @@ class Workspace:
         key, `KeyError` for an unknown patient, `ValueError` when sequences, images and masks do not belong together.
         """
         self._require_writable()
-        _require_fitting(timepoint, images)
+        require_fitting(timepoint, images)
         for mask in masks:
-            _require_mask(mask.labels, timepoint)
+            require_mask(mask.labels, timepoint)
         patient_folder = self._layout.patients / self._patients.folder(timepoint.patient_id)
         with self._filing:
             if self._timepoints.has(timepoint.patient_id, timepoint.key):
                 raise UserError(f"The patient already has a visit {timepoint.key}.", "Give the visit another key.")
             recorded = self._timepoints.folders(timepoint.patient_id)
-            folder = patient_folder / _unused_name(patient_folder, safe_name(timepoint.key, "visit"), "", recorded)
-            placed, sha256 = self._write_images(folder, timepoint, images)
+            folder = patient_folder / unused_name(patient_folder, safe_name(timepoint.key, "visit"), "", recorded)
+            placed, sha256 = write_images(self._layout, folder, timepoint, images)
             try:
-                revisions = [self._write_mask(folder, timepoint, mask, n) for n, mask in enumerate(masks, start=1)]
+                revisions = [
+                    write_mask(self._layout, folder, timepoint, mask, n) for n, mask in enumerate(masks, start=1)
+                ]
             except EnvironmentFailure:
                 shutil.rmtree(folder, ignore_errors=True)  # nothing in it is recorded
                 raise
             with self._connections.writing("The visit could not be recorded"):
                 stored = self.timepoint(self._timepoints.add(placed, folder.name, sha256))
-                for revision, file_sha256 in revisions:
-                    self._revisions.add(dataclasses.replace(revision, timepoint_id=stored.id or 0), file_sha256)
+                for (revision, file_sha256), mask in zip(revisions, masks, strict=True):
+                    self._record(dataclasses.replace(revision, timepoint_id=stored.id or 0), file_sha256, stored, mask)
             return stored
-
-    def _write_images(
-        self, folder: Path, timepoint: Timepoint, images: Mapping[str, Volume]
-    ) -> tuple[Timepoint, dict[str, str]]:
-        """The visit with its sequences' paths, and their files' hashes; on failure nothing stays."""
-        placed: list[SequenceRecord] = []
-        sha256: dict[str, str] = {}
-        with explained("The visit's folder could not be made"):
-            folder.parent.mkdir(mode=0o700, exist_ok=True)
-            folder.mkdir(mode=0o700)
-        try:
-            for sequence in timepoint.sequences:
-                path = folder / f"{_unused_name(folder, safe_name(sequence.name, 'sequence'), _VOLUME)}{_VOLUME}"
-                sha256[sequence.name] = volumes.save_image(path, images[sequence.name])
-                placed.append(dataclasses.replace(sequence, path=self._layout.relative(path)))
-        except EnvironmentFailure:
-            shutil.rmtree(folder, ignore_errors=True)  # nothing in it is recorded
-            raise
-        return dataclasses.replace(timepoint, sequences=tuple(placed)), sha256
 
     def load_image(self, timepoint: Timepoint, sequence: str) -> Volume:
         """Float32 intensities on the visit's grid. Raises `UserError` when the file is damaged or gone."""
@@ -246,39 +248,25 @@ class Workspace:
         self._require_writable()
         if timepoint.id is None:
             raise ValueError("a revision needs a stored visit")
-        _require_mask(labels, timepoint)
+        require_mask(labels, timepoint)
         if parent_id is not None and self._revisions.get(parent_id) is None:
             raise KeyError(parent_id)
         with self._filing:
             number = max((r.number for r in self.revisions(timepoint.id)), default=0) + 1
             folder = self._timepoint_folder(timepoint)
             imported = ImportedMask(labels, scheme, author, note)
-            revision, file_sha256 = self._write_mask(folder, timepoint, imported, number)
+            revision, file_sha256 = write_mask(self._layout, folder, timepoint, imported, number)
             revision = dataclasses.replace(revision, origin=origin, parent_id=parent_id, model=model)
-            return dataclasses.replace(revision, id=self._revisions.add(revision, file_sha256))
+            return dataclasses.replace(revision, id=self._record(revision, file_sha256, timepoint, imported))
 
-    def _write_mask(
-        self, visit_folder: Path, timepoint: Timepoint, mask: ImportedMask, number: int
-    ) -> tuple[SegmentationRevision, str]:
-        """Write a mask as revision `number` of a visit; the revision, not yet recorded, and its file's hash."""
-        folder = visit_folder / "segmentations"
-        with explained("The mask's folder could not be made"):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"{_unused_name(folder, f'{number:04d}', _VOLUME)}{_VOLUME}"
-        file_sha256 = volumes.save_labels(path, mask.labels, timepoint.grid)
-        revision = SegmentationRevision(
-            timepoint_id=timepoint.id or 0,
-            number=number,
-            origin=RevisionOrigin.IMPORTED,
-            author=mask.author,
-            created_utc=dt.datetime.now(dt.UTC),
-            content_sha256=volumes.content_sha256(mask.labels),
-            path=self._layout.relative(path),
-            scheme=mask.scheme.name,
-            volumes_ml=label_volumes_ml(mask.labels, timepoint.grid.voxel_volume_ml, mask.scheme),
-            note=mask.note,
-        )
-        return revision, file_sha256
+    def _record(self, revision: SegmentationRevision, file_sha256: str, visit: Timepoint, mask: ImportedMask) -> int:
+        """Record a mask whose file is written, with what is measured on it; its id."""
+        places = mask_places_mm(mask.labels, visit.grid, mask.scheme)
+        with self._connections.writing("The segmentation revision could not be recorded") as database:
+            revision_id = self._revisions.add(revision, file_sha256)
+            self.measures.add_mask(database, revision_id, mask.scheme, places)
+            self.measures.refresh(database, visit.patient_id)
+        return revision_id
 
     def _timepoint_folder(self, timepoint: Timepoint) -> Path:
         patient = self._patients.folder(timepoint.patient_id)
@@ -290,9 +278,13 @@ class Workspace:
         title = f"The mask {revision.path}"
         return volumes.load_labels(self._layout.absolute(revision.path), grid, revision.content_sha256, title)
 
-    def set_status(self, revision_id: int, status: RevisionStatus) -> None:
-        self._require_writable()
-        self._revisions.set_status(revision_id, status)
+    def set_status(self, revision_id: int, status: RevisionStatus, by: str = "") -> None:
+        """Record who approves a mask or takes that back; measures follow. Raises `KeyError` for an unknown id."""
+        with self._connections.writing("The revision's status could not be recorded") as database:
+            self._revisions.set_status(revision_id, status, by)
+            revision = self._revisions.get(revision_id)
+            assert revision is not None, "its status was just set"
+            self.measures.refresh(database, self.timepoint(revision.timepoint_id).patient_id)
 
     # what the window keeps
 
@@ -347,7 +339,7 @@ class Workspace:
                     self._layout.set_aside.mkdir(mode=0o700, exist_ok=True)
                     folder = self._layout.set_aside / Path(path).parent
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    file.rename(folder / _unused_name(folder, file.name))
+                    file.rename(folder / unused_name(folder, file.name))
             return paths
 
     def _recorded(self) -> dict[str, str]:
@@ -358,26 +350,3 @@ class Workspace:
             raise UserError(
                 "This workspace is open for reading only.", "Close it where it is open for writing, then open it again."
             )
-
-
-def _require_fitting(timepoint: Timepoint, images: Mapping[str, Volume]) -> None:
-    names = [sequence.name for sequence in timepoint.sequences]
-    if not timepoint.key.strip():
-        raise UserError("A visit needs a key.", "Name the visit, by its date for example.")
-    if sorted(names) != sorted(images) or timepoint.reference not in names:
-        raise ValueError(f"sequences {names} with images {list(images)}, reference {timepoint.reference}")
-    for name, image in images.items():
-        if not image.grid.matches(timepoint.grid):
-            raise ValueError(f"sequence {name} lies on another grid than its visit")
-
-
-def _require_mask(labels: LabelArray, timepoint: Timepoint) -> None:
-    if labels.dtype != "uint8" or labels.shape != timepoint.grid.shape:
-        raise ValueError("a revision needs a visit and uint8 labels on its grid")
-
-
-def _unused_name(folder: Path, wanted: str, suffix: str = "", recorded: Collection[str] = ()) -> str:
-    """`wanted`, numbered if that name with `suffix` is in `folder` or `recorded`, whatever the case of its letters."""
-    present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    taken = {name.casefold() for name in (*present, *recorded)}
-    return free_name(wanted, lambda name: f"{name}{suffix}".casefold() in taken)

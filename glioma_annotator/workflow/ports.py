@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from glioma_annotator.domain.editing import JournalEntry
+from glioma_annotator.domain.audit import AuditEntry
+from glioma_annotator.domain.clinical_event import ClinicalEvent
+from glioma_annotator.domain.editing import JournalEntry, VoxelEdit
+from glioma_annotator.domain.finding import Finding
+from glioma_annotator.domain.histology import HistologySample
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient import Patient, Timepoint
+from glioma_annotator.domain.patient_identity import PatientIdentity
+from glioma_annotator.domain.response import LesionMeasurement, ResponseAssessment
 from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import SequenceRole, Window
+from glioma_annotator.domain.vasari import VasariEntry
+from glioma_annotator.domain.visit_measure import VisitMeasure
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.progress import CancelToken, Report
 
@@ -58,13 +67,130 @@ class Journal(Protocol):
         """The revision that the steps start from; None for an empty mask."""
         ...
 
-    def restart(self, parent_revision_id: int | None) -> None:
-        """Forget every step and start after another revision."""
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
+        """Forget every step and start after another revision.
+
+        `past` are edits, oldest first, that the revision holds already and that can still be undone; they come back as
+        PAST entries.
+        """
+        ...
+
+
+R = TypeVar("R")
+
+
+class Records(Protocol[R]):
+    """Clinical records of one kind, oldest first; every change is audited, nothing is ever lost.
+
+    `by` is who does it; empty stands for the record's author, then for whoever opened the workspace.
+    """
+
+    def get(self, record_id: str) -> R | None:
+        """The record, unless it is unknown or deleted."""
+        ...
+
+    def of_patient(self, patient: str) -> tuple[R, ...]:
+        """By the patient's key."""
+        ...
+
+    def of_timepoint(self, patient: str, timepoint: str) -> tuple[R, ...]:
+        """By the keys of patient and visit."""
+        ...
+
+    def deleted(self, patient: str) -> tuple[R, ...]:
+        """What can be restored."""
+        ...
+
+    def add(self, *records: R, by: str = "") -> None:
+        """All or nothing. Raises `KeyError` for an unknown patient or visit, or a record that one refers to."""
+        ...
+
+    def change(self, record: R, by: str = "") -> None:
+        """Replace the record of that id. Raises `KeyError` for an unknown or deleted one, `ValueError` when the
+        patient is another."""
+        ...
+
+    def delete(self, record_id: str, by: str = "") -> None:
+        """Take it out of every list until it is restored. Raises `KeyError` when there is none."""
+        ...
+
+    def restore(self, record_id: str, by: str = "") -> None:
+        """Raises `KeyError` when no deleted record has that id."""
+        ...
+
+
+class Findings(Records[Finding], Protocol):
+    """Findings; a lesion's sightings share `Finding.lesion`."""
+
+    def of_lesion(self, lesion: str) -> tuple[Finding, ...]: ...
+
+    def of_sample(self, sample: str) -> tuple[Finding, ...]:
+        """The findings that a histology sample was taken from, by its id."""
+        ...
+
+
+class Identities(Protocol):
+    """Who patients are; everything else knows them by their pseudonymous key."""
+
+    def get(self, patient: str) -> PatientIdentity | None: ...
+
+    def set(self, patient: str, identity: PatientIdentity, by: str = "") -> None:
+        """Raises `KeyError` for an unknown patient."""
+        ...
+
+
+class Measures(Protocol):
+    """Volumes of the visits, kept up to date with every mask saved or approved."""
+
+    def of_patient(self, patient: str) -> tuple[VisitMeasure, ...]: ...
+
+
+class Audit(Protocol):
+    """Who changed what, when; written by the store itself."""
+
+    def of(self, record: str) -> tuple[AuditEntry, ...]:
+        """Every change of a record by its id, oldest first."""
+        ...
+
+    def newest(self, limit: int = 200) -> tuple[AuditEntry, ...]:
+        """The latest changes, newest first."""
         ...
 
 
 class Store(Protocol):
     """One open workspace."""
+
+    @property
+    def findings(self) -> Findings: ...
+
+    @property
+    def vasari(self) -> Records[VasariEntry]:
+        """The newest entry of a feature at a visit is the one that counts."""
+        ...
+
+    @property
+    def histology(self) -> Records[HistologySample]: ...
+
+    @property
+    def events(self) -> Records[ClinicalEvent]: ...
+
+    @property
+    def measurements(self) -> Records[LesionMeasurement]: ...
+
+    @property
+    def responses(self) -> Records[ResponseAssessment]: ...
+
+    @property
+    def notes(self) -> Records[Note]: ...
+
+    @property
+    def identities(self) -> Identities: ...
+
+    @property
+    def measures(self) -> Measures: ...
+
+    @property
+    def audit(self) -> Audit: ...
 
     @property
     def path(self) -> Path: ...
@@ -125,7 +251,7 @@ class Store(Protocol):
         """Raises `UserError` when the file is gone or its content hash differs."""
         ...
 
-    def set_status(self, revision_id: int, status: RevisionStatus) -> None: ...
+    def set_status(self, revision_id: int, status: RevisionStatus, by: str = "") -> None: ...
 
     def journal(self, timepoint_id: int) -> Journal: ...
 

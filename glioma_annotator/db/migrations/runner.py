@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlite_utils import Database
-
-from glioma_annotator.db.migrations import m0001_initial
+from glioma_annotator.db.migrations import m0001_initial, m0002_findings
+from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.errors import UserError
 
 APPLICATION_ID = 0x474C494F  # "GLIO"
 
 #: In order, never reordered: the n-th makes version n.
-MIGRATIONS: tuple[str, ...] = (m0001_initial.SQL,)
+MIGRATIONS: tuple[str, ...] = (m0001_initial.SQL, m0002_findings.SQL)
 
 
 def schema_version(database: Database) -> int:

@@ -1,0 +1,128 @@
+"""Stand-ins for the store's clinical records, in memory; shared by the contract tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from glioma_annotator.domain.audit import AuditAction, AuditEntry
+from glioma_annotator.domain.finding import Finding
+from glioma_annotator.domain.patient_identity import PatientIdentity
+from glioma_annotator.domain.plain import to_plain
+from glioma_annotator.domain.visit_measure import VisitMeasure
+
+R = TypeVar("R", bound=Any)
+
+
+class FakeAudit:
+    """Fulfils `ports.Audit`."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    def write(self, action: AuditAction, kind: str, record: Any, before: Any, after: Any, by: str) -> None:
+        states = [None if state is None else to_plain(state) for state in (before, after)]
+        actor = by or getattr(record, "author", "") or "tester"
+        number, now = len(self.entries) + 1, dt.datetime.now(dt.UTC)
+        self.entries.append(AuditEntry(number, now, actor, action, kind, record.id, *states))
+
+    def of(self, record: str) -> tuple[AuditEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.record == record)
+
+    def newest(self, limit: int = 200) -> tuple[AuditEntry, ...]:
+        return tuple(reversed(self.entries))[:limit]
+
+
+class FakeRecords(Generic[R]):
+    """Fulfils `ports.Records`; `known` tells whether a patient, and a visit of it, exist."""
+
+    def __init__(self, kind: str, audit: FakeAudit, known: Callable[[str, str], bool]) -> None:
+        self._kind, self._audit, self._known = kind, audit, known
+        self._live: dict[str, R] = {}
+        self._deleted: dict[str, R] = {}
+
+    def get(self, record_id: str) -> R | None:
+        return self._live.get(record_id)
+
+    def of_patient(self, patient: str) -> tuple[R, ...]:
+        return tuple(r for r in self._live.values() if r.patient == patient)
+
+    def of_timepoint(self, patient: str, timepoint: str) -> tuple[R, ...]:
+        return tuple(r for r in self.of_patient(patient) if r.timepoint == timepoint)
+
+    def deleted(self, patient: str) -> tuple[R, ...]:
+        return tuple(r for r in self._deleted.values() if r.patient == patient)
+
+    def add(self, *records: R, by: str = "") -> None:
+        before = dict(self._live)
+        for record in records:
+            try:
+                self._require_known(record)
+            except KeyError:
+                self._live = before
+                raise
+            self._live[record.id] = record
+        for record in records:
+            self._audit.write(AuditAction.ADD, self._kind, record, None, record, by)
+
+    def change(self, record: R, by: str = "") -> None:
+        before = self._live[record.id]
+        if before == record:
+            return
+        if before.patient != record.patient:
+            raise ValueError("a record stays with its patient")
+        self._require_known(record)
+        self._live[record.id] = record
+        self._audit.write(AuditAction.CHANGE, self._kind, record, before, record, by)
+
+    def delete(self, record_id: str, by: str = "") -> None:
+        record = self._deleted[record_id] = self._live.pop(record_id)
+        self._audit.write(AuditAction.DELETE, self._kind, record, record, None, by)
+
+    def restore(self, record_id: str, by: str = "") -> None:
+        record = self._live[record_id] = self._deleted.pop(record_id)
+        self._audit.write(AuditAction.RESTORE, self._kind, record, None, record, by)
+
+    def _require_known(self, record: R) -> None:
+        if not self._known(record.patient, record.timepoint):
+            raise KeyError((record.patient, record.timepoint))
+
+
+class FakeFindings(FakeRecords[Finding]):
+    """Fulfils `ports.Findings`."""
+
+    def of_lesion(self, lesion: str) -> tuple[Finding, ...]:
+        return tuple(f for f in self._live.values() if f.lesion == lesion)
+
+    def of_sample(self, sample: str) -> tuple[Finding, ...]:
+        return tuple(f for f in self._live.values() if sample in f.samples)
+
+    def _require_known(self, record: Finding) -> None:
+        super()._require_known(record)
+        for uid in record.previous:
+            if uid not in self._live and uid not in self._deleted:
+                raise KeyError(uid)
+
+
+class FakeIdentities:
+    """Fulfils `ports.Identities`."""
+
+    def __init__(self, known: Callable[[str, str], bool]) -> None:
+        self._known = known
+        self._identities: dict[str, PatientIdentity] = {}
+
+    def get(self, patient: str) -> PatientIdentity | None:
+        return self._identities.get(patient)
+
+    def set(self, patient: str, identity: PatientIdentity, by: str = "") -> None:
+        if not self._known(patient, ""):
+            raise KeyError(patient)
+        self._identities[patient] = identity
+
+
+class FakeMeasures:
+    """Fulfils `ports.Measures`; `of` computes them."""
+
+    def __init__(self, of: Callable[[str], tuple[VisitMeasure, ...]]) -> None:
+        self.of_patient = of
