@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,44 @@ class PointerEvent:
     index: fractional array index (i, j, k); an integer is a voxel's centre. May lie outside the grid.
     modifiers: keys held.
     buttons: mouse buttons held.
+    pixel_mm: size of a screen pixel in the pane, in mm.
     """
 
     axis: int
     index: IndexPoint
     modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
     buttons: Qt.MouseButton = Qt.MouseButton.NoButton
+    pixel_mm: float = 1.0
+
+    @property
+    def number(self) -> int:
+        """The slice under the pointer, along `axis`."""
+        return round(self.index[self.axis])
+
+    @property
+    def voxel(self) -> tuple[int, int, int]:
+        """The voxel nearest to the pointer; may lie outside the grid."""
+        i, j, k = (round(v) for v in self.index)
+        return i, j, k
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """What a tool has drawn so far, over the picture, without changing the mask.
+
+    Attributes
+    ----------
+    axis, number: the slice it lies in.
+    points: fractional array indices (n, 3).
+    closed: whether the last point is joined to the first.
+    handles: whether the points are shown as vertices that can be dragged.
+    """
+
+    axis: int
+    number: int
+    points: NDArray[np.float64]
+    closed: bool = False
+    handles: bool = False
 
 
 class Tool(Protocol):
@@ -56,3 +88,10 @@ class Tool(Protocol):
     def outline(self, event: PointerEvent) -> VoxelOutline | None:
         """Voxels (n, 3) in the plane under the pointer that a press would touch; None for a plain cursor."""
         ...
+
+
+@runtime_checkable
+class SketchingTool(Protocol):
+    """A tool that draws an outline before it acts."""
+
+    def sketch(self) -> Sketch | None: ...

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QCursor
 
 from glioma_annotator.domain.sequences import Window
-from glioma_annotator.ui.tools.base import PointerEvent, Tool
+from glioma_annotator.ui.tools.base import PointerEvent, SketchingTool, Tool
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
@@ -91,10 +91,14 @@ class Interaction:
         index = pane.index_at(at)
         if index is None or pane.plane is None or pane.visit is not self._scene.visit:
             return None
-        return PointerEvent(pane.plane.axis, index, modifiers, buttons)
+        return PointerEvent(pane.plane.axis, index, modifiers, buttons, 1 / pane.overlay.marks.zoom)
 
     def refresh_cursor(self) -> None:
-        """Outline what the tool would touch, in the pane under the pointer."""
+        """Outline what the tool would touch, in the pane under the pointer, and what it has drawn so far."""
+        sketch = self._tool.sketch() if isinstance(self._tool, SketchingTool) else None
+        for shown in self._view.panes:
+            if isinstance(shown, SlicePane):
+                shown.set_sketch(sketch if shown.visit is self._scene.visit else None)
         pane = self._pane
         if pane is None:
             return
@@ -119,6 +123,7 @@ class Interaction:
         if self._tool is not None and event is not None:
             self._stroke = event
             self._tool.press(event)
+            self.refresh_cursor()
         else:
             self._crosshair_to(pane, at)
 
@@ -141,6 +146,7 @@ class Interaction:
     def _release(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._track(pane, at, modifiers)
         self.cancel()
+        self.refresh_cursor()
 
     def _double(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         """With a tool in hand a fast second click is a second dab; the header maximises then."""

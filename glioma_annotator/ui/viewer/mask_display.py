@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.ui.viewer.mask_slice import MaskSlice, colour_table
+from glioma_annotator.ui.viewer.mask_slice import HEAT_TABLE, MaskSlice, colour_table
 from glioma_annotator.ui.viewer.planes import SlicePlane
 from glioma_annotator.ui.viewer.types import MaskStyle
 
@@ -90,10 +90,24 @@ class MaskDisplay:
             del self._slices[key]
         self._used.clear()
 
-    def changed(self, labels: LabelArray, box: Box) -> Iterator[tuple[MaskSlice, tuple[slice, slice]]]:
+    def heat_slice(self, heat: LabelArray | None, plane: SlicePlane, number: int) -> MaskSlice | None:
+        """The slice of an array of 0 to 255 in the colours of heat; None without an array."""
+        if heat is None:
+            return None
+        key = (id(heat), plane, number)
+        if key not in self._slices:
+            mask = MaskSlice(plane, number, heat)
+            mask.colour(HEAT_TABLE)
+            self._slices[key] = (heat, mask)
+        self._used.add(key)
+        return self._slices[key][1]
+
+    def changed(
+        self, labels: LabelArray, box: Box, proposed: bool = False
+    ) -> Iterator[tuple[MaskSlice, tuple[slice, slice]]]:
         """Colour `box` of `labels` anew in the slices it touches; yields them with the touched rows and columns."""
         for array, mask in self._slices.values():
             if array is labels and mask.plane.touches(box, mask.number):
                 part = mask.plane.picture_box(box)
-                mask.colour(self._table, part)
+                mask.colour(self._hatch_table if proposed else self._table, part)
                 yield mask, part

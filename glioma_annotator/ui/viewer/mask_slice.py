@@ -28,6 +28,18 @@ def colour_table(scheme: LabelScheme, hidden: Collection[int], opacity: float) -
     return table
 
 
+def _heat_table() -> ColourTable:
+    """Premultiplied ARGB (256,) of heat: clear at 0, magenta, then yellow and nearly opaque at 255."""
+    share = np.arange(256) / 255
+    alpha = np.clip(share * 1.4, 0, 0.85)
+    red, green, blue = np.clip(0.75 + share / 2, 0, 1), np.clip(2 * share - 1, 0, 1), np.clip(1 - share, 0, 1)
+    parts = [np.rint(255 * part).astype(np.uint32) for part in (alpha, red * alpha, green * alpha, blue * alpha)]
+    return np.asarray(parts[0] << 24 | parts[1] << 16 | parts[2] << 8 | parts[3], dtype=np.uint32)
+
+
+HEAT_TABLE = _heat_table()
+
+
 def outline_segments(inside: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Edges between inside and outside, (n, 4) as x0, y0, x1, y1 in voxel corners from the top left; runs are joined.
 

@@ -36,6 +36,9 @@ class Marks:
     letters: at the left, right, top and bottom edge; None for none.
     scale_bar: whether there is one.
     cursor: edges of the tool's footprint in voxel corners.
+    removed: a label slice that a proposal would take away, hatched the other way; None for none.
+    heat: a coloured slice under the mask, such as uncertainty; None for none.
+    sketch: plane mm of an outline that is being drawn; `sketch_closed`, `sketch_handles` say how.
     note: said in the middle where there is no picture.
     active: whether the pane has the quiet outline.
     """
@@ -53,6 +56,11 @@ class Marks:
     letters: Letters | None = None
     scale_bar: bool = True
     cursor: Collection[QLineF] = ()
+    removed: MaskSlice | None = None
+    heat: MaskSlice | None = None
+    sketch: tuple[tuple[float, float], ...] = ()
+    sketch_closed: bool = False
+    sketch_handles: bool = False
     note: str = ""
     active: bool = False
 
@@ -114,10 +122,14 @@ class Overlay(QWidget):
         painter = QPainter(self)
         painter.setClipRect(event.rect())
         m = self.marks
+        if m.heat is not None:
+            self._paint_voxels(painter, m.heat)
         if m.mask is not None:
             self._paint_mask(painter, m.mask)
         if m.proposal is not None:
-            self._paint_proposal(painter, m.proposal, event.rect())
+            self._paint_proposal(painter, m.proposal, event.rect(), Qt.BrushStyle.BDiagPattern)
+        if m.removed is not None:
+            self._paint_proposal(painter, m.removed, event.rect(), Qt.BrushStyle.FDiagPattern)
         if m.crosshair is not None:
             self._paint_crosshair(painter, self.to_pixels(m.crosshair))
         if m.letters is not None:
@@ -130,6 +142,8 @@ class Overlay(QWidget):
         if m.cursor:
             self._paint_lines(painter, m.cursor, QPen(SHADOW, 3.0))
             self._paint_lines(painter, m.cursor, QPen(CURSOR_COLOUR, 1.0))
+        if m.sketch:
+            self._paint_sketch(painter)
         if m.active:
             colour = self.palette().highlight().color()
             colour.setAlpha(150)
@@ -154,7 +168,22 @@ class Overlay(QWidget):
         painter.drawImage(rect, mask.image, rect)
         painter.restore()
 
-    def _paint_proposal(self, painter: QPainter, proposal: MaskSlice, dirty: QRect) -> None:
+    def _paint_sketch(self, painter: QPainter) -> None:
+        m = self.marks
+        points = [self.to_pixels(point) for point in m.sketch]
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for pen in (QPen(SHADOW, 3.5), QPen(CURSOR_COLOUR, 1.5)):
+            painter.setPen(pen)
+            painter.drawPolygon(points) if m.sketch_closed else painter.drawPolyline(points)
+        if m.sketch_handles:
+            painter.setPen(QPen(SHADOW, 1.0))
+            painter.setBrush(CURSOR_COLOUR)
+            for point in points:
+                painter.drawRect(QRectF(point.x() - 3, point.y() - 3, 6, 6))
+        painter.restore()
+
+    def _paint_proposal(self, painter: QPainter, proposal: MaskSlice, dirty: QRect, hatch: Qt.BrushStyle) -> None:
         """Hatched on the screen's own pixels: the proposal's voxels cut out of a hatch."""
         area = dirty.intersected(self.part_rect(proposal.extent))
         if not area.isEmpty():
@@ -164,7 +193,7 @@ class Overlay(QWidget):
             inner.translate(-area.topLeft())
             self._paint_voxels(inner, proposal)
             inner.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
-            inner.fillRect(area, QBrush(Qt.GlobalColor.black, Qt.BrushStyle.BDiagPattern))
+            inner.fillRect(area, QBrush(Qt.GlobalColor.black, hatch))
             inner.end()
             painter.drawImage(area.topLeft(), layer)
         for value, lines in proposal.lines(self.marks.colours).items():

@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
 
 from glioma_annotator.domain.geometry import Box
+from glioma_annotator.ui.tools.base import Sketch
 from glioma_annotator.ui.viewer.drawing import SliceCanvas
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice, outline_segments, shifted_lines
 from glioma_annotator.ui.viewer.pane import Pane
@@ -38,7 +39,8 @@ class SlicePane(Pane):
         self.visit, self.plane, self._drawn = None, None, ()
         self._canvas.set_shown(False)
         marks = self.overlay.marks
-        marks.mask = marks.proposal = marks.crosshair = marks.letters = None
+        marks.mask = marks.proposal = marks.removed = marks.heat = marks.crosshair = marks.letters = None
+        marks.sketch = ()
         marks.cursor = ()
         marks.note = note
         self.header.set_text(header, "", "", visit_title)
@@ -80,6 +82,22 @@ class SlicePane(Pane):
         marks = self.overlay.marks
         marks.mask, marks.proposal, marks.colours = mask, proposal, colours
         marks.fill, marks.outline = fill, outline
+
+    def show_extras(self, removed: MaskSlice | None, heat: MaskSlice | None) -> None:
+        """What a proposal would take away, and a coloured slice under the mask; None for none."""
+        self.overlay.marks.removed, self.overlay.marks.heat = removed, heat
+
+    def set_sketch(self, sketch: Sketch | None) -> None:
+        """Draw a tool's outline where it lies in the slice shown; None for none."""
+        marks, plane = self.overlay.marks, self.plane
+        points: tuple[tuple[float, float], ...] = ()
+        if sketch is not None and plane is not None and (sketch.axis, sketch.number) == (plane.axis, self.number):
+            points = tuple(plane.to_plane(point) for point in sketch.points)
+        if points or marks.sketch:
+            marks.sketch = points
+            marks.sketch_closed = sketch is not None and sketch.closed
+            marks.sketch_handles = sketch is not None and sketch.handles
+            self.overlay.update()
 
     def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
         """Plane mm at the middle of the pane, and pixels per mm."""

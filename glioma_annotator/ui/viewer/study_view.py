@@ -168,10 +168,31 @@ class StudyView(QWidget):
         if self._grid.surface is not None:
             self._grid.surface.mask_changed()
 
-    def set_proposal(self, labels: LabelArray | None) -> None:
-        """A proposed mask, uint8 (i, j, k), drawn hatched over the mask; None for none."""
+    def set_proposal(self, added: LabelArray | None, removed: LabelArray | None = None) -> None:
+        """What a proposal adds and takes away, uint8 (i, j, k), hatched in two directions over the mask; None for none.
+
+        The arrays may change later: `proposal_changed` says where.
+        """
         if self._scene.visit is not None:
-            self._scene.visit.proposal = labels
+            self._scene.visit.proposal, self._scene.visit.removed = added, removed
+            self._changed()
+
+    def proposal_changed(self, box: Box) -> None:
+        """Voxels in `box` of the proposal's arrays changed: colour and redraw them where they are shown."""
+        visit = self._scene.visit
+        if visit is None:
+            return
+        for labels in (visit.proposal, visit.removed):
+            if labels is not None:
+                for mask, part in self._masks.changed(labels, box, proposed=True):
+                    for pane in self._grid.slices:
+                        if mask in (pane.overlay.marks.proposal, pane.overlay.marks.removed):
+                            pane.overlay.update(pane.overlay.part_rect(part))
+
+    def set_heat(self, heat: LabelArray | None) -> None:
+        """Uncertainty or the like, uint8 (i, j, k), 0 clear to 255 strong, drawn under the mask; None for none."""
+        if self._scene.visit is not None:
+            self._scene.visit.heat = heat
             self._changed()
 
     def set_window(self, sequence: str, window: Window) -> None:
@@ -438,6 +459,8 @@ class StudyView(QWidget):
         pane.show_slice(visit, content.sequence, plane, number, content.choices, content.planes)
         mask = self._masks.labels_slice(visit.labels, plane, number)
         proposal = self._masks.labels_slice(visit.proposal, plane, number, proposed=True)
+        removed = self._masks.labels_slice(visit.removed, plane, number, proposed=True)
+        pane.show_extras(removed, self._masks.heat_slice(visit.heat, plane, number))
         pane.show_mask(mask, proposal, self._masks.colours, self._masks.fill, self._masks.outline)
         pane.overlay.marks.crosshair = plane.to_plane(crosshair) if self._crosshair_visible else None
         pane.set_camera(plane.to_plane(scene.centre_in(visit)), zoom)

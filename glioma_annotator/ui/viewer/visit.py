@@ -30,7 +30,9 @@ class Visit:
     title: what the reader knows the visit by.
     windows: display window in use by sequence name.
     defaults: display window that a reset goes back to.
-    proposal: a proposed mask, uint8 (i, j, k).
+    proposal: a proposed mask, or what a proposal adds, uint8 (i, j, k).
+    removed: what a proposal takes away, uint8 (i, j, k).
+    heat: uint8 (i, j, k), 0 to 255, drawn as colours under the mask, such as uncertainty.
     """
 
     images: Mapping[str, Volume]
@@ -39,6 +41,8 @@ class Visit:
     windows: dict[str, Window] = field(default_factory=dict)
     defaults: dict[str, Window] = field(default_factory=dict)
     proposal: LabelArray | None = None
+    removed: LabelArray | None = None
+    heat: LabelArray | None = None
     _head: NDArray[np.bool_] | None = None
     _extent: Box | None = None
 

@@ -57,6 +57,7 @@ class PlainView(QWidget):
         self.title: str | None = None
         self.labels: LabelArray | None = None
         self.proposal: LabelArray | None = None
+        self.removed: LabelArray | None = None
         self.other: str | None = None
         self.tool: Any = None
         self.calls: list[tuple[str, tuple[object, ...]]] = []
@@ -70,8 +71,8 @@ class PlainView(QWidget):
     def clear(self) -> None:
         self.title = self.labels = None
 
-    def set_proposal(self, labels: LabelArray | None) -> None:
-        self.proposal = labels
+    def set_proposal(self, labels: LabelArray | None, removed: LabelArray | None = None) -> None:
+        self.proposal, self.removed = labels, removed
 
     def set_tool(self, tool: object) -> None:
         self.tool = tool
