@@ -16,6 +16,8 @@ from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study import StudySession
 
 if TYPE_CHECKING:
+    from glioma_annotator.adaptation.adapter import ModelAdapter
+    from glioma_annotator.db.models import ModelShelf
     from glioma_annotator.ui.services import Services
 
 
@@ -45,13 +47,28 @@ def repair_workspace(path: Path) -> list[str]:
 
 def model_folders(workspace: Path | None = None) -> tuple[Path, ...]:
     """Where models are looked for: the workspace's own, the user's, the shipped ones."""
-    own = (workspace / "models",) if workspace else ()
+    own = (workspace / "models", workspace / "models" / "adapted") if workspace else ()
     return (*own, paths.user_data() / "models", paths.resources() / "models")
 
 
 def make_segmenter(workspace: Path | None = None) -> ModelSegmenter:
     """The models at hand, those of a workspace among them."""
     return ModelSegmenter(model_folders(workspace))
+
+
+def make_shelf(store: Store) -> ModelShelf:
+    """The models of an open workspace, and which is current; fulfils `workflow.model_ports.Shelf`."""
+    from glioma_annotator.db.models import ModelShelf
+
+    installed, shipped = (paths.user_data() / "models",), (paths.resources() / "models",)
+    return ModelShelf(store.path / "models", installed, shipped, read_only=store.read_only)
+
+
+def make_adapter(shelf: ModelShelf | None = None) -> ModelAdapter:
+    """Adapts models at hand, those of a workspace among them; fulfils `workflow.model_ports.Adapter`."""
+    from glioma_annotator.adaptation.adapter import ModelAdapter
+
+    return ModelAdapter(lambda: shelf.folders if shelf is not None else model_folders())
 
 
 def build_demo(report: Report, cancel: CancelToken) -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
-from glioma_annotator.inference.cards import find_models, load_card
+from glioma_annotator.inference.cards import find_cards, find_models, load_card
 from glioma_annotator.progress import CancelToken, Progress, Report
 
 if TYPE_CHECKING:
@@ -54,15 +54,17 @@ class ModelAdapter:
 
     def find(self, model: str) -> tuple[Path, ModelCard]:
         """Folder and card of a model given by name or folder; of the default one for an empty text."""
-        found = find_models(self._folders())
+        folders = self._folders()
+        found = find_models(folders)
         if model in found:
             return found[model]
         if model and Path(model).is_dir():
             return Path(model), load_card(Path(model))
-        if model or not found:
-            names = ", ".join(f"“{name}”" for name in found) or "none"
+        cards = find_cards(folders)
+        if model or not cards:
+            names = ", ".join(f"“{card.name}”" for card in cards) or "none"
             raise UserError(f"There is no model “{model}”.", f"Choose one of the models at hand: {names}.")
-        return next(iter(found.values()))
+        return found[cards[0].name]
 
     def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan:
         """What an adaptation would do and about how long it takes on a processor."""

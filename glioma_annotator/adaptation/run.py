@@ -376,6 +376,7 @@ def _card(
         name=request.name,
         title=request.title or request.name,
         weights_sha256="",
+        default=False,
         parent=parent.name,
         patient=request.patient,
         training={

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     BUG = 1
     USAGE = 2
     USER = 3  # something the user can put right: missing file, wrong shape, no such patient
+    REFUSED = 4  # an adapted model that did not beat the one it started from
     ENVIRONMENT = 5  # disk full, memory, device
     CANCELLED = 130
 

@@ -38,7 +38,9 @@ def add_segment_parser(commands: Commands) -> None:
     for role, option in ROLE_OPTIONS.items():
         files.add_argument(f"--{option}", type=Path, metavar="FILE", help=f"{role.value} image")
     files.add_argument("--out", type=Path, metavar="MASK.nii.gz", help="where the mask goes, on the T1Gd's grid")
-    parser.add_argument("--model", default="", metavar="NAME|DIR", help="a model's name or folder")
+    parser.add_argument(
+        "--model", default="", metavar="NAME|DIR", help="a model's name or folder; the patient's own without it"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_segment_command)
@@ -99,6 +101,7 @@ def _segment_visits(args: argparse.Namespace) -> int:
     session = app.make_session(args.workspace, read_only=not args.accept)
     try:
         session.select_patient(args.patient)
+        model = args.model or app.make_shelf(session.store).current(args.patient).model
         visits = session.timepoints()
         if not visits:
             raise UserError(f"Patient {args.patient} has no visits.", "Import the patient's study first.")
@@ -111,7 +114,7 @@ def _segment_visits(args: argparse.Namespace) -> int:
             for number, visit in enumerate(visits):
                 share = part(report, number / len(visits), (number + 1) / len(visits))
                 loaded = session.load(visit, part(share, 0, 0.1), cancel)
-                proposal = session.propose(visit, loaded.images, args.model, args.device, part(share, 0.1, 1), cancel)
+                proposal = session.propose(visit, loaded.images, model, args.device, part(share, 0.1, 1), cancel)
                 saved = None
                 if args.accept:
                     opened = session.show(loaded)

@@ -13,16 +13,24 @@ from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.logs import setup_logging
 
-COMMANDS = ("demo", "import", "segment", "export", "evaluate", "doctor")
+COMMANDS = ("demo", "import", "segment", "adapt", "models", "export", "evaluate", "doctor")
 
 EXIT_CODES = (
     "exit codes: 0 done; 1 a bug in the program; 2 wrong usage; 3 something you can put right (the message says what);"
-    " 5 the machine failed (disk, memory, device); 130 cancelled"
+    " 4 an adapted model did not pass; 5 the machine failed (disk, memory, device); 130 cancelled"
 )
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from glioma_annotator.cli import demo, doctor, evaluate, loose, study  # the window needs none of them
+    from glioma_annotator.cli import (
+        adapt,
+        demo,
+        doctor,
+        evaluate,
+        loose,
+        models,
+        study,
+    )  # the window needs none of them
 
     parser = argparse.ArgumentParser(
         prog="glioma-annotator",
@@ -34,6 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_parser(commands)
     study.add_import_parser(commands)
     loose.add_segment_parser(commands)
+    adapt.add_adapt_parser(commands)
+    models.add_models_parser(commands)
     study.add_export_parser(commands)
     evaluate.add_evaluate_parser(commands)
     doctor.add_parser(commands)

@@ -30,7 +30,8 @@ def model_folders(folders: Iterable[Path]) -> Iterator[Path]:
         if (folder / CARD).is_file():
             yield folder
         elif folder.is_dir():
-            yield from sorted(card.parent for card in folder.glob(f"*/{CARD}"))
+            found = sorted(card.parent for card in folder.glob(f"*/{CARD}"))
+            yield from (model for model in found if not model.name.startswith("."))  # a save that was cut short
 
 
 def find_models(folders: Iterable[Path]) -> dict[str, tuple[Path, ModelCard]]:

@@ -1,0 +1,215 @@
+"""`adapt`: make a model a patient's own, from a workspace's masks or from loose files."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glioma_annotator import app
+from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.domain.adaptation import (
+    DEFAULT_BUDGET_S,
+    DEFAULT_SEED,
+    AdaptationCase,
+    AdaptationMethod,
+    AdaptationOutcome,
+    AdaptationRequest,
+)
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.errors import UserError
+from glioma_annotator.workflow.adapt import adapt_patients, adapt_to_folder, decide, usable_revisions
+from glioma_annotator.workflow.read_cases import read_loose_case
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)?")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, None: 1.0}
+_FILES = ("T1GD", "T2", "FLAIR", "MASK")
+
+
+def add_adapt_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "adapt",
+        help="make a model a patient's own",
+        description="Adapt a model to corrected masks. What comes out must beat the model it started from on data that"
+        " it did not learn from; else nothing changes, and the exit code is 4.",
+    )
+    visits = parser.add_argument_group("on a workspace")
+    visits.add_argument("--workspace", type=Path)
+    visits.add_argument(
+        "--patient", metavar="KEY", action="append", help="several times: a model for a set of patients"
+    )
+    visits.add_argument(
+        "--timepoint", metavar="KEY", action="append", help="visits to learn from; the approved ones without it"
+    )
+    files = parser.add_argument_group("on loose files")
+    files.add_argument(
+        "--case",
+        nargs=4,
+        action="append",
+        metavar=_FILES,
+        help="a corrected case, '-' for a sequence it lacks; several times. Mask voxels of value 255 are ignored",
+    )
+    files.add_argument("--holdout", nargs=4, action="append", metavar=_FILES, help="a case to judge on; several times")
+    files.add_argument("--out", type=Path, metavar="NEWMODEL", help="folder of the new model")
+    parser.add_argument(
+        "--model", default="", metavar="NAME|DIR", help="the starting model; the current one without it"
+    )
+    parser.add_argument("--method", default="auto", choices=[method.value for method in AdaptationMethod])
+    parser.add_argument(
+        "--budget", default=DEFAULT_BUDGET_S, type=budget_seconds, metavar="5min", help="e.g. 90s, 5min"
+    )
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--seed", default=DEFAULT_SEED, type=int)
+    parser.add_argument(
+        "--keep", action="store_true", help="keep a model that does not pass, too; it never becomes current"
+    )
+    parser.add_argument("--json", action="store_true", help="report as JSON")
+    parser.set_defaults(run=run_adapt_command)
+
+
+def budget_seconds(text: str) -> float:
+    """Seconds of "90s", "5min", "1h" or a plain number. Raises `ArgumentTypeError` for anything else."""
+    match = _BUDGET.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s or 5min")
+    return seconds
+
+
+def run_adapt_command(args: argparse.Namespace) -> int:
+    if args.workspace and (args.case or args.out):
+        raise UserError("Give either a workspace or loose files, not both.", "See 'glioma-annotator adapt --help'.")
+    if args.workspace and args.patient:
+        return _adapt_workspace(args)
+    if args.case and args.out:
+        return _adapt_loose(args)
+    raise UserError(
+        "There is nothing to adapt to.", "Give --workspace and --patient, or --case (several times) and --out."
+    )
+
+
+def _adapt_workspace(args: argparse.Namespace) -> int:
+    if not args.workspace.is_dir():  # opening it for writing would make it
+        raise UserError(f"There is no workspace in {args.workspace}.", "Check the path, or import a study first.")
+    store = app.open_store(args.workspace)
+    try:
+        shelf = app.make_shelf(store)
+        chosen = {}
+        for key in args.patient:
+            usable = usable_revisions(store, key)
+            wanted = [u for u in usable if u.suggested]
+            if args.timepoint:
+                _require_visits(args.timepoint, [u.timepoint.key for u in usable], key)
+                wanted = [u for u in usable if u.timepoint.key in args.timepoint]
+            chosen[key] = wanted
+        with progress_bar("Adapting") as (report, cancel):
+            done = adapt_patients(
+                store,
+                app.make_adapter(shelf),
+                shelf,
+                chosen,
+                model=args.model,
+                method=AdaptationMethod(args.method),
+                budget_s=args.budget,
+                device=args.device,
+                report=report,
+                watch=lambda _point: None,
+                cancel=cancel,
+            )
+        accepted = done.outcome.verdict.accepted
+        if not accepted and args.keep:
+            shelf.keep(done.name)
+        else:
+            decide(shelf, done, accepted)
+        kept = str(shelf.find(done.name).folder) if accepted or args.keep else None
+    finally:
+        store.close()
+    facts = {"patient": args.patient[0] if len(args.patient) == 1 else args.patient, "current": accepted, "model": kept}
+    return _tell(args, done.outcome, facts, kept)
+
+
+def _require_visits(wanted: list[str], known: list[str], patient: str) -> None:
+    missing = [key for key in wanted if key not in known]
+    if missing:
+        raise UserError(
+            f"Patient {patient} has no mask at {', '.join(missing)}.",
+            f"Visits with a mask: {', '.join(known) or 'none'}.",
+        )
+
+
+def _adapt_loose(args: argparse.Namespace) -> int:
+    adapter = app.make_adapter()
+    _, card = adapter.find(args.model)
+    cases = [_case(files, card.scheme) for files in args.case]
+    holdout = [_case(files, card.scheme) for files in args.holdout or ()]
+    request = AdaptationRequest(
+        model=args.model,
+        cases=tuple(cases),
+        name=args.out.name,
+        title=f"{args.out.name}, adapted from {card.title or card.name}",
+        holdout=tuple(holdout),
+        method=AdaptationMethod(args.method),
+        budget_s=args.budget,
+        seed=args.seed,
+        device=args.device,
+    )
+    with progress_bar("Adapting") as (report, cancel):
+        outcome, written = adapt_to_folder(
+            adapter, request, args.out, keep=args.keep, report=report, watch=lambda _point: None, cancel=cancel
+        )
+    kept = str(args.out) if written else None
+    return _tell(args, outcome, {"model": kept}, kept)
+
+
+def _case(files: list[str], scheme: LabelScheme) -> AdaptationCase:
+    *images, mask = files
+    if mask == "-":
+        raise UserError("A case needs a mask.", "Give its file as the fourth name.")
+    return read_loose_case([None if name == "-" else Path(name) for name in images], Path(mask), scheme)
+
+
+def _tell(args: argparse.Namespace, outcome: AdaptationOutcome, facts: dict[str, Any], kept: str | None) -> int:
+    verdict = outcome.verdict
+    if args.json:
+        print_json({**facts, **outcome_json(outcome)})
+    else:
+        rows = [
+            (r.region, r.before, r.after, r.carried, r.reference_ml, r.before_ml, r.after_ml, r.fault or "ok")
+            for r in verdict.regions
+        ]
+        header = ("REGION", "BEFORE", "AFTER", "CARRIED OVER", "REFERENCE ML", "BEFORE ML", "AFTER ML", "")
+        print_table(header, rows)
+        print(
+            f"Judged on {outcome.held_out}; method {outcome.method.value}; {outcome.seconds:.0f} s on {outcome.device}."
+        )
+        for reason in verdict.reasons:
+            print(("accepted: " if verdict.accepted else "refused: ") + reason)
+        for message in outcome.messages:
+            print(f"note: {message}")
+        print(f"Model: {kept}" if kept else "Nothing was written; --keep writes a refused model too.")
+    return ExitCode.DONE if verdict.accepted else ExitCode.REFUSED
+
+
+def outcome_json(outcome: AdaptationOutcome) -> dict[str, Any]:
+    """What a script asks of an adaptation."""
+    verdict = outcome.verdict
+    return {
+        "accepted": verdict.accepted,
+        "reasons": list(verdict.reasons),
+        "method": outcome.method.value,
+        "held_out": outcome.held_out,
+        "mean_dice": {"before": verdict.before, "after": verdict.after, "carried_over": verdict.carried},
+        "regions": {r.region: {k: v for k, v in asdict(r).items() if k != "region"} for r in verdict.regions},
+        "trials": [{**asdict(trial), "method": trial.method.value} for trial in outcome.trials],
+        "identity": outcome.card.identity,
+        "seed": outcome.card.training.get("seed"),
+        "seconds": round(outcome.seconds, 1),
+        "device": outcome.device,
+        "messages": list(outcome.messages),
+    }

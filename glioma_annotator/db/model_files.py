@@ -1,0 +1,103 @@
+"""Models as one file: a zip with card and weights, written and read with suspicion."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from glioma_annotator.db.models import ModelShelf
+from glioma_annotator.domain.model_shelf import ShelvedModel
+from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.inference.cards import CARD, WEIGHTS, load_card
+
+#: Largest members in bytes: the published network takes 15 MB in half precision.
+MOST_BYTES = {CARD: 2 * 2**20, WEIGHTS: 2 * 2**30}
+_REFUSED = "Ask whoever gave you the file for another copy."
+_CHUNK = 2**20
+
+
+def export_model(model: ShelvedModel, file: Path) -> None:
+    """Write a model as one zip, whole or not at all. Raises `EnvironmentFailure`."""
+    with atomic_write(file) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:
+        for name in (CARD, WEIGHTS):
+            archive.write(model.folder / name, f"{model.folder.name}/{name}")
+
+
+def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
+    """Bring a model from a zip into the workspace; under another folder name where its name is taken by that model.
+
+    Raises `UserError` for a file that is no such zip, holds anything but one card and its weights, leads out of its
+    folder, is larger than it may be or than it says, has weights that differ from the card's hash or do not fit the
+    network, names an unknown network, or whose name another model has.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive)
+            return _place(shelf, archive, members)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{file.name} is no model file, or it is damaged.", _REFUSED) from error
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{file.name} cannot be read ({error.strerror or error}).", "Check the file."
+        ) from error
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    found: dict[str, zipfile.ZipInfo] = {}
+    folders = set()
+    for info in archive.infolist():
+        path = PurePosixPath(info.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in info.filename:
+            raise UserError(f"The file names a place outside itself: “{info.filename}”.", _REFUSED)
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise UserError(f"The file holds a link: “{info.filename}”.", _REFUSED)
+        if info.is_dir():
+            continue
+        if path.name not in MOST_BYTES or path.name in found or len(path.parts) > 2:
+            raise UserError(f"The file holds more than a card and its weights: “{info.filename}”.", _REFUSED)
+        if info.file_size > MOST_BYTES[path.name]:
+            raise UserError(f"“{info.filename}” is too large: {info.file_size / 2**20:.0f} MB.", _REFUSED)
+        folders.add(path.parent)
+        found[path.name] = info
+    missing = [name for name in MOST_BYTES if name not in found]
+    if missing or len(folders) > 1:
+        raise UserError(f"The file holds no model: {' and '.join(missing) or 'one folder'} is missing.", _REFUSED)
+    return found
+
+
+def _place(shelf: ModelShelf, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> ShelvedModel:
+    def fill(folder: Path) -> None:
+        for name, info in members.items():
+            with archive.open(info) as source, (folder / name).open("xb") as target:
+                _copy(source, target, MOST_BYTES[name])
+        card = load_card(folder)
+        taken = [m for m in shelf.all() if m.card.name == card.name]
+        if taken:
+            same = any(m.card.identity == card.identity for m in taken)
+            raise UserError(
+                f"There is a model “{card.name}” already{', the same one' if same else ''}.",
+                "Nothing needs to be imported." if same else "Ask its maker to export it under another name.",
+            )
+        from glioma_annotator.inference.model_folder import load_model  # torch takes seconds to import
+
+        load_model(folder)
+
+    return shelf.place_new(shelf.free_name(_wanted(archive, members)), fill)
+
+
+def _wanted(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> str:
+    folder = PurePosixPath(members[CARD].filename).parent.name
+    return folder or Path(archive.filename or "model").stem
+
+
+def _copy(source: IO[bytes], target: IO[bytes], most: int) -> None:
+    """Copy at most `most` bytes: what a zip says about its members need not be true."""
+    copied = 0
+    while chunk := source.read(_CHUNK):
+        copied += len(chunk)
+        if copied > most:
+            raise UserError("A member of the file is larger than a model can be.", _REFUSED)
+        target.write(chunk)

@@ -1,0 +1,97 @@
+"""Choosing, keeping and removing models: rules over the shelf that need to know the masks made with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioma_annotator.domain.model_shelf import CurrentModel, ShelvedModel
+from glioma_annotator.errors import UserError
+from glioma_annotator.workflow.model_ports import Shelf
+from glioma_annotator.workflow.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model as a page or a table shows it.
+
+    Attributes
+    ----------
+    current_for: keys of the patients it is current for; empty text for the workspace's default.
+    method: how it was adapted; empty for a base model. created: ISO 8601 in UTC; empty when its card does not say.
+    dice: mean Dice on its held-out data; None where that was not measured. before: of its starting model there.
+    """
+
+    model: ShelvedModel
+    current_for: tuple[str, ...]
+    method: str
+    created: str
+    data: str
+    dice: float | None
+    before: float | None
+
+
+def model_rows(shelf: Shelf, store: Store | None) -> tuple[ModelRow, ...]:
+    """Every model with what a reader asks of it."""
+    patients = [p.key for p in store.patients()] if store is not None else []
+    default = shelf.current("").model
+    current: dict[str, list[str]] = {default: [""]} if default else {}
+    for patient in patients:
+        chosen = shelf.current(patient)
+        if chosen.own:
+            current.setdefault(chosen.model, []).append(patient)
+    return tuple(_row(model, tuple(current.get(model.card.name, ())) if model.usable else ()) for model in shelf.all())
+
+
+def _row(model: ShelvedModel, current_for: tuple[str, ...]) -> ModelRow:
+    training = model.card.training
+    held = model.card.scores.get("held_out", {})
+    visits = training.get("visits", [])
+    data = ", ".join(map(str, visits)) if isinstance(visits, list) else ""
+    return ModelRow(
+        model=model,
+        current_for=current_for,
+        method=str(training.get("method", "")),
+        created=str(training.get("created_utc", "")),
+        data=data or str(training.get("kind", "")),
+        dice=held.get("mean_dice"),
+        before=held.get("mean_dice_before"),
+    )
+
+
+def masks_made_with(store: Store, model: ShelvedModel) -> int:
+    """How many segmentation revisions of the workspace name the model."""
+    identity = model.card.identity
+    return sum(
+        revision.model == identity
+        for patient in store.patients()
+        for visit in store.timepoints(patient.id or 0)
+        for revision in store.revisions(visit.id or 0)
+    )
+
+
+def delete_model(shelf: Shelf, store: Store, name: str) -> None:
+    """Remove a model for good. Raises `UserError` when masks were made with it, or it is current for someone."""
+    model = shelf.find(name)
+    made = masks_made_with(store, model)
+    if made:
+        raise UserError(
+            f"{made} mask{'s were' if made > 1 else ' was'} made with the model “{name}”: it must not be lost.",
+            "Archive it instead: it stays on disk and is no longer offered.",
+        )
+    shelf.delete(name)
+
+
+def use_model(shelf: Shelf, store: Store, name: str, patient: str) -> CurrentModel:
+    """Make a model current for a patient by key, or with an empty key for the workspace.
+
+    Raises `UserError` for an unknown patient or a model that cannot be used.
+    """
+    if patient and store.patient(patient) is None:
+        raise UserError(f"This workspace has no patient {patient}.", "Import the patient's study first.")
+    return shelf.set_current(patient, name)
+
+
+def export_name(model: ShelvedModel, folder: Path) -> Path:
+    """The file that a model is exported to."""
+    return folder / f"{model.folder.name}.zip"

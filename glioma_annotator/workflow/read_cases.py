@@ -1,0 +1,40 @@
+"""Loose image and mask files as a case to adapt to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glioma_annotator.domain.adaptation import AdaptationCase
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.label_conventions import read_mask
+from glioma_annotator.imaging.nifti import read_volume
+from glioma_annotator.imaging.nifti_header import shown
+from glioma_annotator.imaging.resampling import reconcile, resample_labels, resample_to
+
+_ROLES = (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
+
+
+def read_loose_case(images: Sequence[Path | None], mask: Path, scheme: LabelScheme) -> AdaptationCase:
+    """T1Gd, T2 and FLAIR files (None for one that is absent) and a mask, on the grid of the first image there is.
+
+    The mask's values are those of `scheme` or of BraTS 2021 (see `label_conventions`); voxels of value 255 stay: nobody
+    has reviewed them. Raises `UserError` for unreadable files and those that do not show the same place.
+    """
+    files = {role: path for role, path in zip(_ROLES, images, strict=True) if path is not None}
+    if not files:
+        raise UserError(f"The case of {shown(mask)} has no image.", "Give at least one of T1Gd, T2 and FLAIR.")
+    loaded = {role: read_volume(path).volume for role, path in files.items()}
+    reference = next(iter(loaded))
+    grid = loaded[reference].grid
+    labels, _ = read_mask(mask, scheme)
+    grids = {shown(files[role]): volume.grid for role, volume in loaded.items()} | {shown(mask): labels.grid}
+    reconcile(grids, shown(files[reference]))
+    return AdaptationCase(
+        name=mask.name.removesuffix(".gz").removesuffix(".nii"),
+        images={role: resample_to(volume, grid) for role, volume in loaded.items()},
+        labels=resample_labels(labels.data, labels.grid, grid),
+        grid=grid,
+    )
