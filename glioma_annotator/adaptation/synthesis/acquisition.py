@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
+from glioma_annotator.domain.volume import LabelArray
 
 
 def bias_field(rng: np.random.Generator, shape: tuple[int, ...], amplitude: float, scale: float = 60.0) -> Field:
@@ -17,11 +18,41 @@ def bias_field(rng: np.random.Generator, shape: tuple[int, ...], amplitude: floa
     return np.asarray(np.exp(amplitude * smooth_noise(rng, shape, scale)), dtype=np.float32)
 
 
+def vary_mask(
+    images: Field, labels: LabelArray, brain: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """What skull stripping leaves: sometimes residue of skull and scalp, sometimes too little brain.
+
+    Parameters
+    ----------
+    images: float32 (channel, i, j, k), white matter 1, changed in place.
+    labels: uint8 (i, j, k); background where brain is lost, changed in place.
+    brain: bool (i, j, k).
+
+    Returns the mask after that, bool (i, j, k).
+    """
+    choice = rng.random()
+    if choice < 0.2:
+        patches = smooth_noise(rng, brain.shape, float(rng.uniform(8.0, 25.0))) > rng.uniform(0.3, 1.2)
+        residue = ndimage.binary_dilation(brain, iterations=int(rng.integers(1, 5))) & ~brain & patches
+        texture = 1 + 0.3 * smooth_noise(rng, brain.shape, 3.0)
+        for image in images:
+            image[residue] = np.maximum(rng.uniform(0.2, 2.4) * texture[residue], 0.01)
+        return np.asarray(brain | residue)
+    if choice < 0.32:
+        bites = smooth_noise(rng, brain.shape, float(rng.uniform(8.0, 25.0))) > rng.uniform(0.5, 1.5)
+        lost = ~ndimage.binary_erosion(brain, iterations=int(rng.integers(1, 4)), border_value=1) & brain & bites
+        images[:, lost] = 0
+        labels[lost] = 0
+        return np.asarray(brain & ~lost)
+    return brain
+
+
 def distort(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator) -> None:
     """Apply drawn acquisition effects to `images` (channel, i, j, k), in place; 0 stays 0 outside `brain`.
 
-    Common receive field with a part per channel (amplitude to 0.3), gain within 0.22, gamma 0.85 to 1.2,
-    blur or thick slices, in some samples.
+    Common receive field with a part per channel (amplitude to 0.3), gain within 0.22, contrast about white matter,
+    gamma 0.85 to 1.2, blur or thick slices, in some samples.
     """
     shape = images.shape[1:]
     common = bias_field(rng, shape, rng.uniform(0.0, 0.3), rng.uniform(35.0, 90.0)) if rng.random() < 0.6 else None
@@ -32,6 +63,8 @@ def distort(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator) -
             if thick_axis is not None:
                 sigma[thick_axis] = float(rng.uniform(0.8, 2.2))
             image[...] = ndimage.gaussian_filter(image, sigma)
+        if rng.random() < 0.4:
+            image[...] = np.maximum(1 + (image - 1) * rng.uniform(0.75, 1.25), 0.01)
         if rng.random() < 0.4:
             np.power(np.maximum(image, 0), rng.uniform(0.85, 1.2), out=image)
         if common is not None:

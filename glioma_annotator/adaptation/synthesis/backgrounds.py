@@ -1,12 +1,12 @@
 """Tumour-free brains to paint tumours into: real scans, an atlas, and anatomical label maps.
 
-A background holds T1Gd, T2 and FLAIR at 1 mm in closest canonical RAS axis order, cropped to the brain, each divided by
+A background holds T1, T1Gd, T2 and FLAIR at 1 mm in closest canonical RAS axis order, cropped to the brain, each divided by
 its local white matter, so that white matter is 1 everywhere. Receive fields are put back by `acquisition`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
@@ -22,7 +22,8 @@ from glioma_annotator.errors import UserError
 
 _MARGIN = 4
 
-# Ranges of intensity relative to white matter, T1Gd / T2 / FLAIR, for brains painted from label maps.
+# Ranges of intensity relative to white matter, T1 / T2 / FLAIR, for brains painted from label maps. On T1Gd tissue is as
+# on T1 or slightly brighter, and vessels are bright.
 _TISSUE_RANGES = {
     "white": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
     "cerebellar white": ((0.95, 1.05), (1.0, 1.15), (0.95, 1.15)),
@@ -31,8 +32,9 @@ _TISSUE_RANGES = {
     "cerebellar cortex": ((0.65, 0.95), (1.1, 1.7), (1.0, 1.5)),
     "deep grey": ((0.78, 0.98), (1.0, 1.4), (1.0, 1.35)),
     "fluid": ((0.15, 0.45), (2.2, 4.2), (0.12, 0.6)),
-    "vessel": ((1.2, 2.0), (0.3, 1.0), (0.4, 1.0)),
+    "vessel": ((0.3, 1.2), (0.3, 1.0), (0.4, 1.0)),
 }
+_VESSEL_ON_T1GD = (1.2, 2.0)
 _SYNTHSEG_TISSUE = {
     "white": (2, 41),
     "cerebellar white": (7, 46),
@@ -53,10 +55,10 @@ class RealBackground:
     Attributes
     ----------
     name: the folder it came from.
-    images: float16 (3, i, j, k): T1Gd, T2, FLAIR relative to white matter, 0 outside the brain.
+    images: float16 (4, i, j, k): T1, T1Gd, T2, FLAIR relative to white matter, 0 outside the brain.
     tissue: uint8 (i, j, k): 0 outside, 1 fluid, 2 grey, 3 white.
-    has_gadolinium: False when the first channel is T1 without contrast agent.
-    mean, spread: mean and standard deviation over the brain, float32 (3,) each.
+    has_gadolinium: False when T1 without contrast agent stands in the place of T1Gd.
+    mean, spread: mean and standard deviation over the brain, float32 (4,) each.
     """
 
     name: str
@@ -75,30 +77,34 @@ class LabelMapBackground:
     ----------
     name: the file it came from.
     classes: uint8 (i, j, k): 0 outside the brain, else 1 + position in the list of painted tissues.
+    tissue: outside, fluid, grey, white as in `RealBackground`.
+    shares: of the classes in the brain.
     """
 
     name: str
     classes: NDArray[np.uint8]
+    tissue: NDArray[np.uint8] = field(init=False)
+    shares: NDArray[np.float64] = field(init=False)
 
-    @property
-    def tissue(self) -> NDArray[np.uint8]:
-        """Outside, fluid, grey, white as in `RealBackground`."""
-        return tissue_of_classes(self.classes)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tissue", tissue_of_classes(self.classes))
+        counts = np.bincount(self.classes.ravel(), minlength=len(_TISSUE_RANGES) + 1).astype(np.float64)
+        counts[0] = 0
+        object.__setattr__(self, "shares", counts / counts.sum())
 
     def draw_contrast(self, rng: np.random.Generator) -> Field:
-        """Intensities by class, float32 (3, classes + 1)."""
-        values = np.zeros((3, len(_TISSUE_RANGES) + 1), dtype=np.float32)
-        for number, ranges in enumerate(_TISSUE_RANGES.values(), start=1):
-            values[:, number] = [rng.uniform(low, high) for low, high in ranges]
+        """Intensities by class, float32 (4, classes + 1): T1, T1Gd, T2, FLAIR."""
+        values = np.zeros((4, len(_TISSUE_RANGES) + 1), dtype=np.float32)
+        for number, (name, ranges) in enumerate(_TISSUE_RANGES.items(), start=1):
+            t1, t2, flair = (rng.uniform(low, high) for low, high in ranges)
+            enhanced = rng.uniform(*_VESSEL_ON_T1GD) if name == "vessel" else t1 * rng.uniform(0.97, 1.06)
+            values[:, number] = t1, enhanced, t2, flair
         return values
 
     def scale(self, contrast: Field) -> tuple[Field, Field]:
-        """Mean and standard deviation over the brain, float32 (3,) each, of a drawn contrast."""
-        counts = np.bincount(self.classes.ravel(), minlength=contrast.shape[1])[: contrast.shape[1]].astype(np.float64)
-        counts[0] = 0
-        weights = counts / counts.sum()
-        mean = contrast @ weights
-        spread = np.sqrt(((contrast - mean[:, None]) ** 2) @ weights)
+        """Mean and standard deviation over the brain, float32 (4,) each, of a drawn contrast."""
+        mean = contrast @ self.shares
+        spread = np.sqrt(((contrast - mean[:, None]) ** 2) @ self.shares)
         return mean.astype(np.float32), np.hypot(spread, 0.08).astype(np.float32)
 
 
@@ -115,10 +121,10 @@ def tissue_of_classes(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def paint_classes(classes: NDArray[np.uint8], contrast: Field, rng: np.random.Generator) -> Field:
-    """Images (3, i, j, k), float32, of painted classes: partial volume, texture, 0 outside the brain."""
+    """Images (channel, i, j, k), float32, of painted classes: partial volume, texture, 0 outside the brain."""
     brain = classes > 0
     edge = float(rng.uniform(0.4, 0.9))
-    images = np.empty((3, *classes.shape), dtype=np.float32)
+    images = np.empty((len(contrast), *classes.shape), dtype=np.float32)
     for channel, values in enumerate(contrast):
         image = ndimage.gaussian_filter(values[classes], edge)
         image *= 1 + rng.uniform(0.01, 0.05) * smooth_noise(rng, classes.shape, 6.0)
@@ -139,20 +145,20 @@ def load_backgrounds(data: Path) -> list[RealBackground]:
         post = folder / "T1POST.nii.gz"
         t1 = folder / "MPRAGE.nii.gz"
         t2 = folder / ("T2.nii.gz" if post.exists() else "T2w.nii.gz")
-        images = np.stack([_read(p) for p in (post if post.exists() else t1, t2, folder / "FLAIR.nii.gz")])
-        anatomy = _read(folder / "T1.nii.gz") if post.exists() else images[0]
-        found.append(_prepare(folder.name, images, anatomy, post.exists()))
+        if post.exists():
+            t1 = folder / "T1.nii.gz"
+        images = np.stack([_read(p) for p in (t1, post if post.exists() else t1, t2, folder / "FLAIR.nii.gz")])
+        found.append(_prepare(folder.name, images, post.exists()))
     sri = data / "atlas" / "sri24"
     if sri.is_dir():
         spgr, late, density = (_read(sri / f"{name}.nii.gz") for name in ("spgr", "late", "erly"))
         fluid = ndimage.gaussian_filter((_read(sri / "tissues.nii.gz") == 1).astype(np.float32), 0.7)
         flair = density * (1 - fluid) + 0.35 * np.median(density[density > 0]) * fluid
         flair[density <= 0] = 0
-        found.append(_prepare("sri24", np.stack([spgr, late, flair]), spgr, False))
+        found.append(_prepare("sri24", np.stack([spgr, spgr, late, flair]), False))
     for folder in sorted((data / "unlabelled").glob("*")):
-        images = np.stack([_read(folder / f"{folder.name}-{c}.nii.gz") for c in ("t1c", "t2w", "t2f", "t1n")])
-        images = _mirror_healthy_half(images)
-        found.append(_prepare(f"{folder.name} mirrored", images[:3], images[3], True))
+        images = np.stack([_read(folder / f"{folder.name}-{c}.nii.gz") for c in ("t1n", "t1c", "t2w", "t2f")])
+        found.append(_prepare(f"{folder.name} mirrored", _mirror_healthy_half(images), True))
     if not found:
         raise UserError(f"No tumour-free brains were found in {data}.", "Name a folder with healthy/ or atlas/sri24.")
     return found
@@ -193,13 +199,14 @@ def _read(path: Path) -> Field:
     return np.asarray(ndimage.zoom(array, spacing, order=1))
 
 
-def _prepare(name: str, images: Field, anatomy: Field, has_gadolinium: bool) -> RealBackground:
-    """Crop to the brain, find the tissues on T1 (`anatomy`) and divide by local white matter."""
+def _prepare(name: str, images: Field, has_gadolinium: bool) -> RealBackground:
+    """Crop to the brain, find the tissues on T1 (channel 0) and divide by local white matter."""
     brain = ndimage.binary_opening(np.all(images > 0, axis=0), iterations=1)
     box = Box.around(brain)
     if box is None:
         raise UserError(f"{name} holds no brain voxels.", "Remove it from the data folder.")
-    brain, images, anatomy = brain[box.slices], images[(slice(None), *box.slices)], anatomy[box.slices]
+    brain, images = brain[box.slices], images[(slice(None), *box.slices)]
+    anatomy = images[0]
     inside = anatomy[brain]
     low, high = threshold_multiotsu(np.clip(inside, *np.percentile(inside, [0.5, 99.5])), classes=3)  # type: ignore[no-untyped-call]
     tissue = np.where(anatomy > high, WHITE, np.where(anatomy > low, GREY, CSF)).astype(np.uint8)
@@ -214,7 +221,7 @@ def _prepare(name: str, images: Field, anatomy: Field, has_gadolinium: bool) -> 
         white_sum = ndimage.gaussian_filter(np.where(typical, image, 0.0).astype(np.float32), 18.0)
         field = (white_sum + 0.01 * middle) / weight
         scaled[channel] = np.clip(image / field, 0, 6)
-    fluid = (scaled[1] > 1.9) & (scaled[2] < 0.75) & brain
+    fluid = (scaled[2] > 1.9) & (scaled[3] < 0.75) & brain
     tissue[fluid] = CSF
     scaled[:, ~brain] = 0
     values = scaled[:, brain]
@@ -224,13 +231,13 @@ def _prepare(name: str, images: Field, anatomy: Field, has_gadolinium: bool) -> 
 
 
 def _mirror_healthy_half(images: Field) -> Field:
-    """Both hemispheres from the one with less FLAIR hyperintensity (channel 2), images (c, i, j, k)."""
+    """Both hemispheres from the one with less FLAIR hyperintensity (channel 3), images (c, i, j, k)."""
     box = Box.around(images[0] > 0)
     if box is None:
         return images
     cropped = images[(slice(None), *box.slices)]
     half = cropped.shape[1] // 2
     left, right = cropped[:, :half], cropped[:, -half:]
-    bright = 1.6 * np.median(cropped[2][cropped[2] > 0])
-    healthy = left if (left[2] > bright).sum() < (right[2] > bright).sum() else right[:, ::-1]
+    bright = 1.6 * np.median(cropped[3][cropped[3] > 0])
+    healthy = left if (left[3] > bright).sum() < (right[3] > bright).sum() else right[:, ::-1]
     return np.concatenate([healthy, healthy[:, ::-1]], axis=1)

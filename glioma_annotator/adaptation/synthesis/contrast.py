@@ -37,7 +37,8 @@ class TissueContrast:
 
 ENHANCING = TissueContrast((0.6, 1.0), (1.12, 2.3), (1.1, 2.3), (1.1, 2.0))
 OEDEMA = TissueContrast((0.65, 0.95), (0.62, 0.97), (1.25, 2.6), (1.2, 2.3))
-FAINT = TissueContrast((0.75, 0.97), (0.75, 0.98), (1.15, 1.8), (1.1, 1.6))
+FAINT = TissueContrast((0.75, 0.97), (0.75, 0.98), (1.15, 1.9), (1.1, 1.7))
+FAINT_CORE = TissueContrast((0.6, 0.95), (0.6, 0.95), (1.25, 2.2), (1.1, 1.8))
 NECROSIS = TissueContrast((0.3, 0.8), (0.3, 0.85), (1.5, 3.3), (0.5, 2.0))
 NON_ENHANCING = TissueContrast((0.45, 0.85), (0.45, 0.9), (1.6, 3.4), (1.1, 2.4))
 MISMATCH = TissueContrast((0.4, 0.7), (0.4, 0.75), (2.2, 3.4), (0.8, 1.2))
@@ -51,7 +52,8 @@ def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[in
     oedema = FAINT if rng.random() < (0.4 if low_grade or kind is TumourKind.OEDEMA_ONLY else 0.15) else OEDEMA
     core = NECROSIS
     if low_grade:
-        core = MISMATCH if rng.random() < 0.25 else NON_ENHANCING
+        choice = rng.random()
+        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.55 else NON_ENHANCING
     elif kind is TumourKind.SOLID or rng.random() < 0.15:
         core = NON_ENHANCING
     contrasts = {
@@ -87,12 +89,14 @@ def paint(
     """
     which = [CHANNELS.index(c) for c in channels]
     edge = float(rng.uniform(0.4, 0.9))
+    diffuse = edge if ET in labels or rng.random() < 0.4 else float(rng.uniform(0.9, 2.5))
     shape = labels.shape
     for label in (SNFH, NETC, ET, RC):
         region = labels == label
         if not region.any():
             continue
-        alpha = ndimage.gaussian_filter(region.astype(np.float32), edge)
+        # Infiltrating tumour without enhancement has no sharp edge.
+        alpha = ndimage.gaussian_filter(region.astype(np.float32), diffuse if label in (SNFH, NETC) else edge)
         anatomy = 0.0
         if label == SNFH:
             # Oedema lets the anatomy shine through and fades here and there.
@@ -109,6 +113,27 @@ def paint(
                 target = target * np.maximum(images[row], 0.05) ** anatomy
             images[row] += alpha * (target - images[row])
     images[:, tissue == OUTSIDE] = 0
+
+
+def add_surgical_rim(images: Field, tissue: NDArray[np.uint8], labels: LabelArray, rng: np.random.Generator) -> None:
+    """A thin line at a resection cavity's wall, in place: granulation that enhances, or blood, neither of it tumour.
+
+    Parameters
+    ----------
+    images: float32 (4, i, j, k): T1, T1Gd, T2, FLAIR with white matter 1.
+    """
+    cavity = labels == RC
+    if not cavity.any():
+        return
+    wall = ndimage.gaussian_filter(cavity.astype(np.float32), float(rng.uniform(0.6, 1.0)))
+    line = np.exp(-(((wall - 0.5) / 0.2) ** 2))
+    line *= np.clip(smooth_noise(rng, labels.shape, 9.0) + rng.uniform(-0.5, 1.0), 0, 1)
+    line[(tissue == OUTSIDE) | (labels == ET)] = 0
+    if rng.random() < 0.75:
+        images[1] += line * rng.uniform(0.1, 0.9)
+    else:
+        images[:2] += line * rng.uniform(0.2, 0.8)
+        images[2:] *= 1 - line * rng.uniform(0.0, 0.6)
 
 
 def add_vessels(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -21,7 +22,8 @@ from glioma_annotator.adaptation.synthesis.backgrounds import (
 from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.domain.volume import LabelArray
 
-CHANNELS = ("T1Gd", "T2", "FLAIR")
+CHANNELS = contrast.CHANNELS
+T1, T1GD, T2, FLAIR = range(4)
 
 #: Changes images (channel, i, j, k) with white matter 1, given a seed; 0 outside the brain is restored afterwards.
 Augment = Callable[[Field, int], Field]
@@ -38,6 +40,7 @@ class SampleShares:
     ventricle: share of patches without tumour that show swollen ventricles: fluid that is no cavity.
     label_map: share of patches on an anatomical label map instead of a real brain.
     real_shape: share of tumours whose shape is a real mask.
+    missing: share of patches that lack T1, T1Gd, T2, FLAIR; never both T1Gd and FLAIR.
     """
 
     tumour: float = 0.56
@@ -45,6 +48,7 @@ class SampleShares:
     ventricle: float = 0.12
     label_map: float = 0.25
     real_shape: float = 0.2
+    missing: tuple[float, float, float, float] = (0.25, 0.07, 0.1, 0.07)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +71,9 @@ class SampleSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A z-scored patch, float32 (3, i, j, k): T1Gd, T2, FLAIR, 0 outside the brain; labels uint8 (i, j, k)."""
+    """A z-scored patch, float32 (4, i, j, k): T1, T1Gd, T2, FLAIR, 0 outside the brain and where a sequence is missing;
+    labels uint8 (i, j, k).
+    """
 
     images: Field
     labels: LabelArray
@@ -103,7 +109,7 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
 
     if isinstance(background, RealBackground):
         tissue = _pick(background.tissue, coordinates)
-        images = np.stack([_interpolate(c, coordinates) for c in background.images])
+        images = _interpolate(background.images, coordinates)
         mean, spread = background.mean, background.spread
         gadolinium = background.has_gadolinium
     else:
@@ -116,14 +122,14 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     brain = tissue > tumour.OUTSIDE
     images[:, ~brain] = 0
     if rng.random() < (0.8 if not gadolinium else 0.15):
-        contrast.add_vessels(images[0], tissue, rng)
+        contrast.add_vessels(images[T1GD], tissue, rng)
 
     if place is _Place.VENTRICLE:
         _add_ependymal_rim(images, tissue, rng)
-    elif place is _Place.INFERIOR and rng.random() < 0.5:
+    elif place is _Place.INFERIOR and rng.random() < 0.6:
         # The cerebellum is often brighter than the hemispheres on FLAIR and T2, and is no oedema.
-        images[1] *= 1 + rng.uniform(0.0, 0.2)
-        images[2] *= 1 + rng.uniform(0.0, 0.35)
+        images[T2] *= 1 + rng.uniform(0.0, 0.25)
+        images[FLAIR] *= 1 + rng.uniform(0.0, 0.5)
 
     labels = np.zeros(tissue.shape, dtype=np.uint8)
     if plan is not None:
@@ -134,15 +140,19 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     if with_tumour:
         contrasts = contrast.draw_contrasts(rng, plan.kind if plan else None)
         contrast.paint(images, CHANNELS, tissue, labels, contrasts, rng)
+        if rng.random() < 0.6:
+            contrast.add_surgical_rim(images, tissue, labels, rng)
 
+    brain = acquisition.vary_mask(images, labels, brain, rng)
     acquisition.distort(images, brain, rng)
     if source.augment is not None:
         images = source.augment(images, int(rng.integers(2**31)))
     # Statistics of a whole brain: its tumour and its field shift them a little against the background's own.
-    mean = mean * (1 + rng.normal(0.0, 0.05, 3)).astype(np.float32)
-    spread = spread * np.exp(rng.normal(0.05, 0.12, 3)).astype(np.float32)
+    mean = mean * (1 + rng.normal(0.0, 0.05, 4)).astype(np.float32)
+    spread = spread * np.exp(rng.normal(0.05, 0.12, 4)).astype(np.float32)
     images = (images - mean[:, None, None, None]) / spread[:, None, None, None]
     images[:, ~brain] = 0
+    images[_missing(source.shares.missing, rng)] = 0
     if rng.random() < 0.5:
         images, labels = images[:, ::-1], labels[::-1]
     name = plan.kind.value if plan else "real shape" if shape is not None else place.value
@@ -168,6 +178,14 @@ def _place_of(choice: float, shares: SampleShares) -> _Place:
     if choice < shares.tumour + shares.inferior:
         return _Place.INFERIOR
     return _Place.VENTRICLE if choice < shares.tumour + shares.inferior + shares.ventricle else _Place.ANYWHERE
+
+
+def _missing(shares: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which channels a patch lacks, bool (4,): T1Gd or FLAIR is always there."""
+    missing = rng.random(4) < np.array(shares)
+    if missing[T1GD] and missing[FLAIR]:
+        missing[T1GD if rng.random() < 0.5 else FLAIR] = False
+    return missing
 
 
 def _draw_spot(tissue: NDArray[np.uint8], rng: np.random.Generator, place: _Place) -> NDArray[np.float64]:
@@ -207,8 +225,8 @@ def _add_ependymal_rim(images: Field, tissue: NDArray[np.uint8], rng: np.random.
     fluid = ndimage.gaussian_filter((tissue == tumour.CSF).astype(np.float32), float(rng.uniform(1.0, 2.5)))
     caps = np.clip(0.5 + 0.5 * smooth_noise(rng, tissue.shape, 12.0), 0, 1.5)
     rim = np.where(tissue > tumour.CSF, fluid * caps, 0).astype(np.float32)
-    images[1] += rng.uniform(0.0, 0.6) * rim
-    images[2] += rng.uniform(0.1, 1.2) * rim
+    images[T2] += rng.uniform(0.0, 0.6) * rim
+    images[FLAIR] += rng.uniform(0.1, 1.2) * rim
 
 
 def _coordinates(
@@ -255,10 +273,17 @@ def _box(array: NDArray[np.generic], coordinates: NDArray[np.float32]) -> tuple[
     return bounds[0], bounds[1], bounds[2]
 
 
-def _interpolate(image: NDArray[np.float16], coordinates: NDArray[np.float32]) -> Field:
-    part = _box(image, coordinates)
-    start = np.array([s.start for s in part], dtype=np.float32)[:, None, None, None]
-    return np.asarray(ndimage.map_coordinates(image[part].astype(np.float32), coordinates - start, order=1, cval=0.0))
+def _interpolate(images: NDArray[np.float16], coordinates: NDArray[np.float32]) -> Field:
+    """Linearly interpolated images (channel, i, j, k) at voxel `coordinates` (3, ...), 0 beyond them."""
+    part = _box(images[0], coordinates)
+    source = torch.from_numpy(images[(slice(None), *part)].astype(np.float32))
+    # grid_sample wants (k, j, i) from -1 to 1, where these are the middles of the first and the last voxel.
+    scaled = [
+        (coordinates[axis] - part[axis].start) * np.float32(2 / max(source.shape[1 + axis] - 1, 1)) - 1
+        for axis in (2, 1, 0)
+    ]
+    grid = torch.from_numpy(np.stack(scaled, axis=-1))
+    return np.asarray(torch.nn.functional.grid_sample(source[None], grid[None], align_corners=True)[0].numpy())
 
 
 def _pick(labels: NDArray[np.uint8], coordinates: NDArray[np.float32]) -> NDArray[np.uint8]:

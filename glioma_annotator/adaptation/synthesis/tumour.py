@@ -31,10 +31,10 @@ class TumourKind(StrEnum):
 #: How often each kind is drawn.
 KIND_SHARES: dict[TumourKind, float] = {
     TumourKind.RING: 0.36,
-    TumourKind.SOLID: 0.14,
-    TumourKind.LOW_GRADE: 0.18,
+    TumourKind.SOLID: 0.13,
+    TumourKind.LOW_GRADE: 0.22,
     TumourKind.OEDEMA_ONLY: 0.07,
-    TumourKind.POST_OPERATIVE: 0.25,
+    TumourKind.POST_OPERATIVE: 0.22,
 }
 
 
@@ -77,7 +77,7 @@ def draw_plan(rng: np.random.Generator, kind: TumourKind | None = None) -> Tumou
     if kind is None:
         kinds = list(KIND_SHARES)
         kind = kinds[int(rng.choice(len(kinds), p=list(KIND_SHARES.values())))]
-    radius = _log_uniform(rng, 5.0, 25.0)
+    radius = _log_uniform(rng, 5.0, 32.0 if kind is TumourKind.LOW_GRADE else 25.0)
     axes = np.exp(rng.normal(0.0, 0.2, 3))
     axes /= np.cbrt(axes.prod())
     rotation, _ = np.linalg.qr(rng.standard_normal((3, 3)))
@@ -123,6 +123,9 @@ def grow(plan: TumourPlan, tissue: NDArray[np.uint8], centre: tuple[float, float
         labels[(islands > rng.uniform(0.9, 2.5)) & (depth > 1.5)] = NETC
     elif plan.kind is TumourKind.LOW_GRADE:
         labels[core] = NETC
+        if rng.random() < 0.35:  # a few small islands enhance
+            islands = smooth_noise(rng, tissue.shape, float(rng.uniform(2.5, 5.0)))
+            labels[core & (islands > rng.uniform(1.6, 2.6))] = ET
     elif plan.kind is TumourKind.OEDEMA_ONLY:
         labels[core & (tissue != CSF)] = SNFH
     else:

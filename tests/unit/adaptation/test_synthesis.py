@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -33,12 +35,12 @@ def ball_brain(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
 
 
 def brain_images(tissue: np.ndarray) -> np.ndarray:
-    """T1Gd, T2, FLAIR of a brain without tumour, white matter 1."""
-    values = np.array([[0, 0.25, 0.75, 1.0], [0, 3.0, 1.4, 1.0], [0, 0.3, 1.2, 1.0]], dtype=np.float32)
-    return values[:, tissue]
+    """T1, T1Gd, T2, FLAIR of a brain without tumour, white matter 1."""
+    t1, t2, flair = [0, 0.25, 0.75, 1.0], [0, 3.0, 1.4, 1.0], [0, 0.3, 1.2, 1.0]
+    return np.array([t1, t1, t2, flair], dtype=np.float32)[:, tissue]
 
 
-def source(**shares: float) -> SampleSource:
+def source(**shares: Any) -> SampleSource:
     tissue = ball_brain()
     images = brain_images(tissue)
     inside = images[:, tissue > 0]
@@ -98,14 +100,16 @@ def test_oedema_surrounds_the_core() -> None:
     assert float((labels[shell] == SNFH).mean()) > 0.8
 
 
-def test_low_grade_tumours_do_not_enhance_and_only_surgery_leaves_a_cavity() -> None:
+def test_low_grade_tumours_hardly_enhance_and_only_surgery_leaves_a_cavity() -> None:
     tissue = ball_brain()
     for seed in range(5):
         for kind in TumourKind:
             labels = tumour.grow(tumour.draw_plan(np.random.default_rng(seed), kind), tissue, CENTRE)
             assert (labels == RC).any() == (kind is TumourKind.POST_OPERATIVE)
-            if kind in (TumourKind.LOW_GRADE, TumourKind.OEDEMA_ONLY):
+            if kind is TumourKind.OEDEMA_ONLY:
                 assert not (labels == ET).any()
+            elif kind is TumourKind.LOW_GRADE:
+                assert (labels == ET).sum() < 0.12 * (labels > 0).sum()
 
 
 def test_thin_rims_are_thinner_than_thick_ones() -> None:
@@ -127,12 +131,12 @@ def test_painted_tissues_look_as_they_do_on_mri() -> None:
             contrasts = contrast.draw_contrasts(np.random.default_rng(seed), kind)
             if contrasts[RC][1] > 1:  # blood in the cavity
                 continue
-            contrast.paint(images, ("T1Gd", "T2", "FLAIR"), tissue, labels, contrasts, rng)
+            contrast.paint(images, contrast.CHANNELS, tissue, labels, contrasts, rng)
             for label in np.unique(labels[labels > 0]):
                 labels_inside = ndimage.binary_erosion(labels == label)
                 if labels_inside.sum() < 20:
                     continue
-                t1gd, t2, flair = (float(np.median(image[labels_inside])) for image in images)
+                _, t1gd, t2, flair = (float(np.median(image[labels_inside])) for image in images)
                 if label == ET:
                     assert t1gd > 1.05
                 elif label == SNFH:
@@ -152,7 +156,7 @@ def test_painting_leaves_the_rest_of_the_brain_alone() -> None:
     labels = np.zeros(SHAPE, dtype=np.uint8)
     labels[20:26, 20:26, 20:26] = ET
     contrasts = contrast.draw_contrasts(np.random.default_rng(0), TumourKind.SOLID)
-    contrast.paint(images, ("T1Gd", "T2", "FLAIR"), tissue, labels, contrasts, np.random.default_rng(0))
+    contrast.paint(images, contrast.CHANNELS, tissue, labels, contrasts, np.random.default_rng(0))
     far = ~ndimage.binary_dilation(labels > 0, np.ones((3, 3, 3)), iterations=5)
     assert np.array_equal(images[:, far], before[:, far])
 
@@ -177,6 +181,46 @@ def test_acquisition_keeps_the_surroundings_of_the_brain_empty() -> None:
         assert not images[:, tissue == 0].any()
 
 
+def test_stripping_leaves_residue_or_takes_brain_and_its_labels() -> None:
+    tissue = ball_brain()
+    brain = tissue > 0
+    grown = shrunk = 0
+    for seed in range(60):
+        images, labels = brain_images(tissue), np.where(brain, ET, 0).astype(np.uint8)
+        mask = acquisition.vary_mask(images, labels, brain, np.random.default_rng(seed))
+        assert np.array_equal(labels > 0, mask & brain)
+        assert np.array_equal(np.any(images > 0, axis=0), mask)
+        grown += int((mask & ~brain).any())
+        shrunk += int((brain & ~mask).any())
+    assert grown > 3
+    assert shrunk > 2
+
+
+def test_a_surgical_rim_is_thin_and_no_label() -> None:
+    tissue = np.full(SHAPE, tumour.WHITE, dtype=np.uint8)
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[18:38, 18:38, 18:38] = RC
+    images = brain_images(tissue)
+    before = images.copy()
+    contrast.add_surgical_rim(images, tissue, labels, np.random.default_rng(3))
+    changed = np.abs(images - before).max(axis=0) > 0.05
+    assert changed.any()
+    near_wall = ndimage.binary_dilation(labels == RC, iterations=3) & ~ndimage.binary_erosion(
+        labels == RC, iterations=3
+    )
+    assert not (changed & ~near_wall).any()
+    assert set(np.unique(labels)) == {0, RC}
+
+
+def test_a_patch_may_lack_sequences_but_never_both_t1gd_and_flair() -> None:
+    often = source(missing=(0.5, 0.9, 0.5, 0.9))
+    for index in range(12):
+        present = draw_sample(often, 32, seed=8, index=index).images.any(axis=(1, 2, 3))
+        assert present[1] or present[3]
+    full = source(missing=(0.0, 0.0, 0.0, 0.0))
+    assert all(draw_sample(full, 32, seed=8, index=i).images.any(axis=(1, 2, 3)).all() for i in range(6))
+
+
 def test_the_same_seed_and_number_give_the_same_sample() -> None:
     first, second = (draw_sample(source(), 32, seed=5, index=9) for _ in range(2))
     assert np.array_equal(first.images, second.images)
@@ -185,10 +229,10 @@ def test_the_same_seed_and_number_give_the_same_sample() -> None:
     assert not np.array_equal(first.images, other.images)
 
 
-def test_samples_are_cubes_of_three_channels_with_labels_of_the_scheme() -> None:
+def test_samples_are_cubes_of_four_channels_with_labels_of_the_scheme() -> None:
     for index in range(12):
         sample = draw_sample(source(), 32, seed=1, index=index)
-        assert sample.images.shape == (3, 32, 32, 32)
+        assert sample.images.shape == (4, 32, 32, 32)
         assert sample.images.dtype == np.float32
         assert np.isfinite(sample.images).all()
         assert sample.labels.shape == (32, 32, 32)

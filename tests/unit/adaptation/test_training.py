@@ -2,119 +2,206 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_models import tiny_card
 
-from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
-from glioma_annotator.adaptation.synthesis.backgrounds import RealBackground
-from glioma_annotator.adaptation.synthesis.samples import SampleSource
-from glioma_annotator.adaptation.training import LOG, DiceCrossEntropy, Stage, Trainer, TrainingPlan
-from glioma_annotator.errors import Cancelled
-from glioma_annotator.inference.model_folder import load_model, save_model
-from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
-from glioma_annotator.progress import CancelToken
+from glioma_annotator.adaptation.config import (
+    LossConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    Output,
+    RunConfig,
+    ScheduleKind,
+    Stage,
+    TrainingConfig,
+)
+from glioma_annotator.adaptation.first_weights import first_network
+from glioma_annotator.adaptation.live_log import STEPS, VALIDATION
+from glioma_annotator.adaptation.training import CHECKPOINT, Trainer
+from glioma_annotator.adaptation.validation import CaseDice, SampleValidation
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.errors import Cancelled, UserError
+from glioma_annotator.inference.device import choose_device
+from glioma_annotator.progress import CancelToken, Progress
 
 PARAMETERS = {"filters": [2, 4], "branch_fraction": 0.5}
 
 
-def plan(max_steps: int, **changes: object) -> TrainingPlan:
-    settings: dict[str, object] = {
-        "minutes": 60.0,
-        "stages": (Stage(1.0, 16, 1),),
-        "max_steps": max_steps,
-        "workers": 0,
-        "checkpoint_every": 2,
-        **changes,
-    }
-    return TrainingPlan(**settings)  # type: ignore[arg-type]
+class Balls:
+    """Samples with a bright ball that is enhancing tumour."""
+
+    def draw(self, patch: int, index: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(index)
+        axes = np.stack(np.meshgrid(*[np.arange(patch)] * 3, indexing="ij"))
+        centre = rng.uniform(patch / 4, 3 * patch / 4, (3, 1, 1, 1))
+        labels = (((axes - centre) ** 2).sum(axis=0) < (patch / 4) ** 2).astype(np.uint8) * 3
+        images = rng.normal(0, 0.3, (3, patch, patch, patch)).astype(np.float32)
+        images[0] += 3 * (labels > 0)
+        return images, labels
 
 
-def source() -> SampleSource:
-    tissue = np.zeros((24, 24, 24), dtype=np.uint8)
-    tissue[2:22, 2:22, 2:22] = 3
-    images = np.where(tissue > 0, np.float16(1), np.float16(0))[None].repeat(3, axis=0)
-    return SampleSource([RealBackground("cube", images, tissue, True, np.ones(3, np.float32), np.ones(3, np.float32))])
+def config(steps: int, **run: Any) -> TrainingConfig:
+    return TrainingConfig(
+        "test",
+        network=NetworkConfig(parameters=PARAMETERS),
+        stages=(Stage(1.0, 16, 1),),
+        optimiser=OptimiserConfig(schedule=ScheduleKind.COSINE, warm_up=2),
+        run=RunConfig(**{"steps": steps, "workers": 0, "checkpoint_every": 2, "precision": "float32", **run}),
+    )
 
 
-def network() -> torch.nn.Module:
-    torch.manual_seed(0)
-    return build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 3, 5)
+def trainer(settings: TrainingConfig, folder: Path, validation: Any = None, samples: Any = None) -> Trainer:
+    device = dataclasses.replace(choose_device("cpu"), mixed=False)
+    network = first_network(settings, GLIOMA_POST_TREATMENT)
+    return Trainer(network, samples or Balls(), folder, settings, device, validation)
 
 
-def rows(run: Path) -> int:
-    return len((run / LOG).read_text().splitlines()) - 1
+def rows(folder: Path, name: str = STEPS) -> list[dict[str, str]]:
+    with (folder / name).open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def test_a_short_training_writes_a_model_that_loads(tmp_path: Path) -> None:
-    trainer = Trainer(network(), source(), tmp_path / "run", plan(3))
-    outcome = trainer.train()
-    assert (outcome.steps, outcome.samples) == (3, 3)
-    assert np.isfinite(outcome.loss)
-    assert rows(tmp_path / "run") == 3
-    save_model(tmp_path / "model", tiny_card(parameters=PARAMETERS), trainer.averaged)
-    loaded_card, loaded = load_model(tmp_path / "model")
-    assert loaded_card.name == "tiny"
-    with torch.no_grad():
-        assert loaded(torch.zeros(1, 3, 16, 16, 16)).shape == (1, 5, 16, 16, 16)
+def test_a_network_learns_what_it_is_shown(tmp_path: Path) -> None:
+    settings = dataclasses.replace(
+        config(60),
+        optimiser=OptimiserConfig(learning_rate=3e-2, schedule=ScheduleKind.COSINE),
+        loss=LossConfig(smooth=1),
+    )
+    outcome = trainer(settings, tmp_path, SampleValidation(Balls(), 2, GLIOMA_POST_TREATMENT, 16)).train()
+    assert (outcome.steps, outcome.samples) == (40, 40)
+    assert min(score.dice for score in outcome.scores if score.region == "ET") > 0.5
+    assert len(rows(tmp_path)) == 40
+    losses = [float(row["loss"]) for row in rows(tmp_path)]
+    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
+    for picture in ("loss.png", "loss.svg", "dice.png", "dice.svg"):
+        assert (tmp_path / picture).stat().st_size > 1000
 
 
-def test_a_training_cut_short_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(tmp_path: Path) -> None:
-    whole = Trainer(network(), source(), tmp_path / "whole", plan(4, minutes=1e6))
+@pytest.mark.parametrize("schedule", ScheduleKind)
+def test_a_training_cut_short_goes_on_as_if_it_had_never_stopped(tmp_path: Path, schedule: ScheduleKind) -> None:
+    def settings(steps: int) -> TrainingConfig:
+        optimiser = OptimiserConfig(schedule=schedule, epoch=2, patience=1, factor=0.1)
+        stages = (Stage(0.5, 16, 1), Stage(1.0, 16, 2, True))
+        return dataclasses.replace(config(steps), optimiser=optimiser, stages=stages)
+
+    whole = trainer(settings(6), tmp_path / "whole")
     whole.train()
-    Trainer(network(), source(), tmp_path / "cut", plan(2, minutes=1e6)).train()
-    resumed = Trainer(network(), source(), tmp_path / "cut", plan(4, minutes=1e6))
+
+    class StopAtThree(CancelToken):
+        def raise_if_cancelled(self) -> None:
+            if len(rows(tmp_path / "cut")) == 3:
+                self.cancel()
+            super().raise_if_cancelled()
+
+    cut = trainer(settings(6), tmp_path / "cut")
+    with pytest.raises(Cancelled):
+        cut.train(cancel=StopAtThree())
+    # A killed process may have written rows, also half a row, after its last checkpoint.
+    with (tmp_path / "cut" / STEPS).open("a") as file:
+        file.write("4,1.0,16,1e-3,9.9,9.9\r\n5,1.0")
+    resumed = trainer(settings(6), tmp_path / "cut")
     assert resumed.resume()
-    assert resumed.train().steps == 4
+    resumed.train()
     for name, value in whole.averaged.state_dict().items():
-        assert torch.allclose(value, resumed.averaged.state_dict()[name], atol=1e-5), name
+        assert torch.equal(value, resumed.averaged.state_dict()[name]), name
+    strip = ["step", "patch", "learning_rate", "loss"]
+    assert [[r[c] for c in strip] for r in rows(tmp_path / "cut")] == [
+        [r[c] for c in strip] for r in rows(tmp_path / "whole")
+    ]
+
+
+def test_a_training_cancelled_while_it_validates_validates_when_taken_up(tmp_path: Path) -> None:
+    class Interrupted:
+        def score(self, *_: Any) -> tuple[CaseDice, ...]:
+            raise Cancelled
+
+    class Told:
+        def score(self, *_: Any) -> tuple[CaseDice, ...]:
+            return (CaseDice("A", "WT", 0.5, True),)
+
+    settings = config(3, validate_every=2)
+    with pytest.raises(Cancelled):
+        trainer(settings, tmp_path, Interrupted()).train()
+    resumed = trainer(settings, tmp_path, Told())
+    assert resumed.resume()
+    resumed.train()
+    assert [row["step"] for row in rows(tmp_path, VALIDATION)] == ["2", "3"]
 
 
 def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path) -> None:
-    assert not Trainer(network(), source(), tmp_path, plan(1)).resume()
+    assert not trainer(config(1), tmp_path).resume()
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="checkpoint"):
+        trainer(config(1), tmp_path).resume()
 
 
 def test_a_cancelled_training_keeps_what_it_has_reached(tmp_path: Path) -> None:
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(Cancelled):
-        Trainer(network(), source(), tmp_path, plan(5)).train(cancel=cancel)
-    assert Trainer(network(), source(), tmp_path, plan(5)).resume()
+        trainer(config(5), tmp_path).train(cancel=cancel)
+    assert trainer(config(5), tmp_path).resume()
 
 
-def test_stages_follow_each_other_by_time(tmp_path: Path) -> None:
-    stages = (Stage(0.0, 16, 1), Stage(1.0, 24, 2))
-    outcome = Trainer(network(), source(), tmp_path, plan(2, stages=stages)).train()
-    assert outcome.samples == 4
+def test_stages_follow_each_other(tmp_path: Path) -> None:
+    settings = dataclasses.replace(config(4), stages=(Stage(0.5, 16, 1), Stage(1.0, 24, 2)))
+    reports: list[Progress] = []
+    assert trainer(settings, tmp_path).train(reports.append).samples == 6
+    assert [row["patch"] for row in rows(tmp_path)] == ["16", "16", "24", "24"]
+    assert [report.fraction for report in reports] == [0.25, 0.5, 0.75, 1.0]
+    assert all(report.seconds_left is not None for report in reports)
 
 
 def test_frozen_statistics_stay_as_they_are(tmp_path: Path) -> None:
-    net = network()
-    before = {name: value.clone() for name, value in net.named_buffers()}
-    Trainer(net, source(), tmp_path, plan(2, stages=(Stage(1.0, 16, 1, frozen_statistics=True),))).train()
-    assert all(torch.equal(before[name], value) for name, value in net.named_buffers())
+    settings = dataclasses.replace(config(2), stages=(Stage(1.0, 16, 1, frozen_statistics=True),))
+    before = {name: value.clone() for name, value in first_network(settings, GLIOMA_POST_TREATMENT).named_buffers()}
+    done = trainer(settings, tmp_path)
+    done.train()
+    assert all(torch.equal(before[name], value) for name, value in done.averaged.named_buffers())
 
 
-def test_a_tissue_that_a_batch_lacks_leaves_the_dice_loss_alone() -> None:
-    labels = torch.zeros(1, 8, 8, 8, dtype=torch.long)
-    logits = torch.zeros(1, 5, 8, 8, 8)
-    assert float(DiceCrossEntropy()(logits, labels)) == pytest.approx(float(np.log(5)), abs=1e-4)
+def test_a_training_by_time_ends_when_the_time_is_up(tmp_path: Path) -> None:
+    outcome = trainer(config(0, minutes=0.001), tmp_path).train()
+    assert outcome.steps >= 1
+    assert outcome.seconds >= 0.06
 
 
-def test_the_loss_falls_as_the_prediction_nears_the_truth() -> None:
-    labels = torch.zeros(1, 8, 8, 8, dtype=torch.long)
-    labels[:, 2:6, 2:6, 2:6] = 3
-    right = torch.nn.functional.one_hot(labels, 5).permute(0, 4, 1, 2, 3).float() * 20
-    loss = DiceCrossEntropy(smooth=1.0)
-    assert float(loss(right, labels)) < 0.01 < float(loss(torch.zeros_like(right), labels))
+def test_a_plateau_is_judged_by_the_validation(tmp_path: Path) -> None:
+    class Same:
+        def score(self, *_: Any) -> tuple[CaseDice, ...]:
+            return (CaseDice("A", "WT", 0.5, True), CaseDice("A", "RC", 1.0, False))
+
+    optimiser = OptimiserConfig(learning_rate=1e-2, patience=1, factor=0.5)
+    settings = dataclasses.replace(config(6, validate_every=1), optimiser=optimiser)
+    trainer(settings, tmp_path, Same()).train()
+    assert [float(row["learning_rate"]) for row in rows(tmp_path)] == [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
 
 
-def test_torchio_augmentation_repeats_itself_for_a_seed() -> None:
-    images = np.random.default_rng(0).random((3, 16, 16, 16), dtype=np.float32) + 0.5
-    augment = TorchIOAugmentation()
-    outcomes = [augment(images, seed) for seed in (1, 1, 2, 3, 4, 5)]
-    assert np.array_equal(outcomes[0], outcomes[1])
-    assert any(not np.array_equal(outcomes[0], other) for other in outcomes[2:])
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
+    class Broken(Balls):
+        def draw(self, patch: int, index: int) -> tuple[Any, Any]:
+            images, labels = super().draw(patch, index)
+            return np.full_like(images, np.nan), labels
+
+    settings = config(3)
+    with pytest.raises(UserError, match="no number"):
+        trainer(settings, tmp_path, samples=Broken()).train()
+
+
+def test_the_background_of_a_multi_label_network_stays_at_zero(tmp_path: Path) -> None:
+    done = trainer(dataclasses.replace(config(3), output=Output.MULTI_LABEL), tmp_path)
+    done.train()
+    x = torch.randn(1, 3, 8, 8, 8)
+    with torch.inference_mode():
+        logits = done.averaged(x)
+    assert torch.equal(logits[:, 0], torch.zeros_like(logits[:, 0]))
+    assert logits[:, 1:].abs().max() > 0
