@@ -1,0 +1,90 @@
+"""The mid-sagittal plane of a head, found by its symmetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from glioma_annotator.domain.geometry import FloatArray
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import UserError
+
+_SAMPLE_MM = 6.0
+_SMOOTH_MM = 4.0
+_MOST_TILT_DEG = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class MidPlane:
+    """A plane between the hemispheres.
+
+    Attributes
+    ----------
+    normal: unit vector towards the patient's right, world RAS.
+    offset_mm: distance of the plane from the world's origin along the normal.
+    symmetry: correlation of the head with its mirror image, -1 to 1; low values mean that the plane is doubtful.
+    """
+
+    normal: tuple[float, float, float]
+    offset_mm: float
+    symmetry: float
+
+    def right_of_mm(self, points: ArrayLike) -> FloatArray:
+        """Signed distance of world RAS mm points (..., 3): positive on the patient's right."""
+        return np.asarray(np.asarray(points, dtype=np.float64) @ np.asarray(self.normal) - self.offset_mm)
+
+
+def find_midplane(image: Volume, ignore: NDArray[np.bool_] | None = None) -> MidPlane:
+    """The plane in which a head mirrors best onto itself.
+
+    The image is smoothed and sampled every 6 mm, air included, as the head's outline is its most symmetric part;
+    offset and two tilts of the plane are optimised by Powell's method for the correlation of the samples with their
+    mirror images. The start is the sagittal plane through the centre of mass.
+
+    Parameters
+    ----------
+    image: float intensities (i, j, k); zero or low outside the head.
+    ignore: (i, j, k) voxels that break the symmetry, such as the tumour; they are left out.
+
+    Raises `UserError` for an empty image.
+    """
+    from scipy import ndimage, optimize  # here, to keep it off the program's start
+
+    spacing = np.asarray(image.grid.spacing_mm)
+    smooth = ndimage.gaussian_filter(np.nan_to_num(image.data.astype(np.float32)), _SMOOTH_MM / 2 / spacing)
+    steps = np.maximum(1, np.rint(_SAMPLE_MM / spacing)).astype(int)
+    index = np.stack(
+        np.meshgrid(*[np.arange(0, n, s) for n, s in zip(smooth.shape, steps, strict=True)], indexing="ij")
+    )
+    index = index.reshape(3, -1).T
+    values = smooth[tuple(index.T)]
+    if ignore is not None:
+        kept = ~ignore[tuple(index.T)]
+        index, values = index[kept], values[kept]
+    weight = np.maximum(values, 0)
+    if not weight.any():
+        raise UserError("The image is empty, so the midline cannot be found.", "Choose another sequence.")
+    world = image.grid.index_to_world(index)
+    centre = np.average(world, axis=0, weights=weight)
+
+    def plane(parameters: FloatArray) -> tuple[FloatArray, float]:
+        yaw, roll = np.radians(np.clip(parameters[1:], -_MOST_TILT_DEG, _MOST_TILT_DEG))
+        normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
+        return normal, float(normal @ centre + parameters[0])
+
+    def asymmetry(parameters: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+        normal, offset = plane(parameters)
+        mirrored = world - 2 * np.outer(world @ normal - offset, normal)
+        there = image.grid.world_to_index(mirrored)
+        other = ndimage.map_coordinates(smooth, there.T, order=1, mode="constant", cval=0.0)
+        if values.std() == 0 or other.std() == 0:
+            return 1.0
+        return 1.0 - float(np.corrcoef(values, other)[0, 1])
+
+    options: Any = {"xtol": 0.05, "ftol": 1e-5, "maxiter": 20, "direc": np.diag([3.0, 3.0, 3.0])}  # mm, degrees
+    found = optimize.minimize(asymmetry, np.zeros(3), method="Powell", options=options)
+    normal, offset = plane(np.asarray(found.x))
+    return MidPlane((float(normal[0]), float(normal[1]), float(normal[2])), offset, 1.0 - float(found.fun))
