@@ -1,7 +1,7 @@
 """Tumour-free brains to paint tumours into: real scans, an atlas, and anatomical label maps.
 
-A background holds T1, T1Gd, T2 and FLAIR at 1 mm in closest canonical RAS axis order, cropped to the brain, each divided by
-its local white matter, so that white matter is 1 everywhere. Receive fields are put back by `acquisition`.
+A background holds T1, T1Gd, T2 and FLAIR at 1 mm in closest canonical RAS axis order, cropped to the brain, each
+divided by its local white matter, so that white matter is 1 everywhere. Receive fields are put back by `acquisition`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from glioma_annotator.errors import UserError
 
 _MARGIN = 4
 
-# Ranges of intensity relative to white matter, T1 / T2 / FLAIR, for brains painted from label maps. On T1Gd tissue is as
-# on T1 or slightly brighter, and vessels are bright.
+# Ranges of intensity relative to white matter, T1 / T2 / FLAIR, for brains painted from label maps. On T1Gd tissue is
+# as on T1 or slightly brighter, and vessels are bright.
 _TISSUE_RANGES = {
     "white": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
     "cerebellar white": ((0.95, 1.05), (1.0, 1.15), (0.95, 1.15)),
