@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glioma_annotator.adaptation.adapter import ModelAdapter
     from glioma_annotator.db.models import ModelShelf
     from glioma_annotator.ui.services import Services
+    from glioma_annotator.workflow.model_ports import Shelf
 
 
 def open_store(path: Path, *, read_only: bool = False) -> Store:
@@ -64,7 +65,7 @@ def make_shelf(store: Store) -> ModelShelf:
     return ModelShelf(store.path / "models", installed, shipped, read_only=store.read_only)
 
 
-def make_adapter(shelf: ModelShelf | None = None) -> ModelAdapter:
+def make_adapter(shelf: Shelf | None = None) -> ModelAdapter:
     """Adapts models at hand, those of a workspace among them; fulfils `workflow.model_ports.Adapter`."""
     from glioma_annotator.adaptation.adapter import ModelAdapter
 
@@ -95,6 +96,8 @@ def make_services(workspace: Path | None, *, patient: str = "") -> Services:
         settings=load_settings(),
         save_settings=save_settings,
         build_demo=build_demo,
+        make_shelf=make_shelf,
+        make_adapter=make_adapter,
         default_workspace=paths.default_workspace(),
         workspace=workspace,
         patient=patient,

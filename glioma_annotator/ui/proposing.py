@@ -47,6 +47,7 @@ class Proposing(QObject):
         self._study = study
         self.models: tuple[ModelCard, ...] = ()
         self.model = ""
+        self._chosen = ("", "")
         self.device = "auto"
         self._running: dict[int, Job] = {}
         self._waiting: dict[int, Proposal] = {}
@@ -74,6 +75,14 @@ class Proposing(QObject):
             self.models_changed.emit()
 
         self._study.workers.reading.submit("Reading the models", work, done, self._study.failed.emit)
+
+    def choose(self, model: str, patient: str) -> None:
+        """Take a patient's current model for the next segmentation; what the reader chose since then stays."""
+        if self._chosen == (patient, model) or model not in [card.name for card in self.models]:
+            return
+        self._chosen = (patient, model)
+        self.model = model
+        self.models_changed.emit()
 
     def set_device(self, device: str) -> None:
         self.device = device

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioma_annotator.settings import Settings
-from glioma_annotator.workflow.ports import DemoBuilder, Segmenter, StoreOpener
+from glioma_annotator.workflow.model_ports import Adapter, Shelf
+from glioma_annotator.workflow.ports import DemoBuilder, Segmenter, Store, StoreOpener
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Services:
     save_settings: keeps changed settings.
     default_workspace: the folder used when none is named.
     build_demo: builds the demo study; None where it cannot be built.
+    make_shelf: the models of a workspace and which is current; None where models cannot be managed.
+    make_adapter: adapts the models of a shelf.
     workspace: the workspace to open; None for the last one used, or the default.
     import_paths: files or folders to import once the window shows.
     patient: key of the patient to open once the window shows; empty for the start page.
@@ -33,6 +36,8 @@ class Services:
     save_settings: Callable[[Settings], None]
     default_workspace: Path
     build_demo: DemoBuilder | None = None
+    make_shelf: Callable[[Store], Shelf] | None = None
+    make_adapter: Callable[[Shelf], Adapter] | None = None
     workspace: Path | None = None
     import_paths: tuple[Path, ...] = ()
     patient: str = ""

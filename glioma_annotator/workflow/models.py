@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glioma_annotator.domain.model_shelf import CurrentModel, ShelvedModel
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Report, part
 from glioma_annotator.workflow.model_ports import Shelf
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.study import StudySession
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,52 @@ def use_model(shelf: Shelf, store: Store, name: str, patient: str) -> CurrentMod
     if patient and store.patient(patient) is None:
         raise UserError(f"This workspace has no patient {patient}.", "Import the patient's study first.")
     return shelf.set_current(patient, name)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionComparison:
+    """A region under two models: mL of each, Dice of each with the present mask, and of one with the other.
+
+    Dice is None where both masks lack the region.
+    """
+
+    region: str
+    ml: tuple[float, float]
+    dice_with_mask: tuple[float | None, float | None]
+    dice: float | None
+
+
+def compare_models(
+    session: StudySession,
+    timepoint: Timepoint,
+    images: Mapping[str, Volume],
+    mask: LabelArray,
+    models: tuple[str, str],
+    device: str,
+    report: Report,
+    cancel: CancelToken,
+) -> tuple[RegionComparison, ...]:
+    """Let two models segment a visit, and compare them with each other and with the present mask (i, j, k)."""
+    found = [
+        session.propose(timepoint, images, model, device, part(report, n / 2, (n + 1) / 2), cancel).labels
+        for n, model in enumerate(models)
+    ]
+    ml = timepoint.grid.voxel_volume_ml
+    rows = []
+    for region in session.scheme.regions:
+        first, second, present = (region.mask(labels) for labels in (*found, mask))
+        volumes = (float(np.count_nonzero(first)) * ml, float(np.count_nonzero(second)) * ml)
+        rows.append(
+            RegionComparison(
+                region.name, volumes, (_dice(present, first), _dice(present, second)), _dice(first, second)
+            )
+        )
+    return tuple(rows)
+
+
+def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float | None:
+    total = np.count_nonzero(one) + np.count_nonzero(other)
+    return float(2 * np.count_nonzero(one & other) / total) if total else None
 
 
 def export_name(model: ShelvedModel, folder: Path) -> Path:

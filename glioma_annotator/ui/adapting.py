@@ -1,0 +1,210 @@
+"""Adaptation in the window: what can be learnt from, the running job, its curve, its result, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QObject, Signal
+
+from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationPlan, CurvePoint
+from glioma_annotator.domain.model_shelf import EVERYONE, CurrentModel
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Progress, Report
+from glioma_annotator.ui.proposing import Proposing
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.adapt import (
+    PatientAdaptation,
+    UsableRevision,
+    adapt_patients,
+    decide,
+    usable_revisions,
+)
+from glioma_annotator.workflow.jobs import Job
+from glioma_annotator.workflow.model_ports import Adapter, Shelf
+from glioma_annotator.workflow.models import ModelRow, model_rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelState:
+    """What the panel shows of the models: those that can be a start, and the current one of the open patient."""
+
+    rows: tuple[ModelRow, ...] = ()
+    current: CurrentModel = field(default_factory=lambda: CurrentModel(EVERYONE, "", False))
+    problems: tuple[str, ...] = ()
+
+
+#: Masks by patient, models, and the name of the open patient's model.
+_Found = tuple[dict[str, tuple[UsableRevision, ...]], ModelState, str]
+
+
+class Adapting(QObject):
+    """Runs adaptations and decides about their candidates.
+
+    Signals
+    -------
+    choices_changed: `usable` or `models` has been read.
+    changed: a job began or ended, or a candidate was decided about.
+    point(CurvePoint): a step of the running training.
+    """
+
+    choices_changed = Signal()
+    changed = Signal()
+    point = Signal(object)
+
+    def __init__(self, study: StudyController, proposing: Proposing, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._study = study
+        self._proposing = proposing
+        self.shelf: Shelf | None = None
+        self._adapter: Adapter | None = None
+        self.everyone = False
+        self.usable: Mapping[str, tuple[UsableRevision, ...]] = {}
+        self.models = ModelState()
+        self.job: Job | None = None
+        self.curve: list[CurvePoint] = []
+        self.result: PatientAdaptation | None = None
+        study.workspace_changed.connect(self._on_workspace)
+        study.patient_changed.connect(self.read)
+        study.revisions_changed.connect(self.read)
+
+    @property
+    def available(self) -> bool:
+        return self._adapter is not None and not self._study.read_only
+
+    @property
+    def running(self) -> bool:
+        return self.job is not None
+
+    def _on_workspace(self) -> None:
+        services, session = self._study.services, self._study.session
+        self.result, self.curve = None, []
+        self.shelf = self._adapter = None
+        if session is not None and services.make_shelf is not None and services.make_adapter is not None:
+            self.shelf = services.make_shelf(session.store)
+            self._adapter = services.make_adapter(self.shelf)
+        self.changed.emit()
+
+    def set_everyone(self, everyone: bool) -> None:
+        """Whether the model is for every patient with approved masks, or for the open one."""
+        self.everyone = everyone
+        self.read()
+
+    def read(self) -> None:
+        """Read the masks that can be learnt from, and the models, on a worker."""
+        session, shelf, patient, everyone = self._study.session, self.shelf, self._study.patient_key, self.everyone
+        if session is None or shelf is None or not patient:
+            return
+
+        def work(_report: Report, _cancel: CancelToken) -> _Found:
+            keys = [p.key for p in session.store.patients()] if everyone else [patient]
+            usable = {key: usable_revisions(session.store, key) for key in keys}
+            if everyone:
+                usable = {key: tuple(u for u in found if u.approved) for key, found in usable.items()}
+            current = shelf.current(EVERYONE if everyone else patient)
+            here = shelf.current(patient).model
+            return usable, ModelState(model_rows(shelf, session.store), current, shelf.problems()), here
+
+        def done(found: _Found) -> None:
+            if self._study.patient_key != patient or self._study.session is not session:
+                return
+            self.usable, self.models, here = found
+            self._proposing.choose(here, patient)
+            self.choices_changed.emit()
+
+        self._study.workers.reading.submit("Reading the models", work, done, self._study.failed.emit)
+
+    def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan | None:
+        """What an adaptation would do; None while that cannot be said."""
+        if self._adapter is None or not visits:
+            return None
+        try:
+            return self._adapter.plan(model, visits, method, budget_s)
+        except UserError as error:
+            return AdaptationPlan(error.what, 0.0)
+
+    def start(
+        self, chosen: Mapping[str, Sequence[UsableRevision]], model: str, method: AdaptationMethod, budget_s: float
+    ) -> None:
+        """Adapt a model to the chosen masks as a job. Raises `UserError` while one runs or waits for a decision."""
+        session = self._study.require_session()
+        shelf, adapter = self.shelf, self._adapter
+        if self.job is not None or shelf is None or adapter is None:
+            return
+        if self.result is not None:
+            self.keep_old()
+        self.curve = []
+        gui, device = self._study.workers.gui, self._proposing.device
+
+        def watch(point: CurvePoint) -> None:
+            gui.post(lambda: self._add(point))
+
+        def work(report: Report, cancel: CancelToken) -> PatientAdaptation:
+            report(Progress(0.0, "Reading the visits"))
+            return adapt_patients(
+                session.store, adapter, shelf, chosen, model=model, method=method, budget_s=budget_s, device=device,
+                report=report, watch=watch, cancel=cancel,
+            )  # fmt: skip
+
+        def ended() -> None:
+            self.job = None
+            self.changed.emit()
+
+        def done(result: PatientAdaptation) -> None:
+            if self._study.session is session:
+                self.result = result
+                verdict = result.outcome.verdict
+                what = "better than the old one" if verdict.accepted else "no better than the old one"
+                self._study.notice.emit(f"The adapted model is {what}: see the Model panel.")
+            ended()
+
+        def fail(error: BaseException) -> None:
+            ended()
+            self._study.failed.emit(error)
+
+        def cancelled() -> None:
+            ended()
+            self._study.notice.emit("The adaptation was cancelled; the current model is unchanged.")
+
+        who = "several patients" if self.everyone else self._study.patient_key
+        title = f"Adapting to {who}"
+        self.job = self._study.workers.computing.submit(title, work, done, fail, cancelled)
+        self.changed.emit()
+
+    def _add(self, point: CurvePoint) -> None:
+        if self.job is not None:
+            self.curve.append(point)
+            self.point.emit(point)
+
+    def cancel(self) -> None:
+        if self.job is not None:
+            self.job.cancel()
+
+    def use_new(self) -> None:
+        """Make the candidate current for whom it was made."""
+        if self.result is None or self.shelf is None:
+            return
+        result = self.result
+        decide(self.shelf, result, use=True)
+        self.result = None
+        whom = result.patient or "the whole workspace"
+        self._study.notice.emit(f"“{result.outcome.card.title}” is now the model of {whom}.")
+        self._models_changed()
+
+    def keep_old(self) -> None:
+        """Drop the candidate; the current model stays."""
+        if self.result is None or self.shelf is None:
+            return
+        result, self.result = self.result, None
+        decide(self.shelf, result, use=False)
+        self._study.notice.emit("The adapted model was dropped; the current one stays.")
+        self._models_changed()
+
+    def _models_changed(self) -> None:
+        self.changed.emit()
+        self.models_changed()
+
+    def models_changed(self) -> None:
+        """Models were added, removed or chosen elsewhere."""
+        self._proposing.read_models()
+        self.read()

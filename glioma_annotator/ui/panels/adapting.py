@@ -1,0 +1,267 @@
+"""The Model panel: adapt to this patient, watch it, decide."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from glioma_annotator.domain.adaptation import AdaptationMethod
+from glioma_annotator.ui.adapting import Adapting
+from glioma_annotator.ui.job_bar import seconds_text
+from glioma_annotator.ui.panels.curves import TrainingCurve
+from glioma_annotator.ui.panels.parts import heading, line, push_button, quiet
+from glioma_annotator.ui.panels.verdict import VerdictView
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.adapt import UsableRevision
+
+_METHODS = {
+    AdaptationMethod.AUTO: "Automatic",
+    AdaptationMethod.LAST_LAYER: "Last layer",
+    AdaptationMethod.NORM: "Normalisation",
+    AdaptationMethod.DECODER: "Last decoder stage",
+    AdaptationMethod.FULL: "Whole network",
+}
+_BUDGETS = {60.0: "1 min", 180.0: "3 min", 300.0: "5 min", 900.0: "15 min", 3600.0: "1 h"}
+_DATA = Qt.ItemDataRole.UserRole
+
+
+class AdaptPanel(QScrollArea):
+    """Choices, the button, the running training, and its result."""
+
+    def __init__(self, adapting: Adapting, study: StudyController) -> None:
+        super().__init__()
+        self._adapting = adapting
+        self._study = study
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(280)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._column.setContentsMargins(8, 8, 8, 8)
+        self._column.setSpacing(8)
+        self._build_current()
+        self._build_choices()
+        self._build_running()
+        self._build_result()
+        self._column.addStretch(1)
+        self.setWidget(inside)
+        adapting.choices_changed.connect(self._show_choices)
+        adapting.changed.connect(self._refresh)
+        adapting.point.connect(self.curve.add)
+        study.workers.changed.connect(self._show_progress)
+        self._refresh()
+
+    def sizeHint(self) -> QSize:
+        return QSize(304, 600)
+
+    # building
+
+    def _build_current(self) -> None:
+        self._column.addWidget(heading("Current model"))
+        self.current = QLabel()
+        self.current.setWordWrap(True)
+        self.problem = QLabel()
+        self.problem.setWordWrap(True)
+        self.problem.setProperty("role", "warning")
+        self._column.addWidget(self.current)
+        self._column.addWidget(self.problem)
+        self.manage = push_button("Manage models…", "Compare, rename, archive, export and import models", lambda: None)
+        self._column.addWidget(self.manage)
+        self._column.addWidget(line())
+
+    def _build_choices(self) -> None:
+        self._column.addWidget(heading("Adapt"))
+        self.choices = QWidget()
+        column = QVBoxLayout(self.choices)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        self.whom = QComboBox()
+        self.whom.addItem("This patient", False)
+        self.whom.addItem("Every patient with approved masks", True)
+        self.model = QComboBox()
+        self.method = QComboBox()
+        for method, text in _METHODS.items():
+            self.method.addItem(text, method)
+        self.budget = QComboBox()
+        for seconds, text in _BUDGETS.items():
+            self.budget.addItem(text, seconds)
+        self.budget.setCurrentIndex(list(_BUDGETS).index(300.0))
+        form = QFormLayout()
+        form.setHorizontalSpacing(8)
+        form.setVerticalSpacing(6)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows = (("For", self.whom), ("Start from", self.model), ("Method", self.method), ("At most", self.budget))
+        for text, combo in rows:
+            combo.setAccessibleName(f"Adapt: {text.lower()}")
+            combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(12)
+            form.addRow(text, combo)
+            combo.activated.connect(self._show_plan)
+        self.whom.activated.connect(lambda place: self._adapting.set_everyone(bool(self.whom.itemData(place))))
+        column.addWidget(quiet("Learn from these masks:", wrap=False))
+        self.visits = QListWidget()
+        self.visits.setAccessibleName("Masks to learn from")
+        self.visits.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.visits.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.visits.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.visits.itemChanged.connect(self._show_plan)
+        self.empty = quiet("No mask yet. Correct a visit, save it and approve it; then it can be learnt from.")
+        column.addWidget(self.visits)
+        column.addWidget(self.empty)
+        column.addLayout(form)
+        self.plan = quiet()
+        column.addWidget(self.plan)
+        self.adapt = push_button("Adapt to this patient", "Make the model this patient's own", self._start)
+        self.adapt.setProperty("main", True)
+        self.adapt.setMinimumHeight(38)
+        column.addWidget(self.adapt)
+        self._column.addWidget(self.choices)
+
+    def _build_running(self) -> None:
+        self.running = QWidget()
+        column = QVBoxLayout(self.running)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        self.stage = QLabel()
+        self.stage.setWordWrap(True)
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 100)
+        self.progress.setAccessibleName("Progress of the adaptation")
+        self.left = quiet(wrap=False)
+        self.cancel = push_button("Cancel", "Stop; the current model stays as it is", self._adapting.cancel)
+        row = QHBoxLayout()
+        row.addWidget(self.left, 1)
+        row.addWidget(self.cancel)
+        column.addWidget(self.stage)
+        column.addWidget(self.progress)
+        column.addLayout(row)
+        self.curve = TrainingCurve()
+        self._column.addWidget(self.running)
+        self._column.addWidget(self.curve)
+
+    def _build_result(self) -> None:
+        self.result = QWidget()
+        column = QVBoxLayout(self.result)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        self.verdict = VerdictView(self._study.scheme)
+        self.use = push_button("Use for this patient", "Make the adapted model current", self._adapting.use_new)
+        self.use.setProperty("main", True)
+        self.use.setMinimumHeight(34)
+        self.keep = push_button("Keep the old one", "Drop the adapted model", self._adapting.keep_old)
+        self.keep.setMinimumHeight(34)
+        column.addWidget(self.verdict)
+        column.addWidget(self.use)
+        column.addWidget(self.keep)
+        self._column.addWidget(self.result)
+
+    # choices
+
+    def _show_choices(self) -> None:
+        state = self._adapting.models
+        title = next((r.model.card.title for r in state.rows if r.model.card.name == state.current.model), "")
+        whose = "this patient's own" if state.current.own else "the workspace's default"
+        self.current.setText(
+            f"{title or state.current.model}\n{whose}" if state.current.model else "No model installed"
+        )
+        self.problem.setText("\n".join(state.problems))
+        self.problem.setVisible(bool(state.problems))
+        kept = self.model.currentData()
+        self.model.clear()
+        for row in state.rows:
+            if row.model.usable:
+                self.model.addItem(row.model.card.title or row.model.card.name, row.model.card.name)
+        wanted = self.model.findData(kept if kept and kept == state.current.model else state.current.model)
+        self.model.setCurrentIndex(max(wanted, 0))
+        self._show_visits()
+        self._refresh()
+
+    def _show_visits(self) -> None:
+        self.visits.blockSignals(True)
+        self.visits.clear()
+        several = len(self._adapting.usable) > 1
+        for patient, found in self._adapting.usable.items():
+            for usable in found:
+                item = QListWidgetItem(_text(patient if several else "", usable))
+                item.setData(_DATA, (patient, usable))
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                item.setCheckState(Qt.CheckState.Checked if usable.suggested else Qt.CheckState.Unchecked)
+                item.setToolTip(f"Revision {usable.revision.number}, {usable.revision.origin.value}")
+                self.visits.addItem(item)
+        self.visits.blockSignals(False)
+        rows = self.visits.count()
+        self.visits.setVisible(rows > 0)
+        self.empty.setVisible(rows == 0)
+        height = self.visits.sizeHintForRow(0) if rows else 0
+        self.visits.setFixedHeight(min(max(rows, 1), 5) * max(height, 20) + 6)
+
+    def chosen(self) -> dict[str, list[UsableRevision]]:
+        """The ticked masks by patient."""
+        found: dict[str, list[UsableRevision]] = {}
+        for place in range(self.visits.count()):
+            item = self.visits.item(place)
+            if item.checkState() is Qt.CheckState.Checked:
+                patient, usable = item.data(_DATA)
+                found.setdefault(patient, []).append(usable)
+        return found
+
+    def _start(self) -> None:
+        self.curve.show_points([])
+        self._adapting.start(
+            self.chosen(), str(self.model.currentData() or ""), self.method.currentData(), self.budget.currentData()
+        )
+
+    def _show_plan(self) -> None:
+        count = sum(map(len, self.chosen().values()))
+        found = self._adapting.plan(
+            str(self.model.currentData() or ""), count, self.method.currentData(), self.budget.currentData()
+        )
+        self.plan.setText(f"Plan: {found.words}." if found else "Tick at least one mask to learn from.")
+        self.adapt.setText("Adapt to these patients" if self._adapting.everyone else "Adapt to this patient")
+        self.adapt.setEnabled(self._adapting.available and not self._adapting.running and found is not None)
+
+    # the running job and its result
+
+    def _show_progress(self) -> None:
+        job = self._adapting.job
+        if job is None:
+            return
+        self.stage.setText("Stopping…" if job.cancel_token.cancelled else job.progress.message or job.title)
+        self.progress.setValue(round(100 * job.progress.fraction))
+        self.left.setText(seconds_text(job.progress.seconds_left))
+        self.cancel.setEnabled(not job.cancel_token.cancelled)
+
+    def _refresh(self) -> None:
+        running, result = self._adapting.running, self._adapting.result
+        self.choices.setVisible(not running and result is None)
+        self.running.setVisible(running)
+        self.curve.setVisible(running or result is not None)
+        self.result.setVisible(result is not None)
+        self.verdict.show_outcome(result.outcome if result else None)
+        if result is not None:
+            self.curve.show_points(result.outcome.curve)
+            self.use.setText(f"Use for {result.patient}" if result.patient else "Use for the workspace")
+            self.use.setEnabled(result.outcome.verdict.accepted)
+        self._show_plan()
+        self._show_progress()
+
+
+def _text(patient: str, usable: UsableRevision) -> str:
+    state = "approved" if usable.approved else usable.revision.status.value
+    return f"{patient + ': ' if patient else ''}{usable.timepoint.title}, {state}"
