@@ -7,10 +7,15 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from glioma_annotator.domain.audit import AuditAction, AuditEntry
+from glioma_annotator.domain.cohort import CohortResult, Condition, SavedQuestion, SearchHit
+from glioma_annotator.domain.cohort_question import parse_question
+from glioma_annotator.domain.cohort_vocabulary import USUAL_LABELS
 from glioma_annotator.domain.finding import Finding
+from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient_identity import PatientIdentity
 from glioma_annotator.domain.plain import to_plain
 from glioma_annotator.domain.visit_measure import VisitMeasure
+from glioma_annotator.errors import UserError
 
 R = TypeVar("R", bound=Any)
 
@@ -41,6 +46,9 @@ class FakeRecords(Generic[R]):
         self._kind, self._audit, self._known = kind, audit, known
         self._live: dict[str, R] = {}
         self._deleted: dict[str, R] = {}
+
+    def all(self) -> tuple[R, ...]:
+        return tuple(self._live.values())
 
     def get(self, record_id: str) -> R | None:
         return self._live.get(record_id)
@@ -119,6 +127,49 @@ class FakeIdentities:
         if not self._known(patient, ""):
             raise KeyError(patient)
         self._identities[patient] = identity
+
+
+class FakeSearch:
+    """Fulfils `ports.Search`; finds records that contain the query as it stands."""
+
+    def __init__(self, findings: FakeFindings, notes: FakeRecords[Note]) -> None:
+        self._findings, self._notes = findings, notes
+
+    def find(self, query: str, patient: str = "", limit: int = 100) -> tuple[SearchHit, ...]:
+        found = [
+            SearchHit("finding", f.id, f.patient, f.timepoint, f.kind, f.text, f.point_mm) for f in self._findings.all()
+        ] + [SearchHit(n.kind.value, n.id, n.patient, n.timepoint, n.title, n.text) for n in self._notes.all()]
+        wanted = [h for h in found if query.lower() in f"{h.title} {h.text}".lower() and patient in ("", h.patient)]
+        return tuple(wanted[:limit]) if query.strip() else ()
+
+
+class FakeCohort:
+    """Fulfils `ports.Cohort`; every question that can be read has `result` as its answer."""
+
+    def __init__(self) -> None:
+        self.result = CohortResult((), 0, 0)
+        self._saved: dict[str, SavedQuestion] = {}
+
+    def ask(self, question: str, limit: int | None = None) -> CohortResult:
+        return self.select(parse_question(question), limit)
+
+    def select(self, condition: Condition, limit: int | None = None) -> CohortResult:
+        return self.result
+
+    def labels(self) -> tuple[str, ...]:
+        return USUAL_LABELS
+
+    def saved(self) -> tuple[SavedQuestion, ...]:
+        return tuple(self._saved[name] for name in sorted(self._saved))
+
+    def save(self, name: str, text: str, by: str = "") -> None:
+        if not name.strip():
+            raise UserError("A saved question needs a name.")
+        parse_question(text)
+        self._saved[name] = SavedQuestion(name, text, by, dt.datetime.now(dt.UTC))
+
+    def forget(self, name: str, by: str = "") -> None:
+        del self._saved[name]
 
 
 class FakeMeasures:

@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from fake_records import FakeAudit, FakeFindings, FakeIdentities, FakeMeasures, FakeRecords
+from fake_records import (
+    FakeAudit,
+    FakeCohort,
+    FakeFindings,
+    FakeIdentities,
+    FakeMeasures,
+    FakeRecords,
+    FakeSearch,
+)
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
@@ -72,6 +80,8 @@ class FakeStore:
         self.notes = FakeRecords[Note]("notes", self.audit, self._knows)
         self.identities = FakeIdentities(self._knows)
         self.measures = FakeMeasures(self._measures)
+        self.search = FakeSearch(self.findings, self.notes)
+        self.cohort = FakeCohort()
 
     def _knows(self, patient: str, timepoint: str) -> bool:
         if patient not in self._patients:

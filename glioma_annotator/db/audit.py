@@ -18,12 +18,13 @@ from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.domain.audit import AuditAction, AuditEntry
 from glioma_annotator.domain.plain import Plain
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _FIRST = ""  # stands for the hash before the first row
 
 
 def json_text(value: Any) -> str:
     """Compact JSON. Raises `TypeError` or `ValueError` for what JSON cannot express, NaN among it."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def seal(previous: str, row: Row) -> str:

@@ -21,6 +21,8 @@ _UNREADABLE = "The patients' identities could not be read from the database"
 class IdentityRepository:
     """Fulfils `workflow.ports.Identities`."""
 
+    table = "patient_identities"
+
     def __init__(self, connections: Connections, audit: AuditTrail) -> None:
         self._connections = connections
         self._audit = audit

@@ -86,13 +86,13 @@ class RecordRepository(Generic[R]):
         with self._connections.writing(f"The {self.title} could not be recorded") as database:
             for record in records:
                 self._require_references(database, record)
-                row = self._row(database, record)
+                after = to_plain(record)
+                row = self._row(database, record, after)
                 names = ", ".join(row)
                 places = ", ".join(f":{name}" for name in row)
                 added = database.execute(f"INSERT INTO {self.table} ({names}) VALUES ({places})", row).lastrowid
                 assert added is not None
                 self._add_children(database, added, record)
-                after = to_plain(record)
                 self._write_audit(database, AuditAction.ADD, record, None, after, by)
 
     def change(self, record: R, by: str = "") -> None:
@@ -107,13 +107,14 @@ class RecordRepository(Generic[R]):
             if before.patient != record.patient:
                 raise ValueError(f"a {self.title} stays with its patient")
             self._require_references(database, record)
-            row = self._row(database, record)
+            after = to_plain(record)
+            row = self._row(database, record, after)
             settings = ", ".join(f"{name} = :{name}" for name in row)
             database.execute(f"UPDATE {self.table} SET {settings} WHERE id = :row_id", {**row, "row_id": row_id})
             for table, owner in self.children:
                 database.execute(f"DELETE FROM {table} WHERE {owner} = ?", [row_id])
             self._add_children(database, row_id, record)
-            self._write_audit(database, AuditAction.CHANGE, record, to_plain(before), to_plain(record), by)
+            self._write_audit(database, AuditAction.CHANGE, record, to_plain(before), after, by)
 
     def delete(self, record_id: str, by: str = "") -> None:
         """Take the record out of every list; `restore` brings it back. Raises `KeyError` when there is none."""
@@ -189,13 +190,13 @@ class RecordRepository(Generic[R]):
             raise KeyError(record_id)
         return database.execute(f"SELECT id FROM {self.table} WHERE uid = ?", [record_id]).fetchone()[0], found[0]
 
-    def _row(self, database: Database, record: R) -> Row:
+    def _row(self, database: Database, record: R, plain: Plain) -> Row:
         place = [record.patient, record.timepoint]
         return {
             "uid": record.id,
             "patient_id": _key(database, "SELECT id FROM patients WHERE key = ?", [record.patient]),
             "timepoint_id": _key(database, _TIMEPOINT, place) if record.timepoint else None,
-            **self._to_row(to_plain(record)),
+            **self._to_row(plain),
         }
 
     def _require_references(self, database: Database, record: R) -> None:

@@ -14,6 +14,7 @@ from glioma_annotator.db import volumes
 from glioma_annotator.db.audit import AuditTrail
 from glioma_annotator.db.backups import back_up_before_migration, back_up_daily
 from glioma_annotator.db.check import HealthIssue, health_issues, is_temporary, left_behind
+from glioma_annotator.db.cohort import CohortRepository
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.course import EventRepository, MeasurementRepository, NoteRepository, ResponseRepository
 from glioma_annotator.db.failures import explained
@@ -29,7 +30,9 @@ from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_o
 from glioma_annotator.db.names import safe_name
 from glioma_annotator.db.patients import PatientRepository
 from glioma_annotator.db.revisions import RevisionRepository
+from glioma_annotator.db.search import SearchRepository
 from glioma_annotator.db.timepoints import TimepointRepository
+from glioma_annotator.db.verify import tampering
 from glioma_annotator.db.view_states import ViewStateRepository
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -37,6 +40,7 @@ from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, Revis
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.progress import CancelToken, Report, ignore_progress
 
 _VOLUME = ".nii.gz"
 
@@ -115,6 +119,8 @@ class Workspace:
         self.notes = NoteRepository(connections, self.audit)
         self.identities = IdentityRepository(connections, self.audit)
         self.measures = MeasureRepository(connections)
+        self.search = SearchRepository(connections)
+        self.cohort = CohortRepository(connections, self.audit)
         self._patients = PatientRepository(connections, self.audit)
         self._timepoints = TimepointRepository(connections, self.audit)
         self._revisions = RevisionRepository(connections, self.audit)
@@ -321,6 +327,14 @@ class Workspace:
         """What is wrong with the database and the files; reads every file. Empty for a healthy workspace."""
         with self._filing:
             return health_issues(self._layout, self._recorded(), self._connections.faults())
+
+    def verify(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> list[str]:
+        """Every sign that records were changed past the program, one sentence each; empty when there is none."""
+        audited = (
+            self.findings, self.vasari, self.histology, self.events, self.measurements, self.responses, self.notes,
+            self.identities, self.cohort,
+        )  # fmt: skip
+        return tampering(self._connections, audited, self._layout.backups, report, cancel or CancelToken())
 
     def remove_left_behind(self) -> list[str]:
         """Clear away what interrupted saves and imports left; the relative paths it had.

@@ -16,14 +16,23 @@ Plain = dict[str, Any]
 
 def to_plain(record: Any) -> Plain:
     """The fields of a dataclass by name, as JSON knows them."""
-    return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    names = _field_names(type(record))  # type: ignore[arg-type]  # classes are hashable
+    return {name: _plain(getattr(record, name)) for name in names}
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+_AS_THEY_ARE = frozenset({str, float, int, bool, types.NoneType})
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, str | bool):
-        return value
     if isinstance(value, dt.datetime):
         return value.isoformat(timespec="microseconds")
     if isinstance(value, dt.date):

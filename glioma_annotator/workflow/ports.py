@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from glioma_annotator.domain.audit import AuditEntry
 from glioma_annotator.domain.clinical_event import ClinicalEvent
+from glioma_annotator.domain.cohort import CohortResult, Condition, SavedQuestion, SearchHit
 from glioma_annotator.domain.editing import JournalEntry, VoxelEdit
 from glioma_annotator.domain.finding import Finding
 from glioma_annotator.domain.histology import HistologySample
@@ -157,6 +158,38 @@ class Audit(Protocol):
         ...
 
 
+class Search(Protocol):
+    """Full text of findings, notes, reports, clinical events and histology samples."""
+
+    def find(self, query: str, patient: str = "", limit: int = 100) -> tuple[SearchHit, ...]:
+        """Records with every word of the query (the last may be unfinished), newest of each kind first."""
+        ...
+
+
+class Cohort(Protocol):
+    """Questions across patients, in the language of `domain.cohort_question`."""
+
+    def ask(self, question: str, limit: int | None = None) -> CohortResult:
+        """Raises `QuestionError`, which names the place, for a question that cannot be read."""
+        ...
+
+    def select(self, condition: Condition, limit: int | None = None) -> CohortResult: ...
+
+    def labels(self) -> tuple[str, ...]:
+        """Labels and regions whose volumes can be asked about."""
+        ...
+
+    def saved(self) -> tuple[SavedQuestion, ...]: ...
+
+    def save(self, name: str, text: str, by: str = "") -> None:
+        """In place of the one of that name. Raises `UserError` without a name, `QuestionError` when unreadable."""
+        ...
+
+    def forget(self, name: str, by: str = "") -> None:
+        """Raises `KeyError` when there is none of that name."""
+        ...
+
+
 class Store(Protocol):
     """One open workspace."""
 
@@ -191,6 +224,12 @@ class Store(Protocol):
 
     @property
     def audit(self) -> Audit: ...
+
+    @property
+    def search(self) -> Search: ...
+
+    @property
+    def cohort(self) -> Cohort: ...
 
     @property
     def path(self) -> Path: ...

@@ -19,7 +19,7 @@ RELEASED = ("154bdb18af2691ef0cd26d8006ca1d2fe2cbe05efd7e31c49fc9dd514c0cac55",)
 
 HERE = Path(__file__).parent
 ADD_SITES = (
-    "ALTER TABLE patients ADD COLUMN site TEXT NOT NULL DEFAULT 'unknown'; CREATE TABLE sites (name TEXT) STRICT;"
+    "ALTER TABLE patients ADD COLUMN site TEXT NOT NULL DEFAULT 'unknown';\nCREATE TABLE sites (name TEXT) STRICT;"
 )
 
 
@@ -93,7 +93,7 @@ def test_an_older_database_is_backed_up_and_then_migrated(old: Path) -> None:
 def test_a_migration_that_fails_changes_nothing(old: Path) -> None:
     before = _schema(old)
     with pytest.raises(sqlite3.OperationalError):
-        open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES + "SELECT * FROM nowhere;"))
+        open_workspace(old, migrations=(*MIGRATIONS, ADD_SITES + "\nSELECT * FROM nowhere;"))
     assert _schema(old) == before
     assert _pragma(old, "user_version") == len(MIGRATIONS)
     with open_workspace(old) as opened:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 
 from glioma_annotator.db.migrations import m0001_initial, m0002_findings
 from glioma_annotator.db.sqlite_library import Database
@@ -38,6 +39,18 @@ def require_ours(database: Database, latest: int = len(MIGRATIONS)) -> None:
         )
 
 
+def _split(statements: str) -> Iterator[str]:
+    """Single statements; each ends at the end of a line. `executescript` would look at every character anew."""
+    held = ""
+    for line in statements.splitlines(keepends=True):
+        held += line
+        if sqlite3.complete_statement(held):
+            yield held
+            held = ""
+    if held.strip():
+        yield held
+
+
 def migrate(database: Database, before_change: Callable[[int], None], migrations: Sequence[str] = MIGRATIONS) -> None:
     """Apply the migrations that are missing, each in a transaction of its own.
 
@@ -55,7 +68,8 @@ def migrate(database: Database, before_change: Callable[[int], None], migrations
     try:
         for number, statements in enumerate(migrations[version:], start=version + 1):
             with database.atomic():
-                database.executescript(statements)
+                for statement in _split(statements):
+                    database.execute(statement)
                 broken = database.execute("PRAGMA foreign_key_check").fetchall()
                 if broken:
                     raise AssertionError(f"migration {number} leaves broken references: {broken[:3]}")

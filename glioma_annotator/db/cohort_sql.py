@@ -1,0 +1,225 @@
+"""Questions across patients as SQL over visits (`t`); every value is a parameter, never part of the text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glioma_annotator.db.search import TABLES, match_words
+from glioma_annotator.domain.cohort import (
+    FIELDS,
+    All,
+    AnyOf,
+    Compare,
+    Condition,
+    Direction,
+    FieldType,
+    Having,
+    MarkerIs,
+    MarkerPercent,
+    MarkerState,
+    Not,
+    Operator,
+    Reference,
+    Scope,
+    TextFound,
+    VasariIs,
+    VolumeChange,
+    VolumeIs,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of SQL and the parameters of its question marks."""
+
+    text: str
+    parameters: tuple[Any, ...] = ()
+
+
+#: What each field is in SQL; `r` is the record asked about, `t` the visit.
+_COLUMNS = {
+    (Scope.VISIT, "patient"): "(SELECT key FROM patients WHERE patients.id = t.patient_id)",
+    (Scope.VISIT, "visit"): "t.key",
+    (Scope.VISIT, "phase"): "t.phase",
+    (Scope.VISIT, "date"): "t.date",
+    (Scope.VISIT, "day"): "t.day",
+    (Scope.FINDING, "volume"): "r.volume_ml",
+    (Scope.SAMPLE, "diagnosis"): "coalesce(r.diagnosis, '') || ' ' || coalesce(r.diagnosis_text, '')",
+    (Scope.SAMPLE, "grade"): "coalesce(r.diagnosis_grade, r.grade)",
+    (Scope.EVENT, "dose"): "r.dose_gy",
+    (Scope.EVENT, "daily dose"): "r.dose_mg",
+    (Scope.RESPONSE, "category"): "coalesce(r.decided, r.proposed)",
+}
+_TABLES = {
+    Scope.FINDING: "findings",
+    Scope.SAMPLE: "histology_samples",
+    Scope.EVENT: "clinical_events",
+    Scope.RESPONSE: "response_assessments",
+}
+_OF_VISITS = (Scope.FINDING, Scope.RESPONSE)
+_REFERENCES = {
+    Reference.NADIR: "nadir_ml",
+    Reference.BASELINE: "baseline_ml",
+    Reference.PREVIOUS: "previous_ml",
+}
+
+#: Volumes this close are equal, in mL: far below a voxel, far above rounding.
+_TOLERANCE_ML = 1e-9
+
+
+def where(condition: Condition, scope: Scope = Scope.VISIT) -> Sql:
+    """What a visit `t`, or a record `r` of another scope, has to fulfil."""
+    match condition:
+        case All(parts):
+            return _joined(" AND ", [where(part, scope) for part in parts])
+        case AnyOf(parts):
+            return _joined(" OR ", [where(part, scope) for part in parts])
+        case Not(part):
+            inner = where(part, scope)
+            return Sql(f"NOT ({inner.text})", inner.parameters)
+        case Compare():
+            return _comparison(condition, scope)
+        case Having():
+            return _having(condition)
+        case MarkerIs():
+            return _marker(condition)
+        case MarkerPercent(marker, operator, percent):
+            return _with_marker(f"m.marker = ? AND m.percent {_sign(operator)} ?", (marker.value, percent))
+        case VolumeIs(name, operator, volume_ml):
+            measured = f"SELECT timepoint_id FROM measures WHERE name = ? AND volume_ml {_sign(operator)} ?"
+            return Sql(f"t.id IN ({measured})", (name, volume_ml))
+        case VolumeChange():
+            return _volume_change(condition)
+        case VasariIs():
+            return _vasari(condition)
+        case TextFound(words):
+            return _text_found(words)
+
+
+def record_of(condition: Condition) -> Sql | None:
+    """What the finding `r` at the place to look at fulfils, where the question asks for findings or words."""
+    match condition:
+        case Having(Scope.FINDING, inner):
+            return Sql("1") if inner is None else where(inner, Scope.FINDING)
+        case TextFound(words):
+            return Sql(f"r.id IN ({_FOUND['findings']})", (match_words(words),))
+        case All(parts) | AnyOf(parts):
+            return next((found for part in parts if (found := record_of(part)) is not None), None)
+    return None
+
+
+def _joined(word: str, parts: Sequence[Sql]) -> Sql:
+    text = word.join(f"({part.text})" for part in parts)
+    return Sql(text, tuple(value for part in parts for value in part.parameters))
+
+
+def _sign(operator: Operator) -> str:
+    """SQL's spelling of a comparison of numbers; the only text that a question adds is one of these."""
+    return {Operator.IS: "=", Operator.IS_NOT: "<>"}.get(operator, operator.value)
+
+
+def _comparison(compare: Compare, scope: Scope) -> Sql:
+    column = _COLUMNS.get((scope, compare.field), f"r.{compare.field}")
+    kind = FIELDS[scope][compare.field].type
+    parts = []
+    for value in compare.values:
+        if kind in (FieldType.NUMBER, FieldType.DATE):
+            given = value.isoformat() if isinstance(value, dt.date) else value
+            parts.append(Sql(f"{column} {_sign(compare.operator)} ?", (given,)))
+        elif kind in (FieldType.CHOICE, FieldType.CODE) and compare.operator is not Operator.CONTAINS:
+            parts.append(Sql(f"{column} {'IS NOT' if compare.operator is Operator.IS_NOT else '='} ?", (str(value),)))
+        else:
+            whole = kind is FieldType.TEXT and compare.operator is not Operator.CONTAINS
+            pattern = _pattern(str(value)) if whole else f"%{_pattern(str(value))}%"
+            negation = "NOT " if compare.operator is Operator.IS_NOT else ""
+            parts.append(Sql(f"{column} {negation}LIKE ? ESCAPE '\\'", (pattern,)))
+    return _joined(" OR ", parts)
+
+
+def _pattern(text: str) -> str:
+    """Of LIKE: any case, `*` for any characters."""
+    for special in "\\%_":
+        text = text.replace(special, f"\\{special}")
+    return text.replace("*", "%")
+
+
+def _having(having: Having) -> Sql:
+    inner = Sql("1") if having.condition is None else where(having.condition, having.scope)
+    table = _TABLES[having.scope]
+    if having.scope in _OF_VISITS:
+        live = f"SELECT 1 FROM {table} AS r WHERE r.timepoint_id = t.id AND r.deleted_utc IS NULL"
+        return Sql(f"EXISTS ({live} AND ({inner.text}))", inner.parameters)
+    live = f"SELECT r.patient_id FROM {table} AS r WHERE r.deleted_utc IS NULL"
+    return Sql(f"t.patient_id IN ({live} AND ({inner.text}))", inner.parameters)
+
+
+def _marker(condition: MarkerIs) -> Sql:
+    names = tuple(marker.value for marker in condition.markers)
+    among = f"m.marker IN ({', '.join('?' * len(names))})"
+    altered = _with_marker(f"{among} AND m.altered = 1", names)
+    if condition.state is MarkerState.ALTERED:
+        return altered
+    if condition.state is MarkerState.INDETERMINATE:
+        return _with_marker(f"{among} AND m.status = 'indeterminate'", names)
+    if condition.state is MarkerState.NOT_TESTED:
+        tested = _with_marker(f"{among} AND m.status <> 'not tested'", names)
+        return Sql(f"NOT {tested.text}", tested.parameters)
+    unaltered = _with_marker(f"{among} AND m.altered = 0", names)
+    if len(names) == 1:
+        return unaltered
+    return Sql(f"{unaltered.text} AND NOT {altered.text}", unaltered.parameters + altered.parameters)
+
+
+def _with_marker(condition: str, parameters: tuple[Any, ...]) -> Sql:
+    """Visits of patients with a sample whose marker `m` fulfils the condition."""
+    patients = (
+        "SELECT s.patient_id FROM histology_markers AS m JOIN histology_samples AS s ON s.id = m.sample_id"
+        f" WHERE s.deleted_utc IS NULL AND {condition}"
+    )
+    return Sql(f"t.patient_id IN ({patients})", parameters)
+
+
+def _volume_change(change: VolumeChange) -> Sql:
+    column = _REFERENCES[change.reference]
+    sign = 1 if change.direction is Direction.UP else -1
+    limit = f"{column} * ?" if change.percent else f"{column} + ?"
+    amount = 1 + sign * change.amount / 100 if change.percent else sign * change.amount
+    if change.direction is Direction.UP:
+        test = f"volume_ml >= {limit} - {_TOLERANCE_ML} AND volume_ml > {column}"
+    else:
+        test = f"volume_ml <= {limit} + {_TOLERANCE_ML} AND volume_ml < {column}"
+    return Sql(f"t.id IN (SELECT timepoint_id FROM measures WHERE name = ? AND {test})", (change.name, amount))
+
+
+def _vasari(condition: VasariIs) -> Sql:
+    newest = (
+        "SELECT value FROM vasari_entries WHERE timepoint_id = t.id AND feature = ? AND deleted_utc IS NULL"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    if isinstance(condition.value, float):
+        return Sql(f"CAST(({newest}) AS REAL) {_sign(condition.operator)} ?", (condition.feature, condition.value))
+    if condition.operator is Operator.CONTAINS:
+        return Sql(f"({newest}) LIKE ? ESCAPE '\\'", (condition.feature, f"%{_pattern(condition.value)}%"))
+    return Sql(f"({newest}) {_sign(condition.operator)} ?", (condition.feature, condition.value))
+
+
+#: Numbers of the records of a table whose text matches.
+_FOUND = {
+    table: f"SELECT rowid / 4 FROM search WHERE search MATCH ? AND rowid % 4 = {number}"
+    for number, table in enumerate(TABLES)
+}
+
+
+def _text_found(words: str) -> Sql:
+    of_visits = " UNION ALL ".join(
+        f"SELECT timepoint_id FROM {table} WHERE timepoint_id IS NOT NULL AND id IN ({_FOUND[table]})"
+        for table in ("findings", "notes")
+    )
+    of_patients = " UNION ALL ".join(
+        f"SELECT patient_id FROM {table} WHERE {which} AND id IN ({_FOUND[table]})"
+        for table, which in (("notes", "timepoint_id IS NULL"), ("clinical_events", "1"), ("histology_samples", "1"))
+    )
+    return Sql(f"t.id IN ({of_visits}) OR t.patient_id IN ({of_patients})", (match_words(words),) * 5)

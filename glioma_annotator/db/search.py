@@ -1,0 +1,102 @@
+"""Full-text search over findings, notes, reports, clinical events and histology samples."""
+
+from __future__ import annotations
+
+import re
+
+from glioma_annotator.db.connection import Connections, Row, fetch
+from glioma_annotator.db.migrations.m0002_findings import SEARCHED
+from glioma_annotator.domain.cohort import SearchHit
+
+#: In the order that tells a row of the search table to which of them it belongs.
+TABLES = tuple(SEARCHED)
+
+#: Records of a kind by their numbers; `%s` stands for question marks.
+_RECORDS = {
+    "findings": """
+        SELECT r.id, r.uid, 'finding' AS kind, patients.key AS patient, timepoints.key AS visit,
+            replace(r.kind, '_', ' ') AS title,
+            trim(r.label || ' ' || r.side || ' ' || r.location || ' ' || r.text) AS text, r.x_mm, r.y_mm, r.z_mm
+        FROM findings AS r""",
+    "notes": """
+        SELECT r.id, r.uid, r.kind, patients.key AS patient, timepoints.key AS visit, r.title, r.text,
+            NULL AS x_mm, NULL AS y_mm, NULL AS z_mm FROM notes AS r""",
+    "clinical_events": """
+        SELECT r.id, r.uid, 'event' AS kind, patients.key AS patient, timepoints.key AS visit, r.kind AS title,
+            trim(r.drug || ' ' || r.text) AS text, NULL AS x_mm, NULL AS y_mm, NULL AS z_mm
+        FROM clinical_events AS r""",
+    "histology_samples": """
+        SELECT r.id, r.uid, 'sample' AS kind, patients.key AS patient, timepoints.key AS visit,
+            coalesce(r.diagnosis, r.kind) AS title, trim(r.location || ' ' || r.microscopy) AS text,
+            s.x_mm, s.y_mm, s.z_mm
+        FROM histology_samples AS r LEFT JOIN histology_sites AS s ON s.sample_id = r.id AND s.position = (
+            SELECT min(position) FROM histology_sites WHERE sample_id = r.id
+        )""",
+}
+
+
+def match_words(words: str) -> str:
+    """An FTS5 expression that finds `words` next to each other; a `*` at the end stands for any ending."""
+    plain = " ".join(re.findall(r"\w+", words))
+    return f'{{text}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
+
+
+def match_all(query: str) -> str:
+    """An FTS5 expression for a search box: every word must occur, the last may be unfinished; "..." is a phrase."""
+    phrases = []
+    for quoted, loose in re.findall(r'"([^"]*)"?|([^\s"]+)', query):
+        words = re.findall(r"\w+", quoted or loose)
+        if words:
+            phrases.append(f'"{" ".join(words)}"')
+    if phrases and not query.rstrip().endswith('"'):
+        phrases[-1] += "*"
+    return f"{{text}} : ({' AND '.join(phrases)})" if phrases else ""
+
+
+class SearchRepository:
+    """Fulfils `workflow.ports.Search`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def find(self, query: str, patient: str = "", limit: int = 100) -> tuple[SearchHit, ...]:
+        """Records that hold every word of the query, newest of each kind first; only one patient's when given its key.
+
+        The last word may be unfinished; words in quotation marks stand next to each other. Case and accents do not
+        matter. Nothing for a query without words.
+        """
+        expression = match_all(query)
+        if not expression:
+            return ()
+        with self._connections.reading("The workspace could not be searched") as database:
+            if patient:
+                known = database.execute("SELECT id FROM patients WHERE key = ?", [patient]).fetchone()
+                if known is None:
+                    return ()
+                expression = f'{{scope}} : "p{known[0]}" AND {expression}'
+            found = database.execute(
+                "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?", [expression, limit]
+            ).fetchall()
+            hits: dict[int, SearchHit] = {}
+            for number, table in enumerate(TABLES):
+                wanted = [rowid // 4 for (rowid,) in found if rowid % 4 == number]
+                for row in fetch(database, _select(table, len(wanted)), wanted) if wanted else ():
+                    hits[4 * row["id"] + number] = _hit(row)
+        return tuple(hits[rowid] for (rowid,) in found)
+
+
+def _select(table: str, count: int) -> str:
+    return f"""{_RECORDS[table]} JOIN patients ON patients.id = r.patient_id
+        LEFT JOIN timepoints ON timepoints.id = r.timepoint_id WHERE r.id IN ({", ".join("?" * count)})"""
+
+
+def _hit(row: Row) -> SearchHit:
+    return SearchHit(
+        kind=row["kind"],
+        record=row["uid"],
+        patient=row["patient"],
+        timepoint=row["visit"] or "",
+        title=row["title"],
+        text=row["text"],
+        point_mm=None if row["x_mm"] is None else (row["x_mm"], row["y_mm"], row["z_mm"]),
+    )

@@ -1,0 +1,85 @@
+"""Has anybody changed what is recorded? The audit's chain, the records beside it, and the backups' memory of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from glioma_annotator.db.audit import broken_links
+from glioma_annotator.db.connection import Connections
+from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.domain.plain import Plain
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+
+_MOST = 20  # of one kind that are listed one by one
+_UNCHECKED = "The audit table could not be checked"
+
+
+class Audited(Protocol):
+    """A repository whose records are all in the audit table."""
+
+    @property
+    def table(self) -> str: ...
+
+    def states(self, database: Database) -> Iterator[tuple[str, Plain | None]]: ...
+
+
+def tampering(
+    connections: Connections, repositories: Sequence[Audited], backups: Path, report: Report, cancel: CancelToken
+) -> list[str]:
+    """Every sign that somebody went past the program, one sentence each; an empty list for an untouched database."""
+    progress = StepProgress(report, len(repositories) + 2, "Checking the audit table")
+    with connections.reading(_UNCHECKED) as database:
+        found = list(_listed([f"row {n}" for n in broken_links(database)], "The audit table was changed at {}."))
+        progress.step()
+        for repository in repositories:
+            cancel.raise_if_cancelled()
+            found += _changed_records(database, repository)
+            progress.step(f"Checking {repository.table.replace('_', ' ')}")
+        found += _forgotten(database, backups)
+        progress.step()
+    return found
+
+
+def _changed_records(database: Database, repository: Audited) -> Iterator[str]:
+    """Records that are not what their newest audit row says, have none, or are gone."""
+    last: dict[str, str | None] = dict(
+        database.execute("SELECT record, after FROM audit WHERE kind = ? ORDER BY id", [repository.table]).fetchall()
+    )
+    changed, unknown = [], []
+    for uid, state in repository.states(database):
+        if uid not in last:
+            unknown.append(uid)
+        else:
+            audited = last.pop(uid)
+            if state != (None if audited is None else json.loads(audited)):
+                changed.append(uid)
+    table = repository.table.replace("_", " ")
+    yield from _listed(changed, f"In {table}, {{}} is not what the audit table says.")
+    yield from _listed(unknown, f"In {table}, {{}} was added without an entry in the audit table.")
+    yield from _listed(list(last), f"In {table}, {{}} was removed from the database.")
+
+
+def _forgotten(database: Database, backups: Path) -> Iterator[str]:
+    """Backups whose newest audit row this database does not have: rows were removed or all written anew."""
+    for file in sorted(backups.glob("*.db")):
+        try:
+            copy = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+            try:
+                last = copy.execute("SELECT id, sha256 FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+            finally:
+                copy.close()
+        except sqlite3.Error:  # older than the audit table, or no database: nothing to compare with
+            continue
+        if last and not database.execute("SELECT 1 FROM audit WHERE id = ? AND sha256 = ?", last).fetchone():
+            yield f"The audit table lacks row {last[0]} of the backup {file.name}: rows were removed or written anew."
+
+
+def _listed(items: Sequence[str], sentence: str) -> Iterator[str]:
+    for item in items[:_MOST]:
+        yield sentence.format(item)
+    if len(items) > _MOST:
+        yield sentence.format(f"{len(items) - _MOST} more")
