@@ -17,6 +17,21 @@ class ToolName(StrEnum):
     CROSSHAIR = "crosshair"
     BRUSH = "brush"
     ERASER = "eraser"
+    LASSO = "lasso"
+    POLYGON = "polygon"
+    FILL = "fill"
+    PICK = "pick"
+    REGION = "region"
+    SNAKE = "snake"
+    SEEDS = "seeds"
+    INTERPOLATE = "interpolate"
+    MARGIN = "margin"
+    SMOOTH = "smooth"
+    LOGIC = "logic"
+    COPY = "copy"
+    BOX = "box"
+    ACCEPT_BRUSH = "accept brush"
+    ACCEPT_PIECE = "accept piece"
 
 
 class ReadingState(QObject):

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from glioma_annotator.ui.adapting import Adapting
+from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.tool_commands import TOOL_ICONS, TOOL_VIEW_ONLY, tool_commands
+from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Layout, MaskStyle
 from glioma_annotator.workflow.commands import Command, CommandRegistry
 
-MENUS = ("File", "Study", "Edit", "View", "Segment", "Help")
+MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Help")
 
 #: A divider comes before each of these in the menus.
 MENU_BREAKS = (
@@ -27,6 +31,9 @@ MENU_BREAKS = (
     "edit.crosshair",
     "edit.label1",
     "edit.smaller",
+    "edit.lasso",
+    "edit.region",
+    "edit.accept_brush",
     "view.mask",
     "view.planes",
     "view.next_slice",
@@ -34,11 +41,13 @@ MENU_BREAKS = (
     "view.sequence1",
     "view.full_screen",
     "segment.accept",
+    "model.use",
+    "model.page",
     "help.about",
 )
 
 #: Heard only while the panes have the keyboard: these keys mean something else in lists and dialogs.
-VIEW_ONLY = frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"})
+VIEW_ONLY = frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"}) | TOOL_VIEW_ONLY
 
 ICONS = {
     "file.open_folder": "folder-open-outline",
@@ -57,14 +66,31 @@ ICONS = {
     "view.outline": "vector-polygon",
     "view.crosshair": "border-inside",
     "segment.run": "auto-fix",
+    **TOOL_ICONS,
 }
 
-#: The tool bar from top to bottom; an empty name is a divider.
+#: The tool bar in reading order, two in a row; an empty name is a divider.
 TOOL_BAR = (
     "edit.crosshair",
+    "edit.pick",
+    "",
     "edit.brush",
     "edit.eraser",
     "edit.ball",
+    "edit.threshold",
+    "edit.adaptive",
+    "edit.fill",
+    "edit.lasso",
+    "edit.polygon",
+    "",
+    "edit.region",
+    "edit.snake",
+    "edit.seeds",
+    "edit.interpolate",
+    "edit.margin",
+    "edit.smooth",
+    "edit.logic",
+    "edit.copy",
     "",
     "edit.undo",
     "edit.redo",
@@ -102,6 +128,8 @@ class WindowActs:
     palette: Callable[[], None]
     shortcuts: Callable[[], None]
     about: Callable[[], None]
+    model_panel: Callable[[], None]
+    models_page: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +142,21 @@ class Shell:
     view: StudyView
     revisions: RevisionList
     acts: WindowActs
+    toolbox: Toolbox
+    adapting: Adapting
 
 
 def build_registry(shell: Shell) -> CommandRegistry:
     """All commands. Raises `ValueError` when two share an id or a key."""
     registry = CommandRegistry()
-    for make in (_file, _study, _edit, _labels, _mask_view, _panes, _segment, _help):
+    for make in (_file, _study, _edit, _labels, _tools, _mask_view, _panes, _segment, _model, _help):
         for command in make(shell):
             registry.add(command)
     return registry
+
+
+def _tools(shell: Shell) -> list[Command]:
+    return tool_commands(shell.study, shell.reading, shell.toolbox)
 
 
 def _file(shell: Shell) -> list[Command]:
@@ -208,7 +242,7 @@ def _edit(shell: Shell) -> list[Command]:
                 lambda: editor_has("undo_name")),
         Command("edit.redo", "Redo", "Do the step that was undone again", study.redo, "Edit",
                 ("Ctrl+Shift+Z", "Ctrl+Y"), lambda: editor_has("redo_name")),
-        Command("edit.crosshair", "Crosshair tool", "The left button moves the crosshair", tool(ToolName.CROSSHAIR),
+        Command("edit.crosshair", "Crosshair tool", "Discard a preview, else put the tool down", shell.toolbox.escape,
                 "Edit", ("Esc",), checked=is_tool(ToolName.CROSSHAIR)),
         Command("edit.brush", "Brush", "Paint the active label", tool(ToolName.BRUSH), "Edit", ("B",),
                 lambda: study.editable, is_tool(ToolName.BRUSH)),
@@ -358,6 +392,10 @@ def _segment(shell: Shell) -> list[Command]:
         Command("segment.reject", "Reject proposal", "Drop the proposal; the mask stays as it is", proposing.reject,
                 "Segment", ("Shift+Backspace",), can_reject),
     ]  # fmt: skip
+
+
+def _model(shell: Shell) -> list[Command]:
+    return model_commands(shell.adapting, shell.study, shell.acts.model_panel, shell.acts.models_page)
 
 
 def _help(shell: Shell) -> list[Command]:

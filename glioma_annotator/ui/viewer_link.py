@@ -13,7 +13,7 @@ from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import OtherVisit, StudyController
-from glioma_annotator.ui.tools.brush import BrushTool
+from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Layout
 from glioma_annotator.workflow.study import OpenTimepoint
@@ -38,11 +38,14 @@ class ViewerLink(QObject):
 
     layout_changed = Signal()
 
-    def __init__(self, view: StudyView, study: StudyController, reading: ReadingState, parent: QObject) -> None:
+    def __init__(
+        self, view: StudyView, study: StudyController, reading: ReadingState, toolbox: Toolbox, parent: QObject
+    ) -> None:
         super().__init__(parent)
         self._view = view
         self._study = study
         self._reading = reading
+        self._toolbox = toolbox
         self._windows: dict[str, Window] = {}
         self._in_hand: tuple[ToolName, OpenTimepoint | None] = (ToolName.CROSSHAIR, None)
         self._timer = QTimer(self)
@@ -53,7 +56,9 @@ class ViewerLink(QObject):
         study.visit_changed.connect(self._on_visit)
         study.leaving_visit.connect(self.write_state)
         study.mask_changed.connect(self._on_mask)
-        study.proposal_changed.connect(self._on_proposal)
+        toolbox.previewing.changed.connect(self._on_hatched)
+        toolbox.previewing.drawn.connect(view.proposal_changed)
+        toolbox.sketch_changed.connect(view.refresh_cursor)
         study.other_loaded.connect(self._on_other)
         reading.tool_changed.connect(self._on_tool)
         reading.mask_display_changed.connect(self._on_display)
@@ -85,7 +90,7 @@ class ViewerLink(QObject):
             self._view.crosshair_index = place_to_start(visit.editor.labels)
         self._on_display()
         self._on_tool()
-        self._on_proposal()
+        self._on_hatched()
         self._show_other()
 
     def _kept_state(self) -> dict[str, Any]:
@@ -98,9 +103,8 @@ class ViewerLink(QObject):
     def _on_mask(self, box: Box) -> None:
         self._view.labels_changed(box)
 
-    def _on_proposal(self) -> None:
-        visit = self._study.visit
-        self._view.set_proposal(visit.proposal.labels if visit and visit.proposal else None)
+    def _on_hatched(self) -> None:
+        self._view.set_proposal(*self._toolbox.previewing.hatched)
 
     def _on_other(self, other: OtherVisit | None) -> None:
         if other is None:
@@ -128,9 +132,9 @@ class ViewerLink(QObject):
         if wanted != self._in_hand:  # a tool that is merely resized must not be replaced in the middle of a stroke
             self._in_hand = wanted
             if paints and visit is not None:
-                self._view.set_tool(BrushTool(visit.editor, reading.brush, erases=reading.tool is ToolName.ERASER))
+                self._view.set_tool(self._toolbox.make(reading.tool))
             else:
-                self._view.set_tool(None)
+                self._view.set_tool(self._toolbox.make(ToolName.CROSSHAIR))
         self._view.refresh_cursor()
 
     def _on_display(self) -> None:

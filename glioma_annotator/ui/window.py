@@ -21,12 +21,14 @@ from PySide6.QtWidgets import (
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.settings import Settings, with_value
 from glioma_annotator.ui import theme
+from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.banner import Banner
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.error_dialog import ErrorReporter
 from glioma_annotator.ui.held_key import HeldKey
 from glioma_annotator.ui.importing import Importing
 from glioma_annotator.ui.job_bar import StatusBar
+from glioma_annotator.ui.model_dock import make_model_dock
 from glioma_annotator.ui.panels.mask_panel import MaskPanel
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
@@ -37,6 +39,9 @@ from glioma_annotator.ui.start_page import StartPage
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.study_display import StudyDisplay
 from glioma_annotator.ui.timeline import Timeline
+from glioma_annotator.ui.tool_bar import ToolGrid
+from glioma_annotator.ui.tools.previewing import Previewing
+from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Convention
 from glioma_annotator.ui.viewer_link import ViewerLink
@@ -70,15 +75,21 @@ class MainWindow(QMainWindow):
         self.study = StudyController(services, self.workers, self)
         self.errors = ErrorReporter(self, lambda: self.study.names)
         self.proposing = Proposing(self.study, self)
+        self.adapting = Adapting(self.study, self.proposing, self)
         self.importing = Importing(self.study, self)
         self.reading = ReadingState(self.study.scheme.labels[0].value, self)
         self.view = StudyView(self.workers.draw)
         self.revisions = RevisionList(self.study.scheme, self.study)
         self.dialogs = WindowDialogs(self)
-        shell = Shell(self.study, self.proposing, self.reading, self.view, self.revisions, self.dialogs.acts())
+        self.previewing = Previewing(self.study, self)
+        self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_axis, self)
+        acts = self.dialogs.acts()
+        shell = Shell(
+            self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting
+        )
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
-        self.link = ViewerLink(self.view, self.study, self.reading, self)
+        self.link = ViewerLink(self.view, self.study, self.reading, self.toolbox, self)
         self._held_mask = HeldKey(Qt.Key.Key_H, self.reading.flip_mask, self)
         self._build()
         self.display = StudyDisplay(self)
@@ -101,14 +112,8 @@ class MainWindow(QMainWindow):
         self.timeline_bar = self._bar("timeline", "Timeline", Qt.ToolBarArea.TopToolBarArea)
         self.timeline_bar.addWidget(self.timeline)
         self.tool_bar = self._bar("tools", "Tools", Qt.ToolBarArea.LeftToolBarArea)
-        for command in TOOL_BAR:
-            if command:
-                self.tool_bar.addAction(self.commands[command])
-                button = self.tool_bar.widgetForAction(self.commands[command])
-                button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-                button.setAccessibleName(self.commands[command].text())
-            else:
-                self.tool_bar.addSeparator()
+        self.tool_grid = ToolGrid(self.commands, TOOL_BAR)
+        self.tool_bar.addWidget(self.tool_grid)
         self.banner = Banner()
         self.start_page = StartPage(self.commands)
         self.pages = QStackedWidget()
@@ -122,7 +127,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
         self.mask_panel = MaskPanel(
-            self.study.scheme, self.reading, self.study, self.proposing, self.revisions, self.commands
+            self.study.scheme, self.reading, self.study, self.proposing, self.revisions, self.toolbox, self.commands
         )
         self.mask_dock = QDockWidget("Mask")
         self.mask_dock.setObjectName("mask-dock")
@@ -130,6 +135,10 @@ class MainWindow(QMainWindow):
         self.mask_dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
         self.mask_dock.setWidget(self.mask_panel)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.mask_dock)
+        self.model_dock = make_model_dock(self.adapting, self.study, self.dialogs.models_page)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.model_dock)
+        self.tabifyDockWidget(self.mask_dock, self.model_dock)
+        self.mask_dock.raise_()
         self.resizeDocks([self.mask_dock], [_PANEL_WIDTH], Qt.Orientation.Horizontal)
         self.status = StatusBar(self.workers)
         self.setStatusBar(self.status)
@@ -158,9 +167,14 @@ class MainWindow(QMainWindow):
             self.revisions.selection_changed,
             self.proposing.changed,
             self.proposing.models_changed,
+            self.adapting.changed,
+            self.adapting.choices_changed,
             self.reading.tool_changed,
             self.reading.mask_display_changed,
             self.link.layout_changed,
+            self.previewing.changed,
+            self.toolbox.options_changed,
+            self.toolbox.sketch_changed,
         ):
             signal.connect(refresh)
         self.commands["view.mask"].triggered.connect(self._held_mask.switched)

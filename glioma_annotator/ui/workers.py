@@ -47,19 +47,21 @@ class Workers(QObject):
     ----------
     computing: segmenting, importing, building the demo study.
     reading: opening visits and files.
+    editing: what editing tools compute; the reader waits for it, so it does not yield.
     drawing: surfaces and imports for the viewer; not shown in the job bar.
     """
 
     changed = Signal(object)
-    """A job of `computing` or `reading` changed."""
+    """A job of `computing`, `reading` or `editing` changed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.gui = GuiThread(self)
         self.computing = JobRunner(self.gui.post)
         self.reading = JobRunner(self.gui.post)
+        self.editing = JobRunner(self.gui.post, yields=False)
         self.drawing = JobRunner(self.gui.post, yields=False)
-        for runner in (self.computing, self.reading):
+        for runner in (self.computing, self.reading, self.editing):
             runner.changed.connect(self._tell)
 
     def _tell(self, job: Job) -> None:
@@ -68,7 +70,7 @@ class Workers(QObject):
     @property
     def jobs(self) -> tuple[Job, ...]:
         """What runs or waits, longest first in line first."""
-        return self.computing.active + self.reading.active
+        return self.computing.active + self.reading.active + self.editing.active
 
     def draw(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         """The viewer's `Submit`: run `work` on the drawing queue, then `done` on this thread."""
@@ -81,7 +83,7 @@ class Workers(QObject):
     def close(self) -> None:
         """Cancel every job and wait for the threads to end."""
         self.gui.close()
-        for runner in (self.computing, self.reading, self.drawing):
+        for runner in (self.computing, self.reading, self.editing, self.drawing):
             runner.close()
 
 

@@ -9,14 +9,17 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.panels.edit_rules import EditRulesForm
 from glioma_annotator.ui.panels.labels import LabelList
 from glioma_annotator.ui.panels.parts import heading, line
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.panels.segmenting import ProposalBox, SegmentBox
 from glioma_annotator.ui.panels.tool_options import ToolOptions
+from glioma_annotator.ui.panels.tool_panel import ToolPanel
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.tools.toolbox import Toolbox
 
 #: Volumes are counted this long after the last change, so that a stroke is never held up by counting.
 _VOLUME_DELAY_MS = 150
@@ -37,6 +40,7 @@ class MaskPanel(QScrollArea):
         study: StudyController,
         proposing: Proposing,
         revisions: RevisionList,
+        toolbox: Toolbox,
         actions: CommandActions,
     ) -> None:
         super().__init__()
@@ -52,13 +56,18 @@ class MaskPanel(QScrollArea):
         column.setSpacing(8)
         self.labels = LabelList(scheme, reading, study)
         self.options = ToolOptions(reading, "[ and ]", actions["edit.ball"])
+        self.rules = EditRulesForm(scheme, reading, study)
+        self.tool = ToolPanel(reading, study, toolbox, actions)
+        self.tool.done.connect(self.options.done)
         self.segment = SegmentBox(proposing, actions)
         self.proposal = ProposalBox(scheme, study, proposing, actions["segment.accept"], actions["segment.reject"])
         self.revisions = revisions
         revisions.add_buttons(actions)
         column.addWidget(heading("Labels"))
         column.addWidget(self.labels)
+        column.addWidget(self.rules)
         column.addWidget(line())
+        column.addWidget(self.tool)
         column.addWidget(self.options)
         column.addWidget(line())
         column.addWidget(self.proposal)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtCore import Qt
 
 from glioma_annotator.imaging.brush import Brush, footprint_offsets
 from glioma_annotator.ui.tools.base import PointerEvent
 from glioma_annotator.workflow.editing import Editor
+from glioma_annotator.workflow.strokes import Paint
 
 SMALLEST_MM = 0.5
 LARGEST_MM = 100.0
@@ -46,27 +49,53 @@ class BrushTool:
     editor: what the strokes change.
     settings: size, shape and label.
     erases: paints background instead of the label.
+    paint: what a stroke of a brush and a value does; None for plain painting.
+    sample: takes the voxels (n, 3) passed over with Ctrl held, as an example of what to paint; None for no such thing.
     """
 
-    def __init__(self, editor: Editor, settings: BrushSettings, erases: bool = False) -> None:
+    def __init__(
+        self,
+        editor: Editor,
+        settings: BrushSettings,
+        erases: bool = False,
+        paint: Callable[[Brush, int], Paint] = Paint,
+        sample: Callable[[NDArray[np.intp]], None] | None = None,
+    ) -> None:
         self._editor = editor
         self.settings = settings
         self.erases = erases
+        self._paint = paint
+        self._sample = sample
+        self._example: list[NDArray[np.intp]] | None = None
 
     def press(self, event: PointerEvent) -> None:
-        self._editor.begin_stroke(self._brush(event), 0 if self.erases else self.settings.value)
+        if self._sample is not None and event.modifiers & Qt.KeyboardModifier.ControlModifier:
+            self._example = []
+            self.move(event)
+            return
+        self._editor.begin(self._paint(self._brush(event), 0 if self.erases else self.settings.value))
         self._editor.stroke_to(event.index)
 
     def move(self, event: PointerEvent) -> None:
-        self._editor.stroke_to(event.index)
+        if self._example is not None:
+            self._example.append(self._footprint(event))
+        else:
+            self._editor.stroke_to(event.index)
 
     def release(self, event: PointerEvent) -> None:  # noqa: ARG002 - the protocol's
-        self._editor.end_stroke()
+        example, self._example = self._example, None
+        if example is None:
+            self._editor.end_stroke()
+        elif self._sample is not None:
+            self._sample(np.unique(np.concatenate(example), axis=0))
 
     def hover(self, event: PointerEvent) -> None:
         pass
 
     def outline(self, event: PointerEvent) -> NDArray[np.intp] | None:
+        return self._footprint(event)
+
+    def _footprint(self, event: PointerEvent) -> NDArray[np.intp]:
         offsets = footprint_offsets(self._brush(event), self._editor.grid)
         offsets = offsets[offsets[:, event.axis] == 0]
         voxels: NDArray[np.intp] = np.rint(event.index).astype(np.intp) + offsets

@@ -306,18 +306,20 @@ class StudyView(QWidget):
 
     def step_slice(self, delta: int) -> None:
         """Move the active pane by `delta` slices."""
-        axis = self._active_axis()
+        axis = self.active_axis
         if axis is not None and self._scene.step(axis, delta):
             self.moved()
 
     def next_slice_with_label(self, value: int | None, direction: int) -> None:
         """Move the active pane to the next slice (direction +1 or -1) with a label's voxels; None is any label."""
-        axis = self._active_axis()
+        axis = self.active_axis
         number = None if axis is None else self._scene.slice_with_label(axis, value, direction)
         if axis is not None and number is not None:
             self.step_slice(number - self._scene.state.crosshair[axis])
 
-    def _active_axis(self) -> int | None:
+    @property
+    def active_axis(self) -> int | None:
+        """Array axis normal to the active pane's plane; None while it shows no slice."""
         contents = self._scene.contents()
         active = self._scene.state.active
         on_slice = self._grid.shown and isinstance(self._grid.shown[active], SlicePane)

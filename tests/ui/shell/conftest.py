@@ -53,6 +53,7 @@ class PlainView(QWidget):
     def __init__(self, submit: object) -> None:
         super().__init__()
         self.layout_name = "planes"
+        self.active_axis = 2
         self.crosshair_index = (0, 0, 0)
         self.title: str | None = None
         self.labels: LabelArray | None = None

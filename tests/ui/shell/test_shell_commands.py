@@ -83,5 +83,5 @@ def test_everything_fits_a_small_screen(qtbot: QtBot, bench: Any) -> None:
     inside = window.mask_panel.widget()
     assert inside.height() <= window.mask_panel.viewport().height()
     assert inside.width() <= window.mask_panel.viewport().width()
-    last = window.tool_bar.widgetForAction(window.commands["view.crosshair"])
-    assert last.isVisible() and last.geometry().bottom() < window.tool_bar.height()
+    last = window.tool_grid.buttons["view.crosshair"]
+    assert last.isVisible() and last.geometry().bottom() < window.tool_grid.height() <= window.tool_bar.height()

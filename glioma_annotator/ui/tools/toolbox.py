@@ -1,0 +1,407 @@
+"""The tools: what is in the reader's hand, its options, and what it does to the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from glioma_annotator.domain.edit_rules import EditArea
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.brush import Brush
+from glioma_annotator.ui.reading_state import ReadingState, ToolName
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.tools import options as opt
+from glioma_annotator.ui.tools.base import PointerEvent, Tool
+from glioma_annotator.ui.tools.brush import BrushTool
+from glioma_annotator.ui.tools.outlines import LassoTool, OutlineTool, PolygonTool
+from glioma_annotator.ui.tools.pointing import BoxTool, ClickTool
+from glioma_annotator.ui.tools.previewing import Previewing
+from glioma_annotator.workflow import seeded_operations as seeded
+from glioma_annotator.workflow.operations import (
+    CombineWith,
+    CopyFrom,
+    Interpolate,
+    Margin,
+    Operation,
+    Smooth,
+    name_of,
+)
+from glioma_annotator.workflow.other_masks import MaskSource, WithOtherMask, load_source, mask_sources
+from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
+from glioma_annotator.workflow.study import OpenTimepoint
+
+#: Dragging a spin box changes it many times a second; the preview follows this long after the last change.
+_PREVIEW_DELAY_MS = 200
+_ALL = "all"
+
+#: Tools that act on the whole mask: chosen, they show at once what they would do.
+WHOLE_MASK = frozenset({ToolName.INTERPOLATE, ToolName.MARGIN, ToolName.SMOOTH, ToolName.LOGIC, ToolName.COPY})
+
+
+class Toolbox(QObject):
+    """Makes the tools and keeps their options.
+
+    Parameters
+    ----------
+    active_axis: array axis normal to the active pane's plane; None while it shows no slice.
+
+    Signals
+    -------
+    options_changed: option values or choices changed other than by the panel.
+    sketch_changed: the outline in hand changed other than by the pointer.
+    """
+
+    options_changed = Signal()
+    sketch_changed = Signal()
+
+    def __init__(
+        self,
+        study: StudyController,
+        reading: ReadingState,
+        previewing: Previewing,
+        active_axis: Callable[[], int | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._study = study
+        self._reading = reading
+        self.previewing = previewing
+        self._active_axis = active_axis
+        self._tool: Tool | None = None
+        self._shown_for: tuple[ToolName, int, OpenTimepoint | None] = (ToolName.CROSSHAIR, 0, None)
+        self._again: Callable[[], Operation] | None = None
+        self.brush = opt.BrushOptions()
+        outline = opt.OutlineOptions()
+        self.options: dict[ToolName, Any] = {
+            ToolName.BRUSH: self.brush,
+            ToolName.ERASER: self.brush,
+            ToolName.LASSO: outline,
+            ToolName.POLYGON: outline,
+            ToolName.FILL: opt.FillOptions(),
+            ToolName.REGION: opt.RegionOptions(),
+            ToolName.SNAKE: opt.SnakeOptions(),
+            ToolName.SEEDS: opt.SeedsOptions(),
+            ToolName.INTERPOLATE: opt.InterpolateOptions(),
+            ToolName.MARGIN: opt.MarginOptions(),
+            ToolName.SMOOTH: opt.SmoothOptions(),
+            ToolName.LOGIC: opt.LogicOptions(),
+            ToolName.COPY: opt.CopyOptions(),
+            ToolName.BOX: opt.BoxOptions(),
+        }
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PREVIEW_DELAY_MS)
+        self._timer.timeout.connect(self._preview_again)
+        study.visit_changed.connect(self._on_visit)
+        study.revisions_changed.connect(self.options_changed)
+        reading.tool_changed.connect(self._on_hand)
+
+    # options
+
+    def choices(self, kind: str) -> Mapping[str, str]:
+        """Texts by value of the choices that depend on what is open."""
+        visit, session = self._study.visit, self._study.session
+        if visit is None or session is None:
+            return {}
+        sequences = {name: name for name in visit.images}
+        if kind == opt.SEQUENCES:
+            return sequences
+        if kind == opt.SEQUENCES_OR_ALL:
+            return {_ALL: "All sequences", **sequences}
+        if kind == opt.LABELS:
+            return {str(label.value): label.name for label in visit.scheme.labels}
+        found = mask_sources(session)
+        return {s.key: s.title for s in found if s.same_visit or kind == opt.SOURCES}
+
+    def set_option(self, tool: ToolName, name: str, value: object) -> None:
+        """The panel changed an option; a preview follows."""
+        setattr(self.options[tool], name, value)
+        if tool is self._reading.tool and (tool in WHOLE_MASK or self._again is not None):
+            self._timer.start()
+
+    def _on_visit(self) -> None:
+        """Options that are measured in a visit's images start from that visit's images."""
+        self._again = None
+        visit = self._study.visit
+        if visit is None or not visit.images:
+            return
+        known = [r.value for r in (SequenceRole.T1GD, SequenceRole.FLAIR) if r.value in visit.images]
+        name = (known or list(visit.images))[0]
+        window = visit.windows.get(name)
+        width = window.width if window is not None else 1000.0
+        low = window.level if window is not None else 0.0
+        for options in {id(o): o for o in self.options.values()}.values():
+            if hasattr(options, "sequence"):
+                options.sequence = _ALL if isinstance(options, opt.SeedsOptions) else name
+            if hasattr(options, "tolerance"):
+                options.tolerance = float(f"{0.12 * width:.2g}")
+            if hasattr(options, "source"):
+                options.source = next(iter(self.choices(opt.SOURCES)), "")
+        self.options[ToolName.LOGIC].source = next(iter(self.choices(opt.REVISIONS)), "")
+        self.options[ToolName.LOGIC].other = str(self._reading.brush.value)
+        self.brush.low, self.brush.high = float(f"{low:.3g}"), float(f"{low + width:.3g}")
+        self.options_changed.emit()
+
+    def flip_brush(self, mode: str) -> None:
+        """Threshold or adaptive painting on, or back to plain."""
+        self.brush.mode = "plain" if self.brush.mode == mode else mode
+        self.options_changed.emit()
+        if self._reading.tool not in (ToolName.BRUSH, ToolName.ERASER) and self.brush.mode == mode:
+            self._reading.set_tool(ToolName.BRUSH)
+        else:
+            self._reading.tool_changed.emit()
+
+    # what is in hand
+
+    def make(self, name: ToolName) -> Tool | None:
+        """The tool for the left button in the open visit; None for the crosshair and tools without a place."""
+        visit = self._study.visit
+        self._tool = None if visit is None else self._made(name, visit)
+        return self._tool
+
+    def _made(self, name: ToolName, visit: OpenTimepoint) -> Tool | None:
+        editor, grid = visit.editor, visit.timepoint.grid
+        options: Any = self.options.get(name)
+        if name in (ToolName.BRUSH, ToolName.ERASER):
+            erases = name is ToolName.ERASER
+            return BrushTool(editor, self._reading.brush, erases, self._paint, self._sample)
+        if name is ToolName.ACCEPT_BRUSH:
+            return BrushTool(editor, self._reading.brush, paint=self._paint_proposal)
+        if name is ToolName.LASSO:
+            return LassoTool(grid, self._fill_outline, self._study.notice.emit, lambda: bool(options.edit_first))
+        if name is ToolName.POLYGON:
+            return PolygonTool(grid, self._fill_outline, self._study.notice.emit)
+        if name in (ToolName.SEEDS, ToolName.BOX):
+            act = self._grow_from_seeds if name is ToolName.SEEDS else self._edit_inside
+            return BoxTool(grid, lambda: float(options.depth_mm), act)
+        clicks = {
+            ToolName.FILL: self._fill,
+            ToolName.PICK: self._pick,
+            ToolName.REGION: self._grow_region,
+            ToolName.SNAKE: self._start_snake,
+            ToolName.ACCEPT_PIECE: self._accept_piece,
+        }
+        return ClickTool(grid, clicks[name]) if name in clicks else None
+
+    def _on_hand(self) -> None:
+        """Another tool, or another label: a preview made with the one before goes."""
+        tool, value = self._reading.tool, self._reading.brush.value
+        now = (tool, value, self._study.visit)
+        if now == self._shown_for:
+            return
+        changed_tool = self._shown_for[0] is not tool
+        self._shown_for = now
+        if changed_tool:
+            self._again = None
+            self._timer.stop()
+            self.previewing.discard()
+        if self._study.editable and (tool in WHOLE_MASK or (self._again is not None and not changed_tool)):
+            self._preview_again()
+
+    @property
+    def outline(self) -> OutlineTool | None:
+        """The outline that waits to be applied; None when there is none."""
+        return self._tool if isinstance(self._tool, OutlineTool) and self._tool.pending else None
+
+    @property
+    def can_apply(self) -> bool:
+        return self.previewing.ready or self.outline is not None
+
+    def apply(self) -> None:
+        """Apply the preview, or fill the outline."""
+        if self.previewing.ready:
+            self._again = None
+            self.previewing.apply()
+        elif self.outline is not None:
+            self.outline.apply()
+            self.sketch_changed.emit()
+
+    def escape(self) -> None:
+        """Discard the preview or the outline; with neither, put the tool down."""
+        if self.previewing.active or self.previewing.note:
+            self._again = None
+            self.previewing.discard()
+            self.previewing.clear_note()
+        elif self.outline is not None:
+            self.outline.discard()
+            self.sketch_changed.emit()
+        else:
+            self._reading.set_tool(ToolName.CROSSHAIR)
+
+    def take_back(self) -> None:
+        """Forget the last vertex of the outline."""
+        if self.outline is not None:
+            self.outline.take_back()
+            self.sketch_changed.emit()
+
+    # brushes
+
+    def _paint(self, brush: Brush, value: int) -> Paint:
+        visit = self._study.require_visit()
+        options = self.brush
+        if options.mode == "plain" or options.sequence not in visit.images:
+            return Paint(brush, value)
+        image = visit.images[options.sequence].data
+        label = name_of(visit.scheme, value)
+        if options.mode == "threshold":
+            name = f"Threshold brush {label}" if value else "Threshold erase"
+            return Paint(brush, value, name, WithinRange(image, options.low, options.high, options.inverted))
+        name = f"Adaptive brush {label}" if value else "Adaptive erase"
+        return Paint(brush, value, name, LikeCentre(image, options.tolerance_sd))
+
+    def _paint_proposal(self, brush: Brush, value: int) -> Paint:  # noqa: ARG002 - a brush's
+        proposal = self._study.require_visit().proposal
+        if proposal is None:
+            raise UserError("There is no proposal to accept.", "Segment the visit first.")
+        return Paint(brush, 1, "Accept proposal (brushed)", source=proposal.labels, model=proposal.model)
+
+    def _sample(self, voxels: NDArray[np.intp]) -> None:
+        """Take the range of the threshold brush from an example."""
+        visit = self._study.require_visit()
+        if self.brush.sequence not in visit.images:
+            return
+        from glioma_annotator.imaging.label_ops.fill import sampled_range
+
+        inside = voxels[((voxels >= 0) & (voxels < visit.timepoint.grid.shape)).all(axis=1)]
+        if not len(inside):
+            return
+        values = visit.images[self.brush.sequence].data[tuple(inside.T)]
+        low, high = sampled_range(values)
+        self.brush.low, self.brush.high = float(f"{low:.4g}"), float(f"{high:.4g}")
+        self.brush.mode = "threshold"
+        self.options_changed.emit()
+        self._study.notice.emit(f"Range from the example: {self.brush.low:g} to {self.brush.high:g}")
+
+    # places
+
+    def _fill_outline(self, points: NDArray[np.float64], axis: int, number: int) -> None:
+        from glioma_annotator.imaging.label_ops.lasso import enclosed
+
+        visit = self._study.require_visit()
+        options = self.options[ToolName.LASSO]
+        slices = int(options.depth_mm / visit.timepoint.grid.spacing_mm[axis] + 1e-9)
+        index = enclosed(points, axis, number, visit.timepoint.grid.shape, slices)
+        value = 0 if options.erases else self._reading.brush.value
+        tool = "Polygon" if self._reading.tool is ToolName.POLYGON else "Lasso"
+        name = f"{tool} {name_of(visit.scheme, value)}" if value else f"{tool} erase"
+        visit.editor.set_voxels(name, index, value)
+
+    def _fill(self, event: PointerEvent) -> None:
+        o = self.options[ToolName.FILL]
+        value = 0 if o.erases else self._reading.brush.value
+        fill = seeded.Fill(event.voxel, value, o.by, o.extent, event.axis, o.sequence, o.tolerance)
+        self.previewing.start(fill, apply_at_once=True)
+
+    def _pick(self, event: PointerEvent) -> None:
+        visit = self._study.require_visit()
+        label = visit.scheme.label(int(visit.editor.labels[event.voxel]))
+        if label is None:
+            self._study.notice.emit("There is no label at this voxel.")
+        else:
+            self._reading.set_label(label.value)
+            self._study.notice.emit(f"{label.name} is the active label.")
+
+    def _grow_region(self, event: PointerEvent) -> None:
+        def operation() -> Operation:
+            o = self.options[ToolName.REGION]
+            axis = None if o.volume else event.axis
+            value = self._reading.brush.value
+            return seeded.GrowRegion(event.voxel, value, o.sequence, o.tolerance, o.reach_mm, axis, o.over_labels)
+
+        self._preview(operation)
+
+    def _start_snake(self, event: PointerEvent) -> None:
+        def operation() -> Operation:
+            o = self.options[ToolName.SNAKE]
+            return seeded.Snake(
+                event.voxel, self._reading.brush.value, o.sequence, o.tolerance, o.radius_mm, o.smoothness, o.reach_mm,
+                o.over_labels,
+            )  # fmt: skip
+
+        self._preview(operation)
+
+    def _grow_from_seeds(self, box: Box) -> None:
+        def operation() -> Operation:
+            chosen = self.options[ToolName.SEEDS].sequence
+            every = tuple(self._study.require_visit().images)
+            return seeded.GrowFromSeeds(box, every if chosen == _ALL else (chosen,))
+
+        self._preview(operation)
+
+    def _edit_inside(self, box: Box) -> None:
+        visit = self._study.require_visit()
+        visit.editor.set_inside(EditArea.of_box(box, visit.timepoint.grid.shape))
+        ml = float(np.prod(box.shape)) * visit.timepoint.grid.voxel_volume_ml
+        self._study.notice.emit(f"Only the box of {ml:.0f} mL can be edited now.")
+
+    def _accept_piece(self, event: PointerEvent) -> None:
+        visit, difference = self._study.require_visit(), self.previewing.difference
+        proposal = visit.proposal
+        index = difference.component(event.voxel) if difference is not None else np.zeros(0, dtype=np.int64)
+        if proposal is None or not index.size:
+            self._study.notice.emit("The proposal changes nothing at this voxel.")
+            return
+        values = proposal.labels.reshape(-1)[index]
+        visit.editor.set_voxels("Accept proposal (component)", index, values, proposal.model)
+
+    # tools on the whole mask
+
+    def _preview(self, operation: Callable[[], Operation]) -> None:
+        """Preview an operation, and again with the options as they are whenever they change."""
+        self._again = operation
+        self.previewing.start(operation())
+
+    def _preview_again(self) -> None:
+        if not self._study.editable:
+            return
+        if self._reading.tool in WHOLE_MASK:
+            operation = self._whole_mask(self._reading.tool)
+            if operation is not None:
+                self.previewing.start(operation)
+        elif self._again is not None:
+            self.previewing.start(self._again())
+
+    def preview(self) -> None:
+        """Show now what the tool on the whole mask would do."""
+        self._preview_again()
+
+    def _whole_mask(self, tool: ToolName) -> Operation | None:
+        value, options = self._reading.brush.value, self.options[tool]
+        visit = self._study.require_visit()
+        if tool is ToolName.INTERPOLATE:
+            axis = self._active_axis() if options.plane == "active" else int(options.plane)
+            return Interpolate(value, 2 if axis is None else axis, options.over_labels)
+        if tool is ToolName.MARGIN:
+            if abs(options.mm) < 0.01:
+                self.previewing.discard()
+                return None
+            return Margin(value, options.mm, options.over_labels)
+        if tool is ToolName.SMOOTH:
+            locked = visit.editor.locked
+            return Smooth(value, options.method, options.radius_mm, options.over_labels, locked)
+        source = self._source(options.source)
+        if source is None:
+            self.previewing.refuse("There is no other mask yet: save a revision first.")
+            return None
+        if tool is ToolName.LOGIC:
+            other = int(options.other or value)
+            logic, over = options.logic, options.over_labels
+            return self._loaded(source, lambda labels: CombineWith(value, labels, other, logic, source.title, over))
+        values = tuple(v for v in visit.scheme.values if v not in visit.editor.locked) if options.every else (value,)
+        replace = options.replace
+        return self._loaded(source, lambda labels: CopyFrom(labels, values, source.title, replace))
+
+    def _source(self, key: str) -> MaskSource | None:
+        session = self._study.session
+        found = mask_sources(session) if session is not None else ()
+        return next((s for s in found if s.key == key), None)
+
+    def _loaded(self, source: MaskSource, make: Callable[[NDArray[np.uint8]], Operation]) -> Operation:
+        session, timepoint = self._study.require_session(), self._study.require_visit().timepoint
+        return WithOtherMask(lambda: load_source(session, source, timepoint), make)
