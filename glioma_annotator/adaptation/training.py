@@ -1,77 +1,35 @@
-"""Training a base model on samples that are generated as they are needed."""
+"""Training a network on a stream of samples."""
 
 from __future__ import annotations
 
 import copy
-import csv
 import math
+import pickle
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from glioma_annotator.adaptation.synthesis.samples import SampleSource, draw_sample
+from glioma_annotator.adaptation.config import Stage, TrainingConfig
+from glioma_annotator.adaptation.fast_layers import speed_up
+from glioma_annotator.adaptation.live_log import LiveLog
+from glioma_annotator.adaptation.losses import make_loss
+from glioma_annotator.adaptation.sample_streams import Samples, SampleStream
+from glioma_annotator.adaptation.schedules import make_schedule
+from glioma_annotator.adaptation.validation import CaseDice, Validation, mean_dice
+from glioma_annotator.errors import Cancelled, UserError
+from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.inference.device import ComputeDevice
+from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 CHECKPOINT = "checkpoint.pt"
-LOG = "log.csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A part of the training with patches of one size.
-
-    Attributes
-    ----------
-    until: share of the whole time at which the stage ends, 0 to 1.
-    patch: edge of a cubic patch in voxels.
-    batch: patches per step.
-    frozen_statistics: whether batch normalisation keeps the averaged statistics instead of the batch's own. One or two
-        patches say too little about intensities for the last part of a training.
-    """
-
-    until: float
-    patch: int
-    batch: int
-    frozen_statistics: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """How to train.
-
-    Attributes
-    ----------
-    minutes: wall time of the whole training; the learning rate follows the share of it that has passed.
-    stages: patch sizes in order.
-    seed: of the network's first weights and of the stream of samples.
-    learning_rate, final_learning_rate: Adam's, at the end of the warm-up and of the cosine.
-    warm_up: steps of the linear warm-up.
-    weight_decay, clip_norm, ema: as in Adam, gradient clipping, and the moving average of the weights.
-    class_weights: of background, NETC, SNFH, ET, RC in the cross-entropy: ET fills the fewest voxels and matters most.
-    checkpoint_every: steps between checkpoints.
-    max_steps: stop after so many steps in all, if earlier; None for no such limit.
-    workers: processes that generate samples; 0 generates them in this one.
-    """
-
-    minutes: float = 60.0
-    stages: Sequence[Stage] = (Stage(0.4, 64, 2), Stage(0.85, 64, 2, True), Stage(1.0, 96, 1, True))
-    seed: int = 20261120
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 1e-5
-    warm_up: int = 20
-    weight_decay: float = 1e-5
-    clip_norm: float = 5.0
-    ema: float = 0.99
-    class_weights: Sequence[float] | None = (1.0, 1.5, 1.0, 4.0, 1.0)
-    checkpoint_every: int = 100
-    max_steps: int | None = None
-    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +42,7 @@ class TrainingOutcome:
     seconds: wall time.
     processor_seconds: processor time of the training itself, generation of samples in other processes left out.
     loss: mean of the last 100 steps.
+    scores: of the last validation; empty where there was none.
     """
 
     steps: int
@@ -91,53 +50,7 @@ class TrainingOutcome:
     seconds: float
     processor_seconds: float
     loss: float
-
-
-class SampleStream(Dataset[tuple[Tensor, Tensor]]):
-    """Samples `first`, `first + 1`, ... of a seed; each is the same whoever generates it."""
-
-    def __init__(self, source: SampleSource, patch: int, seed: int, first: int) -> None:
-        self._source, self._patch, self._seed, self._first = source, patch, seed, first
-
-    def __len__(self) -> int:
-        return 10**6
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        sample = draw_sample(self._source, self._patch, self._seed, self._first + index)
-        return torch.from_numpy(sample.images), torch.from_numpy(sample.labels)
-
-
-class DiceCrossEntropy(nn.Module):
-    """Mean soft Dice loss, over the batch, of the tumour classes that are there, plus cross-entropy.
-
-    Classes that a batch lacks are left to the cross-entropy: their Dice is the same for a few wrong voxels as for many,
-    and drives a rare tissue such as ET out of every prediction.
-
-    Parameters
-    ----------
-    smooth: added to numerator and denominator of Dice, in voxels; keeps small tissues calm.
-    weights: of the classes in the cross-entropy, background first; None for equal ones.
-    """
-
-    def __init__(self, smooth: float = 50.0, weights: Sequence[float] | None = None) -> None:
-        super().__init__()
-        self._smooth = smooth
-        self._weights = None if weights is None else torch.tensor(weights)
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Loss of logits (batch, class, i, j, k) against labels (batch, i, j, k)."""
-        log_shares = torch.log_softmax(logits.float(), dim=1)
-        shares = log_shares.exp()
-        entropy = nn.functional.nll_loss(log_shares, labels, self._weights)
-        losses = []
-        for value in range(1, logits.shape[1]):
-            truth = (labels == value).float()
-            if not truth.any():
-                continue
-            overlap = (shares[:, value] * truth).sum()
-            total = shares[:, value].sum() + truth.sum()
-            losses.append(1 - (2 * overlap + self._smooth) / (total + self._smooth))
-        return entropy + torch.stack(losses).mean() if losses else entropy
+    scores: tuple[CaseDice, ...]
 
 
 class Trainer:
@@ -146,101 +59,167 @@ class Trainer:
     Parameters
     ----------
     network: freshly initialised; changed in place.
-    source: what samples are made from.
-    run: folder for the checkpoint and the log; made when absent.
+    samples: what is learnt from.
+    folder: for the checkpoint and the log; made when absent.
+    validation: what is scored meanwhile; None for nothing.
     """
 
-    def __init__(self, network: nn.Module, source: SampleSource, run: Path, plan: TrainingPlan) -> None:
+    def __init__(
+        self,
+        network: SegmentationNetwork,
+        samples: Samples,
+        folder: Path,
+        config: TrainingConfig,
+        device: ComputeDevice,
+        validation: Validation | None = None,
+    ) -> None:
+        network = network.to(device.device)
         self._network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self._source, self._run, self._plan = source, run, plan
-        self._average: nn.Module = copy.deepcopy(self._network).eval()
-        self._loss = DiceCrossEntropy(weights=plan.class_weights)
-        self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-        self._step = self._samples = 0
+        self._samples, self._folder, self._config, self._device = samples, folder, config, device
+        self._validation = validation
+        self._average: SegmentationNetwork = copy.deepcopy(self._network).eval()
+        if device.device.type == "cpu" and device.mixed:
+            speed_up(self._network, config.run.pool_gradient)
+        self._loss = make_loss(config.loss, config.output).to(device.device)
+        self._schedule = make_schedule(config.optimiser)
+        self._optimiser = torch.optim.Adam(
+            network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = LiveLog(folder)
+        self._step = self._drawn = self._ended = 0
+        self._scored_at = -1
         self._seconds = self._processor_seconds = 0.0
         self._recent: list[float] = []
-        run.mkdir(parents=True, exist_ok=True)
+        self._epoch: list[float] = []
+        self._scores: tuple[CaseDice, ...] = ()
 
     @property
-    def averaged(self) -> nn.Module:
-        """The moving average of the network: the one to keep."""
+    def averaged(self) -> SegmentationNetwork:
+        """The moving average of the network, in evaluation mode: the one to keep."""
         return self._average
 
     def resume(self) -> bool:
-        """Take up the run folder's checkpoint; False when there is none."""
-        path = self._run / CHECKPOINT
+        """Take up the run folder's checkpoint; False when there is none.
+
+        Raises `UserError` when the checkpoint is damaged or of another network.
+        """
+        path = self._folder / CHECKPOINT
         if not path.exists():
             return False
-        state = torch.load(path, weights_only=True)
-        self._network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._step, self._samples = state["step"], state["samples"]
+        try:
+            state = torch.load(path, weights_only=True, map_location=self._device.device)
+            self._network.load_state_dict(state["network"])
+            self._average.load_state_dict(state["average"])
+            self._optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"The checkpoint “{path}” cannot be taken up: {error}.", "Start the training anew in another folder."
+            ) from error
+        self._schedule.restore(state["schedule"])
+        self._step, self._drawn, self._ended = state["step"], state["drawn"], state["ended"]
         self._seconds, self._processor_seconds = state["seconds"], state["processor_seconds"]
-        self._recent = list(state["recent"])
+        self._recent, self._epoch = list(state["recent"]), list(state["epoch"])
+        self._log.cut_after(self._step)
         return True
 
     def train(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> TrainingOutcome:
-        """Train until the plan's time or steps are used up. Raises `Cancelled` after a checkpoint when asked to."""
-        plan = self._plan
-        for stage in plan.stages:
-            if self._finished(stage):
-                continue
-            began, before = time.monotonic(), self._seconds
-            if stage.frozen_statistics:
-                self._take_averaged_statistics()
-            processor_began, processor_before = time.process_time(), self._processor_seconds
-            for images, labels in self._batches(stage):
-                loss = self._update(images, labels.long(), stage.frozen_statistics)
-                self._seconds = before + time.monotonic() - began
-                self._processor_seconds = processor_before + time.process_time() - processor_began
-                self._samples += stage.batch
-                self._note(loss, stage, report)
-                stop = self._finished(stage)
-                if cancel is not None and cancel.cancelled:
-                    self._save()
-                    cancel.raise_if_cancelled()
-                if stop or self._step % plan.checkpoint_every == 0:
-                    self._save()
-                if stop:
-                    break
+        """Train until the time or the steps are used up, then validate.
+
+        Raises `Cancelled` after a checkpoint when asked to, and `UserError` when the loss is no number any more.
+        """
+        cancel = cancel or CancelToken()
+        if self._ended != self._step:  # cancelled within the validation after that step
+            self._end_epoch(cancel)
+        for stage in self._config.all_stages():
+            if not self._finished(stage):
+                self._run_stage(stage, report, cancel)
+        if self._validation is not None and self._scored_at != self._step:
+            report(Progress(1.0, "Validating"))
+            self._validate(cancel)
+        self._log.draw(always=True)
         mean = sum(self._recent) / max(len(self._recent), 1)
-        return TrainingOutcome(self._step, self._samples, self._seconds, self._processor_seconds, mean)
+        return TrainingOutcome(self._step, self._drawn, self._seconds, self._processor_seconds, mean, self._scores)
+
+    def _run_stage(self, stage: Stage, report: Report, cancel: CancelToken) -> None:
+        run = self._config.run
+        began, before, first = time.monotonic(), self._seconds, self._step
+        processor_began, processor_before = time.process_time(), self._processor_seconds
+        if stage.frozen_statistics:
+            self._take_averaged_statistics()
+        for images, labels in self._batches(stage):
+            rate = self._schedule.rate(self._step, self._share)
+            loss = self._update(images, labels, rate, stage.frozen_statistics)
+            self._seconds = before + time.monotonic() - began
+            self._processor_seconds = processor_before + time.process_time() - processor_began
+            self._drawn += stage.batch
+            self._note(loss, rate, stage, report, self._step - first, time.monotonic() - began)
+            try:
+                self._end_epoch(cancel)
+            except Cancelled:
+                self._save()
+                raise
+            done = self._finished(stage)
+            if done or cancel.cancelled or self._step % run.checkpoint_every == 0:
+                self._save()
+                self._log.draw()
+            cancel.raise_if_cancelled()
+            if done:
+                return
 
     @property
     def _share(self) -> float:
-        return min(self._seconds / (self._plan.minutes * 60), 1.0)
+        """Share of the training that is done, by time or steps, whichever ends it first."""
+        run = self._config.run
+        by_time = self._seconds / (run.minutes * 60) if run.minutes else 0.0
+        by_steps = self._step / run.steps if run.steps else 0.0
+        return min(max(by_time, by_steps), 1.0)
 
     def _finished(self, stage: Stage) -> bool:
-        plan = self._plan
-        return self._share >= stage.until or (plan.max_steps is not None and self._step >= plan.max_steps)
+        return self._share >= stage.until
 
     def _batches(self, stage: Stage) -> Iterator[Any]:
-        stream = SampleStream(self._source, stage.patch, self._plan.seed, self._samples)
-        return iter(DataLoader(stream, stage.batch, num_workers=self._plan.workers))
+        workers = self._config.run.workers
+        stream = SampleStream(self._samples, stage.patch, self._drawn)
+        loader = DataLoader(
+            stream,
+            stage.batch,
+            num_workers=workers,
+            worker_init_fn=_leave_interrupts_alone,
+            pin_memory=self._device.device.type == "cuda",
+        )
+        return iter(loader)
 
-    def _rate(self) -> float:
-        plan = self._plan
-        cosine = 0.5 * (1 + math.cos(math.pi * self._share))
-        rate = plan.final_learning_rate + (plan.learning_rate - plan.final_learning_rate) * cosine
-        return rate * min((self._step + 1) / plan.warm_up, 1.0)
-
-    def _update(self, images: Tensor, labels: Tensor, frozen_statistics: bool) -> float:
+    def _update(self, images: Tensor, labels: Tensor, rate: float, frozen_statistics: bool) -> float:
+        device, clip = self._device, self._config.optimiser.clip_norm
         for group in self._optimiser.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = rate
         self._network.train()
         if frozen_statistics:
             for module in _batch_norms(self._network):
                 module.eval()
         self._optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = self._network(images.to(memory_format=torch.channels_last_3d))
-        loss = self._loss(logits, labels)
+        inputs = images.to(device.device, non_blocking=True).to(memory_format=torch.channels_last_3d)
+        with torch.autocast(device.device.type, torch.bfloat16, enabled=device.mixed):
+            logits = self._network(inputs)
+        loss = self._loss(logits, labels.to(device.device, non_blocking=True).long())
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise UserError(
+                f"The training went wrong at step {self._step + 1}: the loss is no number any more.",
+                "Lower optimiser.learning_rate or set optimiser.clip_norm, and start anew.",
+            )
         loss.backward()
-        nn.utils.clip_grad_norm_(self._network.parameters(), self._plan.clip_norm)
+        if clip:
+            nn.utils.clip_grad_norm_(self._network.parameters(), clip)
         self._optimiser.step()
         self._step += 1
-        decay = min(self._plan.ema, (1 + self._step) / (10 + self._step))
+        self._follow()
+        return value
+
+    def _follow(self) -> None:
+        """Move the average towards the network; faster in the beginning, when the network is still poor."""
+        decay = min(self._config.run.ema, (1 + self._step) / (10 + self._step))
         with torch.no_grad():
             current = self._network.state_dict()
             for name, value in self._average.state_dict().items():
@@ -248,41 +227,66 @@ class Trainer:
                     value.lerp_(current[name], 1 - decay)
                 else:
                     value.copy_(current[name])
-        return float(loss.detach())
+
+    def _end_epoch(self, cancel: CancelToken) -> None:
+        """Where an epoch ends, tell the schedule how good the network is: Dice where it is measured, else the loss."""
+        validate_every, epoch = self._config.run.validate_every, self._config.optimiser.epoch
+        if self._validation is not None and validate_every:
+            if self._step % validate_every == 0:
+                self._validate(cancel)
+                dice = mean_dice(self._scores)
+                self._schedule.epoch_ended(1 - (dice or 0.0))
+        elif self._step % epoch == 0:
+            self._schedule.epoch_ended(sum(self._epoch) / len(self._epoch))
+            self._epoch = []
+        self._ended = self._step
+
+    def _validate(self, cancel: CancelToken) -> None:
+        assert self._validation is not None
+        self._scores = self._validation.score(self._average, self._device, cancel)
+        self._scored_at = self._step
+        self._log.validation(self._step, self._scores)
 
     def _take_averaged_statistics(self) -> None:
         for module, averaged in zip(_batch_norms(self._network), _batch_norms(self._average), strict=True):
             module.load_state_dict({**module.state_dict(), **dict(averaged.named_buffers())})
 
-    def _note(self, loss: float, stage: Stage, report: Report) -> None:
+    def _note(
+        self, loss: float, rate: float, stage: Stage, report: Report, steps_here: int, seconds_here: float
+    ) -> None:
+        run = self._config.run
         self._recent = [*self._recent[-99:], loss]
+        self._epoch.append(loss)
         mean = sum(self._recent) / len(self._recent)
-        path = self._run / LOG
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["step", "seconds", "patch", "learning_rate", "loss", "mean_of_100"])
-            writer.writerow(
-                [self._step, f"{self._seconds:.1f}", stage.patch, f"{self._rate():.2e}", f"{loss:.4f}", f"{mean:.4f}"]
-            )
-        left = self._plan.minutes * 60 - self._seconds
-        report(Progress(self._share, f"Step {self._step}, loss {mean:.3f}", max(left, 0.0)))
+        self._log.step(self._step, self._seconds, stage.patch, rate, loss, mean)
+        left = []
+        if run.minutes:
+            left.append(run.minutes * 60 - self._seconds)
+        if run.steps:
+            left.append((run.steps - self._step) * seconds_here / max(steps_here, 1))
+        report(Progress(self._share, f"Step {self._step}, loss {mean:.3f}", max(min(left, default=0.0), 0.0)))
 
     def _save(self) -> None:
         state = {
             "network": self._network.state_dict(),
             "average": self._average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state(),
             "step": self._step,
-            "samples": self._samples,
+            "drawn": self._drawn,
+            "ended": self._ended,
             "seconds": self._seconds,
             "processor_seconds": self._processor_seconds,
             "recent": self._recent,
+            "epoch": self._epoch,
         }
-        temporary = self._run / f"{CHECKPOINT}.part"
-        torch.save(state, temporary)
-        temporary.replace(self._run / CHECKPOINT)
+        with atomic_write(self._folder / CHECKPOINT) as file:
+            torch.save(state, file)
+
+
+def _leave_interrupts_alone(_worker: int) -> None:
+    """Ctrl+C reaches every process of a terminal; only the training's own decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _batch_norms(network: nn.Module) -> list[nn.BatchNorm3d]:

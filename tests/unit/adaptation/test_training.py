@@ -69,7 +69,7 @@ def rows(folder: Path, name: str = STEPS) -> list[dict[str, str]]:
 
 def test_a_network_learns_what_it_is_shown(tmp_path: Path) -> None:
     settings = dataclasses.replace(
-        config(60),
+        config(40),
         optimiser=OptimiserConfig(learning_rate=3e-2, schedule=ScheduleKind.COSINE),
         loss=LossConfig(smooth=1),
     )

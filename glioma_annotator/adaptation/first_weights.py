@@ -1,0 +1,65 @@
+"""The weights that a training begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from glioma_annotator.adaptation.config import Output, TrainingConfig
+from glioma_annotator.adaptation.widening import widen
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.model_folder import load_model
+from glioma_annotator.inference.networks import ResidualInceptionUNet, SegmentationNetwork, build_network
+
+
+def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNetwork:
+    """The network to begin with: drawn from the seed, a model's, or a widened model's.
+
+    Raises `UserError` for parameters that make no sense, and a model that does not fit the configuration.
+    """
+    wanted, init = config.network, config.network.init
+    channels, classes = len(config.data.channels), len(scheme.labels) + 1
+    torch.manual_seed(config.run.seed)
+    if init.widen:
+        _, narrow = _start(Path(init.widen), config, scheme)
+        assert isinstance(narrow, ResidualInceptionUNet)
+        parameters = dict(wanted.parameters)
+        filters = parameters.pop("filters", (24, 48, 96, 192))
+        fraction = parameters.pop("branch_fraction", 1.0)
+        return widen(narrow, filters, fraction, init.noise, config.run.seed, channels).train()
+    network = build_network(wanted.architecture, wanted.parameters, channels, classes)
+    if init.model:
+        card, begun = _start(Path(init.model), config, scheme)
+        if dict(card.parameters) != dict(wanted.parameters) or len(card.channels) != channels:
+            raise UserError(
+                f"The model “{card.name}” has other network parameters or channels than the configuration.",
+                "Copy them from its card.json, or widen it with network.init.widen.",
+            )
+        network.load_state_dict(begun.state_dict())
+        return network.train()
+    bias = network.head.bias
+    assert bias is not None
+    with torch.no_grad():
+        if config.output is Output.MULTI_LABEL:
+            # No gradient ever reaches the background: its logit stays 0, which is where a sigmoid says one half.
+            network.head.weight[0] = 0
+            bias[0] = 0
+            bias[1:] -= wanted.background_bias
+        else:
+            bias[0] += wanted.background_bias
+    return network
+
+
+def _start(folder: Path, config: TrainingConfig, scheme: LabelScheme) -> tuple[ModelCard, SegmentationNetwork]:
+    card, network = load_model(folder)
+    same_network = card.architecture == config.network.architecture and card.scheme.values == scheme.values
+    if not same_network or card.channels != config.data.channels[: len(card.channels)]:
+        raise UserError(
+            f"The training cannot begin with the model “{card.name}”: it has another network, other labels, or its "
+            "channels are not the first ones of the configuration.",
+            "Choose another model, or correct network and data.channels.",
+        )
+    return card, network

@@ -1,0 +1,127 @@
+"""Real cases for training: prepared once, then read from disk patch by patch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.adaptation.cases import prepare
+from glioma_annotator.domain.adaptation import AdaptationCase
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.case_files import CaseFiles
+from glioma_annotator.imaging.label_conventions import LabelConvention, read_mask
+from glioma_annotator.imaging.nifti import read_volume
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingCase:
+    """A case as the network reads it, on disk until it is needed.
+
+    Attributes
+    ----------
+    name: the case's folder name.
+    images: float16 (channel, i, j, k), z-scored, 0 outside the brain and for absent channels.
+    classes: uint8 (i, j, k): 0 background, n the n-th label; 255 not reviewed or outside the brain.
+    sha256: over names and contents of the case's files.
+    """
+
+    name: str
+    images: NDArray[np.float16]
+    classes: NDArray[np.uint8]
+    sha256: str = ""
+
+
+def prepare_cases(
+    files: Sequence[CaseFiles],
+    card: ModelCard,
+    labels: LabelConvention,
+    folder: Path,
+    report: Report,
+    cancel: CancelToken,
+) -> tuple[TrainingCase, ...]:
+    """Cases on the model's voxels, cropped to the brain; kept in `folder` and taken from there the next time.
+
+    Raises `UserError` for a case without mask or without a sequence the network needs, and whatever reading raises;
+    `EnvironmentFailure` when the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
+        ) from error
+    progress = StepProgress(report, len(files), "Preparing cases")
+    cases = []
+    for case in files:
+        cancel.raise_if_cancelled()
+        key = _key(case, card, labels)
+        note = folder / f"{case.name}.json"
+        known = json.loads(note.read_text()) if note.is_file() else {}
+        if known.get("key") != key:
+            _prepare(case, card, labels, folder, cancel)
+            known = {"key": key, "sha256": _fingerprint(case)}
+            with atomic_write(note) as file:
+                file.write(json.dumps(known).encode())
+        cases.append(
+            TrainingCase(
+                case.name,
+                np.load(folder / f"{case.name}.images.npy", mmap_mode="r"),
+                np.load(folder / f"{case.name}.classes.npy", mmap_mode="r"),
+                known["sha256"],
+            )
+        )
+        progress.step(f"Prepared {case.name}")
+    return tuple(cases)
+
+
+def _fingerprint(case: CaseFiles) -> str:
+    digest = hashlib.sha256()
+    for path in (*case.images.values(), *([case.mask] if case.mask else [])):
+        digest.update(path.name.encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _prepare(case: CaseFiles, card: ModelCard, labels: LabelConvention, folder: Path, cancel: CancelToken) -> None:
+    if case.mask is None:
+        raise UserError(
+            f"The case “{case.name}” has no mask (…_seg.nii.gz).", "Add it, or name the case in data.exclude."
+        )
+    missing = [role.value for role in card.channels if role not in case.images and role not in card.optional]
+    if missing:
+        raise UserError(
+            f"The case “{case.name}” has no {', '.join(missing)}.",
+            "Add the file, make the channel optional, or name the case in data.exclude.",
+        )
+    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels)
+    images = {role: read_volume(case.images[role]).volume for role in card.channels if role in case.images}
+    ready = prepare(AdaptationCase(case.name, images, mask.data, mask.grid), card, cancel)
+    for name, array in (("images", ready.images.astype(np.float16)), ("classes", ready.classes)):
+        with atomic_write(folder / f"{case.name}.{name}.npy") as file:
+            np.save(file, array)
+
+
+def _key(case: CaseFiles, card: ModelCard, labels: LabelConvention) -> list[object]:
+    """What a prepared case depends on, as JSON gives it back."""
+    paths = [*case.images.values(), *([case.mask] if case.mask else [])]
+    stats = [(path.name, path.stat()) for path in paths]
+    return [
+        _FORMAT,
+        labels.value,
+        [role.value for role in card.channels],
+        list(card.spacing_mm),
+        [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+    ]

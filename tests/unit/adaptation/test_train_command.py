@@ -1,0 +1,213 @@
+"""`train`: from a configuration file and folders of data to models."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_cases import write_case, write_cases, write_healthy_brain
+
+from glioma_annotator.cli.console import ExitCode
+from glioma_annotator.cli.main import main
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.imaging.nifti import read_volume
+from glioma_annotator.inference.model_folder import load_model, save_model
+from glioma_annotator.inference.networks import build_network
+from glioma_annotator.inference.segmenter import ModelSegmenter
+from glioma_annotator.progress import CancelToken, ignore_progress
+
+BASE = """
+name = "made"
+[network]
+parameters = { filters = [2, 4], branch_fraction = 0.5 }
+[patches]
+size = 16
+volumes = 1
+per_volume = 2
+[run]
+steps = %d
+workers = 0
+device = "cpu"
+precision = "float32"
+checkpoint_every = 1
+[data]
+"""
+
+
+def configured(folder: Path, data: str, steps: int = 2, extra: str = "") -> Path:
+    path = folder / "made.toml"
+    path.write_text(BASE % steps + data + "\n" + extra, encoding="utf-8")
+    return path
+
+
+def train(*arguments: object, code: int = ExitCode.DONE) -> None:
+    assert main(["train", *[str(a) for a in arguments]]) == code
+
+
+def test_real_cases_become_a_model_that_segments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cases(tmp_path / "cases", 3)
+    config = configured(tmp_path, 'cases = ["cases"]\nvalidation_share = 0.3')
+    train("--config", config, "--run", tmp_path / "run", "--json")
+    report = json.loads(capsys.readouterr().out)
+    (model,) = report["models"]
+    card, _ = load_model(Path(model))
+    assert card.channels == (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
+    assert card.training["steps"] == 2
+    assert len(card.training["cases"]) == 2
+    assert all(len(value) == 64 for value in card.training["cases"].values())
+    (scored,) = card.scores["validation"]
+    assert {row["case"] for row in report["scores"]} == {scored} == set(card.training["validation"])
+    assert json.loads((tmp_path / "run" / "provenance.json").read_text())["versions"]["torch"]
+    images = {
+        role: read_volume(tmp_path / "cases" / "case1" / f"case1_{end}.nii.gz").volume
+        for role, end in ((SequenceRole.T1GD, "t1ce"), (SequenceRole.T2, "t2"), (SequenceRole.FLAIR, "flair"))
+    }
+    outcome = ModelSegmenter([Path(model)]).segment(images, "", "cpu", ignore_progress, CancelToken())
+    assert outcome.labels.shape == (24, 24, 24)
+
+
+def test_synthetic_tumours_become_a_model_with_their_provenance(tmp_path: Path) -> None:
+    write_healthy_brain(tmp_path / "data" / "healthy" / "ball")
+    config = configured(tmp_path, 'synthetic = "elsewhere"', extra="[augmentation]\nnoise = 0.0\nbias_field = 0.0")
+    text = config.read_text().replace("[run]", "[run]\nvalidation_samples = 1")
+    config.write_text(text)
+    train("--config", config, "--run", tmp_path / "run", "--data", tmp_path / "data")
+    card, _ = load_model(tmp_path / "run" / "model")
+    assert card.training["backgrounds"] == ["ball"]
+    assert "validation" not in card.scores
+    assert (tmp_path / "run" / "dice.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("network", "output", "strategy"),
+    [
+        ('architecture = "dynunet"\nparameters = { filters = [2, 3, 4] }', "multi-class", "balanced"),
+        (
+            'architecture = "segresnet"\nparameters = { init_filters = 8, blocks_down = [1, 1], blocks_up = [1] }',
+            "multi-label",
+            "whole",
+        ),
+    ],
+)
+def test_other_networks_outputs_and_strategies_train_too(
+    tmp_path: Path, network: str, output: str, strategy: str
+) -> None:
+    write_case(tmp_path / "cases" / "a")
+    config = configured(tmp_path, 'cases = ["cases"]')
+    text = config.read_text().replace("parameters = { filters = [2, 4], branch_fraction = 0.5 }", network)
+    text = f'output = "{output}"\n' + text.replace("[patches]", f'[patches]\nstrategy = "{strategy}"')
+    config.write_text(text.replace("per_volume = 2", "per_volume = 1"))
+    train("--config", config, "--run", tmp_path / "run")
+    card, _ = load_model(tmp_path / "run" / "model")
+    assert card.architecture in network
+    assert card.training["output"] == output
+
+
+def test_every_case_of_a_cross_validation_is_scored_once_by_a_model_that_never_saw_it(tmp_path: Path) -> None:
+    write_cases(tmp_path / "cases", 3)
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 1, "[repeat]\nfolds = 2"), "--run", tmp_path / "run")
+    seen: list[str] = []
+    for fold in ("fold-1", "fold-2"):
+        card, _ = load_model(tmp_path / "run" / fold / "model")
+        assert not set(card.training["cases"]) & set(card.training["validation"])
+        seen += card.training["validation"]
+    assert sorted(seen) == ["case1", "case2", "case3"]
+    report = json.loads((tmp_path / "run" / "cross_validation.json").read_text())
+    assert report["summary"]["WT"]["cases"] == 3
+    assert {"mean", "median"} <= set(report["summary"]["WT"])
+
+
+def test_members_of_an_ensemble_differ_in_their_seed(tmp_path: Path) -> None:
+    write_case(tmp_path / "cases" / "a")
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 1, "[repeat]\nmembers = 2"), "--run", tmp_path / "run")
+    cards = [load_model(tmp_path / "run" / f"member-{n}" / "model")[0] for n in (1, 2)]
+    assert cards[1].training["seed"] == cards[0].training["seed"] + 1
+    assert cards[0].weights_sha256 != cards[1].weights_sha256
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from glioma_annotator.adaptation.config_file import read_config
+from glioma_annotator.adaptation.train import train
+from glioma_annotator.progress import CancelToken
+
+def report(progress):
+    if "Step 3" in progress.message:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(read_config(Path(sys.argv[1])), Path(sys.argv[2]), False, report, CancelToken())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process outright")
+def test_a_killed_training_is_taken_up_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    write_cases(tmp_path / "cases", 2)
+    config = configured(tmp_path, 'cases = ["cases"]', 5)
+    train("--config", config, "--run", tmp_path / "whole")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(config), str(tmp_path / "killed")],
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert killed.returncode < 0
+    assert not (tmp_path / "killed" / "model").exists()
+    train("--config", config, "--run", tmp_path / "killed", code=ExitCode.USER)  # not without --resume
+    train("--config", config, "--run", tmp_path / "killed", "--resume")
+    whole, again = (load_model(tmp_path / name / "model")[0] for name in ("whole", "killed"))
+    assert whole.weights_sha256 == again.weights_sha256
+
+
+def test_a_run_of_another_configuration_is_not_taken_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_case(tmp_path / "cases" / "a")
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 1), "--run", tmp_path / "run")
+    other = configured(tmp_path, 'cases = ["cases"]', 2, "[optimiser]\nlearning_rate = 0.5")
+    train("--config", other, "--run", tmp_path / "run", "--resume", code=ExitCode.USER)
+    assert "optimiser.learning_rate" in capsys.readouterr().err
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 2), "--run", tmp_path / "run", "--resume")
+    assert load_model(tmp_path / "run" / "model")[0].training["steps"] == 2
+
+
+def test_a_training_can_begin_with_a_model_or_a_widened_one(tmp_path: Path) -> None:
+    from tiny_models import tiny_card
+
+    small = build_network("residual-inception-unet", {"filters": [2, 4], "branch_fraction": 0.5}, 3, 5)
+    save_model(tmp_path / "small", tiny_card(parameters={"filters": [2, 4], "branch_fraction": 0.5}), small)
+    write_case(tmp_path / "cases" / "a")
+    rate = "[optimiser]\nlearning_rate = 1e-12\nweight_decay = 0.0\n"
+    config = configured(tmp_path, 'cases = ["cases"]', 1, rate + '[network.init]\nmodel = "small"')
+    train("--config", config, "--run", tmp_path / "same")
+    begun, same = load_model(tmp_path / "small")[1], load_model(tmp_path / "same" / "model")[1]
+    for name, value in begun.named_parameters():
+        assert np.allclose(value.detach(), same.get_parameter(name).detach(), atol=1e-3), name
+    config = configured(tmp_path, 'cases = ["cases"]', 1, rate + '[network.init]\nwiden = "small"')
+    config.write_text(config.read_text().replace("[2, 4]", "[4, 8]"))
+    train("--config", config, "--run", tmp_path / "wide")
+    card, wide = load_model(tmp_path / "wide" / "model")
+    assert card.training["begun_with"].endswith("widened")
+    assert wide.head.in_channels == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ('cases = ["nowhere"]', "no cases"),
+        ('cases = ["cases"]\nexclude = ["x"]', "data.exclude"),
+        ('cases = ["cases"]\nvalidation = ["cases"]', "trained on and scored"),
+        ('cases = ["cases"]\nexclude = ["a"]', "No case is left"),
+        ('cases = ["bare"]', "no mask"),
+    ],
+)
+def test_data_that_do_not_fit_are_named(
+    tmp_path: Path, data: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_case(tmp_path / "cases" / "a")
+    (write_case(tmp_path / "bare" / "b") / "b_seg.nii.gz").unlink()
+    train("--config", configured(tmp_path, data), "--run", tmp_path / "run", code=ExitCode.USER)
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "run" / "model").exists()
