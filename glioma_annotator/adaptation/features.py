@@ -7,6 +7,7 @@ Methods that leave the front of the network alone train on what it computed once
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from glioma_annotator.inference.covering import HALO, rounded_up
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.fusing import fused
 from glioma_annotator.inference.networks import SegmentationNetwork
-from glioma_annotator.inference.torch_runner import LIVE_TENSORS, precision, stoppable
+from glioma_annotator.inference.torch_runner import LIVE_TENSORS, precision
 from glioma_annotator.progress import CancelToken
 
 Half = NDArray[np.float16]
@@ -98,6 +99,21 @@ def best_class(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         result[higher] = number
         np.maximum(best, scores[number], out=best)
     return result
+
+
+@contextmanager
+def stoppable(network: nn.Module, cancel: CancelToken) -> Iterator[None]:
+    """Within it, a running network raises `Cancelled` at its next layer: one pass can take seconds on a slow CPU."""
+
+    def check(_module: nn.Module, _inputs: object) -> None:
+        cancel.raise_if_cancelled()
+
+    hooks = [module.register_forward_pre_hook(check) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def runnable(network: SegmentationNetwork, device: ComputeDevice) -> SegmentationNetwork:

@@ -15,6 +15,7 @@ from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.command_palette import CommandPalette
 from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
 from glioma_annotator.ui.dialogs.mapping import MappingDialog
+from glioma_annotator.ui.dialogs.models_page import ModelsPage
 from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
 from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
 from glioma_annotator.ui.dialogs.small import AboutDialog, BusyDialog, ComparisonDialog
@@ -61,6 +62,8 @@ class WindowDialogs(QObject):
             palette=lambda: self._show(CommandPalette(window.registry, window)),
             shortcuts=lambda: self._show(ShortcutPage(window.registry, window)),
             about=lambda: self._show(AboutDialog(window)),
+            model_panel=self.model_panel,
+            models_page=self.models_page,
         )
 
     def _show(self, dialog: QDialog) -> None:
@@ -173,6 +176,18 @@ class WindowDialogs(QObject):
             self._show(ComparisonDialog(revision.number, rows, window))
 
         window.workers.reading.submit("Comparing", work, done, window.study.failed.emit)
+
+    # models
+
+    def model_panel(self) -> None:
+        """Bring the Model panel to the front."""
+        self._window.model_dock.show()
+        self._window.model_dock.raise_()
+
+    def models_page(self) -> None:
+        page = ModelsPage(self._window.adapting, self._window.study, self._window)
+        page.failed.connect(self._window.errors.show)
+        self._show(page)
 
     # workspace
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glioma_annotator.adaptation.features import runnable
+from glioma_annotator.adaptation.features import runnable, stoppable
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
@@ -19,7 +19,7 @@ from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.inference.covering import padded_to_multiple
 from glioma_annotator.inference.networks import SegmentationNetwork
-from glioma_annotator.inference.torch_runner import precision, stoppable
+from glioma_annotator.inference.torch_runner import precision
 
 #: Edge of a patch in voxels, as in the reference design.
 EDGE = 64

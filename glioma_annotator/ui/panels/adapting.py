@@ -224,13 +224,19 @@ class AdaptPanel(QScrollArea):
     def _start(self) -> None:
         self.curve.show_points([])
         self._adapting.start(
-            self.chosen(), str(self.model.currentData() or ""), self.method.currentData(), self.budget.currentData()
+            self.chosen(),
+            str(self.model.currentData() or ""),
+            AdaptationMethod(self.method.currentData()),
+            self.budget.currentData(),
         )
 
     def _show_plan(self) -> None:
         count = sum(map(len, self.chosen().values()))
         found = self._adapting.plan(
-            str(self.model.currentData() or ""), count, self.method.currentData(), self.budget.currentData()
+            str(self.model.currentData() or ""),
+            count,
+            AdaptationMethod(self.method.currentData()),
+            self.budget.currentData(),
         )
         self.plan.setText(f"Plan: {found.words}." if found else "Tick at least one mask to learn from.")
         self.adapt.setText("Adapt to these patients" if self._adapting.everyone else "Adapt to this patient")

@@ -1,0 +1,117 @@
+"""Visits as the network reads them, and what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from adaptation_cases import SHAPE, visit, with_labels
+from tiny_models import CHANNELS, tiny_card
+
+from glioma_annotator.adaptation.cases import PreparedCase, prepare
+from glioma_annotator.adaptation.holdout import split
+from glioma_annotator.domain.adaptation import AdaptationCase
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken
+
+
+def prepared(case: AdaptationCase, **card: object) -> PreparedCase:
+    return prepare(case, tiny_card(**card), CancelToken())
+
+
+def test_classes_follow_the_cards_labels_and_what_was_not_reviewed_stays_out() -> None:
+    case = visit()
+    labels = case.labels.copy()
+    labels[:, :, :8] = IGNORE
+    ready = prepared(with_labels(case, labels))
+    assert set(np.unique(ready.classes)) == {0, 3, IGNORE}
+    assert (ready.classes[~ready.brain] == IGNORE).all()
+    assert not ready.tumour[:, :, :5].any()
+
+
+def test_a_sequence_that_is_absent_is_zero_and_said_so() -> None:
+    case = visit()
+    without = AdaptationCase("visit", {CHANNELS[0]: case.images[CHANNELS[0]]}, case.labels, case.grid)
+    ready = prepared(without)
+    assert ready.images[0].any() and not ready.images[1:].any()
+    assert any("absent" in message for message in ready.messages)
+
+
+def test_a_visit_without_any_sequence_of_the_model_is_refused() -> None:
+    with pytest.raises(UserError, match="none of the sequences"):
+        prepared(replace(visit(), images={}))
+
+
+def test_values_that_the_model_does_not_know_are_refused() -> None:
+    case = visit()
+    with pytest.raises(UserError, match="holds the values 9"):
+        prepared(with_labels(case, np.where(case.labels, 9, 0).astype(np.uint8)))
+
+
+def test_a_mask_on_another_grid_is_refused() -> None:
+    case = visit()
+    shifted = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))
+    with pytest.raises(UserError, match="one grid"):
+        prepared(replace(case, grid=shifted))
+
+
+def test_coarse_images_come_to_the_models_voxel_size_with_their_mask() -> None:
+    ready = prepared(visit(spacing_mm=2.0))
+    fine = prepared(visit())
+    assert ready.shape == tuple(2 * n for n in fine.shape)
+    assert ready.voxel_ml == pytest.approx(0.001)
+    assert ready.tumour.sum() == 8 * fine.tumour.sum()
+
+
+def test_mask_outside_the_brain_is_left_out_and_said_so() -> None:
+    case = visit()
+    labels = case.labels.copy()
+    labels[0, 0, :10] = 3
+    assert any("0.01 mL" in message for message in prepared(with_labels(case, labels)).messages)
+
+
+def test_of_one_visit_slabs_are_held_out_that_show_the_middle_of_the_tumour() -> None:
+    found = split([prepared(visit())], [])
+    (train,), (held,) = found.train, found.held_out
+    assert not (train.mask & held.mask).any()
+    assert (train.mask | held.mask).sum() == (train.case.classes != IGNORE).sum()
+    in_train, in_held = (int((part.case.tumour & part.mask).sum()) for part in (train, held))
+    assert 0.2 < in_held / (in_held + in_train) < 0.5
+    assert "every third slab" in found.words
+
+
+def test_of_two_visits_the_last_is_held_out_whole() -> None:
+    found = split([prepared(visit("a")), prepared(visit("b", seed=1))], [])
+    assert [part.case.name for part in found.train] == ["a"]
+    assert [part.case.name for part in found.held_out] == ["b"]
+
+
+def test_visits_set_aside_are_judged_on_and_nothing_else() -> None:
+    found = split([prepared(visit("a")), prepared(visit("b"))], [prepared(visit("c"))])
+    assert [part.case.name for part in found.train] == ["a", "b"]
+    assert [part.case.name for part in found.held_out] == ["c"]
+
+
+def test_masks_without_tumour_teach_nothing() -> None:
+    with pytest.raises(UserError, match="nothing to learn"):
+        split([prepared(visit(tumour=False))], [])
+
+
+def test_a_tumour_in_a_single_slice_cannot_be_divided() -> None:
+    case = visit()
+    labels = np.zeros_like(case.labels)
+    labels[10:14, 10:14, 12] = 3
+    with pytest.raises(UserError, match="too small to be divided"):
+        split([prepared(with_labels(case, labels))], [])
+
+
+def test_images_of_infinite_values_do_not_reach_the_network() -> None:
+    case = visit()
+    broken = case.images[CHANNELS[1]].data.copy()
+    broken[12, 12, 12] = np.inf
+    images = {**case.images, CHANNELS[1]: Volume(broken, case.grid)}
+    assert np.isfinite(prepared(replace(case, images=images)).images).all()
