@@ -6,6 +6,7 @@ Visits and events know a calendar date, a day, or both; a `CourseClock` brings t
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -94,3 +95,13 @@ def radiotherapy_end(events: Iterable[ClinicalEvent], day: int | None, clock: Co
         return None
     ends = [end for e in events if e.kind is EventKind.RADIOTHERAPY and (end := clock.end(e)) is not None]
     return max((end for end in ends if end <= day), default=None)
+
+
+def doubling_time_days(earlier_ml: float, later_ml: float, days: int | None) -> float | None:
+    """Days in which a volume doubles if it keeps growing exponentially as between two measurements.
+
+    None unless it grew from a volume above zero over at least one day.
+    """
+    if days is None or days <= 0 or earlier_ml <= 0 or later_ml <= earlier_ml:
+        return None
+    return days * math.log(2) / math.log(later_ml / earlier_ml)

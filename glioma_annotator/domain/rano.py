@@ -12,10 +12,13 @@ from typing import Any
 
 from glioma_annotator.domain.clinical_event import ClinicalState
 from glioma_annotator.domain.rano_visit import EXACT, THRESHOLDS, RanoVisit, burden, deteriorated, select_targets
-from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
+from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory, ResponseMethod
 
 CONFIRM_PD_DAYS = 84  # progression in the first 12 weeks after radiotherapy is confirmed by a second scan (RANO 2.0)
 CONFIRM_AFTER_DAYS = 28  # least time to the confirming scan: 4 weeks
+BECOME_MEASURABLE_MM = 5.0
+"""A lesion that becomes measurable is progression when its longest diameter grew by more than this, or its product by
+the threshold of progression (Wen et al. 2010)."""
 
 PD, PR, CR, SD = ResponseCategory.PD, ResponseCategory.PR, ResponseCategory.CR, ResponseCategory.SD
 
@@ -129,11 +132,12 @@ class _Course:
 
     def _progression(self, now: float, lowest: float) -> tuple[list[str], list[str]]:
         """Reasons for progression: growth of what is measured, and everything else."""
-        growth, others, limit = [], [], THRESHOLDS[self.method].increase
-        if lowest > 0 and (now - lowest) / lowest >= limit - EXACT:
-            growth.append(f"That is at least {limit:.0%} more than the nadir.")
+        growth, others = [], []
+        if self._grown(now, lowest) and (self.method is ResponseMethod.BIDIMENSIONAL or self.visit.measurable):
+            growth.append(f"That is at least {THRESHOLDS[self.method].increase:.0%} more than the nadir.")
         if lowest == 0 and now > 0 and self._measurable_again():
             growth.append("A measurable lesion is back after all measured disease had gone.")
+        growth += self._become_measurable()
         fresh = sorted(self.visit.new & self.visit.measurable)
         if fresh:
             others.append(f"{_count(len(fresh), 'new measurable lesion')}: {', '.join(fresh)}.")
@@ -145,6 +149,23 @@ class _Course:
         if self.visit.non_target_worse:
             others.append("The reader sees clear progression of non-measurable or non-target disease.")
         return growth, others
+
+    def _grown(self, now: float, lowest: float) -> bool:
+        return lowest > 0 and (now - lowest) / lowest >= THRESHOLDS[self.method].increase - EXACT
+
+    def _become_measurable(self) -> list[str]:
+        """Lesions that were never measurable since the baseline, and are now, grown by a significant amount."""
+        found = []
+        for key in sorted(self.visit.measurable - self.visit.new - set(self.targets)):
+            earlier = [v for v in self.visits[self.first : self.index] if any(n.lesion == key for n in v.lesions)]
+            if not earlier or any(key in v.measurable for v in earlier):
+                continue
+            was = min((_largest(v, key) for v in earlier), key=lambda n: n.product_mm2)
+            now = _largest(self.visit, key)
+            longer = now.longest_mm - was.longest_mm > BECOME_MEASURABLE_MM
+            if longer or now.product_mm2 >= (1 + THRESHOLDS[ResponseMethod.BIDIMENSIONAL].increase) * was.product_mm2:
+                found.append(f"{key} was not measurable and is now: {_diameters(was)}, then {_diameters(now)}.")
+        return found
 
     def _measurable_again(self) -> bool:
         return bool(self.visit.measurable) and (
@@ -200,6 +221,8 @@ class _Course:
         if self.visit.state is None and self.visit.kps is None and self.visit.ecog is None:
             reasons.append("No clinical state is recorded; it is taken as stable.")
         remaining = self.visit.total_ml or 0.0
+        if self._grown(now, self.size(self.nadir()) or 0.0):
+            reasons.append("The volume grew, but no lesion is measurable: both diameters of one must reach 10 mm.")
         if at_start == 0:
             reasons.append("Nothing measurable at baseline: no response can be measured.")
             return SD, reasons
@@ -260,6 +283,15 @@ class _Course:
             "thresholds": {"decrease": limits.decrease, "increase": limits.increase},
         }
         return RanoProposal(visit.timepoint, category, tuple(reasons), inputs, self.baseline.timepoint, nadir.timepoint)
+
+
+def _largest(visit: RanoVisit, key: str) -> LesionMeasurement:
+    """The largest part of a lesion at a visit that has it."""
+    return max((n for n in visit.lesions if n.lesion == key), key=lambda n: n.product_mm2)
+
+
+def _diameters(lesion: LesionMeasurement) -> str:
+    return f"{lesion.longest_mm:.1f} x {lesion.perpendicular_mm:.1f} mm"
 
 
 def _change(now: float, reference: float) -> str:

@@ -46,7 +46,7 @@ class RanoVisit:
     day: days since the first visit; None when unknown.
     lesions: every enhancing lesion measured at the visit, under its stable identity.
     measurable: ids of the lesions that are measurable at this visit (`is_measurable`).
-    new: ids of the lesions that no earlier visit had.
+    new: ids of the lesions that no visit from the baseline on had before.
     total_ml: volume of all enhancing tumour at the visit; None when there is no mask.
     steroid_mg: daily dose; None when none was recorded.
     state: clinical state against the visit before; None when none was recorded.

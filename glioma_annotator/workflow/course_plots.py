@@ -1,0 +1,311 @@
+"""The course in pictures: volume curves above the treatments, and what became of each lesion; as SVG, PNG and CSV.
+
+Figures are made with matplotlib's objects, never pyplot, so that they can be drawn on any thread and in the window.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glioma_annotator.domain.clinical_event import SPANS, ClinicalEvent, EventKind
+from glioma_annotator.domain.finding import LesionChange
+from glioma_annotator.domain.task_profile import TaskProfile
+from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.workflow.measure import MeasuredVisit
+from glioma_annotator.workflow.patient_course import PatientCourse
+from glioma_annotator.workflow.response import MeasuredCourse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BACKGROUND, _PANEL, _GRID = "#1E1F22", "#26282C", "#3A3D42"
+_TEXT, _QUIET = "#E6E6E6", "#A0A4AB"
+_SPAN_COLOUR = "#8C9BB3"
+_SURGERY_COLOUR = "#CC79A7"
+_CHANGE_COLOURS = {"grown": "#D55E00", "new": "#F0E442", "shrunk": "#56B4E9", "gone": "#A0A4AB", "unchanged": "#009E73"}
+_ONGOING_DAYS = 14  # how far beyond the last visit an unfinished treatment is drawn
+_THERAPIES = tuple(kind for kind in EventKind if kind in SPANS and kind is not EventKind.STEROIDS)
+
+
+@dataclass(frozen=True, slots=True)
+class LesionBalance:
+    """A lesion between the baseline and the last masked visit: volumes in mL and what the difference amounts to."""
+
+    lesion: str
+    baseline_ml: float
+    last_ml: float
+
+    @property
+    def change_ml(self) -> float:
+        return self.last_ml - self.baseline_ml
+
+    @property
+    def kind(self) -> str:
+        if self.baseline_ml == 0:
+            return "new"
+        if self.last_ml == 0:
+            return "gone"
+        return "grown" if self.change_ml > 0 else "shrunk" if self.change_ml < 0 else "unchanged"
+
+
+def write_plots(
+    folder: Path, visits: Sequence[MeasuredVisit], lesions: MeasuredCourse, profile: TaskProfile
+) -> tuple[Path, ...]:
+    """Write `volumes` and `components`, each as .svg, .png and .csv, to a folder, which is made; returns the files.
+
+    Files of these names are replaced. Raises `EnvironmentFailure` when the disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The folder {folder} could not be made ({error.strerror}).", "Choose another."
+        ) from error
+    pictures = {"volumes": volume_figure(lesions.course, visits, profile), "components": waterfall_figure(lesions)}
+    tables = {"volumes": volume_rows(visits), "components": component_rows(lesions)}
+    written = []
+    for name, figure in pictures.items():
+        for kind in ("svg", "png"):
+            written.append(folder / f"{name}.{kind}")
+            with atomic_write(written[-1]) as file:
+                file.write(rendered(figure, kind))
+        written.append(folder / f"{name}.csv")
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(tables[name])
+        with atomic_write(written[-1]) as file:
+            file.write(text.getvalue().encode("utf-8"))
+    return tuple(written)
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """A figure as `svg` or `png`; the same figure gives the same bytes, text in an SVG stays text."""
+    import matplotlib  # here, to keep it off the program's start
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "glioma-annotator"}):
+        figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    return buffer.getvalue()
+
+
+def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profile: TaskProfile) -> Figure:
+    """Volumes of the labels over time; below them treatments, steroids as a step curve and performance status.
+
+    The time axis is days since the first visit; the order of the visits when a day is unknown, without treatments then.
+    """
+    masked = [v for v in visits if v.labels]
+    days = [v.visit.day for v in masked]
+    dated = [day for day in days if day is not None]
+    by_day = len(dated) == len(days)
+    x: list[float] = [float(d) for d in dated] if by_day else [float(n) for n in range(len(days))]
+    rows = _rows(course) if by_day else []
+    figure = _figure(9.0, 4.6 + 1.1 * len(rows))
+    heights = [4.0, *(1.0 for _ in rows)]
+    axes = figure.subplots(1 + len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    top: Axes = axes[0]
+    for label in profile.scheme.labels:
+        ml = [v.labels[label.name].volume_ml for v in masked]
+        top.plot(x, ml, "o-", color=label.colour, label=f"{label.name}  {label.title}", linewidth=1.8, markersize=5)
+    for v, place in zip(masked, x, strict=True):
+        if v.visit is course.visits[course.baseline]:
+            top.axvline(place, color=_QUIET, linestyle=":", linewidth=1)
+            top.annotate("baseline", (place, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
+                         textcoords="offset points", color=_QUIET, fontsize=8)  # fmt: skip
+    top.set_ylim(bottom=0)
+    top.margins(y=0.1)
+    top.set_ylabel("mL", color=_TEXT)
+    top.set_title(f"Volumes of {course.patient}", color=_TEXT, fontsize=11)
+    top.legend(facecolor=_PANEL, edgecolor=_GRID, labelcolor=_TEXT, fontsize=8)
+    last = max(x, default=0.0) + _ONGOING_DAYS
+    for row, name in zip(axes[1:], rows, strict=True):
+        _draw_row(row, name, course, last)
+    if by_day:
+        _mark_surgery(list(axes), course)
+        axes[-1].set_xlabel("days since the first visit", color=_TEXT)
+    else:
+        axes[-1].set_xticks(x, [v.visit.timepoint.key for v in masked], color=_TEXT)
+    for one in axes:
+        _style(one)
+    figure.align_ylabels()
+    figure.tight_layout()
+    return figure
+
+
+def waterfall_figure(lesions: MeasuredCourse) -> Figure:
+    """One bar per lesion: its volume at the last masked visit less that at the baseline, largest growth first."""
+    balance = lesion_balance(lesions)
+    figure = _figure(max(5.0, 2.5 + 0.8 * len(balance)), 4.2)
+    axes = figure.subplots()
+    places = range(len(balance))
+    axes.bar(places, [b.change_ml for b in balance], color=[_CHANGE_COLOURS[b.kind] for b in balance], width=0.7)
+    for place, b in zip(places, balance, strict=True):
+        share = f"{b.change_ml / b.baseline_ml:+.0%}" if b.kind in ("grown", "shrunk") else b.kind
+        up = b.change_ml >= 0
+        axes.annotate(
+            f"{b.change_ml:+.2f}\n{share}",
+            (place, b.change_ml),
+            xytext=(0, 3 if up else -3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if up else "top",
+            color=_TEXT,
+            fontsize=8,
+        )
+    axes.axhline(0, color=_QUIET, linewidth=1)
+    axes.margins(y=0.25)
+    axes.set_xticks(list(places), [_short(b.lesion) for b in balance])
+    axes.set_ylabel("change since the baseline, mL", color=_TEXT)
+    title = "Lesions since the baseline" if balance else "No lesion since the baseline"
+    axes.set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=11)
+    _style(axes)
+    figure.tight_layout()
+    return figure
+
+
+def lesion_balance(lesions: MeasuredCourse) -> tuple[LesionBalance, ...]:
+    """Every lesion of the baseline and of the last masked visit, largest growth first; parts of a lesion added up."""
+    first = lesions.course.baseline
+    masked = [i for i, found in enumerate(lesions.maps) if found is not None and i >= first]
+    if not masked:
+        return ()
+    start, end = (_volumes(lesions, index) for index in (first, masked[-1]))
+    balance = [LesionBalance(name, start.get(name, 0.0), end.get(name, 0.0)) for name in start | end]
+    return tuple(sorted(balance, key=lambda b: (-b.change_ml, b.lesion)))
+
+
+def volume_rows(visits: Iterable[MeasuredVisit]) -> list[tuple[object, ...]]:
+    """The volumes as a table with a header; empty cells where nothing is known."""
+    compared = ("volume_ml", "baseline_ml", "nadir_ml", "from_baseline", "from_nadir", "doubling_days")
+    rows: list[tuple[object, ...]] = [("timepoint", "date", "day", "phase", "revision", "kind", "name", *compared)]
+    for v in visits:
+        timepoint, revision = v.visit.timepoint, v.visit.revision
+        head = (
+            timepoint.key,
+            timepoint.date,
+            v.visit.day,
+            timepoint.phase.value,
+            revision.number if revision else None,
+        )
+        for kind, volumes in (("label", v.labels), ("region", v.regions)):
+            rows += [(*head, kind, name, *(getattr(c, field) for field in compared)) for name, c in volumes.items()]
+    return rows
+
+
+def component_rows(lesions: MeasuredCourse) -> list[tuple[object, ...]]:
+    """Every lesion at every visit as a table with a header."""
+    header = (
+        "timepoint",
+        "lesion",
+        "change",
+        "earlier_ml",
+        "volume_ml",
+        "longest_mm",
+        "perpendicular_mm",
+        "measurable",
+    )
+    rows: list[tuple[object, ...]] = [header]
+    for visit, tracked, seen in zip(lesions.course.visits, lesions.lesions, lesions.visits, strict=True):
+        sizes = iter(seen.lesions)  # in the order of the tracked lesions, those that are gone left out
+        for t in tracked:
+            size = next(sizes) if t.number is not None else None
+            rows.append(
+                (
+                    visit.timepoint.key,
+                    t.lesion,
+                    t.change.value if t.change is not None else None,
+                    t.earlier_ml if t.change not in (None, LesionChange.NEW) else None,
+                    t.volume_ml,
+                    size.longest_mm if size else None,
+                    size.perpendicular_mm if size else None,
+                    int(t.lesion in seen.measurable) if size else None,
+                )
+            )
+    return rows
+
+
+def _volumes(lesions: MeasuredCourse, index: int) -> dict[str, float]:
+    volumes: dict[str, float] = {}
+    for t in lesions.lesions[index]:
+        if t.number is not None:
+            volumes[t.lesion] = volumes.get(t.lesion, 0.0) + t.volume_ml
+    return volumes
+
+
+def _short(lesion: str) -> str:
+    """A lesion's name for an axis: the first digits of an identifier."""
+    return lesion if len(lesion) <= 8 else lesion[:6] + "…"
+
+
+def _rows(course: PatientCourse) -> list[str]:
+    """Which rows the events below the curves need, top to bottom."""
+    kinds = {event.kind for event in course.events if course.clock.start(event) is not None}
+    rows = ["treatment"] if kinds & set(_THERAPIES) else []
+    rows += ["steroids"] if EventKind.STEROIDS in kinds else []
+    return rows + (["KPS"] if EventKind.KPS in kinds else [])
+
+
+def _dated(course: PatientCourse, *kinds: EventKind) -> list[tuple[int, ClinicalEvent]]:
+    """Events of these kinds with their first day, in order of time."""
+    found = [(day, e) for e in course.events if e.kind in kinds and (day := course.clock.start(e)) is not None]
+    return sorted(found, key=lambda pair: (pair[0], pair[1].created_utc))
+
+
+def _draw_row(axes: Axes, name: str, course: PatientCourse, last: float) -> None:
+    if name == "treatment":
+        events = _dated(course, *_THERAPIES)
+        kinds = list(dict.fromkeys(event.kind for _, event in events))
+        for day, event in events:
+            end = course.clock.end(event)
+            width = max(1.0, (end if end is not None else max(last, day)) - day)
+            alpha = 0.9 if end is not None else 0.5  # an unfinished one fades
+            axes.barh(kinds.index(event.kind), width, left=day, height=0.6, color=_SPAN_COLOUR, alpha=alpha)
+        axes.set_yticks(range(len(kinds)), [kind.value for kind in kinds])
+        axes.set_ylim(len(kinds) - 0.4, -0.6)
+    elif name == "steroids":
+        steps: list[tuple[float, float]] = []
+        for day, event in _dated(course, EventKind.STEROIDS):
+            steps.append((day, event.dose_mg or 0.0))
+            end = course.clock.end(event)
+            if end is not None:
+                steps.append((end + 1, 0.0))
+        steps = sorted(dict(sorted(steps)).items())
+        steps.append((max(last, steps[-1][0]), steps[-1][1]))
+        axes.step([d for d, _ in steps], [mg for _, mg in steps], where="post", color="#E69F00")
+        axes.fill_between([d for d, _ in steps], [mg for _, mg in steps], step="post", color="#E69F00", alpha=0.25)
+        axes.set_ylabel("steroids\nmg a day", color=_TEXT, fontsize=8)
+        axes.set_ylim(bottom=0)
+        axes.margins(y=0.15)
+    else:
+        scores = _dated(course, EventKind.KPS)
+        axes.plot([d for d, _ in scores], [e.score or 0 for _, e in scores], "s-", color=_TEXT, markersize=4)
+        axes.set_ylabel("KPS", color=_TEXT, fontsize=8)
+        axes.set_ylim(0, 105)
+
+
+def _mark_surgery(axes: Sequence[Axes], course: PatientCourse) -> None:
+    for day, _ in _dated(course, EventKind.SURGERY):
+        for one in axes:
+            one.axvline(day, color=_SURGERY_COLOUR, linewidth=1.2)
+        axes[0].annotate("surgery", (day, 1), xycoords=("data", "axes fraction"), xytext=(3, -20),
+                         textcoords="offset points", color=_SURGERY_COLOUR, fontsize=8)  # fmt: skip
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure as NewFigure  # here, to keep it off the program's start
+
+    return NewFigure(figsize=(width, height), facecolor=_BACKGROUND)
+
+
+def _style(axes: Axes) -> None:
+    axes.set_facecolor(_PANEL)
+    axes.tick_params(colors=_QUIET, labelcolor=_TEXT, labelsize=8)
+    axes.grid(color=_GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_color(_GRID)

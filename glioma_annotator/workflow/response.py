@@ -1,0 +1,242 @@
+"""Response assessment by RANO 2.0: measured from the masks, proposed with reasons, decided by the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from glioma_annotator.domain.clinical_event import EventKind
+from glioma_annotator.domain.course import clinical_state_at, score_at, steroid_dose_mg
+from glioma_annotator.domain.identity import utc_now
+from glioma_annotator.domain.rano import RanoProposal, assess_course
+from glioma_annotator.domain.rano_visit import TARGET_LIMIT, RanoVisit, is_measurable, select_targets
+from glioma_annotator.domain.response import (
+    LesionMeasurement,
+    ResponseAssessment,
+    ResponseCategory,
+    ResponseMethod,
+)
+from glioma_annotator.domain.task_profile import TaskProfile
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.lesions import LesionMap, find_lesions, lesion_size
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.alignment import Alignment
+from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
+from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.tracking import TrackedLesion, track_lesions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredCourse:
+    """The lesions of the response region through the course.
+
+    Attributes
+    ----------
+    course: the visits.
+    maps: their lesions; None for a visit without a mask.
+    lesions: the same under their identities, by visit, those that are gone last.
+    visits: what the rules see.
+    """
+
+    course: PatientCourse
+    maps: tuple[LesionMap | None, ...]
+    lesions: tuple[tuple[TrackedLesion, ...], ...]
+    visits: tuple[RanoVisit, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CourseResponse:
+    """Proposals for the baseline and every visit after it, with what a reader has decided, by visit key."""
+
+    method: ResponseMethod
+    targets: tuple[str, ...]
+    proposals: tuple[RanoProposal, ...]
+    decisions: Mapping[str, ResponseAssessment]
+
+
+def measure_lesions(
+    store: Store, course: PatientCourse, profile: TaskProfile, align: Alignment, report: Report, cancel: CancelToken
+) -> MeasuredCourse:
+    """Measure the lesions of the profile's response region at every visit and follow them through the course.
+
+    Diameters that a reader adjusted replace the measured ones. Raises `UserError` when a mask is damaged or visits
+    cannot be aligned; `Cancelled`.
+    """
+    steps = StepProgress(report, 2 * len(course.visits), "Measuring lesions")
+    maps: list[LesionMap | None] = []
+    totals: list[float | None] = []
+    region = next(r for r in profile.scheme.regions if r.name == profile.response_region)
+    for visit in course.visits:
+        cancel.raise_if_cancelled()
+        if visit.revision is None:
+            maps.append(None)
+            totals.append(None)
+        else:
+            mask = region.mask(store.load_labels(visit.revision))
+            maps.append(find_lesions(mask, visit.timepoint.grid))
+            totals.append(float(mask.sum()) * visit.timepoint.grid.voxel_volume_ml)
+        steps.step(f"Found the lesions of {visit.timepoint.key}")
+    timepoints = [visit.timepoint for visit in course.visits]
+    tracked = track_lesions(timepoints, maps, align, store.findings.of_patient(course.patient))
+    visits = []
+    for index, visit in enumerate(course.visits):
+        cancel.raise_if_cancelled()
+        adjusted: dict[str, list[LesionMeasurement]] = {}
+        for made in store.measurements.of_timepoint(course.patient, visit.timepoint.key):
+            if made.adjusted:
+                adjusted.setdefault(made.lesion, []).append(made)
+        visits.append(_visit(store, course, index, maps[index], tracked, totals[index], adjusted))
+        steps.step(f"Measured {visit.timepoint.key}")
+    return MeasuredCourse(course, tuple(maps), tracked, tuple(visits))
+
+
+def assess_response(
+    store: Store,
+    measured: MeasuredCourse,
+    method: ResponseMethod = ResponseMethod.BIDIMENSIONAL,
+    limit: int = TARGET_LIMIT,
+    non_target_worse: Collection[str] = (),
+) -> CourseResponse:
+    """Propose a category for the baseline and every later visit; earlier decisions of the reader are built upon.
+
+    Parameters
+    ----------
+    limit: number of target lesions.
+    non_target_worse: keys of the visits at which the reader sees clear progression of non-measurable or non-target
+        disease, besides those for which that is recorded.
+    """
+    course = measured.course
+    visits = [
+        replace(v, non_target_worse=v.non_target_worse or v.timepoint in non_target_worse) for v in measured.visits
+    ]
+    decisions = {
+        assessment.timepoint: assessment
+        for assessment in store.responses.of_patient(course.patient)
+        if assessment.method is method and assessment.decided is not None
+    }
+    decided = {key: a.decided for key, a in decisions.items() if a.decided is not None}
+    targets = select_targets(visits[course.baseline], limit)
+    proposals = assess_course(
+        visits,
+        course.baseline,
+        method,
+        targets=targets,
+        decided=decided,
+        baseline_reason=course.baseline_reason,
+    )
+    return CourseResponse(method, targets, proposals, decisions)
+
+
+def decide(
+    store: Store,
+    patient: str,
+    method: ResponseMethod,
+    proposal: RanoProposal,
+    category: ResponseCategory,
+    reader: str,
+    comment: str = "",
+) -> ResponseAssessment:
+    """Record the reader's decision beside the proposal that it answers, in place of an earlier one for the visit.
+
+    Raises `UserError` without a reader's name.
+    """
+    if not reader.strip():
+        raise UserError("A decision needs the reader's name.", "Enter it in the preferences.")
+    made = ResponseAssessment(
+        patient=patient,
+        timepoint=proposal.timepoint,
+        method=method,
+        proposed=proposal.category,
+        reasons=proposal.reasons,
+        inputs=proposal.inputs,
+        baseline=proposal.baseline,
+        nadir=proposal.nadir,
+        decided=category,
+        reader=reader.strip(),
+        decided_utc=utc_now(),
+        comment=comment,
+    )
+    earlier = [a for a in store.responses.of_timepoint(patient, proposal.timepoint) if a.method is method]
+    if earlier:
+        made = replace(made, id=earlier[-1].id, created_utc=earlier[-1].created_utc)
+        store.responses.change(made, by=reader)
+    else:
+        store.responses.add(made, by=reader)
+    return made
+
+
+def _visit(
+    store: Store,
+    course: PatientCourse,
+    index: int,
+    lesions: LesionMap | None,
+    tracked: Sequence[Sequence[TrackedLesion]],
+    total_ml: float | None,
+    adjusted: Mapping[str, list[LesionMeasurement]],
+) -> RanoVisit:
+    visit = course.visits[index]
+    own = [t for t in tracked[index] if t.number is not None]
+    measured, measurable = [], set()
+    for lesion in own:
+        assert lesions is not None and lesion.number is not None
+        by_hand = adjusted.get(lesion.lesion, [])  # one for each part of a split lesion, the largest first
+        made, seen = _measurement(course, visit, lesions, lesion, by_hand.pop(0) if by_hand else None)
+        measured.append(made)
+        if is_measurable(made.longest_mm, made.perpendicular_mm, seen, lesions.grid.spacing_mm[2]):
+            measurable.add(lesion.lesion)
+    events, clock, day = course.events, course.clock, visit.day
+    return RanoVisit(
+        timepoint=visit.timepoint.key,
+        title=visit.timepoint.title,
+        day=day,
+        lesions=tuple(measured),
+        measurable=frozenset(measurable),
+        new=_new(own, tracked[course.baseline : index]),
+        total_ml=total_ml,
+        steroid_mg=steroid_dose_mg(events, day, clock),
+        state=clinical_state_at(events, course.visits[index - 1].day if index else None, day, clock),
+        kps=score_at(events, EventKind.KPS, day, clock),
+        ecog=score_at(events, EventKind.ECOG, day, clock),
+        days_since_rt=visit.days_since_rt,
+        non_target_worse=_judged_worse(store.responses.of_timepoint(course.patient, visit.timepoint.key)),
+    )
+
+
+def _measurement(
+    course: PatientCourse,
+    visit: CourseVisit,
+    lesions: LesionMap,
+    lesion: TrackedLesion,
+    adjusted: LesionMeasurement | None,
+) -> tuple[LesionMeasurement, int]:
+    """A lesion's measurement, the reader's where there is one, and the number of slices it is seen on."""
+    assert lesion.number is not None
+    found = lesions.lesions[lesion.number - 1]
+    if adjusted is not None:
+        return replace(adjusted, volume_ml=found.volume_ml), found.slices
+    size = lesion_size(lesions, lesion.number)
+    made = LesionMeasurement(
+        patient=course.patient,
+        timepoint=visit.timepoint.key,
+        lesion=lesion.lesion,
+        longest_mm=size.longest_mm,
+        perpendicular_mm=size.perpendicular_mm,
+        longest=size.longest,
+        perpendicular=size.perpendicular,
+        volume_ml=found.volume_ml,
+        revision=visit.revision.number if visit.revision else None,
+    )
+    return made, found.slices
+
+
+def _new(own: Iterable[TrackedLesion], since_baseline: Sequence[Iterable[TrackedLesion]]) -> frozenset[str]:
+    """Lesions that no visit from the baseline on had; none at the baseline and before it."""
+    if not since_baseline:
+        return frozenset()
+    seen = {t.lesion for visit in since_baseline for t in visit if t.number is not None}
+    return frozenset(t.lesion for t in own) - seen
+
+
+def _judged_worse(assessments: Sequence[ResponseAssessment]) -> bool:
+    """Whether the reader's last assessment of the visit says that non-target disease clearly progressed."""
+    return bool(assessments) and assessments[-1].inputs.get("non_target_worse") is True
