@@ -13,7 +13,7 @@ from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.logs import setup_logging
 
-COMMANDS = ("demo", "import", "segment", "adapt", "models", "export", "evaluate", "doctor")
+COMMANDS = ("demo", "import", "segment", "adapt", "models", "export", "evaluate", "measure", "rano", "train", "doctor")
 
 EXIT_CODES = (
     "exit codes: 0 done; 1 a bug in the program; 2 wrong usage; 3 something you can put right (the message says what);"
@@ -28,8 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
         doctor,
         evaluate,
         loose,
+        measure,
         models,
         study,
+        train,
     )  # the window needs none of them
 
     parser = argparse.ArgumentParser(
@@ -46,6 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_models_parser(commands)
     study.add_export_parser(commands)
     evaluate.add_evaluate_parser(commands)
+    measure.add_measure_parser(commands)
+    measure.add_rano_parser(commands)
+    train.add_train_parser(commands)
     doctor.add_parser(commands)
     for command in commands.choices.values():
         command.epilog = EXIT_CODES

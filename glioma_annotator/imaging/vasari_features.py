@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.finding import Side
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.imaging.components import components
-from glioma_annotator.imaging.lesions import LesionMap, find_lesions, lesion_size
+from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, lesion_size
 from glioma_annotator.imaging.midline import MidPlane
 
 Mask = NDArray[np.bool_]

@@ -18,7 +18,7 @@ from glioma_annotator.domain.response import (
 )
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.lesions import LesionMap, find_lesions, lesion_size
+from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, lesion_size
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.alignment import Alignment
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse

@@ -12,7 +12,7 @@ from glioma_annotator.domain.finding import Finding, FindingSource, FindingStatu
 from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.identity import new_id, utc_now
 from glioma_annotator.domain.patient import Timepoint
-from glioma_annotator.imaging.lesions import Lesion, LesionLink, LesionMap, match_lesions
+from glioma_annotator.imaging.lesion_map import Lesion, LesionLink, LesionMap, match_lesions
 from glioma_annotator.workflow.alignment import Alignment
 
 REACH_MM = 3.0

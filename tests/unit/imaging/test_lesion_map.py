@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from glioma_annotator.domain.finding import LesionChange
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.imaging.lesions import LesionLink, LesionMap, find_lesions, lesion_size, match_lesions
+from glioma_annotator.imaging.lesion_map import LesionLink, LesionMap, find_lesions, lesion_size, match_lesions
 
 GRID = Grid((40, 36, 24), np.diag([1.0, 1.25, 2.0, 1.0]))
 
