@@ -1,7 +1,7 @@
 """The store on 2,000 patients x 10 visits x 20 findings, generated: searching, asking, opening a course, adding.
 
-Records are added through the store itself, visits and masks without files by SQL. Options: --patients, --runs,
---workspace (kept and used again), --json.
+Records are added through the store itself, visits and masks without files by SQL. Times
+are pairs: elapsed, and of the processor alone. Options: --patients, --runs, --workspace (kept, and used again).
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ SEARCHES = ("leptomeningeal", "recurrence", "lesion", "ring lesion frontal", '"r
 
 
 def build(workspace: Workspace, patients: int) -> None:
-    rng = random.Random(0)
-    for first in range(0, patients, AT_ONCE):
+    for first in range(len(workspace.patients()), patients, AT_ONCE):
+        rng = random.Random(first)
         with workspace._connections.writing("bench"):
             add_patients(workspace, range(first, min(first + AT_ONCE, patients)), rng)
         print(f"\r{first + AT_ONCE} patients", end="", file=sys.stderr)
@@ -168,14 +168,15 @@ def finding(key: str, date: str, rng: random.Random, before: Finding | None, sam
     )
 
 
-def milliseconds(task: Callable[[], Any], runs: int) -> float:
-    """Median; the first run, which warms the caches, does not count."""
+def milliseconds(task: Callable[[], Any], runs: int) -> tuple[float, float]:
+    """Medians of elapsed and of processor time; the first run, which warms the caches, does not count."""
     times = []
     for _ in range(runs + 1):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         task()
-        times.append(1000 * (time.perf_counter() - began))
-    return round(statistics.median(times[1:]), 1)
+        times.append((1000 * (time.perf_counter() - began), 1000 * (time.process_time() - worked)))
+    elapsed, work = zip(*times[1:], strict=True)
+    return round(statistics.median(elapsed), 1), round(statistics.median(work), 1)
 
 
 def open_course(workspace: Workspace, key: str) -> None:
@@ -198,8 +199,7 @@ def main() -> None:
         path = args.workspace or Path(folder) / "workspace"
         began = time.perf_counter()
         with open_workspace(path) as workspace:
-            if not workspace.patients():
-                build(workspace, args.patients)
+            build(workspace, args.patients)
             built = time.perf_counter() - began
         began = time.perf_counter()
         with open_workspace(path) as workspace:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioma_annotator import paths
+from glioma_annotator.inference.brain import ModelBrainFinder
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.settings import Settings, load_settings, save_settings
@@ -18,6 +19,7 @@ from glioma_annotator.workflow.study import StudySession
 if TYPE_CHECKING:
     from glioma_annotator.adaptation.adapter import ModelAdapter
     from glioma_annotator.db.models import ModelShelf
+    from glioma_annotator.db.workspace import Workspace
     from glioma_annotator.ui.services import Services
     from glioma_annotator.workflow.model_ports import Shelf
 
@@ -26,7 +28,22 @@ def open_store(path: Path, *, read_only: bool = False) -> Store:
     """Open a workspace folder, making it when absent; fulfils `workflow.ports.StoreOpener`."""
     from glioma_annotator.db.workspace import open_workspace
 
-    return open_workspace(path, read_only=read_only)
+    return open_workspace(path, read_only=read_only, actor=load_settings().author)
+
+
+def open_for_command(path: Path) -> Workspace:
+    """Open a workspace for writing without a window; its database is backed up when that is due."""
+    from glioma_annotator.db.workspace import open_workspace
+
+    settings = load_settings()
+    workspace = open_workspace(path, actor=settings.author)
+    try:
+        if workspace.backup_due(settings.backup.every_days):
+            workspace.back_up(settings.backup.kept)
+    except BaseException:
+        workspace.close()
+        raise
+    return workspace
 
 
 def workspace_problems(path: Path) -> list[str]:
@@ -35,6 +52,14 @@ def workspace_problems(path: Path) -> list[str]:
 
     with open_workspace(path, read_only=True) as workspace:
         return [f"{issue.what} {issue.todo}".strip() for issue in workspace.check()]
+
+
+def workspace_tampering(path: Path, report: Report, cancel: CancelToken) -> list[str]:
+    """Every sign that records were changed past the program, one sentence each. Raises as `open_store`."""
+    from glioma_annotator.db.workspace import open_workspace
+
+    with open_workspace(path, read_only=True) as workspace:
+        return workspace.verify(report, cancel)
 
 
 def repair_workspace(path: Path) -> list[str]:
@@ -82,8 +107,13 @@ def build_demo(report: Report, cancel: CancelToken) -> tuple[Path, ...]:
 def make_session(workspace: Path, *, read_only: bool = False, settings: Settings | None = None) -> StudySession:
     """A session on a workspace for commands that need no window; close its `store` at the end."""
     chosen = settings or load_settings()
-    store = open_store(workspace, read_only=read_only)
+    store = open_store(workspace, read_only=True) if read_only else open_for_command(workspace)
     return StudySession(store, make_segmenter(workspace), chosen.author)
+
+
+def make_brain_finder(workspace: Path | None = None) -> ModelBrainFinder:
+    """Finds brains in raw scans, with the brain model at hand; fulfils `workflow.ports.BrainFinder`."""
+    return ModelBrainFinder(model_folders(workspace))
 
 
 def make_services(workspace: Path | None, *, patient: str = "") -> Services:
@@ -98,6 +128,7 @@ def make_services(workspace: Path | None, *, patient: str = "") -> Services:
         build_demo=build_demo,
         make_shelf=make_shelf,
         make_adapter=make_adapter,
+        find_brain=make_brain_finder(workspace),
         default_workspace=paths.default_workspace(),
         workspace=workspace,
         patient=patient,

@@ -83,6 +83,15 @@ class SegmentationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupSettings:
+    every_days: int = _setting(
+        1, "Copy the workspace's database when it is opened and its newest copy is that old; 0 for never", "days",
+        minimum=0, maximum=365,
+    )  # fmt: skip
+    kept: int = _setting(7, "Copies of the database that are kept", minimum=1, maximum=365)
+
+
+@dataclass(frozen=True, slots=True)
 class WindowSettings:
     geometry: str = _setting("", "The window's place and size, base64", shown=False)
     state: str = _setting("", "The window's panels, base64", shown=False)
@@ -96,6 +105,7 @@ class Settings:
     display: DisplaySettings = field(default_factory=DisplaySettings)
     editing: EditingSettings = field(default_factory=EditingSettings)
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
 
 

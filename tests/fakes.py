@@ -33,6 +33,7 @@ from glioma_annotator.domain.vasari import VasariEntry
 from glioma_annotator.domain.visit_measure import VisitMeasure
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Report
 
 
 class FakeJournal:
@@ -222,6 +223,12 @@ class FakeStore:
 
     def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None:
         self._view_states[patient_id] = state
+
+    def backup_due(self, every_days: int) -> bool:
+        return False
+
+    def back_up(self, kept: int, report: Report, cancel: CancelToken) -> Path:
+        return self._path / "backups" / "daily.db"
 
     def _fail(self, method: str) -> None:
         if method in self.failures:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, confirm, print_json, print_table, progress_bar
+from glioma_annotator.domain.import_plan import Preparation
 from glioma_annotator.errors import UserError
 from glioma_annotator.settings import load_settings
 from glioma_annotator.workflow.export_study import export_patient
-from glioma_annotator.workflow.import_study import plan_conflicts, propose_import, run_import
+from glioma_annotator.workflow.import_study import plan_conflicts, propose_import, run_import, with_preparation
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
@@ -25,6 +26,7 @@ def add_import_parser(commands: Commands) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="folder or NIfTI file")
     parser.add_argument("--workspace", required=True, type=Path, help="workspace folder; made when absent")
     parser.add_argument("--patient", metavar="KEY", help="import everything under this patient key")
+    parser.add_argument("--as-is", action="store_true", help="neither register raw scans nor strip the skull")
     parser.add_argument("--yes", action="store_true", help="do not ask before importing what was recognised")
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_import_command)
@@ -36,6 +38,9 @@ def run_import_command(args: argparse.Namespace) -> int:
         raise UserError(f"There is no {missing[0]}.", "Check the path.")
     with progress_bar("Reading") as (report, cancel):
         plan = propose_import(args.paths, report, cancel, args.patient)
+    if args.as_is:
+        for visit in plan.visits:
+            plan = with_preparation(plan, visit.patient, visit.key, Preparation.NONE)
     if not args.json:
         _print_plan(plan)
     conflicts = plan_conflicts(plan)
@@ -48,10 +53,11 @@ def run_import_command(args: argparse.Namespace) -> int:
         else:
             print("Nothing was imported; give --yes to import what is listed.")
         return ExitCode.USAGE
-    store = app.open_store(args.workspace)
+    store = app.open_for_command(args.workspace)
     try:
         with progress_bar("Importing") as (report, cancel):
-            summary = run_import(plan, store, load_settings().author, report, cancel)
+            brain = app.make_brain_finder(args.workspace)
+            summary = run_import(plan, store, load_settings().author, report, cancel, brain)
         if args.json:
             print_json({"imported": True, "plan": _plan_json(plan), **_summary_json(summary)})
         else:
@@ -88,6 +94,10 @@ def _print_plan(plan: ImportPlan) -> None:
     for item in plan.items:
         for warning in item.warnings:
             print(f"warning: {item.path.name}: {warning}")
+    for visit in plan.visits:
+        if visit.preparation is not Preparation.NONE:
+            todo = visit.preparation.value
+            print(f"visit {visit.key} of {visit.patient}: the images are raw; to do: {todo} (not with --as-is)")
     for problem in plan.problems:
         print(f"problem: {problem}")
 
@@ -111,7 +121,15 @@ def _plan_json(plan: ImportPlan) -> dict[str, Any]:
             for i in plan.items
         ],
         "visits": [
-            {"patient": v.patient, "key": v.key, "order": v.order, "date": v.date, "day": v.day, "phase": v.phase.value}
+            {
+                "patient": v.patient,
+                "key": v.key,
+                "order": v.order,
+                "date": v.date,
+                "day": v.day,
+                "phase": v.phase.value,
+                "preparation": v.preparation.value,
+            }
             for v in plan.visits
         ],
         "problems": list(plan.problems),

@@ -122,6 +122,10 @@ def _sign(operator: Operator) -> str:
 
 
 def _comparison(compare: Compare, scope: Scope) -> Sql:
+    if (scope, compare.field) == (Scope.FINDING, "text"):  # too many to look at one by one
+        parts = [Sql(f"r.id IN ({_FOUND['findings']})", (match_words(str(v), "text"),)) for v in compare.values]
+        found = _joined(" OR ", parts)
+        return Sql(f"NOT ({found.text})", found.parameters) if compare.operator is Operator.IS_NOT else found
     column = _COLUMNS.get((scope, compare.field), f"r.{compare.field}")
     kind = FIELDS[scope][compare.field].type
     parts = []
@@ -208,7 +212,7 @@ def _vasari(condition: VasariIs) -> Sql:
 
 #: Numbers of the records of a table whose text matches.
 _FOUND = {
-    table: f"SELECT rowid / 4 FROM search WHERE search MATCH ? AND rowid % 4 = {number}"
+    table: f"SELECT rowid / 4 FROM search WHERE search MATCH ? AND rowid & 3 = {number}"
     for number, table in enumerate(TABLES)
 }
 

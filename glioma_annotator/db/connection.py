@@ -15,10 +15,12 @@ from typing import Any
 from glioma_annotator.db.failures import DAMAGED, explained
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 Row = dict[str, Any]
 
 _WAIT_S = 5.0
+_PAGES_AT_ONCE = 4096  # 16 MB of a backup between two looks at whether it was cancelled
 
 
 class Connections:
@@ -132,15 +134,24 @@ class Connections:
         found = [] if pages == ["ok"] else pages
         return (*found, *(f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in references))
 
-    def back_up(self, target: Path) -> None:
-        """Copy the database as it stands to `target`, whole or not at all, while it is in use."""
+    def back_up(self, target: Path, report: Report = ignore_progress, cancel: CancelToken | None = None) -> None:
+        """Copy the database as it stands to `target`, whole or not at all, while it is in use.
+
+        Raises `EnvironmentFailure` when disk or database refuse, `Cancelled` when asked to stop.
+        """
+
+        def step(_status: int, remaining: int, total: int) -> None:
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            report(Progress(1 - remaining / max(total, 1), "Backing up the database"))
+
         temporary = target.with_name(f".{target.name}.tmp")
         with explained("The database could not be backed up"):
             try:
                 os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
                 copy = sqlite3.connect(str(temporary))
                 try:
-                    self.bare().conn.backup(copy)
+                    self.bare().conn.backup(copy, pages=_PAGES_AT_ONCE, progress=step)
                     copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it
                 finally:
                     copy.close()

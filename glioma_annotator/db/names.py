@@ -28,3 +28,8 @@ def free_name(wanted: str, taken: Callable[[str], bool]) -> str:
     if not taken(wanted):
         return wanted
     return next(name for n in count(2) if not taken(name := f"{wanted}-{n}"))
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a file's name, made by somebody else, is one that this program could have made, or starts with a dot."""
+    return bool(re.fullmatch(r"[A-Za-z0-9._-]{1,96}", name)) and name.strip(".") != "" and not _RESERVED.fullmatch(name)

@@ -35,10 +35,10 @@ _RECORDS = {
 }
 
 
-def match_words(words: str) -> str:
+def match_words(words: str, columns: str = "terms text") -> str:
     """An FTS5 expression that finds `words` next to each other; a `*` at the end stands for any ending."""
     plain = " ".join(re.findall(r"\w+", words))
-    return f'{{text}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
+    return f'{{{columns}}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
 
 
 def match_all(query: str) -> str:
@@ -50,7 +50,7 @@ def match_all(query: str) -> str:
             phrases.append(f'"{" ".join(words)}"')
     if phrases and not query.rstrip().endswith('"'):
         phrases[-1] += "*"
-    return f"{{text}} : ({' AND '.join(phrases)})" if phrases else ""
+    return f"{{terms text}} : ({' AND '.join(phrases)})" if phrases else ""
 
 
 class SearchRepository:

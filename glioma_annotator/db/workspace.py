@@ -12,7 +12,7 @@ from typing import Self
 
 from glioma_annotator.db import volumes
 from glioma_annotator.db.audit import AuditTrail
-from glioma_annotator.db.backups import back_up_before_migration, back_up_daily
+from glioma_annotator.db.backups import back_up_before_migration, back_up_scheduled, backup_due
 from glioma_annotator.db.check import HealthIssue, health_issues, is_temporary, left_behind
 from glioma_annotator.db.cohort import CohortRepository
 from glioma_annotator.db.connection import Connections
@@ -34,6 +34,7 @@ from glioma_annotator.db.search import SearchRepository
 from glioma_annotator.db.timepoints import TimepointRepository
 from glioma_annotator.db.verify import tampering
 from glioma_annotator.db.view_states import ViewStateRepository
+from glioma_annotator.db.workspace_backup import BackupSummary, back_up_workspace
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
@@ -89,8 +90,6 @@ def _bring_up_to_date(connections: Connections, layout: Layout, read_only: bool,
             )
         return
     migrate(database, lambda old: _keep(connections, layout, old), migrations)
-    if version:
-        back_up_daily(connections, layout.backups)
 
 
 def _keep(connections: Connections, layout: Layout, version: int) -> None:
@@ -327,6 +326,20 @@ class Workspace:
         """What is wrong with the database and the files; reads every file. Empty for a healthy workspace."""
         with self._filing:
             return health_issues(self._layout, self._recorded(), self._connections.faults())
+
+    def backup_due(self, every_days: int) -> bool:
+        """Whether the newest scheduled copy of the database is that old; never for 0 days, for a workspace without
+        patients, or when reading only."""
+        return not self.read_only and bool(self.patients()) and backup_due(self._layout.backups, every_days)
+
+    def back_up(self, kept: int, report: Report = ignore_progress, cancel: CancelToken | None = None) -> Path:
+        """Copy the database into the folder `backups`, keep the newest `kept` copies; the new one's path."""
+        self._require_writable()
+        return back_up_scheduled(self._connections, self._layout.backups, kept, report, cancel or CancelToken())
+
+    def back_up_all(self, folder: Path | None, report: Report, cancel: CancelToken) -> BackupSummary:
+        """Write database and files as one archive into `folder`, by default the workspace's own `backups`."""
+        return back_up_workspace(self._connections, self._layout, folder or self._layout.backups, report, cancel)
 
     def verify(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> list[str]:
         """Every sign that records were changed past the program, one sentence each; empty when there is none."""

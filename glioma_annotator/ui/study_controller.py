@@ -26,12 +26,16 @@ from glioma_annotator.workflow.study import LoadedTimepoint, OpenTimepoint, Stud
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OtherVisit:
-    """A visit shown beside the open one; its mask with the unsaved steps, as it would open."""
+    """A visit shown beside the open one; its mask with the unsaved steps, as it would open.
+
+    Or the open visit with another of its masks, of which `title` says what it is.
+    """
 
     timepoint: Timepoint
     images: Mapping[str, Volume]
     windows: Mapping[str, Window]
     labels: LabelArray
+    title: str = ""
 
 
 class StudyController(QObject):
@@ -72,6 +76,7 @@ class StudyController(QObject):
         self._opening_job: Job | None = None
         self._seen: set[int] = set()
         self._other: Timepoint | None = None
+        self._beside: OtherVisit | None = None  # a mask of the open visit that is shown in place of another visit
         self._names: set[str] = set()
         self.patient_changed.connect(self._remember_names)
 
@@ -150,10 +155,21 @@ class StudyController(QObject):
         self.session = StudySession(
             store, self.services.make_segmenter(store.path), settings.author, settings.editing.undo_mb * 2**20
         )
+        self._back_up_when_due(store)
         self._seen.clear()
         self.workspace_changed.emit()
         self.patient_changed.emit()
         self.visit_changed.emit()
+
+    def _back_up_when_due(self, store: Store) -> None:
+        settings = self.services.settings.backup
+        if store.backup_due(settings.every_days):
+            self.workers.computing.submit(
+                "Backing up the database",
+                lambda report, cancel: store.back_up(settings.kept, report, cancel),
+                lambda _path: None,
+                self.failed.emit,
+            )
 
     def close_workspace(self) -> None:
         """Let go of the workspace; every finished stroke is in the journal already."""
@@ -260,6 +276,7 @@ class StudyController(QObject):
         if visit is None:
             return
         visit.editor.end_stroke()
+        self._beside = None
         self.leaving_visit.emit()
         if visit.editor.unsaved:
             self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
@@ -300,12 +317,21 @@ class StudyController(QObject):
         return visits[position - 1] if position else visits[1]
 
     def choose_other(self, timepoint: Timepoint) -> None:
-        self._other = timepoint
+        self._other, self._beside = timepoint, None
         self.load_other()
+
+    def show_beside(self, labels: LabelArray, title: str) -> None:
+        """Show another mask of the open visit beside it, in place of another visit."""
+        visit = self.require_visit()
+        self._beside = OtherVisit(visit.timepoint, visit.images, visit.windows, labels, title)
+        self.other_loaded.emit(self._beside)
 
     def load_other(self) -> None:
         """Read the visit beside on a worker; `other_loaded` follows."""
         session, other = self.session, self.other
+        if self._beside is not None:
+            self.other_loaded.emit(self._beside)
+            return
         if session is None or other is None:
             self.other_loaded.emit(None)
             return
@@ -317,7 +343,8 @@ class StudyController(QObject):
             return OtherVisit(other, loaded.images, loaded.windows, editor.labels)
 
         def done(shown: OtherVisit) -> None:
-            if self.session is session and self.other is not None and self.other.id == other.id:
+            wanted = self.other if self._beside is None else None
+            if self.session is session and wanted is not None and wanted.id == other.id:
                 self.other_loaded.emit(shown)
 
         self.workers.reading.submit(f"Opening {other.title}", work, done, self.failed.emit)

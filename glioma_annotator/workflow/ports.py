@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glioma_annotator.domain.audit import AuditEntry
 from glioma_annotator.domain.clinical_event import ClinicalEvent
 from glioma_annotator.domain.cohort import CohortResult, Condition, SavedQuestion, SearchHit
@@ -51,6 +54,19 @@ class Segmenter(Protocol):
         `model` is a model's name or a model folder's path, empty for the default; `device` is auto, cpu or cuda.
         Raises `UserError`, `EnvironmentFailure` (memory, device) or `Cancelled` within a second of the request.
         """
+        ...
+
+
+class BrainFinder(Protocol):
+    """Finds the brain in scans of any contrast, with skull or without."""
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model to do it with."""
+        ...
+
+    def share(self, volume: Volume, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
+        """Share of brain, 0 to 1, in each voxel (i, j, k). Raises `UserError`, `EnvironmentFailure`, `Cancelled`."""
         ...
 
 
@@ -299,6 +315,14 @@ class Store(Protocol):
         ...
 
     def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None: ...
+
+    def backup_due(self, every_days: int) -> bool:
+        """Whether the newest scheduled copy of the database is that old; never for 0 days or when reading only."""
+        ...
+
+    def back_up(self, kept: int, report: Report, cancel: CancelToken) -> Path:
+        """Copy the database and keep the newest `kept` copies; the copy's path. Takes seconds for large workspaces."""
+        ...
 
 
 class StoreOpener(Protocol):

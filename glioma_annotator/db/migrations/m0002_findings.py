@@ -65,7 +65,7 @@ CREATE TABLE findings ( -- one sighting at one visit
     change TEXT, -- against the visit before
 {_MADE}
 ) STRICT;
-CREATE INDEX findings_by_timepoint ON findings (timepoint_id, deleted_utc, kind, status, volume_ml);
+CREATE INDEX findings_by_timepoint ON findings (timepoint_id, deleted_utc, kind, status, volume_ml, side, location);
 CREATE INDEX findings_by_patient ON findings (patient_id);
 CREATE INDEX findings_by_lesion ON findings (lesion);
 
@@ -281,12 +281,13 @@ WHEN EXISTS (SELECT 1 FROM patient_identities WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'identities are append-only'); END;
 """
 
-#: Tables whose text is searched; a row of the n-th with id i is the search table's row 4 i + n.
+#: Tables whose text is searched: columns of terms and of free text. A row of the n-th with id i is the search table's
+#: row 4 i + n.
 SEARCHED = {
-    "findings": ("kind", "label", "side", "location", "text"),
-    "notes": ("title", "text"),
-    "clinical_events": ("kind", "drug", "text"),
-    "histology_samples": ("kind", "location", "microscopy", "diagnosis", "diagnosis_text"),
+    "findings": (("kind", "label", "side", "location"), ("text",)),
+    "notes": (("title",), ("text",)),
+    "clinical_events": (("kind", "drug"), ("text",)),
+    "histology_samples": (("kind", "location", "diagnosis", "diagnosis_text"), ("microscopy",)),
 }
 
 
@@ -295,19 +296,21 @@ def _search() -> str:
 
     def values(row: str, table: str, number: int) -> str:
         scope = f"'p' || {row}.patient_id || coalesce(' t' || {row}.timepoint_id, '')"
-        text = " || ' ' || ".join(f"coalesce({row}.{column}, '')" for column in SEARCHED[table])
-        return f"4 * {row}.id + {number}, {scope}, {text}"
+        parts = (" || ' ' || ".join(f"coalesce({row}.{column}, '')" for column in group) for group in SEARCHED[table])
+        return f"4 * {row}.id + {number}, {scope}, {', '.join(parts)}"
 
     parts = [f"SELECT {values(t, t, n)} FROM {t} WHERE deleted_utc IS NULL" for n, t in enumerate(SEARCHED)]
     union = "\nUNION ALL\n".join(parts)
     statements = [
-        f"CREATE VIEW search_texts (id, scope, text) AS\n{union};",
-        "CREATE VIRTUAL TABLE search USING fts5 (scope, text, content = 'search_texts', content_rowid = 'id',"
+        f"CREATE VIEW search_texts (id, scope, terms, text) AS\n{union};",
+        "CREATE VIRTUAL TABLE search USING fts5 (scope, terms, text, content = 'search_texts', content_rowid = 'id',"
         " tokenize = 'unicode61 remove_diacritics 2');",
     ]
     for number, table in enumerate(SEARCHED):
-        add = f"INSERT INTO search (rowid, scope, text) SELECT {values('NEW', table, number)}"
-        remove = f"INSERT INTO search (search, rowid, scope, text) SELECT 'delete', {values('OLD', table, number)}"
+        add = f"INSERT INTO search (rowid, scope, terms, text) SELECT {values('NEW', table, number)}"
+        remove = (
+            f"INSERT INTO search (search, rowid, scope, terms, text) SELECT 'delete', {values('OLD', table, number)}"
+        )
         statements += [
             f"CREATE TRIGGER {table}_found AFTER INSERT ON {table}\nBEGIN {add} WHERE NEW.deleted_utc IS NULL; END;",
             f"CREATE TRIGGER {table}_found_changed AFTER UPDATE ON {table}\nBEGIN\n"

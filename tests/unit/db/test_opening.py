@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import os
 import shutil
@@ -23,7 +24,8 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.volume import LabelArray, Volume
-from glioma_annotator.errors import EnvironmentFailure, UserError, WorkspaceBusy
+from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError, WorkspaceBusy
+from glioma_annotator.progress import CancelToken
 
 _NOBODY = 65534
 
@@ -111,29 +113,46 @@ def test_references_that_lead_nowhere_are_found_on_opening(workspace: Workspace,
 
 
 def test_a_backup_put_in_place_opens(workspace: Workspace, visit: Timepoint) -> None:
+    backup = workspace.back_up(7)
     workspace.close()
-    with open_workspace(workspace.path):
-        pass
-    (backup,) = (workspace.path / "backups").glob("daily-*.db")
     (workspace.path / "glioma.db").unlink()
     shutil.copy(backup, workspace.path / "glioma.db")
     with open_workspace(workspace.path) as restored:
         assert restored.timepoint(visit.id or 0).sequences == visit.sequences
-        assert len(list((workspace.path / "backups").iterdir())) == 1
 
 
-def test_seven_daily_backups_are_kept(workspace: Workspace) -> None:
-    workspace.close()
+def test_as_many_scheduled_backups_are_kept_as_wished(workspace: Workspace) -> None:
     for day in range(1, 10):
         (workspace.path / "backups" / f"daily-2020010{day}T120000Z.db").touch()
     kept = workspace.path / "backups" / "before-migration-v1-20200101T120000Z.db"
     kept.touch()
-    with open_workspace(workspace.path):
-        pass
+    workspace.back_up(4)
     daily = sorted(p.name for p in (workspace.path / "backups").glob("daily-*"))
-    assert len(daily) == 7
-    assert daily[0] == "daily-20200104T120000Z.db"
+    assert len(daily) == 4
+    assert daily[0] == "daily-20200107T120000Z.db"
     assert kept.exists()
+
+
+def test_a_backup_is_due_after_so_many_days(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not workspace.backup_due(1)  # there is nothing to lose yet
+    workspace.add_patient("P")
+    assert workspace.backup_due(1)
+    assert not workspace.backup_due(0)
+    made = workspace.back_up(7)
+    assert not workspace.backup_due(1)
+    three_days_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
+    made.rename(made.with_name(f"daily-{three_days_ago:%Y%m%dT%H%M%SZ}.db"))
+    assert [workspace.backup_due(days) for days in (1, 3, 4)] == [True, True, False]
+    with open_workspace(workspace.path, read_only=True) as reader:
+        assert not reader.backup_due(1)
+
+
+def test_a_cancelled_backup_leaves_nothing(workspace: Workspace) -> None:
+    cancel = CancelToken()
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        workspace.back_up(7, cancel=cancel)
+    assert list((workspace.path / "backups").iterdir()) == []
 
 
 def test_the_second_to_open_a_workspace_is_told_who_has_it(workspace: Workspace) -> None:
