@@ -1,4 +1,4 @@
-"""`evaluate`: masks against expert masks."""
+"""`evaluate`: masks against expert masks, and models on cases that have them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glioma_annotator.cli.console import ExitCode, print_json, print_table
+from glioma_annotator import app
+from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.label_conventions import LabelConvention
 from glioma_annotator.workflow.evaluate import evaluate_files
 
 if TYPE_CHECKING:
+    from glioma_annotator.workflow.evaluation.run import EvaluationResult
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 SCHEME = GLIOMA_POST_TREATMENT
@@ -21,13 +25,22 @@ SCHEME = GLIOMA_POST_TREATMENT
 def add_evaluate_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
-        help="compare a mask with a reference",
-        description="Per region: Dice (1 when both masks lack it, 0 when one does), 95th percentile of the surface"
-        " distance in mm (0 when both lack it, none when one does), sensitivity (none without a reference), precision"
-        " (none without a prediction), volumes in mL.",
+        help="compare masks with references, or a model with many",
+        description="Of two mask files, per region: Dice (1 when both masks lack it, 0 when one does), 95th percentile"
+        " of the surface distance in mm (0 when both lack it, none when one does), sensitivity (none without a reference),"
+        " precision (none without a prediction), volumes in mL. Of two folders, or of a model on a folder of cases,"
+        " besides: mean surface distance, volume error, lesions found and invented, median and mean with bootstrap"
+        " intervals; --out receives tables, box plots and the worst slices.",
     )
-    parser.add_argument("--reference", required=True, type=Path, metavar="R.nii.gz")
-    parser.add_argument("--prediction", required=True, type=Path, metavar="P.nii.gz")
+    masks = parser.add_argument_group("masks")
+    masks.add_argument("--reference", type=Path, metavar="R", help="expert mask, or a folder of them")
+    masks.add_argument("--prediction", type=Path, metavar="P", help="mask to score, or a folder of them")
+    model = parser.add_argument_group("a model")
+    model.add_argument("--model", metavar="NAME|DIR", help="a model's name or folder")
+    model.add_argument("--cases", action="append", metavar="DIR", help="case folders in BraTS naming; may be repeated")
+    model.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     conventions = [c.value for c in LabelConvention]
     for side in ("reference", "prediction"):
         parser.add_argument(
@@ -42,6 +55,22 @@ def add_evaluate_parser(commands: Commands) -> None:
 
 
 def run_evaluate_command(args: argparse.Namespace) -> int:
+    if args.model is not None or args.cases:
+        if args.reference or args.prediction or not args.cases or args.model is None:
+            raise UserError("A model is scored on cases.", "Give --model, --cases and --out, and no masks.")
+        if args.out is None:
+            raise UserError("The masks and the report need a place.", "Give --out DIR.")
+        return _evaluate_many(args)
+    if args.reference is None or args.prediction is None:
+        raise UserError(
+            "There is nothing to evaluate.", "Give --reference and --prediction, or --model, --cases and --out."
+        )
+    if args.reference.is_dir() != args.prediction.is_dir():
+        raise UserError("One of the two is a folder, the other is not.", "Give two mask files, or two folders.")
+    return _evaluate_many(args) if args.reference.is_dir() else _evaluate_pair(args)
+
+
+def _evaluate_pair(args: argparse.Namespace) -> int:
     result = evaluate_files(
         args.reference,
         args.prediction,
@@ -70,3 +99,80 @@ def run_evaluate_command(args: argparse.Namespace) -> int:
         )
         print(f"Labels read as: reference {labels['reference']}, prediction {labels['prediction']}.")
     return ExitCode.DONE
+
+
+def _evaluate_many(args: argparse.Namespace) -> int:
+    from glioma_annotator.workflow.evaluation.run import Conventions, evaluate_folders, evaluate_model
+
+    conventions = Conventions(LabelConvention(args.reference_labels), LabelConvention(args.prediction_labels))
+    with progress_bar("Evaluating") as (report, cancel):
+        if args.model is not None:
+            result = evaluate_model(
+                app.make_segmenter(),
+                args.model,
+                args.cases,
+                args.out,
+                SCHEME,
+                conventions,
+                args.device,
+                args.seed,
+                report,
+                cancel,
+            )
+        else:
+            result = evaluate_folders(
+                args.reference, args.prediction, args.out, SCHEME, conventions, args.seed, report, cancel
+            )
+    if args.json:
+        _print_result(result)
+        return ExitCode.DONE
+    from glioma_annotator.workflow.evaluation.report import TABLE_HEAD, summary_table
+    from glioma_annotator.workflow.evaluation.scores import RULES
+
+    print_table(
+        (
+            "CASE",
+            "REGION",
+            "DICE",
+            "HD95 MM",
+            "SURFACE MM",
+            "REFERENCE ML",
+            "PREDICTION ML",
+            "LESIONS",
+            "FOUND",
+            "INVENTED",
+        ),
+        [
+            (
+                s.case,
+                s.region,
+                s.dice,
+                s.hd95_mm,
+                s.surface_mm,
+                s.reference_ml,
+                s.prediction_ml,
+                s.lesions,
+                s.lesions_found,
+                s.lesions_invented,
+            )
+            for s in result.scores
+        ],
+    )
+    print(
+        "\nOver all cases (distances, volume error and lesion Dice: medians; 95 %: of the median Dice, by bootstrap):"
+    )
+    print_table(TABLE_HEAD, summary_table(result.summaries))
+    print(RULES)
+    if args.out:
+        print(f"Report: {args.out / 'report.md'}")
+    return ExitCode.DONE
+
+
+def _print_result(result: EvaluationResult) -> None:
+    print_json(
+        {
+            **result.facts,
+            "cases": [asdict(score) for score in result.scores],
+            "summary": [asdict(summary) for summary in result.summaries],
+        }
+    )

@@ -1,282 +1,91 @@
-"""Lesions: the connected components of a region, what they measure, and which is which at the next visit."""
+"""Agreement of two masks lesion by lesion, as BraTS 2023 counts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy import ndimage
 
-from glioma_annotator.domain.finding import LesionChange, Point
-from glioma_annotator.domain.geometry import Box, FloatArray, Grid
-from glioma_annotator.domain.response import DiameterLine
-from glioma_annotator.imaging.components import components
-from glioma_annotator.imaging.diameters import Ends, bidimensional
+from glioma_annotator.domain.geometry import Box, Grid
 
 Mask = NDArray[np.bool_]
 
+#: Parts of the reference that a margin of this width would join are one lesion (BraTS 2023: three dilations at 1 mm).
+MARGIN_MM = 3.0
+#: Lesions of either mask below this volume are left out (BraTS 2023: 50 voxels of 1 mm for adult glioma).
 SMALLEST_ML = 0.05
-"""Components below it are left out: a ball of 4.6 mm across, about what a scan with 5 mm slices can still show."""
-
-OVERLAP = 0.1
-"""Least share of the smaller of two registered lesions that must lie in the other for them to be one. Our choice: a
-seam of touching borders stays below it."""
-
-DISTANCE_MM = 5.0
-"""Lesions that do not overlap may lie this far apart, border to border, and still be one. Our choice: about the error
-of a rigid registration after resection."""
-
-SAME_SIZE = 0.2
-"""Relative change of volume up to which a lesion counts as unchanged. Our choice, of the order in which two readings of
-one enhancing tumour differ; RANO's thresholds decide on response, not this one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lesion:
-    """One component.
+class LesionScores:
+    """Lesions found, missed and invented.
 
     Attributes
     ----------
-    number: its value in `LesionMap.numbered`, from 1, the largest first.
-    voxels, volume_ml: its size; the volume is exactly voxels x voxel volume.
-    box: the smallest box of voxels around it.
-    centroid_mm: centre of mass, world RAS mm; may lie outside a ring.
-    point_mm: centre of the voxel of the lesion nearest to the centroid, world RAS mm.
-    slices: number of axial slices (k) that it is seen on.
+    reference: lesions of the expert's mask.
+    found: of these, those that the prediction touches within the margin.
+    invented: lesions of the prediction that touch none of them.
+    dice: mean over lesions: the Dice of every reference lesion with what touches it (0 where it is missed), and 0 for
+        every invented one; None when there is neither.
     """
 
-    number: int
-    voxels: int
-    volume_ml: float
-    box: Box
-    centroid_mm: Point
-    point_mm: Point
-    slices: int
+    reference: int
+    found: int
+    invented: int
+    dice: float | None
+
+    @property
+    def sensitivity(self) -> float | None:
+        """Share of the reference's lesions that were found; None when there are none."""
+        return self.found / self.reference if self.reference else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of lesions found among those found and invented; None when there are neither."""
+        total = self.found + self.invented
+        return self.found / total if total else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LesionMap:
-    """The lesions of one visit.
+def lesion_scores(reference: Mask, prediction: Mask, grid: Grid) -> LesionScores:
+    """Match the lesions of two masks (i, j, k) on `grid`.
 
-    Attributes
-    ----------
-    grid: the mask's grid.
-    numbered: int32 (i, j, k); the lesion's number, 0 elsewhere.
-    lesions: by number, so that `lesions[n - 1]` has number n.
+    The rule of BraTS 2023 (lesion-wise metrics, Saluja et al.): the reference is widened by `MARGIN_MM`, the connected
+    parts of what results (26 neighbours) are its lesions; a connected part of the prediction belongs to every lesion
+    whose widened form it touches; a lesion's Dice is that of the lesion itself and all parts that belong to it. Lesions
+    and unmatched parts below `SMALLEST_ML` are left out. The margin is measured in millimetres rather than voxels.
     """
+    margin = [int(np.ceil(MARGIN_MM / mm)) for mm in grid.spacing_mm]
+    box = Box.around(reference | prediction)
+    if box is None:
+        return LesionScores(0, 0, 0, None)
+    low = [max(start - m, 0) for start, m in zip(box.start, margin, strict=True)]
+    high = [min(stop + m, n) for stop, m, n in zip(box.stop, margin, grid.shape, strict=True)]
+    inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    truth, found = reference[inside], prediction[inside]
 
-    grid: Grid
-    numbered: NDArray[np.int32]
-    lesions: tuple[Lesion, ...]
+    everywhere = np.ones((3, 3, 3), dtype=bool)
+    parts, part_count = ndimage.label(found, everywhere)
+    near = np.zeros_like(truth)
+    if truth.any():  # the distance to nothing is not defined
+        near = ndimage.distance_transform_edt(~truth, sampling=grid.spacing_mm) <= MARGIN_MM
+    lesions, lesion_count = ndimage.label(near, everywhere)
+    part_sizes = np.bincount(parts.ravel(), minlength=part_count + 1) * grid.voxel_volume_ml
+    own_sizes = np.bincount(lesions[truth], minlength=lesion_count + 1) * grid.voxel_volume_ml
 
-    def at(self, point_mm: ArrayLike, within_mm: float = 0.0) -> Lesion | None:
-        """The lesion at a world RAS mm point (3,), or the nearest one whose border is at most `within_mm` away."""
-        index = np.rint(self.grid.world_to_index(point_mm)).astype(int)
-        if self.grid.contains(index) and self.numbered[tuple(index)]:
-            return self.lesions[int(self.numbered[tuple(index)]) - 1]
-        if within_mm <= 0 or not self.lesions:
-            return None
-        offsets = (_points(self, lesion.number) - np.asarray(point_mm) for lesion in self.lesions)
-        away = [float(np.linalg.norm(offset, axis=1).min()) for offset in offsets]
-        nearest = int(np.argmin(away))
-        return self.lesions[nearest] if away[nearest] <= within_mm else None
-
-
-@dataclass(frozen=True, slots=True)
-class LesionSize:
-    """The two diameters of a lesion on the axial slice `k` with its largest area, and their lines in world RAS mm."""
-
-    longest_mm: float
-    perpendicular_mm: float
-    longest: DiameterLine
-    perpendicular: DiameterLine
-    k: int
-
-
-@dataclass(frozen=True, slots=True)
-class LesionLink:
-    """What became of a lesion between two visits.
-
-    Attributes
-    ----------
-    later: its number at the later visit; None for one that is gone.
-    earlier: numbers at the earlier visit, largest overlap first; none for a new one.
-    change: one of the seven.
-    earlier_ml, later_ml: volumes of the earlier lesions together, and of the later one.
-    """
-
-    later: int | None
-    earlier: tuple[int, ...]
-    change: LesionChange
-    earlier_ml: float
-    later_ml: float
-
-
-def find_lesions(mask: Mask, grid: Grid, smallest_ml: float = SMALLEST_ML) -> LesionMap:
-    """The 26-connected components of a mask (i, j, k) on `grid` of at least `smallest_ml`, largest first."""
-    found, count = components(mask)
-    sizes = np.bincount(found.reshape(-1), minlength=count + 1)
-    sizes[0] = 0
-    kept = [n for n in np.argsort(-sizes, kind="stable") if sizes[n] and sizes[n] * grid.voxel_volume_ml >= smallest_ml]
-    renumber = np.zeros(count + 1, dtype=np.int32)
-    renumber[kept] = np.arange(1, len(kept) + 1)
-    numbered = renumber[found]
-    boxes = _boxes(numbered)
-    lesions = tuple(_lesion(n, numbered, box, grid) for n, box in enumerate(boxes, start=1))
-    return LesionMap(grid, numbered, lesions)
-
-
-def lesion_size(lesions: LesionMap, number: int) -> LesionSize:
-    """Bidimensional diameters of a lesion on the axial slice where its outline, holes filled, has the largest area."""
-    from scipy import ndimage  # here, to keep it off the program's start
-
-    box = lesions.lesions[number - 1].box
-    inside = lesions.numbered[box.slices] == number
-    areas = [np.count_nonzero(ndimage.binary_fill_holes(inside[:, :, k])) for k in range(inside.shape[2])]
-    k = int(np.argmax(areas))
-    found = bidimensional(inside[:, :, k], lesions.grid.spacing_mm[:2])
-    assert found is not None, "a lesion's box has no empty outermost slice"
-    i, j, first = box.start
-
-    def line(ends: Ends) -> DiameterLine:
-        index = [(u + i, v + j, k + first) for u, v in ends]
-        start, end = lesions.grid.index_to_world(index).tolist()
-        return DiameterLine((start[0], start[1], start[2]), (end[0], end[1], end[2]))
-
-    return LesionSize(found.long_mm, found.short_mm, line(found.long_ends), line(found.short_ends), k + first)
-
-
-def match_lesions(
-    earlier: LesionMap,
-    later: LesionMap,
-    later_to_earlier: ArrayLike | None = None,
-    *,
-    among_earlier: Collection[int] | None = None,
-    among_later: Collection[int] | None = None,
-    overlap: float = OVERLAP,
-    distance_mm: float = DISTANCE_MM,
-    same_size: float = SAME_SIZE,
-) -> tuple[LesionLink, ...]:
-    """Say for every lesion of two visits what became of it: by overlap, then, for those without any, by distance.
-
-    Parameters
-    ----------
-    later_to_earlier: (4, 4) world RAS mm of the later visit to that of the earlier one, as a registration with the
-        later scan fixed gives it; None when both lie in one world.
-    among_earlier, among_later: numbers that take part; None for all.
-
-    Returns links of the later lesions by number, then those of the gone ones.
-    """
-    matrix = np.eye(4) if later_to_earlier is None else np.asarray(later_to_earlier, dtype=np.float64)
-    old = [n for n in earlier.lesions if among_earlier is None or n.number in among_earlier]
-    new = [n for n in later.lesions if among_later is None or n.number in among_later]
-    shared = _shared_ml(earlier, later, matrix)
-    pairs = {
-        (a.number, b.number): ml
-        for a in old
-        for b in new
-        if (ml := shared.get((a.number, b.number), 0.0)) >= overlap * min(a.volume_ml, b.volume_ml) and ml > 0
-    }
-    pairs |= dict.fromkeys(_near(earlier, later, old, new, pairs, matrix, distance_mm), 0.0)
-    links = [_link(lesion, earlier, pairs, same_size) for lesion in new]
-    continued = {a for a, _ in pairs}
-    gone = (n for n in old if n.number not in continued)
-    return (*links, *(LesionLink(None, (n.number,), LesionChange.GONE, n.volume_ml, 0.0) for n in gone))
-
-
-def _link(lesion: Lesion, earlier: LesionMap, pairs: dict[tuple[int, int], float], same_size: float) -> LesionLink:
-    """The link of one later lesion from the pairs (earlier, later) of all."""
-    before = sorted((a for a, b in pairs if b == lesion.number), key=lambda a: (-pairs[a, lesion.number], a))
-    ml = sum(earlier.lesions[a - 1].volume_ml for a in before)
-    if not before:
-        change = LesionChange.NEW
-    elif len(before) > 1:
-        change = LesionChange.MERGED
-    elif sum(a == before[0] for a, _ in pairs) > 1:
-        change = LesionChange.SPLIT
-    elif abs(lesion.volume_ml - ml) <= same_size * ml:
-        change = LesionChange.UNCHANGED
-    else:
-        change = LesionChange.GROWN if lesion.volume_ml > ml else LesionChange.SHRUNK
-    return LesionLink(lesion.number, tuple(before), change, ml, lesion.volume_ml)
-
-
-def _shared_ml(earlier: LesionMap, later: LesionMap, matrix: FloatArray) -> dict[tuple[int, int], float]:
-    """Volume in mL shared by (earlier, later) lesions, sampled at the centres of the finer grid's voxels."""
-    if earlier.grid.voxel_volume_ml < later.grid.voxel_volume_ml:
-        flipped = _shared_ml(later, earlier, np.asarray(np.linalg.inv(matrix), dtype=np.float64))
-        return {(b, a): ml for (a, b), ml in flipped.items()}
-    index = np.argwhere(later.numbered)
-    if index.size == 0 or not earlier.lesions:
-        return {}
-    numbers = later.numbered[tuple(index.T)].astype(np.int64)
-    place = later.grid.index_to_world(index) @ matrix[:3, :3].T + matrix[:3, 3]
-    there = np.rint(earlier.grid.world_to_index(place)).astype(np.int64)
-    inside = ((there >= 0) & (there < np.asarray(earlier.grid.shape))).all(axis=1)
-    hit = np.zeros(len(index), dtype=np.int64)
-    hit[inside] = earlier.numbered[tuple(there[inside].T)]
-    codes, counts = np.unique(hit[hit > 0] * (numbers.max() + 1) + numbers[hit > 0], return_counts=True)
-    pairs = (divmod(int(code), int(numbers.max()) + 1) for code in codes)
-    return {pair: float(n) * later.grid.voxel_volume_ml for pair, n in zip(pairs, counts, strict=True)}
-
-
-def _near(
-    earlier: LesionMap,
-    later: LesionMap,
-    old: Iterable[Lesion],
-    new: Iterable[Lesion],
-    pairs: Collection[tuple[int, int]],
-    matrix: FloatArray,
-    distance_mm: float,
-) -> list[tuple[int, int]]:
-    """Pairs of lesions that overlap with nothing and lie within `distance_mm`, nearest first, each used once."""
-    from scipy.spatial import KDTree  # here, to keep it off the program's start
-
-    lone_old = [n.number for n in old if all(n.number != a for a, _ in pairs)]
-    lone_new = [n.number for n in new if all(n.number != b for _, b in pairs)]
-    if not lone_old or not lone_new:
-        return []
-    trees = {a: KDTree(_points(earlier, a)) for a in lone_old}
-    reach = []
-    for b in lone_new:
-        place = _points(later, b) @ matrix[:3, :3].T + matrix[:3, 3]
-        for a, tree in trees.items():
-            away = float(np.min(tree.query(place, distance_upper_bound=distance_mm + 1e-9)[0]))
-            if away <= distance_mm:
-                reach.append((away, a, b))
-    found: list[tuple[int, int]] = []
-    for _, a, b in sorted(reach):
-        if all(a != x and b != y for x, y in found):
-            found.append((a, b))
-    return found
-
-
-def _points(lesions: LesionMap, number: int) -> FloatArray:
-    """Centres (n, 3) of a lesion's voxels, world RAS mm."""
-    box = lesions.lesions[number - 1].box
-    index = np.argwhere(lesions.numbered[box.slices] == number) + np.asarray(box.start)
-    return lesions.grid.index_to_world(index)
-
-
-def _boxes(numbered: NDArray[np.int32]) -> list[Box]:
-    if not numbered.any():
-        return []
-    from scipy import ndimage  # here, to keep it off the program's start
-
-    boxes = []
-    for i, j, k in ndimage.find_objects(numbered):
-        boxes.append(Box((i.start, j.start, k.start), (i.stop, j.stop, k.stop)))
-    return boxes
-
-
-def _lesion(number: int, numbered: NDArray[np.int32], box: Box, grid: Grid) -> Lesion:
-    inside = numbered[box.slices] == number
-    index = np.argwhere(inside) + np.asarray(box.start)
-    centre = index.mean(axis=0)
-    away = np.linalg.norm((index - centre) * np.asarray(grid.spacing_mm), axis=1)
-    nearest = index[int(np.argmin(away))]
-    x, y, z = grid.index_to_world(centre).tolist()
-    u, v, w = grid.index_to_world(nearest).tolist()
-    slices = int(np.count_nonzero(inside.any(axis=(0, 1))))
-    return Lesion(number, len(index), len(index) * grid.voxel_volume_ml, box, (x, y, z), (u, v, w), slices)
+    dices: list[float] = []
+    touched = 0
+    matched: set[int] = set()
+    for lesion in range(1, lesion_count + 1):
+        touching = set(np.unique(parts[lesions == lesion]).tolist()) - {0}
+        matched |= touching
+        if own_sizes[lesion] < SMALLEST_ML:
+            continue
+        own = truth & (lesions == lesion)
+        theirs = np.isin(parts, list(touching))
+        dices.append(2 * int((own & theirs).sum()) / (int(own.sum()) + int(theirs.sum())))
+        touched += bool(touching)
+    invented = sum(1 for part in range(1, part_count + 1) if part not in matched and part_sizes[part] >= SMALLEST_ML)
+    total = len(dices) + invented
+    return LesionScores(len(dices), touched, invented, sum(dices) / total if total else None)

@@ -71,12 +71,23 @@ def hd95_mm(a: Mask, b: Mask, grid: Grid) -> float | None:
     surface voxel of the other, between voxel centres, as the BraTS evaluation and MONAI have it. A surface voxel has a
     face neighbour outside its mask. 0 when both masks are empty, None when one is.
     """
+    return surface_distances_mm(a, b, grid)[0]
+
+
+def surface_distances_mm(a: Mask, b: Mask, grid: Grid) -> tuple[float | None, float | None]:
+    """95 % Hausdorff distance (see `hd95_mm`) and mean surface distance of two masks (i, j, k) in mm.
+
+    The mean is over the surface voxels of both masks, each with its distance to the other's nearest surface voxel. Both
+    are 0 when both masks are empty, None when one is.
+    """
     surface_a, surface_b = _surface_mm(a, grid), _surface_mm(b, grid)
     if surface_a is None or surface_b is None:
-        return 0.0 if surface_a is surface_b else None
+        empty = 0.0 if surface_a is surface_b else None
+        return empty, empty
     a_to_b, _ = KDTree(surface_b).query(surface_a)
     b_to_a, _ = KDTree(surface_a).query(surface_b)
-    return float(max(np.percentile(a_to_b, 95), np.percentile(b_to_a, 95)))
+    hd95 = float(max(np.percentile(a_to_b, 95), np.percentile(b_to_a, 95)))
+    return hd95, float(np.concatenate([a_to_b, b_to_a]).mean())
 
 
 def _surface_mm(mask: Mask, grid: Grid) -> FloatArray | None:

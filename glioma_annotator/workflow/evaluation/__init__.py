@@ -1,0 +1,1 @@
+"""Evaluation of masks and models over many cases."""
