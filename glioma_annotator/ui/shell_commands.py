@@ -11,9 +11,11 @@ from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
+from glioma_annotator.ui.review_dock import review_commands
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tool_commands import TOOL_ICONS, TOOL_VIEW_ONLY, tool_commands
 from glioma_annotator.ui.tools.toolbox import Toolbox
+from glioma_annotator.ui.uncertainty import Uncertainty
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Layout, MaskStyle
 from glioma_annotator.workflow.commands import Command, CommandRegistry
@@ -35,6 +37,7 @@ MENU_BREAKS = (
     "edit.region",
     "edit.accept_brush",
     "view.mask",
+    "view.islands",
     "view.planes",
     "view.next_slice",
     "view.maximise",
@@ -144,15 +147,21 @@ class Shell:
     acts: WindowActs
     toolbox: Toolbox
     adapting: Adapting
+    uncertainty: Uncertainty
+    review: Callable[[int], None]
 
 
 def build_registry(shell: Shell) -> CommandRegistry:
     """All commands. Raises `ValueError` when two share an id or a key."""
     registry = CommandRegistry()
-    for make in (_file, _study, _edit, _labels, _tools, _mask_view, _panes, _segment, _model, _help):
+    for make in (_file, _study, _edit, _labels, _tools, _mask_view, _review, _panes, _segment, _model, _help):
         for command in make(shell):
             registry.add(command)
     return registry
+
+
+def _review(shell: Shell) -> list[Command]:
+    return review_commands(shell.study, shell.uncertainty, shell.review)
 
 
 def _tools(shell: Shell) -> list[Command]:

@@ -28,7 +28,7 @@ _TOOLS = (
 
 TOOL_ICONS = {
     "edit.lasso": "lasso",
-    "edit.polygon": "vector-polygon",
+    "edit.polygon": "vector-polyline",
     "edit.fill": "format-color-fill",
     "edit.pick": "eyedropper",
     "edit.region": "auto-fix",

@@ -110,7 +110,7 @@ class ViewerLink(QObject):
         if other is None:
             self._view.show_other(None)
         else:
-            self._view.show_other(other.images, other.labels, other.timepoint.title, other.windows)
+            self._view.show_other(other.images, other.labels, other.title or other.timepoint.title, other.windows)
 
     def _show_other(self) -> None:
         if self._view.layout_name == Layout.TIMEPOINTS.value:

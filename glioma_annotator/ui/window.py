@@ -33,6 +33,7 @@ from glioma_annotator.ui.panels.mask_panel import MaskPanel
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.review_dock import ReviewDock
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.shell_commands import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY, Shell, build_registry
 from glioma_annotator.ui.start_page import StartPage
@@ -42,6 +43,7 @@ from glioma_annotator.ui.timeline import Timeline
 from glioma_annotator.ui.tool_bar import ToolGrid
 from glioma_annotator.ui.tools.previewing import Previewing
 from glioma_annotator.ui.tools.toolbox import Toolbox
+from glioma_annotator.ui.uncertainty import Uncertainty
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Convention
 from glioma_annotator.ui.viewer_link import ViewerLink
@@ -83,10 +85,12 @@ class MainWindow(QMainWindow):
         self.dialogs = WindowDialogs(self)
         self.previewing = Previewing(self.study, self)
         self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_axis, self)
+        self.uncertainty = Uncertainty(self.study, self.view.set_heat, self._jump, self)
         acts = self.dialogs.acts()
         shell = Shell(
-            self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting
-        )
+            self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
+            self.uncertainty, lambda page: self.review_dock.bring_up(page),
+        )  # fmt: skip
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
         self.link = ViewerLink(self.view, self.study, self.reading, self.toolbox, self)
@@ -135,6 +139,8 @@ class MainWindow(QMainWindow):
         self.mask_dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
         self.mask_dock.setWidget(self.mask_panel)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.mask_dock)
+        self.review_dock = ReviewDock(self.study, self.reading, self.uncertainty, self._jump)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.review_dock)
         self.model_dock = make_model_dock(self.adapting, self.study, self.dialogs.models_page)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.model_dock)
         self.tabifyDockWidget(self.mask_dock, self.model_dock)
@@ -142,6 +148,10 @@ class MainWindow(QMainWindow):
         self.resizeDocks([self.mask_dock], [_PANEL_WIDTH], Qt.Orientation.Horizontal)
         self.status = StatusBar(self.workers)
         self.setStatusBar(self.status)
+
+    def _jump(self, index: tuple[int, int, int]) -> None:
+        """Move the crosshair to a voxel."""
+        self.view.crosshair_index = index
 
     def _bar(self, name: str, title: str, area: Qt.ToolBarArea) -> QToolBar:
         bar = QToolBar(title)
@@ -173,6 +183,7 @@ class MainWindow(QMainWindow):
             self.reading.mask_display_changed,
             self.link.layout_changed,
             self.previewing.changed,
+            self.uncertainty.changed,
             self.toolbox.options_changed,
             self.toolbox.sketch_changed,
         ):

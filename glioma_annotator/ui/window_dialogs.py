@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,21 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QWidget
 
 from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.command_palette import CommandPalette
+from glioma_annotator.ui.dialogs.compare_revisions import CompareDialog, ComparedMask
 from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
 from glioma_annotator.ui.dialogs.mapping import MappingDialog
 from glioma_annotator.ui.dialogs.models_page import ModelsPage
 from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
 from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
-from glioma_annotator.ui.dialogs.small import AboutDialog, BusyDialog, ComparisonDialog
+from glioma_annotator.ui.dialogs.small import AboutDialog, BusyDialog
 from glioma_annotator.ui.proposing import PriorMask
 from glioma_annotator.ui.shell_commands import WindowActs
+from glioma_annotator.ui.viewer.types import Layout
+from glioma_annotator.workflow.difference import LabelChange
 from glioma_annotator.workflow.export_study import export_patient
 
 if TYPE_CHECKING:
@@ -163,19 +167,41 @@ class WindowDialogs(QObject):
         self._show(dialog)
 
     def compare(self) -> None:
-        """Compare the present mask with the selected revision on a worker, then show the table."""
+        """Compare two masks of the open visit, at first the selected revision with the mask as it stands."""
         window = self._window
-        visit, revision = window.study.require_visit(), window.revisions.selected
-        if revision is None:
-            return
+        visit, selected = window.study.require_visit(), window.revisions.selected
+        revisions = {r.id: r for r in sorted(visit.revisions, key=lambda r: -r.number)}
+        masks = [ComparedMask(None, "Mask as it stands")]
+        masks += [
+            ComparedMask(key, f"Revision {r.number}, {r.status.value}, {r.author}") for key, r in revisions.items()
+        ]
 
-        def work(_report: Report, _cancel: CancelToken) -> tuple[tuple[str, float, float], ...]:
-            return visit.compare(revision)
+        def compare(before: int | None, after: int | None, show: Callable[[Sequence[LabelChange]], None]) -> None:
+            def work(_report: Report, _cancel: CancelToken) -> tuple[LabelChange, ...]:
+                return visit.compare(revisions.get(before), revisions.get(after))
 
-        def done(rows: tuple[tuple[str, float, float], ...]) -> None:
-            self._show(ComparisonDialog(revision.number, rows, window))
+            def done(rows: tuple[LabelChange, ...]) -> None:
+                if self.open is dialog:
+                    show(rows)
 
-        window.workers.reading.submit("Comparing", work, done, window.study.failed.emit)
+            window.workers.reading.submit("Comparing", work, done, window.study.failed.emit)
+
+        def side_by_side(key: int | None) -> None:
+            title = next(mask.title for mask in masks if mask.key == key)
+
+            def work(_report: Report, _cancel: CancelToken) -> LabelArray:
+                return visit.labels_of(revisions.get(key))
+
+            def done(labels: LabelArray) -> None:
+                if window.study.visit is visit:
+                    window.view.set_layout(Layout.TIMEPOINTS)
+                    window.study.show_beside(labels, title)
+
+            window.workers.reading.submit(f"Reading {title}", work, done, window.study.failed.emit)
+
+        key = selected.id if selected is not None else None
+        dialog = CompareDialog(masks, key, None, compare, side_by_side, window)
+        self._show(dialog)
 
     # models
 

@@ -18,6 +18,7 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.normalisation import robust_window
 from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.difference import LabelChange, label_changes
 from glioma_annotator.workflow.editing import Editor
 from glioma_annotator.workflow.ports import Segmenter, Store
 from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
@@ -156,17 +157,18 @@ class OpenTimepoint:
         labels = self._store.load_labels(revision)
         return self.editor.apply(f"Restore revision {revision.number}", labels, revision.model) is not None
 
-    def compare(self, revision: SegmentationRevision) -> tuple[tuple[str, float, float], ...]:
-        """Per label: name, mL added and mL removed by the present mask against a revision."""
-        before = self._store.load_labels(revision)
-        present = self.editor.labels
-        ml = self.timepoint.grid.voxel_volume_ml
-        rows = []
-        for label in self.scheme.labels:
-            now, then = present == label.value, before == label.value
-            added, removed = np.count_nonzero(now & ~then), np.count_nonzero(then & ~now)
-            rows.append((label.name, added * ml, removed * ml))
-        return tuple(rows)
+    def compare(
+        self, before: SegmentationRevision | None, after: SegmentationRevision | None = None
+    ) -> tuple[LabelChange, ...]:
+        """Every label and every region of several labels, of two revisions; None is the mask as it stands."""
+        groups: list[tuple[str, tuple[int, ...]]] = [(label.name, (label.value,)) for label in self.scheme.labels]
+        groups += [(region.name, region.values) for region in self.scheme.regions if len(region.values) > 1]
+        then, now = self.labels_of(before), self.labels_of(after)
+        return label_changes(then, now, groups, self.timepoint.grid.voxel_volume_ml)
+
+    def labels_of(self, revision: SegmentationRevision | None) -> LabelArray:
+        """A revision's mask (i, j, k); for None a copy of the mask as it stands."""
+        return self.editor.labels.copy() if revision is None else self._store.load_labels(revision)
 
     def approve(self, revision: SegmentationRevision) -> None:
         self._store.set_status(_stored(revision.id), RevisionStatus.APPROVED)

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.island import Island
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.label_ops.patch import Index
 
 _FULL = np.ones((3, 3, 3), dtype=np.bool_)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Island:
-    """A connected component (26 neighbours) of one label.
-
-    Attributes
-    ----------
-    value: its label.
-    ml: volume in mL.
-    voxels: number of voxels.
-    centroid_mm: mean of its voxel centres, world RAS mm.
-    inside: a voxel of it near the centroid (i, j, k); inside[2] is the axial slice.
-    index: flat C-order indices of its voxels, ascending.
-    """
-
-    value: int
-    ml: float
-    voxels: int
-    centroid_mm: tuple[float, float, float]
-    inside: Index
-    index: NDArray[np.int64]
 
 
 def islands(labels: LabelArray, grid: Grid, values: Collection[int]) -> tuple[Island, ...]:

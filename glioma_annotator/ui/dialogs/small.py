@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from glioma_annotator import __version__
 from glioma_annotator.errors import WorkspaceBusy
-from glioma_annotator.ui.panels.parts import line, ml_text, quiet
 
 _Button = QDialogButtonBox.StandardButton
 _Role = QDialogButtonBox.ButtonRole
@@ -43,42 +41,6 @@ class _Dialog(QDialog):
         buttons.accepted.connect(self.accept)
         self.column.addWidget(buttons)
         return buttons
-
-
-class ComparisonDialog(_Dialog):
-    """What the present mask adds to and takes from a revision, per label in mL.
-
-    Parameters
-    ----------
-    number: the revision's.
-    rows: label name, mL added, mL removed.
-    """
-
-    def __init__(self, number: int, rows: Sequence[tuple[str, float, float]], parent: QWidget) -> None:
-        super().__init__(f"Compared with revision {number}", parent)
-        self.add_text(f"The mask as it stands, compared with revision {number}", "strong")
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(24)
-        grid.setVerticalSpacing(4)
-        for column, text in enumerate(("Label", "Added mL", "Removed mL", "Change mL")):
-            head = quiet(text, wrap=False)
-            head.setAlignment(_LEFT if column == 0 else _RIGHT)
-            grid.addWidget(head, 0, column)
-        grid.addWidget(line(), 1, 0, 1, 4)
-        self.cells: dict[tuple[str, int], str] = {}
-        for row, (name, added, removed) in enumerate(rows, start=2):
-            change = added - removed
-            sign = "+" if change > 0 else "\N{MINUS SIGN}" if change < 0 else ""
-            texts = (name, ml_text(added), ml_text(removed), sign + ml_text(abs(change)))
-            for column, text in enumerate(texts):
-                cell = QLabel(text)
-                cell.setAlignment(_LEFT if column == 0 else _RIGHT)
-                grid.addWidget(cell, row, column)
-                self.cells[name, column] = text
-        self.column.addLayout(grid)
-        if not any(added or removed for _, added, removed in rows):
-            self.column.addWidget(quiet("Both masks are the same."))
-        self.add_buttons(_Button.Close)
 
 
 class BusyDialog(_Dialog):

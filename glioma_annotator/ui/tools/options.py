@@ -96,12 +96,14 @@ class BrushOptions:
 
 
 @dataclass(slots=True)
-class OutlineOptions:
-    """Lasso and polygon."""
-
+class PolygonOptions:
     erases: bool = _option(False, "Erase", "Make background of what the outline encloses")
-    edit_first: bool = _option(False, "Edit before applying", "Show the vertices to be dragged; Return applies")
     depth_mm: float = _mm(0.0, "Through slices", "How far the outline cuts to either side of its slice", 0, 100)
+
+
+@dataclass(slots=True)
+class LassoOptions(PolygonOptions):
+    edit_first: bool = _option(False, "Edit before applying", "Show the vertices to be dragged; Return applies")
 
 
 @dataclass(slots=True)

@@ -77,12 +77,11 @@ class Toolbox(QObject):
         self._shown_for: tuple[ToolName, int, OpenTimepoint | None] = (ToolName.CROSSHAIR, 0, None)
         self._again: Callable[[], Operation] | None = None
         self.brush = opt.BrushOptions()
-        outline = opt.OutlineOptions()
         self.options: dict[ToolName, Any] = {
             ToolName.BRUSH: self.brush,
             ToolName.ERASER: self.brush,
-            ToolName.LASSO: outline,
-            ToolName.POLYGON: outline,
+            ToolName.LASSO: opt.LassoOptions(),
+            ToolName.POLYGON: opt.PolygonOptions(),
             ToolName.FILL: opt.FillOptions(),
             ToolName.REGION: opt.RegionOptions(),
             ToolName.SNAKE: opt.SnakeOptions(),
@@ -284,7 +283,7 @@ class Toolbox(QObject):
         from glioma_annotator.imaging.label_ops.lasso import enclosed
 
         visit = self._study.require_visit()
-        options = self.options[ToolName.LASSO]
+        options = self.options[self._reading.tool]
         slices = int(options.depth_mm / visit.timepoint.grid.spacing_mm[axis] + 1e-9)
         index = enclosed(points, axis, number, visit.timepoint.grid.shape, slices)
         value = 0 if options.erases else self._reading.brush.value

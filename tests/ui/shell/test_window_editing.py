@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.imaging.brush import Brush
-from glioma_annotator.ui.dialogs.small import ComparisonDialog
+from glioma_annotator.ui.dialogs.compare_revisions import CompareDialog
 from glioma_annotator.ui.held_key import HELD_SECONDS
 from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.viewer.types import CrosshairPlace, HoverInfo, MaskStyle
@@ -165,10 +165,14 @@ def test_comparing_shows_what_was_added_and_removed(qtbot: QtBot, bench: Any) ->
     window = bench.open_patient(qtbot, 1)
     paint(window, RC)
     press(qtbot, window, Qt.Key.Key_F7)
-    qtbot.waitUntil(lambda: isinstance(window.dialogs.open, ComparisonDialog))
-    cells = window.dialogs.open.cells
-    assert float(cells["RC", 1]) > 0 and cells["RC", 2] == "0.0"
-    window.dialogs.open.close()
+    qtbot.waitUntil(lambda: isinstance(window.dialogs.open, CompareDialog) and bool(window.dialogs.open.cells))
+    dialog = window.dialogs.open
+    assert float(dialog.cells["RC", 4]) > 0 and dialog.cells["RC", 5] == "0.0"
+    assert dialog.cells["RC", 1] == "0.000"
+    dialog.beside.click()
+    qtbot.waitUntil(lambda: window.view.other == "Revision 1, draft, Dr Old")
+    assert window.view.layout_name == "timepoints"
+    dialog.close()
 
 
 def test_restoring_is_one_undoable_step(qtbot: QtBot, bench: Any) -> None:

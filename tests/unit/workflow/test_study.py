@@ -218,10 +218,14 @@ def test_comparing_gives_added_and_removed_volume_per_label(session: StudySessio
     labels = visit.editor.labels.copy()
     labels[12, 12, 12] = 1
     visit.editor.apply("relabel", labels)
-    rows = {name: (added, removed) for name, added, removed in visit.compare(revision)}
+    changes = {change.name: change for change in visit.compare(revision)}
+    rows = {name: (change.added_ml, change.removed_ml) for name, change in changes.items()}
     assert rows["NETC"] == pytest.approx((0.216, 0))
     assert rows["ET"] == pytest.approx((0, 0.216))
-    assert rows["SNFH"] == (0, 0)
+    assert rows["SNFH"] == rows["WT"] == (0, 0)
+    assert changes["WT"].dice == changes["SNFH"].dice == 1
+    assert changes["ET"].dice == pytest.approx(2 * changes["ET"].after_ml / (2 * changes["ET"].after_ml + 0.216))
+    assert all(change.dice == 1 for change in visit.compare(revision, revision))
 
 
 def test_windows_are_remembered_per_sequence(session: StudySession) -> None:

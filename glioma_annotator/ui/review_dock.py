@@ -1,0 +1,82 @@
+"""The Review dock: islands, history, places to check; and the commands that bring them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDockWidget, QTabWidget, QWidget
+
+from glioma_annotator.ui.panels.history import HistoryPanel
+from glioma_annotator.ui.panels.islands import IslandsPanel
+from glioma_annotator.ui.panels.places import PlacesPanel
+from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.uncertainty import Uncertainty
+from glioma_annotator.workflow.commands import Command
+
+ISLANDS, HISTORY, PLACES = range(3)
+
+
+class ReviewDock(QDockWidget):
+    """Lists about the mask, one beside the other; closed until it is asked for."""
+
+    def __init__(
+        self,
+        study: StudyController,
+        reading: ReadingState,
+        uncertainty: Uncertainty,
+        jump: Callable[[tuple[int, int, int]], None],
+    ) -> None:
+        super().__init__("Review")
+        self.setObjectName("review-dock")
+        feature = QDockWidget.DockWidgetFeature
+        self.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable | feature.DockWidgetClosable)
+        self.islands = IslandsPanel(study, reading, jump)
+        self.history = HistoryPanel(study)
+        self.places = PlacesPanel(uncertainty)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        pages: tuple[tuple[str, QWidget], ...] = (
+            ("Islands", self.islands),
+            ("History", self.history),
+            ("To check", self.places),
+        )
+        for title, page in pages:
+            self.tabs.addTab(page, title)
+        self.setWidget(self.tabs)
+        self.hide()
+
+    def bring_up(self, page: int) -> None:
+        """Show a page; a second time puts the dock away."""
+        if self.isVisible() and self.tabs.currentIndex() == page and not self.tabs.visibleRegion().isEmpty():
+            self.hide()
+            return
+        self.tabs.setCurrentIndex(page)
+        self.show()
+        self.raise_()
+
+
+def review_commands(study: StudyController, uncertainty: Uncertainty, bring_up: Callable[[int], None]) -> list[Command]:
+    """Islands, history, uncertainty."""
+
+    def has_visit() -> bool:
+        return study.visit is not None
+
+    def has_places() -> bool:
+        return bool(uncertainty.places)
+
+    return [
+        Command("view.islands", "Islands", "List the connected components of the mask", partial(bring_up, ISLANDS),
+                "View", ("Shift+I",), has_visit),
+        Command("view.history", "History", "Every step by name; go to any of them", partial(bring_up, HISTORY), "View",
+                ("Ctrl+H",), has_visit),
+        Command("view.places", "Places to check", "Where the model was unsure, the largest expected error first",
+                partial(bring_up, PLACES), "View", ("Ctrl+U",), has_visit),
+        Command("view.uncertainty", "Show uncertainty", "Entropy of the model's class probabilities, as colours",
+                uncertainty.flip, "View", ("U",), lambda: uncertainty.available, lambda: uncertainty.shown),
+        Command("view.next_place", "Next place to check", "Go to where most of the mask may be wrong",
+                uncertainty.next_place, "View", ("Shift+U",), has_places),
+    ]  # fmt: skip
