@@ -32,14 +32,14 @@ def vary_mask(
     Returns the mask after that, bool (i, j, k).
     """
     choice = rng.random()
-    if choice < 0.2:
+    if choice < 0.1:
         patches = smooth_noise(rng, brain.shape, float(rng.uniform(8.0, 25.0))) > rng.uniform(0.3, 1.2)
         residue = ndimage.binary_dilation(brain, iterations=int(rng.integers(1, 5))) & ~brain & patches
         texture = 1 + 0.3 * smooth_noise(rng, brain.shape, 3.0)
         for image in images:
             image[residue] = np.maximum(rng.uniform(0.2, 2.4) * texture[residue], 0.01)
         return np.asarray(brain | residue)
-    if choice < 0.32:
+    if choice < 0.16:
         bites = smooth_noise(rng, brain.shape, float(rng.uniform(8.0, 25.0))) > rng.uniform(0.5, 1.5)
         lost = ~ndimage.binary_erosion(brain, iterations=int(rng.integers(1, 4)), border_value=1) & brain & bites
         images[:, lost] = 0

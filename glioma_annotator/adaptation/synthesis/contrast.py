@@ -53,7 +53,7 @@ def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[in
     core = NECROSIS
     if low_grade:
         choice = rng.random()
-        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.55 else NON_ENHANCING
+        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.4 else NON_ENHANCING
     elif kind is TumourKind.SOLID or rng.random() < 0.15:
         core = NON_ENHANCING
     contrasts = {

@@ -48,7 +48,7 @@ class SampleShares:
     ventricle: float = 0.12
     label_map: float = 0.25
     real_shape: float = 0.2
-    missing: tuple[float, float, float, float] = (0.25, 0.07, 0.1, 0.07)
+    missing: tuple[float, float, float, float] = (0.3, 0.04, 0.04, 0.04)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
