@@ -1,0 +1,134 @@
+"""The course in pictures and tables."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from courses import ET, SNFH, Box, Course
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.workflow.alignment import SameWorld
+from glioma_annotator.workflow.course_plots import (
+    component_rows,
+    lesion_balance,
+    rendered,
+    volume_figure,
+    volume_rows,
+    waterfall_figure,
+    write_plots,
+)
+from glioma_annotator.workflow.measure import MeasuredVisit, measure_course
+from glioma_annotator.workflow.patient_course import load_course
+from glioma_annotator.workflow.profiles import load_profile
+from glioma_annotator.workflow.response import MeasuredCourse, measure_lesions
+
+A: Box = (ET, (5, 5, 5), (6, 6, 6))
+A_GROWN: Box = (ET, (5, 5, 5), (9, 6, 6))
+B: Box = (ET, (25, 25, 5), (4, 4, 4))
+C: Box = (ET, (25, 5, 5), (4, 4, 4))
+
+
+def course_of(*days: int | None) -> Course:
+    course = Course()
+    phases = (TreatmentPhase.POST_RT_BASELINE, TreatmentPhase.UNKNOWN, TreatmentPhase.UNKNOWN)
+    masks = ((A, B, (SNFH, (5, 20, 5), (9, 9, 9))), (A, B), (A_GROWN, C))
+    for day, phase, boxes in zip(days, phases, masks, strict=True):
+        course.visit(day, *boxes, phase=phase)
+    return course
+
+
+def measured(course: Course) -> tuple[tuple[MeasuredVisit, ...], MeasuredCourse]:
+    loaded, profile, token = load_course(course.store, "P"), load_profile(), CancelToken()
+    visits = measure_course(course.store, loaded, profile, ignore_progress, token)
+    return visits, measure_lesions(course.store, loaded, profile, SameWorld(), ignore_progress, token)
+
+
+def treated() -> Course:
+    course = course_of(0, 60, 120)
+    course.store.events.add(
+        ClinicalEvent("P", EventKind.SURGERY, day=-40, extent=ExtentOfResection.GROSS_TOTAL),
+        ClinicalEvent("P", EventKind.RADIOTHERAPY, day=-35, end_day=-2, dose_gy=60, fractions=30),
+        ClinicalEvent("P", EventKind.TEMOZOLOMIDE, day=20, cycle=1),
+        ClinicalEvent("P", EventKind.STEROIDS, day=0, end_day=50, dose_mg=4),
+        ClinicalEvent("P", EventKind.KPS, day=0, score=90),
+    )
+    return course
+
+
+def test_the_curves_lie_on_days_with_a_row_for_what_is_recorded() -> None:
+    visits, lesions = measured(treated())
+    figure = volume_figure(lesions.course, visits, load_profile())
+    top, *rows = figure.axes
+    assert len(rows) == 3
+    by_label = {line.get_label().split()[0]: line for line in top.get_lines() if line.get_label()[0] != "_"}
+    assert list(by_label["ET"].get_xdata()) == [0, 60, 120]
+    assert list(by_label["ET"].get_ydata()) == pytest.approx([(216 + 64) * 0.064, 280 * 0.064, (324 + 64) * 0.064])
+    assert [t.get_text() for t in rows[0].get_yticklabels()] == ["radiotherapy", "temozolomide"]
+    steroids = rows[1].get_lines()[0]
+    assert list(zip(steroids.get_xdata(), steroids.get_ydata(), strict=True))[:2] == [(0, 4), (51, 0)]
+    assert list(rows[2].get_lines()[0].get_ydata()) == [90]
+
+
+def test_without_events_or_days_there_are_only_curves() -> None:
+    visits, lesions = measured(course_of(0, 60, 120))
+    assert len(volume_figure(lesions.course, visits, load_profile()).axes) == 1
+    visits, lesions = measured(course_of(None, None, None))
+    (axes,) = volume_figure(lesions.course, visits, load_profile()).axes
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["V0", "V1", "V2"]
+
+
+def test_the_waterfall_shows_every_lesion_of_baseline_and_last_visit_largest_growth_first() -> None:
+    _, lesions = measured(course_of(0, 60, 120))
+    balance = lesion_balance(lesions)
+    assert [(b.lesion, b.kind) for b in balance] == [("L1", "grown"), ("L3", "new"), ("L2", "gone")]
+    assert [b.change_ml for b in balance] == pytest.approx([108 * 0.064, 64 * 0.064, -64 * 0.064])
+    (axes,) = waterfall_figure(lesions).axes
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([b.change_ml for b in balance])
+
+
+def test_a_patient_without_lesions_has_an_empty_waterfall() -> None:
+    course = Course()
+    course.visit(0)
+    _, lesions = measured(course)
+    assert waterfall_figure(lesions).axes[0].get_title().startswith("No lesion")
+
+
+def test_the_tables_hold_what_the_pictures_show() -> None:
+    visits, lesions = measured(course_of(0, 60, 120))
+    header, *rows = volume_rows(visits)
+    assert len(rows) == 3 * (4 + 4)
+    last = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "V2" and row[5:7] == ("region", "ET"))
+    assert last["from_baseline"] == pytest.approx((388 - 280) / 280)
+    header, *rows = component_rows(lesions)
+    table = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [(r["timepoint"], r["lesion"], r["change"]) for r in table if r["timepoint"] == "V2"] == [
+        ("V2", "L1", "grown"),
+        ("V2", "L3", "new"),
+        ("V2", "L2", "gone"),
+    ]
+    assert table[-1]["longest_mm"] is None
+    assert table[-2]["earlier_ml"] is None
+
+
+def test_files_are_written_whole_and_the_same_each_time(tmp_path: Path) -> None:
+    visits, lesions = measured(treated())
+    written = write_plots(tmp_path / "plots", visits, lesions, load_profile())
+    assert {p.name for p in written} == {f"{n}.{k}" for n in ("volumes", "components") for k in ("svg", "png", "csv")}
+    assert {p.name for p in (tmp_path / "plots").iterdir()} == {p.name for p in written}
+    assert (tmp_path / "plots" / "volumes.png").read_bytes().startswith(b"\x89PNG")
+    svg = (tmp_path / "plots" / "volumes.svg").read_text(encoding="utf-8")
+    assert "Volumes of P</text>" in svg
+    with (tmp_path / "plots" / "volumes.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["timepoint"] == "V0"
+    figure = waterfall_figure(lesions)
+    assert rendered(figure, "svg") == rendered(waterfall_figure(lesions), "svg")
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    visits, lesions = measured(course_of(0, 60, 120))
+    with pytest.raises(EnvironmentFailure, match="could not be made"):
+        write_plots(tmp_path / "file" / "plots", visits, lesions, load_profile())

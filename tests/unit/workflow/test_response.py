@@ -1,0 +1,224 @@
+"""Response through the course: from masks and events to a proposal, and the reader's decision."""
+
+import pytest
+from courses import ET, RC, Box, Course
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind
+from glioma_annotator.domain.finding import Finding, LesionChange
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory, ResponseMethod
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.workflow.alignment import SameWorld
+from glioma_annotator.workflow.patient_course import load_course
+from glioma_annotator.workflow.profiles import load_profile
+from glioma_annotator.workflow.response import (
+    CourseResponse,
+    MeasuredCourse,
+    assess_response,
+    decide,
+    measure_lesions,
+)
+
+BIDIMENSIONAL, VOLUMETRIC = ResponseMethod.BIDIMENSIONAL, ResponseMethod.VOLUMETRIC
+BASELINE = TreatmentPhase.POST_RT_BASELINE
+
+LARGE: Box = (ET, (5, 5, 5), (10, 8, 6))  # 4 mm voxels
+SMALL: Box = (ET, (5, 5, 5), (4, 4, 4))
+OTHER: Box = (ET, (28, 28, 5), (5, 5, 5))
+SPECK: Box = (ET, (28, 28, 5), (2, 2, 2))
+
+
+def measured(course: Course) -> MeasuredCourse:
+    loaded = load_course(course.store, "P")
+    return measure_lesions(course.store, loaded, load_profile(), SameWorld(), ignore_progress, CancelToken())
+
+
+def assess(course: Course, method: ResponseMethod = BIDIMENSIONAL, **options: object) -> CourseResponse:
+    return assess_response(course.store, measured(course), method, **options)  # type: ignore[arg-type]
+
+
+def categories(response: CourseResponse) -> list[ResponseCategory]:
+    return [p.category for p in response.proposals]
+
+
+def two_visits(first: Box, second: Box, days: tuple[int, int] = (100, 200)) -> Course:
+    course = Course()
+    course.visit(days[0], first, phase=BASELINE)
+    course.visit(days[1], second)
+    return course
+
+
+def test_a_shrinking_lesion_is_a_partial_response_in_area_and_volume() -> None:
+    course = two_visits(LARGE, SMALL)
+    assert categories(assess(course)) == [ResponseCategory.BASELINE, ResponseCategory.PR]
+    assert categories(assess(course, VOLUMETRIC)) == [ResponseCategory.BASELINE, ResponseCategory.PR]
+
+
+def test_a_growing_lesion_is_progression_and_every_input_is_visible() -> None:
+    response = assess(two_visits(SMALL, LARGE))
+    proposal = response.proposals[-1]
+    assert proposal.category is ResponseCategory.PD
+    assert response.targets == ("L1",)
+    inputs = proposal.inputs
+    assert inputs["burden"] == pytest.approx(sum(n["product_mm2"] for n in inputs["lesions"] if n["target"]))
+    assert inputs["baseline"]["timepoint"] == inputs["nadir"]["timepoint"] == "V0"
+    assert inputs["enhancing_ml"] == pytest.approx(480 * 0.064)
+    assert (inputs["steroid_mg"], inputs["clinical_state"], inputs["kps"]) == (None, None, None)
+    assert inputs["thresholds"] == {"decrease": 0.5, "increase": 0.25}
+
+
+def test_visits_before_the_baseline_are_not_assessed_but_give_lesions_their_names() -> None:
+    course = Course()
+    course.visit(0, LARGE, phase=TreatmentPhase.PRE_OPERATIVE)
+    course.visit(100, SPECK, phase=BASELINE)
+    course.visit(200, LARGE, SPECK)
+    found = measured(course)
+    assert [t.lesion for t in found.lesions[2]] == ["L1", "L2"]
+    response = assess_response(course.store, found)
+    assert [p.timepoint for p in response.proposals] == ["V1", "V2"]
+    assert response.proposals[-1].category is ResponseCategory.PD  # back after surgery: new since the baseline
+    assert "1 new measurable lesion: L1." in response.proposals[-1].reasons
+
+
+def test_a_new_small_lesion_is_no_progression() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE)
+    course.visit(200, LARGE, SPECK)
+    assert categories(assess(course))[-1] is ResponseCategory.SD
+
+
+def test_the_cavity_is_no_tumour() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE)
+    course.visit(200, (RC, *LARGE[1:]))
+    assert categories(assess(course))[-1] is ResponseCategory.CR
+
+
+def test_a_visit_without_mask_is_not_evaluable() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE)
+    course.visit(200, masked=False)
+    course.visit(300, LARGE)
+    assert categories(assess(course)) == [
+        ResponseCategory.BASELINE,
+        ResponseCategory.NOT_EVALUABLE,
+        ResponseCategory.SD,
+    ]
+
+
+def test_steroids_state_and_scores_come_from_the_events() -> None:
+    course = two_visits(LARGE, SMALL)
+    events = course.store.events
+    events.add(
+        ClinicalEvent("P", EventKind.STEROIDS, day=50, dose_mg=4, drug="dexamethasone"),
+        ClinicalEvent("P", EventKind.STEROIDS, day=150, dose_mg=2),
+        ClinicalEvent("P", EventKind.STEROIDS, day=250, dose_mg=8),
+        ClinicalEvent("P", EventKind.KPS, day=90, score=90),
+        ClinicalEvent("P", EventKind.CLINICAL_STATE, day=200, state=ClinicalState.IMPROVED),
+    )
+    first, second = measured(course).visits
+    assert (first.steroid_mg, second.steroid_mg) == (4, 2)
+    assert (first.state, second.state) == (None, ClinicalState.IMPROVED)
+    assert (first.kps, second.kps, second.ecog) == (90, 90, None)
+    assert categories(assess(course))[-1] is ResponseCategory.PR
+    events.add(ClinicalEvent("P", EventKind.CLINICAL_STATE, day=201 - 1, state=ClinicalState.WORSE))
+    assert categories(assess(course))[-1] is ResponseCategory.PD
+
+
+def test_a_state_recorded_at_an_earlier_visit_does_not_count_again() -> None:
+    course = two_visits(LARGE, LARGE)
+    course.store.events.add(ClinicalEvent("P", EventKind.CLINICAL_STATE, day=100, state=ClinicalState.WORSE))
+    assert categories(assess(course))[-1] is ResponseCategory.SD
+
+
+def test_steroids_stopped_and_not_yet_begun_are_none() -> None:
+    course = two_visits(LARGE, SMALL)
+    course.store.events.add(ClinicalEvent("P", EventKind.STEROIDS, day=120, end_day=150, dose_mg=4))
+    assert [v.steroid_mg for v in measured(course).visits] == [0.0, 0.0]
+
+
+def test_growth_soon_after_radiotherapy_is_to_be_confirmed() -> None:
+    course = two_visits(SMALL, LARGE, days=(40, 90))
+    course.store.events.add(ClinicalEvent("P", EventKind.RADIOTHERAPY, day=0, end_day=35, dose_gy=60, fractions=30))
+    assert categories(assess(course))[-1] is ResponseCategory.PRELIMINARY_PD
+    course.visit(130, LARGE)
+    assert categories(assess(course))[-1] is ResponseCategory.PD
+
+
+def test_adjusted_diameters_replace_the_measured_ones() -> None:
+    course = two_visits(LARGE, LARGE)
+    by_hand = LesionMeasurement("P", "V1", "L1", 60.0, 55.0, adjusted=True, author="Reader")
+    course.store.measurements.add(by_hand)
+    proposal = assess(course).proposals[-1]
+    assert proposal.inputs["burden"] == pytest.approx(3300)
+    assert proposal.inputs["lesions"][0]["adjusted"] is True
+    assert proposal.category is ResponseCategory.PD
+
+
+def test_measurements_that_were_not_adjusted_are_measured_anew() -> None:
+    course = two_visits(LARGE, LARGE)
+    course.store.measurements.add(LesionMeasurement("P", "V1", "L1", 60.0, 55.0))
+    assert categories(assess(course))[-1] is ResponseCategory.SD
+
+
+def test_a_finding_s_lesion_is_the_target() -> None:
+    course = two_visits(LARGE, SMALL)
+    finding = Finding("P", "V0", "enhancing-tumour", (-50.0, -60.0, -15.0))
+    course.store.findings.add(finding)
+    found = measured(course)
+    assert found.lesions[1][0].lesion == finding.lesion
+    assert found.lesions[1][0].change is LesionChange.SHRUNK
+    assert assess_response(course.store, found).targets == (finding.lesion,)
+
+
+def test_the_number_of_targets_is_the_reader_s_choice() -> None:
+    course = Course()
+    boxes = [(ET, (5, 5 + 12 * n, 5), (6 - n, 6 - n, 6)) for n in range(3)]
+    course.visit(100, *boxes, phase=BASELINE)
+    assert assess(course).targets == ("L1", "L2")
+    assert assess(course, limit=3).targets == ("L1", "L2", "L3")
+
+
+def test_progression_of_other_disease_seen_by_the_reader_counts_and_is_remembered() -> None:
+    course = two_visits(LARGE, LARGE)
+    proposal = assess(course, non_target_worse=["V1"]).proposals[-1]
+    assert proposal.category is ResponseCategory.PD
+    decide(course.store, "P", BIDIMENSIONAL, proposal, ResponseCategory.PD, "Reader")
+    assert assess(course).proposals[-1].inputs["non_target_worse"] is True
+
+
+class TestDecision:
+    def test_the_reader_s_decision_is_recorded_with_name_time_and_what_was_proposed(self) -> None:
+        course = two_visits(SMALL, LARGE)
+        proposal = assess(course).proposals[-1]
+        made = decide(
+            course.store, "P", BIDIMENSIONAL, proposal, ResponseCategory.SD, " Dr Reader ", "treatment effect"
+        )
+        assert course.store.responses.of_timepoint("P", "V1") == (made,)
+        assert (made.proposed, made.decided, made.reader) == (ResponseCategory.PD, ResponseCategory.SD, "Dr Reader")
+        assert made.decided_utc is not None
+        assert made.reasons == proposal.reasons
+        assert assess(course).decisions["V1"] == made
+        assert "V1" not in assess(course, VOLUMETRIC).decisions
+
+    def test_deciding_again_changes_the_record(self) -> None:
+        course = two_visits(SMALL, LARGE)
+        proposal = assess(course).proposals[-1]
+        first = decide(course.store, "P", BIDIMENSIONAL, proposal, ResponseCategory.SD, "Reader")
+        second = decide(course.store, "P", BIDIMENSIONAL, proposal, ResponseCategory.PD, "Reader")
+        assert course.store.responses.of_timepoint("P", "V1") == (second,)
+        assert first.id == second.id
+
+    def test_a_decision_needs_a_name(self) -> None:
+        course = two_visits(SMALL, LARGE)
+        with pytest.raises(UserError, match="name"):
+            decide(course.store, "P", BIDIMENSIONAL, assess(course).proposals[-1], ResponseCategory.SD, "  ")
+
+    def test_later_visits_build_on_the_decision(self) -> None:
+        course = two_visits(SMALL, LARGE, days=(40, 60))
+        course.store.events.add(ClinicalEvent("P", EventKind.RADIOTHERAPY, day=0, end_day=35, dose_gy=60, fractions=30))
+        course.visit(100, LARGE)
+        assert categories(assess(course))[-1] is ResponseCategory.PD
+        decide(course.store, "P", BIDIMENSIONAL, assess(course).proposals[1], ResponseCategory.SD, "Reader")
+        assert categories(assess(course))[-1] is ResponseCategory.PRELIMINARY_PD
