@@ -27,10 +27,10 @@ def add_evaluate_parser(commands: Commands) -> None:
         "evaluate",
         help="compare masks with references, or a model with many",
         description="Of two mask files, per region: Dice (1 when both masks lack it, 0 when one does), 95th percentile"
-        " of the surface distance in mm (0 when both lack it, none when one does), sensitivity (none without a reference),"
-        " precision (none without a prediction), volumes in mL. Of two folders, or of a model on a folder of cases,"
-        " besides: mean surface distance, volume error, lesions found and invented, median and mean with bootstrap"
-        " intervals; --out receives tables, box plots and the worst slices.",
+        " of the surface distance in mm (0 when both lack it, none when one does), sensitivity (none without a"
+        " reference), precision (none without a prediction), volumes in mL. Of two folders, or of a model on a folder"
+        " of cases, besides: mean surface distance, volume error, lesions found and invented, median and mean with"
+        " bootstrap intervals; --out receives tables, box plots and the worst slices.",
     )
     masks = parser.add_argument_group("masks")
     masks.add_argument("--reference", type=Path, metavar="R", help="expert mask, or a folder of them")
