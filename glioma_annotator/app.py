@@ -5,6 +5,7 @@ Nothing here imports torch: the segmenter loads it when it is first asked to seg
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from glioma_annotator import paths
 from glioma_annotator.inference.brain import ModelBrainFinder
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Report
-from glioma_annotator.settings import Settings, load_settings, save_settings
+from glioma_annotator.settings import SegmentationSettings, Settings, load_settings, save_settings
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study import StudySession
 
@@ -77,9 +78,18 @@ def model_folders(workspace: Path | None = None) -> tuple[Path, ...]:
     return (*own, paths.user_data() / "models", paths.resources() / "models")
 
 
-def make_segmenter(workspace: Path | None = None) -> ModelSegmenter:
-    """The models at hand, those of a workspace among them."""
-    return ModelSegmenter(model_folders(workspace))
+def make_segmenter(
+    workspace: Path | None = None, options: Callable[[], SegmentationSettings] | None = None
+) -> ModelSegmenter:
+    """The models at hand, those of a workspace among them; without `options`, as the user's settings stand."""
+    return ModelSegmenter(model_folders(workspace), options or (lambda: load_settings().segmentation))
+
+
+def describe_engine(device: str) -> str:
+    """What would compute a segmentation on `device` as the user's settings stand, for a reader."""
+    from glioma_annotator.inference.engine import describe
+
+    return describe(device, load_settings().segmentation)
 
 
 def make_shelf(store: Store) -> ModelShelf:
@@ -104,11 +114,20 @@ def build_demo(report: Report, cancel: CancelToken) -> tuple[Path, ...]:
     return (build_demo_study(paths.demo_cache(), report, cancel),)
 
 
-def make_session(workspace: Path, *, read_only: bool = False, settings: Settings | None = None) -> StudySession:
-    """A session on a workspace for commands that need no window; close its `store` at the end."""
+def make_session(
+    workspace: Path,
+    *,
+    read_only: bool = False,
+    settings: Settings | None = None,
+    options: Callable[[], SegmentationSettings] | None = None,
+) -> StudySession:
+    """A session on a workspace for commands that need no window; close its `store` at the end.
+
+    `options` say how to segment; without them, the user's settings do.
+    """
     chosen = settings or load_settings()
     store = open_store(workspace, read_only=True) if read_only else open_for_command(workspace)
-    return StudySession(store, make_segmenter(workspace), chosen.author)
+    return StudySession(store, make_segmenter(workspace, options), chosen.author)
 
 
 def make_brain_finder(workspace: Path | None = None) -> ModelBrainFinder:
@@ -123,6 +142,7 @@ def make_services(workspace: Path | None, *, patient: str = "") -> Services:
     return Services(
         open_store=open_store,
         make_segmenter=make_segmenter,
+        describe_engine=describe_engine,
         settings=load_settings(),
         save_settings=save_settings,
         build_demo=build_demo,

@@ -36,3 +36,9 @@ def log_folder() -> Path:
 
 def demo_cache() -> Path:
     return user_data() / "demo"
+
+
+def network_cache() -> Path:
+    """Where converted networks are kept; they can be made anew at any time. `GLIOMA_CACHE` overrides it."""
+    override = os.environ.get("GLIOMA_CACHE")
+    return (Path(override) if override else Path(platformdirs.user_cache_dir(_APP, appauthor=False))) / "networks"

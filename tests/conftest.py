@@ -18,7 +18,16 @@ def realdata_root() -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def network_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converted networks, shared by all tests: converting takes seconds."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings, logs and workspaces of a test never touch the user's."""
+def _own_home(
+    tmp_path_factory: pytest.TempPathFactory, network_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings, logs, caches and workspaces of a test never touch the user's."""
+    monkeypatch.setenv("GLIOMA_CACHE", str(network_cache))
     monkeypatch.setenv("GLIOMA_HOME", str(tmp_path_factory.mktemp("home")))

@@ -15,6 +15,7 @@ from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import part
+from glioma_annotator.settings import SegmentationSettings, load_settings
 from glioma_annotator.workflow.segment_files import segment_files
 
 if TYPE_CHECKING:
@@ -42,8 +43,40 @@ def add_segment_parser(commands: Commands) -> None:
         "--model", default="", metavar="NAME|DIR", help="a model's name or folder; the patient's own without it"
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument(
+        "--mode",
+        choices=("auto", "one-pass", "tiles", "patches"),
+        help="how the brain is covered: one pass over all of it, tiles with margins, or averaged patches, the slow"
+        " reference; without it, as the settings have it",
+    )
+    parser.add_argument(
+        "--backend", choices=("auto", "openvino", "torch"), help="what computes; without it, as the settings have it"
+    )
+    parser.add_argument("--memory", type=_gib, metavar="GIB", help="memory a segmentation may use")
+    parser.add_argument("--flips", action="store_true", help="average with the mirrored images: twice the time")
+    parser.add_argument("--raw", action="store_true", help="leave out the post-processing that the card asks for")
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_segment_command)
+
+
+def _gib(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 1024:
+        raise argparse.ArgumentTypeError("give 1 to 1024 GiB")
+    return value
+
+
+def segmentation_options(args: argparse.Namespace) -> SegmentationSettings:
+    """The user's settings with what the command line says instead."""
+    settings = load_settings().segmentation
+    chosen: dict[str, Any] = {"mode": args.mode, "backend": args.backend, "memory_gib": args.memory}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return dataclasses.replace(
+        settings,
+        **given,
+        flips=settings.flips or args.flips,
+        post_processing=settings.post_processing and not args.raw,
+    )
 
 
 ROLE_OPTIONS = {
@@ -69,7 +102,8 @@ def run_segment_command(args: argparse.Namespace) -> int:
 
 
 def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) -> int:
-    segmenter = app.make_segmenter()
+    options = segmentation_options(args)
+    segmenter = app.make_segmenter(options=lambda: options)
     with progress_bar("Segmenting") as (report, cancel):
         outcome, grid = segment_files(
             segmenter, files, args.out, model=args.model, device=args.device, report=report, cancel=cancel
@@ -79,6 +113,8 @@ def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) ->
         "mask": str(args.out),
         "model": outcome.card.identity,
         "device": outcome.device,
+        "mode": outcome.mode,
+        "blocks": outcome.patches,
         "seconds": round(outcome.seconds, 2),
         "volumes_ml": _rounded(volumes),
         "messages": list(outcome.messages),
@@ -86,7 +122,7 @@ def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) ->
     if args.json:
         print_json(facts)
     else:
-        print(f"{args.out}: {outcome.card.identity} on {outcome.device}, {outcome.seconds:.1f} s")
+        print(f"{args.out}: {outcome.card.identity} on {outcome.device}, {outcome.mode}, {outcome.seconds:.1f} s")
         print_table(("LABEL", "ML"), volumes.items())
         for message in outcome.messages:
             print(f"note: {message}")
@@ -98,7 +134,8 @@ def _segment_visits(args: argparse.Namespace) -> int:
         raise UserError("--workspace needs --patient.", "See 'glioma-annotator segment --help'.")
     if not args.workspace.is_dir():  # opening it for writing would make it
         raise UserError(f"There is no workspace in {args.workspace}.", "Check the path, or import a study first.")
-    session = app.make_session(args.workspace, read_only=not args.accept)
+    options = segmentation_options(args)
+    session = app.make_session(args.workspace, read_only=not args.accept, options=lambda: options)
     try:
         session.select_patient(args.patient)
         model = args.model or app.make_shelf(session.store).current(args.patient).model

@@ -49,6 +49,10 @@ class PostProcessing:
     too_small: tuple[TooSmall, ...] = ()
 
 
+#: For the program's glioma labels (1 NETC, 3 ET): islands and holes below 0.1 mL, and nnU-Net's 0.2 mL of ET.
+GLIOMA_POST_PROCESSING = PostProcessing(0.1, 0.1, (TooSmall(label=3, below_ml=0.2, becomes=1),))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """The description that travels with a model's weights as `card.json`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -77,6 +78,28 @@ def load_card(folder: Path) -> ModelCard:
             f"The model card “{path}” cannot be read: {error.strerror}.", "Check that you may read the file."
         ) from error
     return _card_from_json(data, path)
+
+
+def read_weights(folder: Path, card: ModelCard) -> bytes:
+    """The content of a model's weights file.
+
+    Raises `UserError` when it is missing or differs from what the card records, `EnvironmentFailure` when it cannot be
+    read.
+    """
+    path = folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"The model “{card.name}” has no weights: “{path}” is missing.", COPY_AGAIN) from error
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The weights “{path}” cannot be read: {error.strerror}.", "Check that you may read the file."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != card.weights_sha256:
+        raise UserError(
+            f"The weights of the model “{card.name}” are not those its card describes (SHA-256 differs).", COPY_AGAIN
+        )
+    return content
 
 
 def card_to_json(card: ModelCard) -> dict[str, Any]:

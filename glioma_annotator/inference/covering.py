@@ -1,7 +1,7 @@
 """How a brain is covered by a network: in one pass, in tiles with margins, or in averaged patches.
 
 One pass and tiles use that the network is fully convolutional: every voxel is computed once (tiles: margins twice),
-with all the context there is. Patches are the reference: what networks are trained on, each voxel seen from several sides.
+with all the context there is. Patches are the reference: what networks are trained on, each voxel seen several times.
 """
 
 from __future__ import annotations

@@ -11,14 +11,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator import paths
 from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.errors import EnvironmentFailure
-from glioma_annotator.inference import covering
+from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.inference import covering, openvino_runner
+from glioma_annotator.inference.gpu import built_for_gpu, gpu_present
 from glioma_annotator.inference.runner import Block, OutOfMemory, Runner
-from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.inference.waiting import wait_for
+from glioma_annotator.progress import CancelToken, Report, ignore_progress, part
 from glioma_annotator.settings import SegmentationSettings
 
 MODES = ("one-pass", "tiles", "patches")
+TITLES = {"one-pass": "one pass", "tiles": "tiles", "patches": "patches"}
+DEVICES = ("auto", "cpu", "cuda")
+#: Memory of the program itself, its libraries, the images and the mask, that the bound includes: measured.
+OVERHEAD = 0.7 * 2**30
 DEFAULTS = SegmentationSettings()
 
 
@@ -45,9 +52,15 @@ class Prediction:
 
 
 class Engine:
-    """Runs models; the last one stays loaded."""
+    """Runs models; the last one stays loaded.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    cache: folder for converted networks; the user's cache when None.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self._cache = cache or paths.network_cache()
         self._key: tuple[Path, str, str, str] | None = None
         self._runner: Runner | None = None
 
@@ -78,27 +91,27 @@ class Engine:
         Raises `UserError` for a damaged model, an absent device or backend, `EnvironmentFailure` when memory does not
         suffice, and `Cancelled`.
         """
-        runner = self._load(folder, card, device, options.backend)
-        messages: list[str] = []
+        work = _Work(card, images, brain, options, features, report, cancel)
+        runner = self._load(folder, card, device, options.backend, cancel)
         try:
-            result = _covered(runner, card, images, brain, options, features, report, cancel)
+            return work.done_by(runner)
         except OutOfMemory as error:
             self._forget()
             if not runner.gpu or device != "auto":
                 raise _too_little(runner) from error
-            messages.append(f"The memory of the {runner.name} did not suffice; the CPU was used.")
-            runner = self._load(folder, card, "cpu", options.backend)
-            try:
-                result = _covered(runner, card, images, brain, options, features, report, cancel)
-            except OutOfMemory as again:
-                raise _too_little(runner) from again
-        return replace(result, messages=(*messages, *result.messages))
+        message = f"The memory of the {runner.name} did not suffice; the CPU was used."
+        runner = self._load(folder, card, "cpu", options.backend, cancel)
+        try:
+            result = work.done_by(runner)
+        except OutOfMemory as error:
+            raise _too_little(runner) from error
+        return replace(result, messages=(message, *result.messages))
 
-    def _load(self, folder: Path, card: ModelCard, device: str, backend: str) -> Runner:
+    def _load(self, folder: Path, card: ModelCard, device: str, backend: str, cancel: CancelToken) -> Runner:
         key = (folder, card.weights_sha256, device, backend)
         if self._runner is None or self._key != key:
             self._forget()
-            self._runner = make_runner(folder, card, device, backend)
+            self._runner = wait_for(lambda: make_runner(folder, card, device, backend, self._cache), cancel)
             self._key = key
         return self._runner
 
@@ -106,21 +119,45 @@ class Engine:
         self._key = self._runner = None
 
 
-def make_runner(folder: Path, card: ModelCard, device: str, backend: str) -> Runner:
+def make_runner(folder: Path, card: ModelCard, device: str, backend: str, cache: Path) -> Runner:
     """The model loaded on a device ("auto", "cpu", "cuda") by a backend ("auto", "openvino", "torch").
 
-    Raises `UserError` for a damaged model or an absent device.
+    "auto" takes a GPU by torch when there is one, else OpenVINO, else torch on the CPU. Torch is not imported when
+    OpenVINO computes what it has converted before. Raises `UserError` for a damaged model, an absent device or
+    backend, `EnvironmentFailure` when memory does not suffice.
     """
-    from glioma_annotator.inference.device import choose_device
-    from glioma_annotator.inference.torch_runner import TorchRunner, out_of_memory_named
-
+    if device not in DEVICES:
+        raise UserError(f"There is no device called “{device}”.", f"Choose one of {', '.join(DEVICES)}.")
+    if backend == "openvino" and not openvino_runner.available():
+        raise UserError("OpenVINO is not installed.", "Install it (pip install openvino), or choose another backend.")
+    if backend == "openvino" and device == "cuda":
+        raise UserError("OpenVINO runs on the CPU only.", "Choose the CPU, or torch for the GPU.")
     try:
+        on_gpu = device == "cuda" or (device == "auto" and backend != "openvino" and gpu_present())
+        if not on_gpu and backend != "torch" and openvino_runner.available():
+            return openvino_runner.OpenVinoRunner(folder, card, cache)
+        from glioma_annotator.inference.device import choose_device
+        from glioma_annotator.inference.torch_runner import TorchRunner, out_of_memory_named
+
         with out_of_memory_named():
-            return TorchRunner(folder, choose_device(device))
-    except OutOfMemory as error:
+            return TorchRunner(folder, choose_device("cuda" if on_gpu else "cpu"))
+    except (MemoryError, OutOfMemory) as error:
         raise EnvironmentFailure(
             "The memory does not suffice to load the model.", "Close other programs, or use a smaller model."
         ) from error
+
+
+def describe(device: str, options: SegmentationSettings) -> str:
+    """What will compute on `device`, for a reader; imports neither torch nor OpenVINO."""
+    with_openvino = options.backend != "torch" and openvino_runner.available()
+    cpu = f"{'OpenVINO' if with_openvino else 'torch'} on the processor"
+    if device == "cuda":
+        where = "torch on the graphics card"
+    elif device == "auto" and options.backend != "openvino" and built_for_gpu():
+        where = f"torch on a graphics card, else {cpu}"
+    else:
+        where = cpu
+    return f"{where}, {TITLES[MODES[0] if options.mode == 'auto' else options.mode]}"
 
 
 def _too_little(runner: Runner) -> EnvironmentFailure:
@@ -135,44 +172,73 @@ def _too_little(runner: Runner) -> EnvironmentFailure:
     )
 
 
-def _covered(
-    runner: Runner,
-    card: ModelCard,
-    images: NDArray[np.float32],
-    brain: NDArray[np.bool_],
-    options: SegmentationSettings,
-    features: bool,
-    report: Report,
-    cancel: CancelToken,
-) -> Prediction:
-    """The brain covered in the first mode that memory allows. Raises `OutOfMemory` when none does."""
-    shape = covering.rounded_up((brain.shape[0], brain.shape[1], brain.shape[2]), runner.multiple)
-    bound = options.memory_gib * 2**30
-    messages: list[str] = []
-    first = 0 if options.mode == "auto" else MODES.index(options.mode)
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be predicted and how."""
 
-    def run(block: NDArray[np.float32]) -> Block:
-        return runner.run(block, features, cancel)
+    card: ModelCard
+    images: NDArray[np.float32]
+    brain: NDArray[np.bool_]
+    options: SegmentationSettings
+    features: bool
+    report: Report
+    cancel: CancelToken
 
-    for mode in MODES[first:]:
-        try:
-            if mode == "one-pass":
-                if runner.bytes_needed(shape, features) > bound:
-                    continue
-                result, count = covering.whole(run, images, runner.multiple), 1
-            elif mode == "tiles":
-                tile = covering.tile_shape(
-                    shape, runner.multiple, lambda tile: runner.bytes_needed(tile, features) <= bound
+    def done_by(self, runner: Runner) -> Prediction:
+        """Predicted in the first mode that memory allows. Raises `OutOfMemory` when none does."""
+        wanted = self.options.mode
+        messages: list[str] = []
+        for mode in MODES[0 if wanted == "auto" else MODES.index(wanted) :]:
+            try:
+                found = self._mirrored_too(mode, runner)
+            except OutOfMemory:
+                found = None
+            if found is not None:
+                block, count = found
+                return Prediction(block.softmax, runner.name, count, tuple(messages), block.features, mode)
+            following = MODES[MODES.index(mode) + 1 :]
+            if following:
+                messages.append(
+                    f"The memory allowed does not suffice for {TITLES[mode]}; {TITLES[following[0]]} follow."
                 )
-                if tile is None:
-                    continue
-                result, count = covering.in_tiles(run, images, tile, runner.multiple, report, cancel)
-            else:
-                result, count = covering.in_patches(run, images, brain, card.patch, report, cancel)
-        except OutOfMemory:
-            if mode == MODES[-1]:
-                raise
-            messages.append(f"The memory did not suffice in {mode} mode; the next one was used.")
-        else:
-            return Prediction(result.softmax, runner.name, count, tuple(messages), result.features, mode)
-    raise OutOfMemory
+        raise OutOfMemory
+
+    def _mirrored_too(self, mode: str, runner: Runner) -> tuple[Block, int] | None:
+        """The answer, averaged with that for the images mirrored left to right when the options ask for it.
+
+        Features stay those of the images as they are.
+        """
+        if not self.options.flips:
+            return self._covered(mode, runner, self.images, self.brain, self.report)
+        plain = self._covered(mode, runner, self.images, self.brain, part(self.report, 0.0, 0.5))
+        if plain is None:
+            return None
+        images, brain = self.images[:, ::-1], self.brain[::-1]
+        mirrored = self._covered(mode, runner, images, brain, part(self.report, 0.5, 1.0))
+        if mirrored is None:
+            return None
+        (block, count), (other, more) = plain, mirrored
+        mean = (block.softmax + other.softmax[:, ::-1]) * np.float32(0.5)
+        return Block(mean, block.features), count + more
+
+    def _covered(
+        self, mode: str, runner: Runner, images: NDArray[np.float32], brain: NDArray[np.bool_], report: Report
+    ) -> tuple[Block, int] | None:
+        """The answer in one mode and the number of blocks; None when the bound on memory forbids the mode."""
+        multiple, cancel = runner.multiple, self.cancel
+        bound = self.options.memory_gib * 2**30 - OVERHEAD
+        shape = covering.rounded_up((brain.shape[0], brain.shape[1], brain.shape[2]), multiple)
+
+        def run(block: NDArray[np.float32], told: Report = ignore_progress) -> Block:
+            return runner.run(block, self.features, bound, told, cancel)
+
+        if mode == "one-pass":
+            if not runner.fits(shape, self.features, bound):
+                return None
+            return covering.whole(lambda block: run(block, report), images, multiple), 1
+        if mode == "tiles":
+            tile = covering.tile_shape(shape, multiple, lambda tile: runner.fits(tile, self.features, bound))
+            if self.options.mode == "tiles" and tile == shape:  # asked for: at least two
+                tile = covering.tile_shape(shape, multiple, lambda tile: tile != shape)
+            return covering.in_tiles(run, images, tile, multiple, report, cancel) if tile is not None else None
+        return covering.in_patches(run, images, brain, self.card.patch, report, cancel)

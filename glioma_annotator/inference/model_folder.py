@@ -17,7 +17,15 @@ from safetensors import SafetensorError
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
-from glioma_annotator.inference.cards import CARD, COPY_AGAIN, WEIGHTS, Z_SCORE_BRAIN, card_to_json, load_card
+from glioma_annotator.inference.cards import (
+    CARD,
+    COPY_AGAIN,
+    WEIGHTS,
+    Z_SCORE_BRAIN,
+    card_to_json,
+    load_card,
+    read_weights,
+)
 from glioma_annotator.inference.networks import SegmentationNetwork, build_network
 
 __all__ = ["CARD", "WEIGHTS", "Z_SCORE_BRAIN", "load_card", "load_model", "save_model"]
@@ -30,19 +38,7 @@ def load_model(folder: Path) -> tuple[ModelCard, SegmentationNetwork]:
     not fit the network.
     """
     card = load_card(folder)
-    path = folder / WEIGHTS
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"The model “{card.name}” has no weights: “{path}” is missing.", COPY_AGAIN) from error
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The weights “{path}” cannot be read: {error.strerror}.", "Check that you may read the file."
-        ) from error
-    if hashlib.sha256(content).hexdigest() != card.weights_sha256:
-        raise UserError(
-            f"The weights of the model “{card.name}” are not those its card describes (SHA-256 differs).", COPY_AGAIN
-        )
+    content = read_weights(folder, card)
     network = build_network(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)
     try:
         tensors = safetensors.torch.load(content)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Shape
-from glioma_annotator.progress import CancelToken
+from glioma_annotator.progress import CancelToken, Report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +44,15 @@ class Runner(Protocol):
     multiple: int
     gpu: bool
 
-    def run(self, images: NDArray[np.float32], want_features: bool, cancel: CancelToken) -> Block:
-        """Run on z-scored images (channel, i, j, k). Raises `OutOfMemory`, or `Cancelled` within a second."""
+    def run(
+        self, images: NDArray[np.float32], want_features: bool, bound: float, report: Report, cancel: CancelToken
+    ) -> Block:
+        """Run on z-scored images (channel, i, j, k), using about `bound` bytes at most where `fits` says so.
+
+        Raises `OutOfMemory`, or `Cancelled` within a second of the request.
+        """
         ...
 
-    def bytes_needed(self, shape: Shape, want_features: bool) -> int:
-        """Memory that `run` takes at its peak for a block of `shape` voxels, an estimate."""
+    def fits(self, shape: Shape, want_features: bool, bound: float) -> bool:
+        """Whether a block of `shape` voxels can be run in `bound` bytes, an estimate."""
         ...

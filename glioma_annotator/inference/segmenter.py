@@ -5,12 +5,11 @@ Torch is loaded with the first segmentation, not with this module, so that cards
 
 from __future__ import annotations
 
-import importlib
-import threading
+import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,15 @@ from glioma_annotator.domain.segmentation import SegmentationOutcome, Softmax
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.components import remove_small
 from glioma_annotator.inference.cards import find_cards, find_models, load_card
+from glioma_annotator.inference.engine import Engine, Prediction
+from glioma_annotator.inference.post_processing import post_processed
 from glioma_annotator.inference.preparation import check_channels, prepare, resized
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.settings import SegmentationSettings
 
-if TYPE_CHECKING:
-    from glioma_annotator.inference.engine import Engine
+#: Joins the names of models whose predictions are averaged.
+ENSEMBLE = "+"
 
 
 class ModelSegmenter:
@@ -46,7 +46,7 @@ class ModelSegmenter:
     ) -> None:
         self._folders = tuple(folders)
         self._options = options
-        self._engine: Engine | None = None
+        self._engine = Engine()
 
     def models(self) -> tuple[ModelCard, ...]:
         """Cards of the readable models, the default one first."""
@@ -54,7 +54,7 @@ class ModelSegmenter:
 
     def check(self, model: str, roles: Collection[SequenceRole], scheme: LabelScheme) -> None:
         """Raise `UserError` when `model` cannot serve: unknown, damaged card, missing channel, other labels."""
-        _, card = self._find(model)
+        card = _joined([card for _, card in self._members(model)])
         check_channels(card, roles)
         known = {(label.value, label.name) for label in scheme.labels}
         if not {(label.value, label.name) for label in card.scheme.labels} <= known:
@@ -79,7 +79,7 @@ class ModelSegmenter:
         Parameters
         ----------
         images: float32 volumes by role on one grid; those the model does not need are ignored.
-        model: name or folder of a model; empty for the default one.
+        model: name or folder of a model; several joined by "+" are averaged; empty for the default one.
         device: auto, cpu or cuda.
 
         Raises `UserError` (unknown or damaged model, missing or empty sequence, different grids, no brain, no such
@@ -87,20 +87,31 @@ class ModelSegmenter:
         """
         began = time.monotonic()
         report(Progress(0.0, "Finding the brain"))
-        folder, card = self._find(model)
+        members = self._members(model)
+        card = _joined([card for _, card in members])
         prepared = prepare(images, card, cancel)
         report(Progress(0.05, "Loading the model"))
         options = self._options()
-        prediction = self._loaded(cancel).predict(
-            folder, card, prepared.images, prepared.brain, device, part(report, 0.05, 0.95), cancel, options=options
-        )
+        predictions = []
+        for number, (folder, member) in enumerate(members):
+            share = part(report, *(0.05 + 0.9 * n / len(members) for n in (number, number + 1)))
+            predictions.append(
+                self._engine.predict(
+                    folder, member, prepared.images, prepared.brain, device, share, cancel, options=options
+                )
+            )
+        prediction = _averaged(predictions)
         report(Progress(0.95, "Making the mask"))
         softmax, best = eight_bits_and_labels(prediction.probabilities, card.scheme, prepared.box.shape, cancel)
         labels = np.zeros(prepared.grid.shape, dtype=np.uint8)
         labels[prepared.box.slices] = best * prepared.inside
         cancel.raise_if_cancelled()
+        notes: tuple[str, ...] = ()
         if options.post_processing:
-            labels = remove_small(labels, card.post_processing.min_component_ml, prepared.grid)
+            inside = np.ascontiguousarray(labels[prepared.box.slices])
+            labels[prepared.box.slices], notes = post_processed(
+                inside, softmax, card.post_processing, card.scheme, prepared.grid
+            )
         cancel.raise_if_cancelled()
         report(Progress(1.0, "Done", 0.0))
         return SegmentationOutcome(
@@ -109,10 +120,16 @@ class ModelSegmenter:
             device=prediction.device,
             seconds=time.monotonic() - began,
             patches=prediction.patches,
-            messages=(*prepared.messages, *prediction.messages),
+            messages=(*prepared.messages, *prediction.messages, *notes),
             mode=prediction.mode,
             softmax=Softmax(softmax, prepared.box),
         )
+
+    def _members(self, model: str) -> list[tuple[Path, ModelCard]]:
+        """Folder and card of a model, or of each model of an ensemble: names or folders joined by `ENSEMBLE`."""
+        if ENSEMBLE not in model or Path(model).is_dir():
+            return [self._find(model)]
+        return [self._find(name) for name in model.split(ENSEMBLE)]
 
     def _find(self, model: str) -> tuple[Path, ModelCard]:
         """Folder and card of a model given by name or folder; of the default one for an empty text."""
@@ -131,19 +148,39 @@ class ModelSegmenter:
             raise UserError("No segmentation model is installed.", "Copy a model folder into the workspace's models.")
         return found[cards[0].name]
 
-    def _loaded(self, cancel: CancelToken) -> Engine:
-        """The engine; the first time, torch is imported on a thread of its own so that a request to stop is heard."""
-        if self._engine is None:
-            name = "glioma_annotator.inference.engine"
-            loading = threading.Thread(target=importlib.import_module, args=(name,), daemon=True)
-            loading.start()
-            while loading.is_alive():
-                loading.join(0.1)
-                cancel.raise_if_cancelled()
-            from glioma_annotator.inference.engine import Engine
 
-            self._engine = Engine()
-        return self._engine
+def _joined(cards: Sequence[ModelCard]) -> ModelCard:
+    """The card of an ensemble, or the only card. Raises `UserError` for models that cannot be averaged."""
+    first = cards[0]
+    if len(cards) == 1:
+        return first
+    for card in cards[1:]:
+        if (card.channels, card.scheme, card.spacing_mm) != (first.channels, first.scheme, first.spacing_mm):
+            raise UserError(
+                f"The models “{first.name}” and “{card.name}” cannot be averaged: "
+                "their sequences, labels or voxel sizes differ.",
+                "Choose models made for the same sequences and labels.",
+            )
+    return replace(
+        first,
+        name=ENSEMBLE.join(card.name for card in cards),
+        title=f"Mean of {', '.join(card.title or card.name for card in cards)}",
+        weights_sha256=hashlib.sha256("".join(card.weights_sha256 for card in cards).encode()).hexdigest(),
+        optional=tuple(role for role in first.optional if all(role in card.optional for card in cards)),
+        one_of=tuple(role for role in first.one_of if all(role in card.one_of for card in cards)),
+    )
+
+
+def _averaged(predictions: Sequence[Prediction]) -> Prediction:
+    first = predictions[0]
+    if len(predictions) == 1:
+        return first
+    mean = np.zeros_like(first.probabilities)
+    for prediction in predictions:
+        mean += prediction.probabilities / np.float32(len(predictions))
+    messages = tuple(dict.fromkeys(message for prediction in predictions for message in prediction.messages))
+    blocks = sum(prediction.patches for prediction in predictions)
+    return replace(first, probabilities=mean, messages=messages, patches=blocks)
 
 
 def _for_tumours(folder: Path, card: ModelCard) -> tuple[Path, ModelCard]:

@@ -15,9 +15,10 @@ from glioma_annotator.domain.geometry import Shape
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.fusing import fused
 from glioma_annotator.inference.model_folder import load_model
-from glioma_annotator.inference.networks import ResidualInceptionUNet
+from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.inference.runner import Block, OutOfMemory
-from glioma_annotator.progress import CancelToken
+from glioma_annotator.inference.waiting import wait_for
+from glioma_annotator.progress import CancelToken, Report, StepProgress
 
 #: Tensors of the finest level that are alive at once, in multiples of its filters: measured on the published network,
 #: where a decoder block holds its input (2), the branches (4 + 4 for their concatenation) and the sums.
@@ -33,14 +34,24 @@ class TorchRunner:
     def __init__(self, folder: Path, device: ComputeDevice) -> None:
         _, network = load_model(folder)
         network = fused(network).to(device.device)
-        self._network: ResidualInceptionUNet = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self._network: SegmentationNetwork = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._device = device
         self.name = device.name if device.gpu else f"{device.name.replace(', ', ', torch, ', 1)}"
         self.multiple = network.multiple
         self.gpu = device.gpu
 
-    def run(self, images: NDArray[np.float32], want_features: bool, cancel: CancelToken) -> Block:
-        with out_of_memory_named(), stoppable(self._network, cancel), torch.inference_mode(), precision(self._device):
+    def run(
+        self, images: NDArray[np.float32], want_features: bool, _bound: float, report: Report, cancel: CancelToken
+    ) -> Block:
+        return wait_for(lambda: self._forward(images, want_features, report, cancel), cancel)
+
+    def _forward(self, images: NDArray[np.float32], want_features: bool, report: Report, cancel: CancelToken) -> Block:
+        with (
+            out_of_memory_named(),
+            watched(self._network, report, cancel),
+            torch.inference_mode(),
+            precision(self._device),
+        ):
             batch = torch.from_numpy(np.ascontiguousarray(images[None]))
             features = self._network.features(batch.to(self._device.device, memory_format=torch.channels_last_3d))
             logits = self._network.head(features)
@@ -48,10 +59,10 @@ class TorchRunner:
             kept = features[0].half().contiguous().cpu().numpy() if want_features else None
         return Block(softmax, kept)
 
-    def bytes_needed(self, shape: Shape, want_features: bool) -> int:
+    def fits(self, shape: Shape, want_features: bool, bound: float) -> bool:
         width = self._network.head.in_channels
-        per_voxel = LIVE_TENSORS * width * (2 if self._device.mixed else 4)
-        return int(np.prod(shape)) * per_voxel
+        per_voxel = (LIVE_TENSORS + want_features) * width * (2 if self._device.mixed else 4)
+        return int(np.prod(shape)) * per_voxel <= bound
 
 
 @contextmanager
@@ -68,13 +79,16 @@ def out_of_memory_named() -> Iterator[None]:
 
 
 @contextmanager
-def stoppable(network: nn.Module, cancel: CancelToken) -> Iterator[None]:
-    """Within it, a running network raises `Cancelled` at its next layer: one block can take seconds on a slow CPU."""
+def watched(network: nn.Module, report: Report, cancel: CancelToken) -> Iterator[None]:
+    """Within it, a running network reports each layer it begins and raises `Cancelled` at the next after a request."""
+    layers = [module for module in network.modules() if not any(module.children())]
+    progress = StepProgress(report, len(layers), "Segmenting in one pass")
 
     def check(_module: nn.Module, _inputs: object) -> None:
         cancel.raise_if_cancelled()
+        progress.step()
 
-    hooks = [module.register_forward_pre_hook(check) for module in network.modules()]
+    hooks = [layer.register_forward_pre_hook(check) for layer in layers]
     try:
         yield
     finally:

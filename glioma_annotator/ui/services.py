@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glioma_annotator.settings import Settings
 from glioma_annotator.workflow.model_ports import Adapter, Shelf
-from glioma_annotator.workflow.ports import DemoBuilder, Segmenter, Store, StoreOpener
+from glioma_annotator.workflow.ports import BrainFinder, DemoBuilder, Segmenter, Store, StoreOpener
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Services:
     build_demo: builds the demo study; None where it cannot be built.
     make_shelf: the models of a workspace and which is current; None where models cannot be managed.
     make_adapter: adapts the models of a shelf.
+    find_brain: finds brains in raw scans; None where skulls cannot be stripped.
+    describe_engine: what computes a segmentation on a device (auto, cpu, cuda), for a reader; None where unknown.
     workspace: the workspace to open; None for the last one used, or the default.
     import_paths: files or folders to import once the window shows.
     patient: key of the patient to open once the window shows; empty for the start page.
@@ -38,6 +40,8 @@ class Services:
     build_demo: DemoBuilder | None = None
     make_shelf: Callable[[Store], Shelf] | None = None
     make_adapter: Callable[[Shelf], Adapter] | None = None
+    find_brain: BrainFinder | None = None
+    describe_engine: Callable[[str], str] | None = None
     workspace: Path | None = None
     import_paths: tuple[Path, ...] = ()
     patient: str = ""

@@ -62,7 +62,8 @@ def propose_by_model(
     }
     segmenter.check(model, by_role.keys(), scheme)
     outcome = segmenter.segment(by_role, model, device, report, cancel)
-    ran = f"{outcome.card.title or outcome.card.name} on {outcome.device}, {outcome.seconds:.0f} s"
+    how = ", ".join(part for part in (outcome.device, outcome.mode, f"{outcome.seconds:.0f} s") if part)
+    ran = f"{outcome.card.title or outcome.card.name} on {how}"
     return Proposal(
         timepoint_id=_id(timepoint),
         labels=outcome.labels,

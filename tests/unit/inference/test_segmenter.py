@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +13,21 @@ import torch
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label, LabelScheme
-from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.model_card import BRAIN, ModelCard
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.inference import device as devices
-from glioma_annotator.inference import torch_runner
-from glioma_annotator.inference.cards import CARD
+from glioma_annotator.inference import engine, openvino_runner, torch_runner
+from glioma_annotator.inference.cards import CARD, find_cards, load_card
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.model_folder import WEIGHTS, save_model
-from glioma_annotator.inference.networks import ResidualInceptionUNet
+from glioma_annotator.inference.networks import ResidualInceptionUNet, build_network
 from glioma_annotator.inference.runner import OutOfMemory
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+from glioma_annotator.settings import SegmentationSettings
 
 ET = 3
 
@@ -126,13 +129,13 @@ def test_a_request_to_stop_is_heard_at_any_stage(models: Path, phantom: Any, mom
 
 def test_the_network_is_loaded_once(models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
+    original = engine.make_runner
 
-    def counted(folder: Path) -> tuple[ModelCard, ResidualInceptionUNet]:
-        loads.append(folder)
-        return original(folder)
+    def counted(*args: Any) -> Any:
+        loads.append(args)
+        return original(*args)
 
-    original = torch_runner.load_model
-    monkeypatch.setattr(torch_runner, "load_model", counted)
+    monkeypatch.setattr(engine, "make_runner", counted)
     segmenter = ModelSegmenter([models])
     for _ in range(2):
         segmenter.segment(phantom.images, "", "cpu", ignore_progress, CancelToken())
@@ -231,20 +234,166 @@ def test_not_a_number_in_an_image_does_no_harm(models: Path, phantom: Any) -> No
     assert dice(outcome.labels == ET, phantom.ball & phantom.brain) > 0.99
 
 
+class TestModes:
+    @pytest.mark.parametrize("backend", ["openvino", "torch"])
+    def test_every_mode_and_backend_finds_the_ball(self, models: Path, phantom: Any, backend: Any) -> None:
+        found = {}
+        for mode in engine.MODES:
+            options = SegmentationSettings(mode=mode, backend=backend)  # type: ignore[arg-type]
+            outcome = ModelSegmenter([models], lambda options=options: options).segment(  # type: ignore[misc]
+                phantom.images, "", "cpu", ignore_progress, CancelToken()
+            )
+            assert outcome.mode == mode
+            assert outcome.messages == ()
+            assert ("OpenVINO" in outcome.device) == (backend == "openvino")
+            assert dice(outcome.labels == ET, phantom.ball & phantom.brain) > 0.98
+            found[mode] = outcome.patches
+        assert found["one-pass"] == 1
+        assert found["patches"] > 1
+
+    def test_the_same_mode_gives_the_same_mask(
+        self, tmp_path: Path, phantom: Any, card: ModelCard, network: Any
+    ) -> None:
+        save_model(tmp_path / "random", replace(card, name="random"), network)
+        for mode in engine.MODES:
+            options = SegmentationSettings(mode=mode)  # type: ignore[arg-type]
+            first, second = (
+                ModelSegmenter([tmp_path], lambda: options).segment(  # noqa: B023 - called at once
+                    phantom.images, "", "cpu", ignore_progress, CancelToken()
+                )
+                for _ in range(2)
+            )
+            assert np.array_equal(first.labels, second.labels)
+            assert first.softmax is not None and second.softmax is not None
+            assert np.array_equal(first.softmax.values, second.softmax.values)
+
+    def test_the_softmax_covers_the_brain_s_box_in_8_bits(self, models: Path, phantom: Any) -> None:
+        outcome = segment(models, phantom.images)
+        assert outcome.softmax is not None
+        values, box = outcome.softmax.values, outcome.softmax.box
+        assert values.dtype == np.uint8
+        assert values.shape == (5, *box.shape)
+        assert np.abs(values.astype(int).sum(axis=0) - 255).max() <= 5
+        inside = phantom.brain[box.slices]
+        assert np.array_equal((values.argmax(axis=0) == ET) & inside, outcome.labels[box.slices] == ET)
+
+    def test_flips_average_with_the_mirrored_images(
+        self, tmp_path: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
+    ) -> None:
+        save_model(tmp_path / "random", replace(card, name="random"), network)
+        options = SegmentationSettings(flips=True)
+        segmenter = ModelSegmenter([tmp_path], lambda: options)
+        outcome = segmenter.segment(phantom.images, "", "cpu", ignore_progress, CancelToken())
+        mirrored = {
+            role: Volume(np.ascontiguousarray(v.data[::-1]), phantom.grid) for role, v in phantom.images.items()
+        }
+        other = segmenter.segment(mirrored, "", "cpu", ignore_progress, CancelToken())
+        assert outcome.patches == 2
+        assert outcome.softmax is not None and other.softmax is not None
+        difference = outcome.softmax.values.astype(int) - other.softmax.values[:, ::-1]
+        assert np.abs(difference).max() <= 2
+
+    def test_an_ensemble_is_the_mean_of_its_models(
+        self, models: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
+    ) -> None:
+        save_model(models / "random", replace(card, name="random"), network)
+        both, first, second = (segment(models, phantom.images, m) for m in ("enhancing+random", "enhancing", "random"))
+        assert both.softmax is not None and first.softmax is not None and second.softmax is not None
+        mean = (first.softmax.values.astype(float) + second.softmax.values) / 2
+        assert np.abs(both.softmax.values - mean).max() <= 1.01
+        assert both.card.name == "enhancing+random"
+        assert both.card.identity not in (first.card.identity, second.card.identity)
+
+    def test_models_of_other_sequences_are_not_averaged(
+        self, models: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
+    ) -> None:
+        save_model(models / "turned", replace(card, name="turned", channels=card.channels[::-1]), network)
+        with pytest.raises(UserError, match="cannot be averaged"):
+            segment(models, phantom.images, "enhancing+turned")
+
+    def test_little_memory_is_made_do_with_and_said(self, models: Path, phantom: Any, monkeypatch: Any) -> None:
+        fits = openvino_runner.OpenVinoRunner.fits
+        monkeypatch.setattr(
+            openvino_runner.OpenVinoRunner,
+            "fits",
+            lambda self, shape, *rest: shape[0] < 20 and fits(self, shape, *rest),
+        )
+        outcome = segment(models, phantom.images)
+        assert outcome.mode == "patches"
+        assert any("does not suffice for one pass" in message for message in outcome.messages)
+        assert dice(outcome.labels == ET, phantom.ball & phantom.brain) > 0.98
+
+    def test_a_backend_that_is_not_installed_is_refused_by_name_and_else_done_without(
+        self, models: Path, phantom: Any, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(openvino_runner, "available", lambda: False)
+        assert "torch" in segment(models, phantom.images).device
+        options = SegmentationSettings(backend="openvino")
+        with pytest.raises(UserError, match="OpenVINO is not installed"):
+            ModelSegmenter([models], lambda: options).segment(phantom.images, "", "cpu", ignore_progress, CancelToken())
+
+    def test_a_converted_network_needs_neither_torch_nor_monai(self, models: Path, phantom: Any) -> None:
+        segment(models, phantom.images)  # converts
+        code = (
+            "import sys, numpy as np\n"
+            "from pathlib import Path\n"
+            "from glioma_annotator.inference.cards import load_card\n"
+            "from glioma_annotator.inference.engine import Engine\n"
+            "from glioma_annotator.progress import CancelToken, ignore_progress\n"
+            f"folder = Path({str(models / 'enhancing')!r})\n"
+            "brain = np.ones((8, 8, 8), bool)\n"
+            "found = Engine().predict(folder, load_card(folder), np.zeros((3, 8, 8, 8), np.float32), brain, 'auto',"
+            " ignore_progress, CancelToken(), features=True)\n"
+            "print(found.features.shape, sorted({'torch', 'monai', 'torchio'} & set(sys.modules)))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+        assert done.stdout.strip() == "(2, 8, 8, 8) []", done.stderr
+
+
+class TestMissingSequences:
+    def test_an_optional_one_may_be_absent_and_is_named(
+        self, tmp_path: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
+    ) -> None:
+        free = replace(card, name="free", optional=card.channels, one_of=(SequenceRole.T1GD, SequenceRole.FLAIR))
+        save_model(tmp_path / "free", free, network)
+        images = {SequenceRole.T1GD: phantom.images[SequenceRole.T1GD]}
+        outcome = segment(tmp_path, images)
+        assert any("T2 and FLAIR are absent" in message for message in outcome.messages)
+        with pytest.raises(UserError, match="needs T1Gd or FLAIR"):
+            segment(tmp_path, {SequenceRole.T2: phantom.images[SequenceRole.T2]})
+
+
+class TestBrainModels:
+    def test_they_are_not_offered_for_tumours_and_refused_by_name(
+        self, models: Path, phantom: Any, card: ModelCard
+    ) -> None:
+        brain = LabelScheme("brain", (Label(1, "brain", "Brain", "#FFFFFF"),), ())
+        changed = replace(
+            card, name="brain", task=BRAIN, scheme=brain, channels=(SequenceRole.OTHER,), normalisation="percentiles"
+        )
+        save_model(models / "brain", changed, build_network("residual-inception-unet", card.parameters, 1, 2))
+        assert [c.name for c in ModelSegmenter([models]).models()] == ["enhancing"]
+        assert [c.name for c in find_cards([models], BRAIN)] == ["brain"]
+        assert find_cards([models], BRAIN)[0] == load_card(models / "brain")
+        with pytest.raises(UserError, match="finds the brain, not tumours"):
+            segment(models, phantom.images, "brain")
+
+
 class TestMemory:
     GPU = ComputeDevice(torch.device("cpu"), "Test GPU (CUDA)", mixed=False, gpu=True)
 
     @pytest.fixture
     def full_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A GPU (played by the CPU) whose memory never suffices."""
-        choose, run = devices.choose_device, torch_runner.TorchRunner.run
+        run = torch_runner.TorchRunner.run
 
         def full(runner: Any, *args: Any) -> Any:
-            if runner.name == self.GPU.name:
+            if runner.gpu:
                 raise OutOfMemory
             return run(runner, *args)
 
-        monkeypatch.setattr(devices, "choose_device", lambda choice: choose("cpu") if choice == "cpu" else self.GPU)
+        monkeypatch.setattr(engine, "gpu_present", lambda: True)
+        monkeypatch.setattr(devices, "choose_device", lambda _choice: self.GPU)
         monkeypatch.setattr(torch_runner.TorchRunner, "run", full)
 
     def test_the_cpu_takes_over_when_the_gpu_s_memory_does_not_suffice(
@@ -264,9 +413,14 @@ class TestMemory:
     def test_exhausted_main_memory_is_explained(
         self, models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
-        def features(*args: Any) -> Any:
+        def fails(*args: Any) -> Any:
             raise error
 
-        monkeypatch.setattr(ResidualInceptionUNet, "features", features)
-        with pytest.raises(EnvironmentFailure, match="memory does not suffice"):
-            segment(models, phantom.images)
+        monkeypatch.setattr(ResidualInceptionUNet, "features", fails)
+        monkeypatch.setattr(openvino_runner.OpenVinoRunner, "_run_in_slabs", fails)
+        for backend in ("openvino", "torch"):
+            options = SegmentationSettings(backend=backend)  # type: ignore[arg-type]
+            with pytest.raises(EnvironmentFailure, match="memory does not suffice"):
+                ModelSegmenter([models], lambda options=options: options).segment(  # type: ignore[misc]
+                    phantom.images, "", "cpu", ignore_progress, CancelToken()
+                )

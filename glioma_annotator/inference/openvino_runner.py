@@ -1,0 +1,303 @@
+"""Networks run by OpenVINO: on x86 and ARM processors. Torch is imported only to convert a network the first time."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import math
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.inference.cards import read_weights
+from glioma_annotator.inference.ir_cache import Converted, key_of, load_or_make
+from glioma_annotator.inference.runner import Block, OutOfMemory
+from glioma_annotator.progress import CancelToken, Progress, Report
+
+#: Tensors that are alive at once at a level, in multiples of its filters; measured on the published network.
+LIVE_TENSORS = 14
+#: Voxels of a slab: 1 to 2 s of one core for the published network.
+SLAB_VOXELS = 1_900_000
+#: Planes at a slab's inner end that lack neighbours: the finest block sees 2 voxels far, the way to and from it 2 more
+#: (rounded up to the even number that keeps the coarser level's voxels in place).
+MARGIN = 4
+#: Shares of the work of encode, middle and decode on the published network, for the progress between reports.
+SHARES = (0.18, 0.39, 0.43)
+_POLL_MS = 100
+
+
+def available() -> bool:
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def import_openvino() -> Any:
+    """The package, without its telemetry, which would report imports and conversions over the network.
+
+    OpenVINO does without the package `openvino_telemetry` when it cannot be imported; `None` in `sys.modules` has that
+    effect whether or not it is installed.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino
+
+
+def convert(folder: Path) -> Converted:
+    """The network of a model folder, converted. Takes seconds and imports torch. Raises what `load_model` raises."""
+    from glioma_annotator.inference.exporting import converted
+    from glioma_annotator.inference.model_folder import load_model
+
+    openvino = import_openvino()
+    card, network = load_model(folder)
+    facts, models = converted(network, len(card.channels), openvino)
+    parts = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for model in models:
+            graph, weights = Path(scratch) / "model.xml", Path(scratch) / "model.bin"
+            openvino.serialize(model, graph, weights)
+            parts.append((graph.read_bytes(), weights.read_bytes()))
+    return Converted(facts, tuple(parts))
+
+
+class OpenVinoRunner:
+    """Fulfils `Runner` with OpenVINO on the processor, in bfloat16 where it computes in it.
+
+    Of a residual-inception U-Net the finest level, most of the work and of the memory, runs in slabs of planes that
+    overlap by the few voxels it sees; the result is that of one pass. Other networks run as a whole.
+
+    Parameters
+    ----------
+    folder, card: the model.
+    cache: folder for converted networks.
+
+    Raises what `load_model` raises.
+    """
+
+    gpu = False
+
+    def __init__(self, folder: Path, card: ModelCard, cache: Path) -> None:
+        read_weights(folder, card)  # a damaged model is refused even where it lies converted in the cache
+        self._openvino = import_openvino()
+        self._core = self._openvino.Core()
+        found = load_or_make(cache, key_of(card, self._openvino.__version__), lambda: convert(folder))
+        mixed = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self._type = self._openvino.Type.bf16 if mixed else self._openvino.Type.f32
+        self._stored: type[np.generic] = np.uint16 if mixed else np.float32  # NumPy has no bfloat16: its bits
+        self._settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "bf16" if mixed else "f32",
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # the window's thread needs a processor too
+        }
+        if os.environ.get("OMP_NUM_THREADS", "").isdigit():  # what other numerical libraries obey
+            self._settings["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
+        self.name = f"CPU, OpenVINO, {'bfloat16' if mixed else 'float32'}"
+        self.multiple = int(found.facts["multiple"])
+        self._widths: list[int] = list(found.facts["widths"])
+        self._bytes = 2 if mixed else 4
+        self._models = [self._core.read_model(graph, weights) for graph, weights in found.models]
+        if len(self._models) == 3:
+            encode, middle, decode = self._models
+            self._models = [
+                self._typed(encode, outputs=(0, 1)),
+                self._typed(middle, (0,), (0,)),
+                self._typed(decode, (0, 1)),
+            ]
+        self._requests: dict[int, tuple[Any, Any]] = {}
+        self._ending: list[tuple[Any, list[Any]]] = []  # what a request to stop left running, and what it reads
+
+    def run(
+        self, images: NDArray[np.float32], want_features: bool, bound: float, report: Report, cancel: CancelToken
+    ) -> Block:
+        shape: Shape = (images.shape[1], images.shape[2], images.shape[3])
+        self._forget_ended()
+        try:
+            if len(self._models) == 1:
+                return self._run_whole(images, shape, want_features, report, cancel)
+            return self._run_in_slabs(images, shape, want_features, bound, report, cancel)
+        except MemoryError as error:
+            raise OutOfMemory from error
+        except RuntimeError as error:
+            if not any(text in str(error).lower() for text in ("bad_alloc", "bad alloc", "memory", "allocate")):
+                raise
+            raise OutOfMemory from error
+
+    def fits(self, shape: Shape, want_features: bool, bound: float) -> bool:
+        if len(self._models) == 1:
+            return math.prod(shape) * self._bytes * self._widths[0] * (LIVE_TENSORS + want_features) <= bound
+        return self._slab(shape, want_features, bound) is not None
+
+    def _run_whole(
+        self, images: NDArray[np.float32], shape: Shape, want_features: bool, report: Report, cancel: CancelToken
+    ) -> Block:
+        request = self._request(0, want_features, (1, images.shape[0], *shape))
+        course = _Course(report, 1.0)
+        softmax, *features = self._infer(request, [images[None]], 1.0, course, cancel)
+        return Block(softmax[0].copy(), features[0][0].copy() if want_features else None)
+
+    def _run_in_slabs(
+        self,
+        images: NDArray[np.float32],
+        shape: Shape,
+        want_features: bool,
+        bound: float,
+        report: Report,
+        cancel: CancelToken,
+    ) -> Block:
+        length = self._slab(shape, want_features, bound)
+        if length is None:
+            raise OutOfMemory
+        spans = slabs(shape[0], length)
+        (fine, coarse), (i, j, k) = self._widths, shape
+        skip = np.empty((i, j, k, fine), self._stored)
+        below = np.empty((i // 2, j // 2, k // 2, coarse), self._stored)
+        course = _Course(report, sum(SHARES))
+        request = self._request(0, True, (1, images.shape[0], length, j, k))
+        for start, first, stop in spans:
+            finest, lower = self._infer(
+                request, [images[None, :, start : start + length]], SHARES[0] / len(spans), course, cancel
+            )
+            skip[first:stop] = finest[0, first - start : stop - start]
+            below[first // 2 : stop // 2] = lower[0, (first - start) // 2 : (stop - start) // 2]
+        request = self._request(1, True, (1, *below.shape))
+        middle = self._infer(request, [below[None]], SHARES[1], course, cancel)[0].copy()
+        softmax: NDArray[np.float32] | None = None
+        features: NDArray[np.float16] | None = None
+        request = self._request(2, want_features, (1, length // 2, *below.shape[1:]), (1, length, j, k, fine))
+        for start, first, stop in spans:
+            parts = [middle[:, start // 2 : (start + length) // 2], skip[None, start : start + length]]
+            answers = self._infer(request, parts, SHARES[2] / len(spans), course, cancel)
+            inner = slice(first - start, stop - start)
+            if softmax is None:
+                softmax = np.empty((answers[0].shape[1], *shape), np.float32)
+                features = np.empty((fine, *shape), np.float16) if want_features else None
+            softmax[:, first:stop] = answers[0][0, :, inner]
+            if features is not None:
+                features[:, first:stop] = answers[1][0, :, inner]
+        assert softmax is not None  # there is at least one slab
+        return Block(softmax, features)
+
+    def _slab(self, shape: Shape, want_features: bool, bound: float) -> int | None:
+        """Planes per slab so that memory keeps to `bound`; None when even the thinnest slab takes more."""
+        voxels, plane = math.prod(shape), shape[1] * shape[2]
+        fine, coarse = (width * self._bytes for width in self._widths)
+        kept = voxels * (fine + coarse / 4 + 4 * 8) + want_features * voxels * 2 * self._widths[0]
+        middle = voxels / 8 * coarse * LIVE_TENSORS
+        if kept + middle > bound:
+            return None
+        for count in range(max(1, math.ceil(voxels / SLAB_VOXELS)), max(2, shape[0] // (2 * MARGIN))):
+            length = slab_length(shape[0], count)
+            if kept + length * plane * fine * (LIVE_TENSORS + want_features) <= bound:
+                return length
+        return None
+
+    def _typed(self, model: Any, inputs: tuple[int, ...] = (), outputs: tuple[int, ...] = ()) -> Any:
+        """The model with these tensors in the type that the network is computed in."""
+        steps = self._openvino.preprocess.PrePostProcessor(model)
+        for index in inputs:
+            steps.input(index).tensor().set_element_type(self._type)
+        for index in outputs:
+            steps.output(index).tensor().set_element_type(self._type)
+        return steps.build()
+
+    def _request(self, which: int, want_features: bool, *shapes: tuple[int, ...]) -> Any:
+        """A request to run one of the models on inputs of these shapes; the last one of each model is kept."""
+        key = (want_features, shapes)
+        kept = self._requests.get(which)
+        if kept is None or kept[0] != key:
+            self._requests.pop(which, None)
+            model = self._models[which].clone()
+            if not want_features:
+                model.remove_result(model.get_results()[1])
+            model.reshape({model.input(n): list(shape) for n, shape in enumerate(shapes)})
+            compiled = self._core.compile_model(model, "CPU", self._settings)
+            self._requests[which] = kept = (key, compiled.create_infer_request())
+        return kept[1]
+
+    def _infer(
+        self, request: Any, inputs: list[NDArray[Any]], share: float, course: _Course, cancel: CancelToken
+    ) -> list[NDArray[Any]]:
+        """The outputs, which belong to the request: they change with its next run.
+
+        After a request to stop, the layer that is running ends on its own.
+        """
+        openvino, kept = self._openvino, []
+        for index, values in enumerate(map(np.ascontiguousarray, inputs)):
+            kind = self._type if values.dtype == np.uint16 else openvino.Type.f32
+            tensor = openvino.Tensor(values, openvino.Shape(values.shape), kind)
+            request.set_input_tensor(index, tensor)
+            kept += [tensor, values]
+        cancel.raise_if_cancelled()
+        request.start_async()
+        while not request.wait_for(_POLL_MS):
+            course.wait(share)
+            if cancel.cancelled:
+                request.cancel()
+                self._requests.clear()
+                self._ending.append((request, kept))
+                cancel.raise_if_cancelled()
+        course.done(share)
+        tensors = [request.get_output_tensor(index) for index in range(len(request.model_outputs))]
+        bits = openvino.Type.bf16
+        return [t.data.view(np.uint16) if t.element_type == bits else t.data for t in tensors]
+
+    def _forget_ended(self) -> None:
+        """Let go of cancelled requests whose last layer has ended."""
+        self._ending = [item for item in self._ending if not _ended(item[0])]
+
+
+def _ended(request: Any) -> bool:
+    try:
+        return bool(request.wait_for(0))
+    except RuntimeError:  # how a cancelled request says that it has ended
+        return True
+
+
+class _Course:
+    """Progress of work in pieces of known shares: what is done, and in between what the pace so far lets expect."""
+
+    def __init__(self, report: Report, total: float) -> None:
+        self._report, self._total = report, total
+        self._done = 0.0
+        self._began = self._piece_began = time.monotonic()
+
+    def wait(self, share: float) -> None:
+        """Report while a piece of `share` is being worked on."""
+        now = time.monotonic()
+        pace = self._done / (self._piece_began - self._began) if self._done else 0.0
+        self._tell(self._done + min((now - self._piece_began) * pace, 0.95 * share), pace, now)
+
+    def done(self, share: float) -> None:
+        """Report that a piece is finished."""
+        self._done += share
+        self._piece_began = now = time.monotonic()
+        self._tell(self._done, self._done / max(now - self._began, 1e-6), now)
+
+    def _tell(self, done: float, pace: float, now: float) -> None:
+        left = (self._total - done) / pace if pace else None
+        seconds = now - self._began
+        self._report(Progress(min(done / self._total, 1.0), f"Segmenting in one pass, {seconds:.0f} s", left))
+
+
+def slab_length(planes: int, count: int) -> int:
+    """Planes per slab when `count` slabs that overlap by twice `MARGIN` cover `planes` planes (an even number)."""
+    return planes if count == 1 else 2 * math.ceil((planes + (count - 1) * 2 * MARGIN) / count / 2)
+
+
+def slabs(planes: int, length: int) -> list[tuple[int, int, int]]:
+    """Where each slab of `length` planes begins, and the planes (first, stop) that it gives; all even."""
+    if planes <= length:
+        return [(0, 0, planes)]
+    count = math.ceil((planes - 2 * MARGIN) / (length - 2 * MARGIN))
+    starts = [round(start / 2) * 2 for start in np.linspace(0, planes - length, count)]
+    borders = [0, *[(later + earlier + length) // 4 * 2 for earlier, later in itertools.pairwise(starts)]]
+    return list(zip(starts, borders, [*borders[1:], planes], strict=True))

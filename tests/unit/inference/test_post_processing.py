@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, PostProcessing, TooSmall
+from glioma_annotator.inference.post_processing import post_processed
+
+NETC, SNFH, ET = 1, 2, 3
+GRID = Grid((20, 20, 20), np.eye(4))  # a voxel is 0.001 mL
+
+
+def processed(labels: np.ndarray, rules: PostProcessing, softmax: np.ndarray | None = None) -> tuple[Any, Any]:
+    if softmax is None:
+        softmax = np.zeros((5, *labels.shape), np.uint8)
+    return post_processed(labels, softmax, rules, SCHEME, GRID)
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    """A block of SNFH of 0.512 mL with a hole of 1 voxel and one of 27, and an island of 8 voxels."""
+    made = np.zeros(GRID.shape, np.uint8)
+    made[2:10, 2:10, 2:10] = SNFH
+    made[4, 4, 4] = 0
+    made[6:9, 6:9, 6:9] = 0
+    made[15:17, 15:17, 15:17] = NETC
+    return made
+
+
+def test_islands_below_the_volume_go(labels: np.ndarray) -> None:
+    found, messages = processed(labels, PostProcessing(min_component_ml=0.01))
+    assert not found[12:].any()
+    assert np.array_equal(found[:12], labels[:12])
+    assert messages == ()
+    assert labels[15, 15, 15] == NETC  # the input stays
+
+
+def test_small_holes_become_their_most_probable_tissue(labels: np.ndarray) -> None:
+    softmax = np.zeros((5, *GRID.shape), np.uint8)
+    softmax[0], softmax[ET] = 150, 100
+    found, _ = processed(labels, PostProcessing(0, fill_holes_ml=0.01), softmax)
+    assert found[4, 4, 4] == ET
+    assert not found[6:9, 6:9, 6:9].any()
+    found, _ = processed(labels, PostProcessing(0, fill_holes_ml=0.1), softmax)
+    assert (found[6:9, 6:9, 6:9] == ET).all()
+
+
+def test_too_little_of_a_label_becomes_another_and_the_reader_is_told(labels: np.ndarray) -> None:
+    labels[2, 2, 2:7] = ET
+    rules = PostProcessing(0, too_small=(TooSmall(ET, 0.2, NETC),))
+    found, messages = processed(labels, rules)
+    assert (found[2, 2, 2:7] == NETC).all()
+    assert messages == ("0.01 mL of ET, less than 0.2 mL, were taken for NETC.",)
+    enough = np.full(GRID.shape, ET, np.uint8)
+    found, messages = processed(enough, rules)
+    assert (found == ET).all() and messages == ()
+
+
+def test_nothing_to_do_changes_nothing(labels: np.ndarray) -> None:
+    found, messages = processed(labels, PostProcessing(0))
+    assert np.array_equal(found, labels) and messages == ()
+    empty = np.zeros(GRID.shape, np.uint8)
+    found, messages = processed(empty, GLIOMA_POST_PROCESSING)
+    assert not found.any() and messages == ()
+
+
+def test_the_glioma_rules_name_the_program_s_labels() -> None:
+    names = {label.value: label.name for label in SCHEME.labels}
+    (rule,) = GLIOMA_POST_PROCESSING.too_small
+    assert (names[rule.label], names[rule.becomes]) == ("ET", "NETC")
+    assert replace(rule, below_ml=0.2) == rule
