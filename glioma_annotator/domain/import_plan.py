@@ -20,6 +20,14 @@ class ImportKind(StrEnum):
     MASK = "mask"
 
 
+class Preparation(StrEnum):
+    """What is done to a visit's images before they are stored."""
+
+    NONE = "as it is"
+    REGISTER = "register"
+    STRIP = "register, strip skull"
+
+
 @dataclass(frozen=True, slots=True)
 class ImportItem:
     """One volume found: a file, or one channel of a 4D file.
@@ -56,7 +64,10 @@ class ImportItem:
 
 @dataclass(frozen=True, slots=True)
 class ImportVisit:
-    """When a visit took place: a date, or a day offset, or only an order (counted from 0 within the patient)."""
+    """When a visit took place: a date, or a day offset, or only an order (counted from 0 within the patient).
+
+    `preparation` is what its images need before they are stored.
+    """
 
     patient: str
     key: str
@@ -64,6 +75,7 @@ class ImportVisit:
     date: dt.date | None = None
     day: int | None = None
     phase: TreatmentPhase = TreatmentPhase.UNKNOWN
+    preparation: Preparation = Preparation.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ Mask = NDArray[np.bool_]
 Matrix = Callable[[FloatArray], FloatArray]
 
 _COARSE_MM = (8.0, 4.0)
+#: Points drawn at the finest level; a level of voxels twice as large needs half as many.
 _SAMPLES = 60_000
 _BINS = 32
 _NODS_DEG = (0.0, -20.0, 20.0)
@@ -78,7 +79,8 @@ def align(
     for number, (level_mm, free) in enumerate(work):
         report(Progress(number / len(work), "Registering"))
         cancel.raise_if_cancelled()
-        metric = _Metric(_scan(fixed, fixed_mask, level_mm), _scan(moving, moving_mask, level_mm), seed, cancel)
+        scans = _scan(fixed, fixed_mask, level_mm), _scan(moving, moving_mask, level_mm)
+        metric = _Metric(*scans, round(_SAMPLES * min(1.0, max(finest_mm, 2.0) / level_mm)), seed, cancel)
         starts = [found.matrix] if number else _starts(metric, fixed, moving, centre)
         fits = [_climb(metric, start, centre, free) for start in starts]
         found = max(fits, key=lambda fit: fit.metric)
@@ -99,12 +101,12 @@ class _Metric:
     voxels themselves interpolation favours grids that coincide.
     """
 
-    def __init__(self, fixed: _Scan, moving: _Scan, seed: int, cancel: CancelToken) -> None:
+    def __init__(self, fixed: _Scan, moving: _Scan, samples: int, seed: int, cancel: CancelToken) -> None:
         self._moving, self._cancel = moving, cancel
         rng = np.random.default_rng(seed)
         where = np.flatnonzero(fixed.mask) if fixed.mask is not None else np.arange(fixed.data.size)
-        if where.size > _SAMPLES:
-            where = np.sort(rng.choice(where, _SAMPLES, replace=False))
+        if where.size > samples:
+            where = np.sort(rng.choice(where, samples, replace=False))
         voxels = np.stack(np.unravel_index(where, fixed.data.shape))
         index = np.asarray(voxels + rng.uniform(-0.5, 0.5, voxels.shape), dtype=np.float64)
         values = ndimage.map_coordinates(fixed.data, index, order=1, mode="nearest")

@@ -48,7 +48,7 @@ class Importing(QObject):
         session = study.require_session()
 
         def work(report: Report, cancel: CancelToken) -> ImportSummary:
-            return run_import(plan, session.store, session.author, report, cancel)
+            return run_import(plan, session.store, session.author, report, cancel, study.services.find_brain)
 
         study.workers.computing.submit("Importing", work, self._on_imported, study.failed.emit, self._on_cancelled)
 

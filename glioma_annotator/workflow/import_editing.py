@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 
-from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
+from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit, Preparation
 from glioma_annotator.domain.labels import BACKGROUND, GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
@@ -82,6 +82,14 @@ def with_time(
     visits = tuple(
         replace(v, date=date, day=day, phase=phase) if (v.patient, v.key) == (patient, visit) else v
         for v in plan.visits
+    )
+    return replace(plan, visits=visits)
+
+
+def with_preparation(plan: ImportPlan, patient: str, visit: str, preparation: Preparation) -> ImportPlan:
+    """A visit whose images are prepared in another way, or stored as they are."""
+    visits = tuple(
+        replace(v, preparation=preparation) if (v.patient, v.key) == (patient, visit) else v for v in plan.visits
     )
     return replace(plan, visits=visits)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 
-from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
+from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit, Preparation
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import Volume
@@ -19,6 +19,7 @@ from glioma_annotator.imaging.nifti_header import NiftiHeader, read_header, show
 from glioma_annotator.imaging.resampling import reconcile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_files import find_files
+from glioma_annotator.workflow.preparation import proposed_preparation
 from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
 from glioma_annotator.workflow.recognition.moments import Moment, merge
 from glioma_annotator.workflow.recognition.sessions import session_dates
@@ -79,9 +80,11 @@ def propose_import(
     for candidate in _join_masks(candidates):
         visits.setdefault(candidate.visit, []).append(candidate)
     checked: list[Candidate] = []
+    preparations: dict[VisitKey, Preparation] = {}
     for members in _in_course_order(visits):
-        checked.extend(_check_visit(members, steps, cancel))
-    return ImportPlan(_with_mappings(checked), _visits(visits), tuple(problems))
+        judged, preparations[members[0].visit] = _check_visit(members, steps, cancel)
+        checked.extend(judged)
+    return ImportPlan(_with_mappings(checked), _visits(visits, preparations), tuple(problems))
 
 
 def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> tuple[Recognised, ...]:
@@ -182,8 +185,10 @@ def _moment(members: Sequence[Candidate]) -> Moment:
     return reduce(merge, (c.told.moment for c in members if c.told.moment.key == c.item.visit))
 
 
-def _check_visit(members: list[Candidate], steps: StepProgress, cancel: CancelToken) -> list[Candidate]:
-    """The visit's candidates with one image per role included, contents checked and masks counted."""
+def _check_visit(
+    members: list[Candidate], steps: StepProgress, cancel: CancelToken
+) -> tuple[list[Candidate], Preparation]:
+    """The visit's candidates with one image per role included, contents checked and masks counted; what it needs."""
     ordered = sorted(members, key=lambda c: (not c.is_image, bool(c.told.variant)))
     images = _one_per_name([c for c in ordered if c.is_image])
     thumbnails: dict[int, Volume] = {}
@@ -194,8 +199,10 @@ def _check_visit(members: list[Candidate], steps: StepProgress, cancel: CancelTo
             thumbnails[index] = thumbnail
         steps.step(f"Looking at {shown(image.item.path)}")
     reference = _reference(images)
+    preparation = proposed_preparation(list(thumbnails.values()))
     if reference is not None:
-        placed = [_warn_on_place(image, reference) for image in images]
+        registered = preparation is not Preparation.NONE
+        placed = images if registered else [_warn_on_place(image, reference) for image in images]
         apart = [index for index, image in enumerate(images) if placed[index] is not image]
         images = _warn_on_contents(placed, {i: t for i, t in thumbnails.items() if i not in apart})
     masks = []
@@ -203,7 +210,7 @@ def _check_visit(members: list[Candidate], steps: StepProgress, cancel: CancelTo
         cancel.raise_if_cancelled()
         masks.append(_count(mask))
         steps.step(f"Looking at {shown(mask.item.path)}")
-    return images + _masks_to_include(masks, reference)
+    return images + _masks_to_include(masks, reference), preparation
 
 
 def _one_per_name(images: Sequence[Candidate]) -> list[Candidate]:
@@ -305,7 +312,9 @@ def _with_mappings(candidates: Sequence[Candidate]) -> tuple[ImportItem, ...]:
     return tuple(result)
 
 
-def _visits(visits: Mapping[VisitKey, list[Candidate]]) -> tuple[ImportVisit, ...]:
+def _visits(
+    visits: Mapping[VisitKey, list[Candidate]], preparations: Mapping[VisitKey, Preparation]
+) -> tuple[ImportVisit, ...]:
     result: list[ImportVisit] = []
     for members in _in_course_order(visits):
         patient, key = members[0].visit
@@ -314,5 +323,6 @@ def _visits(visits: Mapping[VisitKey, list[Candidate]]) -> tuple[ImportVisit, ..
         phase = moment.phase
         if moment.baseline and order > 0:
             phase = TreatmentPhase.POST_RT_BASELINE
-        result.append(ImportVisit(patient, key, order, moment.date, moment.day, phase))
+        preparation = preparations[patient, key]
+        result.append(ImportVisit(patient, key, order, moment.date, moment.day, phase, preparation))
     return tuple(result)

@@ -6,7 +6,14 @@ from collections.abc import Sequence as Listing
 from dataclasses import dataclass
 
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportSummary, ImportVisit
+from glioma_annotator.domain.import_plan import (
+    ImportItem,
+    ImportKind,
+    ImportPlan,
+    ImportSummary,
+    ImportVisit,
+    Preparation,
+)
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, map_labels
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import ImportedMask
@@ -15,7 +22,7 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.nifti import LoadedVolume, read_labels, read_volume
 from glioma_annotator.imaging.nifti_header import shown
-from glioma_annotator.imaging.resampling import reconcile, resample_labels, resample_to
+from glioma_annotator.imaging.resampling import reconcile, resample_to
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_editing import (
     as_mask,
@@ -25,12 +32,14 @@ from glioma_annotator.workflow.import_editing import (
     with_include,
     with_mapping,
     with_patient,
+    with_preparation,
     with_role,
     with_time,
     with_visit,
 )
 from glioma_annotator.workflow.import_proposal import propose_import
-from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.ports import BrainFinder, Store
+from glioma_annotator.workflow.preparation import Prepared, place_mask, prepare, steps_of
 
 __all__ = [
     "as_mask",
@@ -41,6 +50,7 @@ __all__ = [
     "with_include",
     "with_mapping",
     "with_patient",
+    "with_preparation",
     "with_role",
     "with_time",
     "with_visit",
@@ -60,17 +70,28 @@ class _LoadedVisit:
     notes: tuple[str, ...]
 
 
-def run_import(plan: ImportPlan, store: Store, author: str, report: Report, cancel: CancelToken) -> ImportSummary:
+def run_import(
+    plan: ImportPlan,
+    store: Store,
+    author: str,
+    report: Report,
+    cancel: CancelToken,
+    brain: BrainFinder | None = None,
+) -> ImportSummary:
     """Store the included items of a plan; masks become imported revisions by `author`.
 
-    Sequences are resampled onto the reference sequence's grid, masks carried there by the nearest voxel. A visit is
-    read and reconciled completely before anything of it is stored. A visit that the workspace already has, or whose
-    files cannot be read or reconciled, is passed over with a message.
+    Sequences are resampled onto the reference sequence's grid, masks carried there by the nearest voxel; where the
+    visit's preparation says so, sequences are registered to the reference first and the skull is stripped with
+    `brain`. A visit is read and reconciled completely before anything of it is stored. A visit that the workspace
+    already has, or whose files cannot be read or reconciled, is passed over with a message.
 
     Raises `UserError` when no visit could be imported and at least one was refused, `EnvironmentFailure` when the
     disk fails, `Cancelled` between files; visits stored before stay.
     """
-    steps = StepProgress(report, sum(i.include for i in plan.items), "Importing")
+    by_visit = {(v.patient, v.key): v for v in plan.visits}
+    included = [i for i in plan.items if i.include]
+    images_of = [by_visit[i.patient, i.visit].preparation for i in included if i.kind is ImportKind.IMAGE]
+    steps = StepProgress(report, len(included) + sum(steps_of(p) for p in images_of), "Importing")
     ids: list[int] = []
     patients: list[str] = []
     messages: list[str] = list(plan.problems)
@@ -84,7 +105,7 @@ def run_import(plan: ImportPlan, store: Store, author: str, report: Report, canc
             messages.append(f"Visit {visit.key} of {visit.patient} is in the workspace already and was left as it is.")
             continue
         try:
-            loaded = _load_visit(members, steps, cancel)
+            loaded = _load_visit(members, visit.preparation, brain, steps, cancel)
         except UserError as error:
             refused.append(f"Visit {visit.key} of {visit.patient} was not imported. {error}")
             continue
@@ -99,7 +120,13 @@ def run_import(plan: ImportPlan, store: Store, author: str, report: Report, canc
     return ImportSummary(tuple(dict.fromkeys(patients)), tuple(ids), images, masks, tuple(messages + refused))
 
 
-def _load_visit(members: Listing[ImportItem], steps: StepProgress, cancel: CancelToken) -> _LoadedVisit:
+def _load_visit(
+    members: Listing[ImportItem],
+    preparation: Preparation,
+    brain: BrainFinder | None,
+    steps: StepProgress,
+    cancel: CancelToken,
+) -> _LoadedVisit:
     """Raises `UserError`, naming the files, when the visit has no image or its files cannot be brought together."""
     items = [i for i in members if i.kind is ImportKind.IMAGE]
     if not items:
@@ -117,14 +144,13 @@ def _load_visit(members: Listing[ImportItem], steps: StepProgress, cancel: Cance
     reference = min(items, key=lambda i: REFERENCE_ORDER.index(i.role))
     target = loaded[reference.name].volume.grid
     titles = {i.name: f"{shown(i.path)} ({i.name})" for i in items}
-    elsewhere = reconcile({titles[n]: one.volume.grid for n, one in loaded.items()}, titles[reference.name])
-    images, sequences = {}, []
-    for item in items:
-        cancel.raise_if_cancelled()
-        volume = loaded.pop(item.name) if item is not reference else loaded[item.name]
-        images[item.name] = resample_to(volume.volume, target)
-        moved = titles[item.name] in elsewhere
-        sequences.append(Sequence(item.name, item.role, "", item.path.name, resampled=moved))
+    if preparation is Preparation.NONE:
+        prepared = _as_they_are(loaded, titles, reference.name, cancel)
+    else:
+        volumes = {name: one.volume for name, one in loaded.items()}
+        prepared = prepare(volumes, reference.name, preparation, brain, steps, cancel)
+    notes += prepared.notes
+    sequences = [Sequence(i.name, i.role, "", i.path.name, resampled=i.name in prepared.resampled) for i in items]
     masks = []
     for item in (i for i in members if i.kind is ImportKind.MASK):
         cancel.raise_if_cancelled()
@@ -132,13 +158,29 @@ def _load_visit(members: Listing[ImportItem], steps: StepProgress, cancel: Cance
         mask = read_labels(item.path, item.channel)
         notes += mask.notes
         title = shown(item.path)
-        reconcile({title: mask.grid, titles[reference.name]: target}, titles[reference.name])
-        labels = map_labels(resample_labels(mask.labels, mask.grid, target), item.mapping)
+        if preparation is Preparation.NONE:
+            reconcile({title: mask.grid, titles[reference.name]: target}, titles[reference.name])
+        placed = place_mask(mask.labels, mask.grid, prepared, target)
+        labels = map_labels(placed, item.mapping)
         if not mask.grid.matches(target):
             notes.append(f"{title} was carried to the voxels of {shown(reference.path)} by the nearest voxel.")
         masks.append((item, labels))
     axes = loaded[reference.name].source_axes
-    return _LoadedVisit(target, reference.name, axes, tuple(sequences), images, tuple(masks), tuple(notes))
+    return _LoadedVisit(target, reference.name, axes, tuple(sequences), prepared.images, tuple(masks), tuple(notes))
+
+
+def _as_they_are(
+    loaded: dict[str, LoadedVolume], titles: dict[str, str], reference: str, cancel: CancelToken
+) -> Prepared:
+    """The images on the reference's grid where their headers put them; what was read is given up on the way."""
+    target = loaded[reference].volume.grid
+    elsewhere = reconcile({titles[n]: one.volume.grid for n, one in loaded.items()}, titles[reference])
+    images = {}
+    for name in list(loaded):
+        cancel.raise_if_cancelled()
+        volume = loaded[name] if name == reference else loaded.pop(name)
+        images[name] = resample_to(volume.volume, target)
+    return Prepared(images, frozenset(n for n in titles if titles[n] in elsewhere))
 
 
 def _store_visit(visit: ImportVisit, loaded: _LoadedVisit, store: Store, author: str) -> int:

@@ -24,11 +24,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from glioma_annotator.domain.import_plan import ImportKind, ImportPlan
+from glioma_annotator.domain.import_plan import ImportKind, ImportPlan, Preparation
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.imaging.nifti_header import read_header
 from glioma_annotator.ui import theme
-from glioma_annotator.ui.dialogs.import_models import PHASES, ROLES, FileModel, PlanHolder, VisitModel, moved_visit
+from glioma_annotator.ui.dialogs.import_models import (
+    PHASES,
+    PREPARATIONS,
+    ROLES,
+    FileModel,
+    PlanHolder,
+    VisitModel,
+    moved_visit,
+)
 from glioma_annotator.ui.dialogs.mapping import MappingTable
 from glioma_annotator.ui.job_bar import ElidedLabel
 from glioma_annotator.ui.panels.parts import count_text, heading, push_button, quiet
@@ -38,7 +46,7 @@ from glioma_annotator.workflow.ports import Store
 _Index = QModelIndex | QPersistentModelIndex
 _Button = QDialogButtonBox.StandardButton
 _FILE_WIDTHS = (64, 150, 110, 220, 76, 90, 190)
-_VISIT_WIDTHS = (140, 84, 90, 56, 160)
+_VISIT_WIDTHS = (130, 74, 84, 46, 110, 140)
 
 
 class _TickDelegate(QStyledItemDelegate):
@@ -122,6 +130,7 @@ class ImportDialog(QDialog):
             table.setItemDelegateForColumn(column, _NameDelegate(table))
         self.files.setItemDelegateForColumn(FileModel.ROLE, _ChoiceDelegate(ROLES, self.files))
         self.visits.setItemDelegateForColumn(VisitModel.PHASE, _ChoiceDelegate(PHASES, self.visits))
+        self.visits.setItemDelegateForColumn(VisitModel.PREPARATION, _ChoiceDelegate(PREPARATIONS, self.visits))
         self._build(plan)
         self.files.selectionModel().currentRowChanged.connect(lambda *_: self._show_details())
         self._holder.changed.connect(self._refresh)
@@ -192,11 +201,13 @@ class ImportDialog(QDialog):
         visits = len({(i.patient, i.visit) for i in included})
         patients = len({i.patient for i in included})
         warnings = sum(bool(i.warnings) for i in included)
+        raw = sum(v.preparation is not Preparation.NONE for v in plan.visits)
         counts = [
             count_text(patients, "patient"),
             count_text(visits, "visit"),
             count_text(len(included) - masks, "sequence"),
             *([count_text(masks, "mask")] if masks else []),
+            *([f"{raw} of the visits to be registered first"] if raw else []),
         ]
         self.summary.setText(
             ", ".join(counts) + (f"; {count_text(warnings, 'file')} with warnings" if warnings else "")

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor
 
-from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
+from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit, Preparation
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import GliomaError
@@ -19,6 +19,7 @@ from glioma_annotator.workflow.import_study import (
     rename_patient,
     with_include,
     with_patient,
+    with_preparation,
     with_role,
     with_time,
     with_visit,
@@ -28,11 +29,12 @@ Index = QModelIndex | QPersistentModelIndex
 Role = Qt.ItemDataRole
 MASK = "mask"
 ROLES = (*(role.value for role in SequenceRole), MASK)
+PREPARATIONS = tuple(preparation.value for preparation in Preparation)
 PHASES = tuple(phase.value for phase in TreatmentPhase)
 _INVALID = QModelIndex()
 
 FILE_HEADS = ("Import", "Patient", "Visit", "File", "Is", "Name", "Guessed from", "Warnings")
-VISIT_HEADS = ("Patient", "Visit", "Date", "Day", "Phase", "Holds")
+VISIT_HEADS = ("Patient", "Visit", "Date", "Day", "Phase", "Images", "Holds")
 
 
 class PlanHolder(QObject):
@@ -179,11 +181,19 @@ class FileModel(_Table):
         return True
 
 
+_PREPARATION_TIPS = {
+    Preparation.NONE: "Stored as they are, on the voxels of the reference sequence",
+    Preparation.REGISTER: "Every sequence is registered to the reference sequence",
+    Preparation.STRIP: "The skull shows: every sequence is registered to the reference sequence, "
+    "then all but the brain is set to zero, as the models expect",
+}
+
+
 class VisitModel(_Table):
-    """One row per visit; date, day and phase can be corrected."""
+    """One row per visit; date, day, phase and preparation can be corrected."""
 
     heads = VISIT_HEADS
-    PATIENT, KEY, DATE, DAY, PHASE, HOLDS = range(6)
+    PATIENT, KEY, DATE, DAY, PHASE, PREPARATION, HOLDS = range(7)
 
     def _count(self) -> int:
         return len(self.plan.visits)
@@ -208,6 +218,7 @@ class VisitModel(_Table):
                 self.DATE: "Date as YYYY-MM-DD; empty when unknown",
                 self.DAY: "Days since the first visit; empty when unknown",
                 self.PHASE: "Where the visit stands in the treatment",
+                self.PREPARATION: _PREPARATION_TIPS[visit.preparation],
             }.get(column, self._text(visit, column))
         return None
 
@@ -219,6 +230,7 @@ class VisitModel(_Table):
             self.DATE: visit.date.isoformat() if visit.date else "",
             self.DAY: "" if visit.day is None else str(visit.day),
             self.PHASE: visit.phase.value,
+            self.PREPARATION: visit.preparation.value,
             self.HOLDS: ", ".join(MASK if i.kind is ImportKind.MASK else i.name for i in items) or "nothing",
         }[column]
 
@@ -230,6 +242,11 @@ class VisitModel(_Table):
             if text:
                 self.holder.use(rename_patient(self.plan, visit.patient, text))
             return bool(text)
+        if column == self.PREPARATION:
+            if text not in PREPARATIONS:
+                return False
+            self.holder.use(with_preparation(self.plan, visit.patient, visit.key, Preparation(text)))
+            return True
         changed = _with_cell(visit, column, text)
         if changed is None:
             return False

@@ -347,6 +347,6 @@ def test_the_raw_clinical_visit_is_brought_onto_its_t1gd(realdata_root: Path) ->
     assert (summary.images, summary.masks) == (8, 7)
     native, registered = visits(store, "TCGA-FG-6692")
     assert native.grid.shape == (256, 224, 26)
-    assert {s.name for s in native.sequences if s.resampled} == {"T2", "FLAIR"}
+    assert {s.name for s in native.sequences if s.resampled} == {"T1", "T2", "FLAIR"}
     assert not any(s.resampled for s in registered.sequences)
     assert len(store.revisions(registered.id or 0)) == 7

@@ -1,0 +1,214 @@
+"""Train the brain model on painted heads: `python -m glioma_annotator.adaptation.train_brain`."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from glioma_annotator.adaptation.synthesis.heads import HeadMap, draw_head, load_head_maps
+from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
+
+PARAMETERS: dict[str, Any] = {"filters": [8, 16, 32, 64], "branch_fraction": 0.5}
+HELD_OUT = ("training_seg_04.nii.gz", "training_seg_11.nii.gz", "training_seg_16.nii.gz")
+"""Label maps kept out of training, so that heads never seen can be simulated."""
+
+CHECKPOINT = "checkpoint.pt"
+_SMOOTH = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Samples of `shape` voxels until a share `until` of the time has passed.
+
+    `frozen_statistics`: batch normalisation keeps its averaged statistics; a single head says too little for the end.
+    """
+
+    until: float
+    shape: Shape
+    frozen_statistics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrainPlan:
+    """How to train: wall time in minutes, stages, seed, Adam's peak and last learning rate, EMA's decay."""
+
+    minutes: float = 60.0
+    stages: Sequence[Stage] = field(
+        default=(Stage(0.4, (64, 80, 64)), Stage(0.7, (96, 112, 96)), Stage(1.0, (96, 112, 96), True))
+    )
+    seed: int = 20261120
+    learning_rate: float = 3e-3
+    last_learning_rate: float = 2e-5
+    warm_up: int = 30
+    ema: float = 0.995
+    checkpoint_every: int = 100
+    max_steps: int | None = None
+
+
+def brain_loss(logits: Tensor, brain: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice loss of logits (1, 2, i, j, k) against the share of brain (1, i, j, k)."""
+    margin = (logits[:, 1] - logits[:, 0]).float()
+    share = torch.sigmoid(margin)
+    dice = 1 - (2 * (share * brain).sum() + _SMOOTH) / (share.sum() + brain.sum() + _SMOOTH)
+    return nn.functional.binary_cross_entropy_with_logits(margin, brain) + dice
+
+
+class BrainTrainer:
+    """Trains a network on painted heads; its run folder holds a checkpoint to take up again, and a log.
+
+    Parameters
+    ----------
+    network: one channel in, two classes out; changed in place.
+    maps: what heads are painted from.
+    """
+
+    def __init__(self, network: nn.Module, maps: list[HeadMap], run: Path, plan: BrainPlan) -> None:
+        self._network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self._maps, self._run, self._plan = maps, run, plan
+        self.averaged: nn.Module = copy.deepcopy(self._network).eval()
+        self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=1e-5)
+        self.steps, self.seconds = 0, 0.0
+        run.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> bool:
+        """Take up the run folder's checkpoint; False when there is none."""
+        path = self._run / CHECKPOINT
+        if not path.exists():
+            return False
+        state = torch.load(path, weights_only=True)
+        self._network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.steps, self.seconds = state["steps"], state["seconds"]
+        return True
+
+    def train(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> None:
+        """Train until the plan's time or steps are used up. Raises `Cancelled` after a checkpoint when asked to."""
+        plan, began, before = self._plan, time.monotonic(), self.seconds
+        frozen = False
+        recent: list[float] = []
+        while self._share < 1 and (plan.max_steps is None or self.steps < plan.max_steps):
+            stage = next(stage for stage in plan.stages if self._share < stage.until)
+            if stage.frozen_statistics and not frozen:
+                self._take_averaged_statistics()
+                frozen = True
+            recent = [*recent[-99:], self._update(stage)]
+            self.seconds = before + time.monotonic() - began
+            mean = sum(recent) / len(recent)
+            left = max(plan.minutes * 60 - self.seconds, 0.0)
+            report(Progress(self._share, f"Step {self.steps}, loss {mean:.4f}", left))
+            if self.steps % 20 == 0:
+                self._log(stage, mean)
+            stop = cancel is not None and cancel.cancelled
+            if stop or self.steps % plan.checkpoint_every == 0:
+                self._save()
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+        self._save()
+
+    @property
+    def _share(self) -> float:
+        return min(self.seconds / (self._plan.minutes * 60), 1.0)
+
+    def _rate(self) -> float:
+        plan = self._plan
+        cosine = 0.5 * (1 + math.cos(math.pi * self._share))
+        rate = plan.last_learning_rate + (plan.learning_rate - plan.last_learning_rate) * cosine
+        return rate * min((self.steps + 1) / plan.warm_up, 1.0)
+
+    def _update(self, stage: Stage) -> float:
+        sample = draw_head(self._maps, stage.shape, self._plan.seed, self.steps)
+        image = torch.from_numpy(np.ascontiguousarray(sample.image))[None, None]
+        brain = torch.from_numpy(np.ascontiguousarray(sample.brain))[None]
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate()
+        self._network.train()
+        if stage.frozen_statistics:
+            for module in _batch_norms(self._network):
+                module.eval()
+        self._optimiser.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self._network(image.to(memory_format=torch.channels_last_3d))
+        loss = brain_loss(logits, brain)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
+        self._optimiser.step()
+        self.steps += 1
+        decay = min(self._plan.ema, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            current = self._network.state_dict()
+            for name, value in self.averaged.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(current[name], 1 - decay)
+                else:
+                    value.copy_(current[name])
+        return float(loss.detach())
+
+    def _take_averaged_statistics(self) -> None:
+        for module, averaged in zip(_batch_norms(self._network), _batch_norms(self.averaged), strict=True):
+            module.load_state_dict({**module.state_dict(), **dict(averaged.named_buffers())})
+
+    def _log(self, stage: Stage, mean: float) -> None:
+        path = self._run / "log.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(["step", "seconds", "shape", "learning_rate", "mean_loss_of_100"])
+            shape = "x".join(map(str, stage.shape))
+            writer.writerow([self.steps, f"{self.seconds:.0f}", shape, f"{self._rate():.2e}", f"{mean:.4f}"])
+
+    def _save(self) -> None:
+        state = {
+            "network": self._network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "steps": self.steps,
+            "seconds": self.seconds,
+        }
+        temporary = self._run / f"{CHECKPOINT}.part"
+        torch.save(state, temporary)
+        temporary.replace(self._run / CHECKPOINT)
+
+
+def _batch_norms(network: nn.Module) -> list[nn.BatchNorm3d]:
+    return [m for m in network.modules() if isinstance(m, nn.BatchNorm3d)]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and train; `score_brain` measures the run and writes its model folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with label_maps/synthseg")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time to train, in minutes")
+    parser.add_argument("--threads", type=int, default=1)
+    parsed = parser.parse_args(arguments)
+    torch.set_num_threads(parsed.threads)
+    plan = BrainPlan(minutes=parsed.minutes)
+    torch.manual_seed(plan.seed)
+    maps = load_head_maps(p for p in label_map_files(parsed.data) if p.name not in HELD_OUT)
+    trainer = BrainTrainer(build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2), maps, parsed.run, plan)
+    trainer.resume()
+    trainer.train(lambda progress: print(f"\r{progress.message}   ", end="", flush=True))
+
+
+def label_map_files(data: Path) -> list[Path]:
+    """The whole-head label maps of a data folder, by name."""
+    return sorted((data / "label_maps" / "synthseg").glob("*.nii.gz"))
+
+
+if __name__ == "__main__":
+    main()
