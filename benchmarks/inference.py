@@ -1,52 +1,67 @@
-"""One case segmented by our engine beside MONAI's sliding window with its defaults, the same weights, one run.
+"""One case segmented by our engine beside MONAI's sliding window, same weights, one thread, one run.
 
-Ours is the whole way from images to mask: brain, z-score, patches in the precision the device has, mask. MONAI's is
-the prediction alone: `sliding_window_inference` of a 64-cube window over the whole volume in float32, everything else
-at its defaults. Both use the same number of processor threads. Importing and loading are left out.
+Ours is the whole way from images to mask: brain, z-score, one pass, mask. MONAI's is the prediction alone:
+`sliding_window_inference` of a 64-cube window with overlap 0.5 over the whole volume in float32. Importing, loading and
+converting are left out of both; `--command` measures them: `glioma-annotator segment` as its own process.
 
-    python benchmarks/inference.py [CASE] [--model DIR | --published-width] [--threads N] [--device cpu] [--json FILE]
+The network has the published size (24-48-96-192 filters): the shipped model widened without changing what it computes,
+so that its masks are real ones. MONAI's time is that of `--windows` of its windows, scaled to all of them. Its mask for
+the comparison comes, with `--agree`, from the shipped model before widening, which computes the same in a fraction of
+the time. Figures in processor seconds hold on a busy machine too; the load is reported.
 
-CASE is a folder with one visit's NIfTI files; without it, a synthetic phantom of 240 x 240 x 155 voxels. The model is
-the shipped one, or with `--published-width` the network of 24-48-96-192 filters with random weights.
+    python benchmarks/inference.py [CASE] [--windows N] [--agree] [--growth] [--command] [--json FILE]
+
+CASE is a folder with one visit's NIfTI files; without it, a synthetic phantom of 240 x 240 x 155 voxels.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
-import platform
+import math
+import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from monai.inferers.utils import sliding_window_inference
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from glioma_annotator import paths
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.imaging.nifti import read_volume
+from glioma_annotator.imaging.nifti import read_volume, write_volume
 from glioma_annotator.imaging.normalisation import brain_mask, z_score
-from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, load_model, save_model
-from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
+from glioma_annotator.inference.cards import load_card
+from glioma_annotator.inference.covering import rounded_up
+from glioma_annotator.inference.engine import Engine
+from glioma_annotator.inference.openvino_runner import import_openvino
+from glioma_annotator.inference.preparation import prepare
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+from glioma_annotator.settings import SegmentationSettings
 from glioma_annotator.workflow.import_proposal import propose_import
 
 SHAPE = (240, 240, 155)
 CHANNELS = (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
 #: T1Gd, T2, FLAIR of white matter, oedema, enhancing tumour and necrosis, relative to white matter.
 WHITE, OEDEMA, ENHANCING, NECROSIS = (1, 1, 1), (0.8, 1.9, 1.8), (1.8, 1.5, 1.5), (0.5, 2.4, 1.2)
+PUBLISHED = {"filters": [24, 48, 96, 192], "branch_fraction": 1.0}
+ROI, OVERLAP = 64, 0.5
+MATRIX = 3072
+Images = dict[SequenceRole, Volume]
 
 
-def phantom() -> dict[SequenceRole, Volume]:
+def phantom() -> Images:
     """A brain-sized ellipsoid of uneven tissue with a ring-enhancing lesion, 0 outside, 1 mm voxels."""
     random = np.random.default_rng(0)
     i, j, k = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
@@ -62,44 +77,16 @@ def phantom() -> dict[SequenceRole, Volume]:
     return images
 
 
-def read_case(folder: Path) -> dict[SequenceRole, Volume]:
+def read_case(folder: Path) -> Images:
     """The sequences of the first visit found in a folder."""
     plan = propose_import([folder], ignore_progress, CancelToken())
     first = plan.visits[0].key
-    items = [item for item in plan.items if item.visit == first and item.role in CHANNELS]
+    items = [item for item in plan.items if item.visit == first and item.role in SequenceRole]
     return {item.role: read_volume(item.path, item.channel).volume for item in items}
 
 
-def published_width(folder: Path) -> Path:
-    """A model folder with the published network and random weights."""
-    parameters = {"filters": [24, 48, 96, 192]}
-    torch.manual_seed(0)
-    scheme = GLIOMA_POST_TREATMENT
-    network = build_network(RESIDUAL_INCEPTION_UNET, parameters, len(CHANNELS), len(scheme.labels) + 1)
-    card = ModelCard(
-        name="published-width",
-        title="Random weights, for timing",
-        architecture=RESIDUAL_INCEPTION_UNET,
-        parameters=parameters,
-        channels=CHANNELS,
-        scheme=scheme,
-        spacing_mm=(1.0, 1.0, 1.0),
-        normalisation=Z_SCORE_BRAIN,
-        weights_sha256="",
-    )
-    save_model(folder / card.name, card, network)
-    return folder / card.name
-
-
-def warm_up(images: dict[SequenceRole, Volume]) -> dict[SequenceRole, Volume]:
-    """A piece of the case: segmenting it loads the network."""
-    middle = tuple(slice(n // 2 - 8, n // 2 + 8) for n in next(iter(images.values())).data.shape)
-    pieces = {role: np.pad(volume.data[middle], 2) for role, volume in images.items()}
-    return {role: Volume(piece, Grid(piece.shape, np.eye(4))) for role, piece in pieces.items()}
-
-
 @functools.cache
-def _job() -> tuple[ModelSegmenter, dict[SequenceRole, Volume]]:
+def _job() -> tuple[ModelSegmenter, Images]:
     return ModelSegmenter([paths.resources() / "models"]), phantom()
 
 
@@ -107,6 +94,24 @@ def one_segmentation() -> None:
     """The phantom segmented with the shipped model: a job for `benchmarks/viewer.py --during-job` to measure beside."""
     segmenter, images = _job()
     segmenter.segment(images, "", "auto", ignore_progress, CancelToken())
+
+
+def published_width(model: Path, folder: Path) -> Path:
+    """The model at the published width, widened without changing what it computes."""
+    from dataclasses import replace
+
+    from glioma_annotator.adaptation.widening import widen
+    from glioma_annotator.inference.model_folder import load_model, save_model
+    from glioma_annotator.inference.networks import ResidualInceptionUNet
+
+    card, network = load_model(model)
+    if dict(card.parameters) == PUBLISHED:
+        return model
+    assert isinstance(network, ResidualInceptionUNet)
+    wide = widen(network, PUBLISHED["filters"], PUBLISHED["branch_fraction"])  # type: ignore[arg-type]
+    name = "published-width"
+    save_model(folder / name, replace(card, name=name, parameters=PUBLISHED), wide, half=False)
+    return folder / name
 
 
 class Stopwatch:
@@ -118,62 +123,233 @@ class Stopwatch:
 
     def __exit__(self, *_: object) -> None:
         self.wall_s = round(time.perf_counter() - self._wall, 2)
-        self.cpu_s = round(time.process_time() - self._cpu, 2)
+        self.cpu_s = round(time.process_time() - self._cpu, 3)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return {"wall_s": self.wall_s, "cpu_s": self.cpu_s}
+
+
+def matrix_rate() -> float:
+    """GFLOP per processor second of a large matrix product in the precision that the engine uses."""
+    openvino = import_openvino()
+    from openvino import opset13 as ops
+
+    core = openvino.Core()
+    mixed = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    values = np.random.default_rng(0).random((MATRIX, MATRIX), dtype=np.float32)
+    left = ops.parameter([MATRIX, MATRIX], np.float32)
+    model = openvino.Model([ops.result(ops.matmul(left, ops.constant(values), False, True))], [left])
+    settings = {"INFERENCE_PRECISION_HINT": "bf16" if mixed else "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    request.infer([values])
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        request.infer([values])
+        times.append(time.process_time() - began)
+    return 2 * MATRIX**3 / min(times) / 1e9
+
+
+def flop_per_voxel(folder: Path) -> float:
+    """Floating-point operations of the network per voxel, as torch counts them in the network as it is published."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from glioma_annotator.inference.model_folder import load_model
+
+    card, network = load_model(folder)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.zeros(1, len(card.channels), 32, 32, 32))
+    return float(counter.get_total_flops() / 32**3)
+
+
+def monai_windows(folder: Path, channels: NDArray[np.float32], count: int) -> dict[str, float]:
+    """Time of MONAI's sliding window in float32: `count` of its windows in the middle, scaled to all of them."""
+    import torch
+    from monai.inferers.utils import sliding_window_inference
+
+    from glioma_annotator.inference.model_folder import load_model
+
+    torch.set_num_threads(1)
+    step = int(ROI * (1 - OVERLAP))
+    windows = math.prod(math.ceil((n - ROI) / step) + 1 for n in channels.shape[1:])
+    _, network = load_model(folder)
+    middle = [n // 2 for n in channels.shape[1:]]
+    i, j, k = (slice(max(0, m - ROI // 2), max(0, m - ROI // 2) + ROI) for m in middle)
+    batch = torch.from_numpy(np.ascontiguousarray(channels[None, :, i, j, k]))
+    with torch.inference_mode():
+        network(batch)  # the first is slower
+        with Stopwatch() as watch:
+            for _ in range(count):
+                sliding_window_inference(batch, (ROI,) * 3, 1, network, overlap=OVERLAP)
+    share = windows / count
+    return {
+        "windows": windows,
+        "windows_timed": count,
+        "cpu_s": round(watch.cpu_s * share, 1),
+        "wall_s": round(watch.wall_s * share, 1),
+    }
+
+
+def monai_mask(folder: Path, card: ModelCard, channels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The mask of MONAI's sliding window in float32 over the whole volume."""
+    import torch
+    from monai.inferers.utils import sliding_window_inference
+
+    from glioma_annotator.inference.model_folder import load_model
+
+    _, network = load_model(folder)
+    with torch.inference_mode():
+        logits = sliding_window_inference(torch.from_numpy(channels)[None], (ROI,) * 3, 1, network, overlap=OVERLAP)
+    values = np.array([0, *card.scheme.values], dtype=np.uint8)
+    return values[np.asarray(logits[0].argmax(dim=0))]  # type: ignore[index]
+
+
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    total = int(a.sum()) + int(b.sum())
+    return round(float(2 * (a & b).sum() / total), 4) if total else 1.0
+
+
+def segmented(segmenter: ModelSegmenter, images: Images) -> dict[str, Any]:
+    """Figures of one segmentation, with its mask under "labels"."""
+    last: list[float] = []
+    gaps: list[float] = []
+
+    def report(_progress: Progress) -> None:
+        now = time.perf_counter()
+        gaps.extend(now - before for before in last[-1:])
+        last.append(now)
+
+    with Stopwatch() as watch:
+        outcome = segmenter.segment(images, "", "cpu", report, CancelToken())
+    return {
+        "device": outcome.device,
+        "mode": outcome.mode,
+        **watch.figures,
+        "longest_time_between_reports_s": round(max(gaps), 2),
+        "labels": outcome.labels,
+    }
+
+
+def growth(folder: Path, card: ModelCard, images: Images) -> list[dict[str, float]]:
+    """Processor seconds of the network for pieces of the brain's box of a quarter, a half and the whole of it."""
+    prepared = prepare(images, card, CancelToken())
+    engine, rows = Engine(), []
+    for share in (0.25, 0.5, 1.0):
+        n = round(prepared.images.shape[2] * share)
+        piece, brain = np.ascontiguousarray(prepared.images[:, :, :n]), prepared.brain[:, :n]
+        engine.predict(folder, card, piece, brain, "cpu", ignore_progress, CancelToken())  # compiles
+        with Stopwatch() as watch:
+            engine.predict(folder, card, piece, brain, "cpu", ignore_progress, CancelToken())
+        million = math.prod(brain.shape) / 1e6
+        rows.append({"million_voxels": round(million, 2), **watch.figures, "cpu_s_per_million": watch.cpu_s / million})
+    return rows
+
+
+def by_command(folder: Path, images: Images, scratch: Path, threads: int, memory_gib: float) -> dict[str, Any]:
+    """`glioma-annotator segment` as its own process: start-up, reading and writing included, and its peak memory."""
+    files: list[str] = []
+    for role, volume in images.items():
+        path = scratch / f"{role.value}.nii.gz"
+        if not path.is_file():
+            write_volume(path, volume)
+        files += [f"--{role.value.lower()}", str(path)]
+    code = (
+        "import resource, sys; from glioma_annotator.cli.main import main; code = main(sys.argv[1:]);"
+        " used = resource.getrusage(resource.RUSAGE_SELF);"
+        " print(used.ru_maxrss * 1024, used.ru_utime + used.ru_stime, file=sys.stderr); sys.exit(code)"
+    )
+    arguments = [sys.executable, "-c", code, "segment", *files, "--out", str(scratch / "mask.nii.gz"), "--json"]
+    arguments += ["--model", str(folder), "--device", "cpu", "--memory", str(memory_gib)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    began = time.perf_counter()
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    wall = time.perf_counter() - began
+    peak, cpu = done.stderr.strip().splitlines()[-1].split()
+    facts = json.loads(done.stdout)
+    return {
+        "threads": threads,
+        "memory_allowed_gib": memory_gib,
+        "peak_gib": round(int(peak) / 2**30, 2),
+        "wall_s": round(wall, 1),
+        "cpu_s": round(float(cpu), 1),
+        "mode": facts["mode"],
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?", type=Path, help="folder with one visit; a synthetic phantom without it")
-    model = parser.add_mutually_exclusive_group()
-    model.add_argument("--model", type=Path, default=paths.resources() / "models" / "glioma", help="model folder")
-    model.add_argument("--published-width", action="store_true", help="24-48-96-192 filters with random weights")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads")
-    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"), help="where ours runs")
+    parser.add_argument("--model", type=Path, default=paths.resources() / "models" / "glioma", help="model folder")
+    parser.add_argument("--windows", type=int, default=4, help="windows of MONAI's that are timed")
+    parser.add_argument("--agree", action="store_true", help="compare with MONAI's mask of the whole volume")
+    parser.add_argument("--growth", action="store_true", help="time for pieces of the brain")
+    parser.add_argument("--command", action="store_true", help="time and memory of the command, two threads")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    images = read_case(options.case) if options.case else phantom()
-
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = published_width(Path(scratch)) if options.published_width else options.model
-        card, network = load_model(folder)
-        segmenter = ModelSegmenter([folder])
-        segmenter.segment(warm_up(images), "", options.device, ignore_progress, CancelToken())
-        last: list[float] = []
-        gaps: list[float] = []
-
-        def report(_progress: Progress) -> None:
-            now = time.perf_counter()
-            gaps.extend(now - before for before in last[-1:])
-            last.append(now)
-
-        with Stopwatch() as ours:
-            outcome = segmenter.segment(images, "", options.device, report, CancelToken())
-
-    brain = brain_mask([images[role].data for role in card.channels])
-    batch = torch.from_numpy(np.stack([z_score(images[role].data, brain) for role in card.channels]))[None]
-    with Stopwatch() as monai, torch.inference_mode():
-        logits = sliding_window_inference(batch, (64, 64, 64), 1, network)
-    values = np.array([0, *card.scheme.values], dtype=np.uint8)
-    reference = values[logits[0].argmax(dim=0).numpy()]
+    os.environ["OMP_NUM_THREADS"] = "1"  # both sides are measured on one core
+    case = read_case(options.case) if options.case else phantom()
     figures: dict[str, Any] = {
         "case": options.case.name if options.case else "phantom 240x240x155",
-        "model": "published width, random weights" if options.published_width else card.identity,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "machine": f"{torch.cpu.get_capabilities().get('cpu_name', platform.processor())}, {options.threads} thread(s)",
-        "ours": {
-            "device": outcome.device,
-            "patch": card.patch,
-            "patches": outcome.patches,
-            "wall_s": ours.wall_s,
-            "cpu_s": ours.cpu_s,
-            "longest_time_between_reports_s": round(max(gaps), 2),
-        },
-        "monai": {"wall_s": monai.wall_s, "cpu_s": monai.cpu_s},
-        "times_faster_wall": round(monai.wall_s / ours.wall_s, 1),
-        "times_faster_cpu": round(monai.cpu_s / ours.cpu_s, 1),
-        "brain_voxels_equal": round(float((reference == outcome.labels)[brain].mean()), 4),
+        "load_before": [round(load, 1) for load in os.getloadavg()],
     }
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        folder = published_width(options.model, scratch)
+        card = load_card(folder)
+        images = {role: case[role] for role in card.channels if role in case}
+        segmenter = ModelSegmenter([folder], SegmentationSettings)
+        segmented(segmenter, images)  # converts, compiles
+        rates = [matrix_rate()]
+        ours = segmented(segmenter, images)
+        labels = ours.pop("labels")
+        prepared = prepare(images, card, CancelToken())
+        engine = Engine()
+        engine.predict(folder, card, prepared.images, prepared.brain, "cpu", ignore_progress, CancelToken())
+        rates.append(matrix_rate())
+        with Stopwatch() as network:
+            engine.predict(folder, card, prepared.images, prepared.brain, "cpu", ignore_progress, CancelToken())
+        rates.append(matrix_rate())
+        del engine
+        i, j, k = prepared.brain.shape
+        flop = flop_per_voxel(folder) * math.prod(rounded_up((i, j, k), 8))
+        rate, matrix = flop / network.cpu_s / 1e9, float(np.median(rates))
+        figures["ours"] = ours
+        figures["network"] = {
+            "box": [i, j, k],
+            "tflop_counted": round(flop / 1e12, 3),
+            **network.figures,
+            "gflops_per_cpu_s": round(rate, 1),
+            "matrix_gflops_per_cpu_s": [round(r, 1) for r in rates],
+            "share_of_matrix_rate": round(rate / matrix, 3),
+        }
+        figures["peak_gib_of_this_process"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+        brain = brain_mask([volume.data for volume in images.values()])
+        channels = np.stack(
+            [z_score(images[r].data, brain) if r in images else np.zeros_like(brain, np.float32) for r in card.channels]
+        )
+        figures["monai"] = monai = monai_windows(folder, channels, options.windows)
+        figures["times_faster_cpu"] = round(monai["cpu_s"] / ours["cpu_s"], 1)
+        figures["times_faster_wall"] = round(monai["wall_s"] / ours["wall_s"], 1)
+        if options.agree:
+            reference = monai_mask(options.model, card, channels)
+            raw = ModelSegmenter([folder], lambda: SegmentationSettings(post_processing=False))
+            plain = segmented(raw, images)["labels"]
+            tumour = next((r.values for r in card.scheme.regions if r.name == "WT"), card.scheme.values)
+            figures["agreement"] = {
+                "wt_dice": dice(np.isin(plain, tumour), np.isin(reference, tumour) & brain),
+                "brain_voxels_equal": round(float((plain == reference)[brain].mean()), 5),
+                "post_processing_changed_voxels": int((plain != labels).sum()),
+            }
+        if options.growth:
+            figures["growth"] = growth(folder, card, images)
+        if options.command:
+            figures["by_command"] = [
+                by_command(folder, images, scratch, threads, memory)
+                for threads, memory in itertools.product((2,), (4.0, 1.5))
+            ]
+    figures["load_after"] = [round(load, 1) for load in os.getloadavg()]
     text = json.dumps(figures, indent=2)
     print(text)
     if options.json:

@@ -89,6 +89,12 @@ class Proposing(QObject):
         self.models_changed.emit()
 
     @property
+    def engine_text(self) -> str:
+        """What computes a segmentation on the chosen device, for the reader; empty when unknown."""
+        describe = self._study.services.describe_engine
+        return f"By {describe(self.device)}" if describe is not None else ""
+
+    @property
     def running_here(self) -> bool:
         """Whether the open visit is being segmented."""
         visit = self._study.visit

@@ -53,6 +53,9 @@ class SegmentBox(QWidget):
         form.addRow("Model", self.model)
         form.addRow("Runs on", self.device)
         column.addLayout(form)
+        self.engine = quiet("")
+        self.engine.setAccessibleName("What computes the segmentation")
+        column.addWidget(self.engine)
         self.hint = quiet("No model is installed: put a model folder into the workspace's models folder.")
         column.addWidget(self.hint)
         self.segment = QPushButton("Segment visit")
@@ -83,6 +86,7 @@ class SegmentBox(QWidget):
 
     def _on_device(self, place: int) -> None:
         self._proposing.device = str(self.device.itemData(place))
+        self._show_engine()
 
     def _show_models(self) -> None:
         self.model.clear()
@@ -94,8 +98,15 @@ class SegmentBox(QWidget):
         self.hint.setVisible(not self._proposing.models)
         self.model.setCurrentIndex(max(self.model.findData(self._proposing.model), 0))
         self.device.setCurrentIndex(max(self.device.findData(self._proposing.device), 0))
+        self._show_engine()
         self._describe()
         self._refresh()
+
+    def _show_engine(self) -> None:
+        """What the program would choose to compute with, as the device and the settings stand."""
+        text = self._proposing.engine_text
+        self.engine.setText(text)
+        self.engine.setVisible(bool(text))
 
     def _describe(self) -> None:
         """What the chosen model needs and is known to do badly."""
