@@ -12,6 +12,7 @@ from glioma_annotator.cli.console import ExitCode, print_json, print_table, prog
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.label_conventions import LabelConvention
+from glioma_annotator.inference.segmenter import ENSEMBLE
 from glioma_annotator.workflow.evaluate import evaluate_files
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def add_evaluate_parser(commands: Commands) -> None:
     masks.add_argument("--reference", type=Path, metavar="R", help="expert mask, or a folder of them")
     masks.add_argument("--prediction", type=Path, metavar="P", help="mask to score, or a folder of them")
     model = parser.add_argument_group("a model")
-    model.add_argument("--model", metavar="NAME|DIR", help="a model's name or folder")
+    model.add_argument(
+        "--model", action="append", metavar="NAME|DIR", help="a model's name or folder; several are averaged"
+    )
     model.add_argument("--cases", action="append", metavar="DIR", help="case folders in BraTS naming; may be repeated")
     model.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
@@ -109,7 +112,7 @@ def _evaluate_many(args: argparse.Namespace) -> int:
         if args.model is not None:
             result = evaluate_model(
                 app.make_segmenter(),
-                args.model,
+                ENSEMBLE.join(args.model),
                 args.cases,
                 args.out,
                 SCHEME,

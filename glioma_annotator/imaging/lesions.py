@@ -65,12 +65,11 @@ def lesion_scores(reference: Mask, prediction: Mask, grid: Grid) -> LesionScores
     inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     truth, found = reference[inside], prediction[inside]
 
-    everywhere = np.ones((3, 3, 3), dtype=bool)
-    parts, part_count = ndimage.label(found, everywhere)
+    parts, part_count = _connected(found)
     near = np.zeros_like(truth)
     if truth.any():  # the distance to nothing is not defined
         near = ndimage.distance_transform_edt(~truth, sampling=grid.spacing_mm) <= MARGIN_MM
-    lesions, lesion_count = ndimage.label(near, everywhere)
+    lesions, lesion_count = _connected(near)
     part_sizes = np.bincount(parts.ravel(), minlength=part_count + 1) * grid.voxel_volume_ml
     own_sizes = np.bincount(lesions[truth], minlength=lesion_count + 1) * grid.voxel_volume_ml
 
@@ -89,3 +88,9 @@ def lesion_scores(reference: Mask, prediction: Mask, grid: Grid) -> LesionScores
     invented = sum(1 for part in range(1, part_count + 1) if part not in matched and part_sizes[part] >= SMALLEST_ML)
     total = len(dices) + invented
     return LesionScores(len(dices), touched, invented, sum(dices) / total if total else None)
+
+
+def _connected(mask: Mask) -> tuple[NDArray[np.int32], int]:
+    """Connected parts of a mask by number (26 neighbours), and how many there are."""
+    numbers, count = ndimage.label(mask, np.ones((3, 3, 3), dtype=bool))
+    return np.asarray(numbers, dtype=np.int32), int(count)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monai.networks.nets import DynUNet, SegResNet
+from monai.networks.nets.dynunet import DynUNet
+from monai.networks.nets.segresnet import SegResNet
 from torch import Tensor, nn
 
 from glioma_annotator.inference.networks import SegmentationNetwork
