@@ -1,7 +1,7 @@
 """Measure a model on cases with expert masks and write the figures into its card.
 
-`python -m glioma_annotator.adaptation.score_model --model DIR --cases DIR`: every folder in `--cases` is a case with
-files named as in BraTS 2021 (`<case>_t1ce.nii.gz`, `_t2`, `_flair`, `_seg`). The program's own segmenter is measured.
+`python -m glioma_annotator.adaptation.score_model --model DIR --cases DIR`: every folder in `--cases` is a case in
+BraTS naming. The program's own segmenter is measured, with every sequence that the case has.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM, map_labels
-from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.case_files import find_cases
+from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.metrics import region_scores
-from glioma_annotator.imaging.nifti import read_labels, read_volume
+from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, ignore_progress
-
-_FILES = {SequenceRole.T1GD: "t1ce", SequenceRole.T2: "t2", SequenceRole.FLAIR: "flair"}
 
 Scores = dict[str, dict[str, dict[str, float | None]]]
 
@@ -30,22 +29,21 @@ def score_model(model: Path, cases: Path) -> Scores:
     """Dice, 95 % Hausdorff distance in mm and volumes in mL by case and region. Raises `UserError` without cases."""
     segmenter = ModelSegmenter([model])
     scores: Scores = {}
-    for folder in sorted(f for f in cases.iterdir() if f.is_dir()):
-        images = {role: read_volume(folder / f"{folder.name}_{end}.nii.gz").volume for role, end in _FILES.items()}
-        truth = read_labels(folder / f"{folder.name}_seg.nii.gz")
-        reference = map_labels(truth.labels, BRATS_2021_TO_PROGRAM)
+    for case in find_cases([cases]):
+        if case.mask is None:
+            raise UserError(f"The case “{case.name}” has no expert mask.", "Add it, or take the case out.")
+        images = {role: read_volume(path).volume for role, path in case.images.items()}
+        truth, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT)
         outcome = segmenter.segment(images, "", "cpu", ignore_progress, CancelToken())
         by_region: dict[str, dict[str, float | None]] = {}
-        for region in region_scores(reference, outcome.labels, truth.grid, outcome.card.scheme):
+        for region in region_scores(truth.data, outcome.labels, truth.grid, outcome.card.scheme):
             by_region[region.region] = {
                 "dice": round(region.dice, 3),
                 "hd95_mm": None if region.hd95_mm is None else round(region.hd95_mm, 1),
                 "reference_ml": round(region.reference_ml, 2),
                 "prediction_ml": round(region.prediction_ml, 2),
             }
-        scores[folder.name] = by_region
-    if not scores:
-        raise UserError(f"There are no cases in “{cases}”.", "Name the folder that holds one folder per case.")
+        scores[case.name] = by_region
     return scores
 
 

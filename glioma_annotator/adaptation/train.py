@@ -168,6 +168,11 @@ def _train_one(
     }
     record = write_provenance(folder, device.name, about_data)
     network = first_network(config, SCHEME)
+    if any(stage.patch % network.multiple for stage in config.all_stages()):
+        raise UserError(
+            f"The network halves its input so often that a patch must be a multiple of {network.multiple} voxels.",
+            "Correct patches.size, or the patches of the stages.",
+        )
     trainer = Trainer(
         network, _samples(config, data, network.multiple), folder, config, device, _validation(config, data)
     )
