@@ -28,11 +28,12 @@ class _WithoutPandas(importlib.abc.MetaPathFinder):
 @contextmanager
 def _pandas_left_out() -> Iterator[None]:
     finder = _WithoutPandas()
-    sys.meta_path.insert(0, finder)
+    # New lists instead of changes in place: another thread may be going through the present one.
+    sys.meta_path = [finder, *sys.meta_path]
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        sys.meta_path = [other for other in sys.meta_path if other is not finder]
 
 
 with _pandas_left_out():

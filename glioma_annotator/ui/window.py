@@ -24,11 +24,16 @@ from glioma_annotator.ui import theme
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.banner import Banner
 from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.course_dock import make_dock
 from glioma_annotator.ui.error_dialog import ErrorReporter
+from glioma_annotator.ui.finding_markers import FindingMarkers
+from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.held_key import HeldKey
 from glioma_annotator.ui.importing import Importing
 from glioma_annotator.ui.job_bar import StatusBar
 from glioma_annotator.ui.model_dock import make_model_dock
+from glioma_annotator.ui.panels.clinical import ClinicalPanel
+from glioma_annotator.ui.panels.findings import FindingsPanel
 from glioma_annotator.ui.panels.mask_panel import MaskPanel
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
@@ -86,13 +91,16 @@ class MainWindow(QMainWindow):
         self.previewing = Previewing(self.study, self)
         self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_axis, self)
         self.uncertainty = Uncertainty(self.study, self.view.set_heat, self._jump, self)
+        self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
             self.uncertainty, lambda page: self.review_dock.bring_up(page),
+            self.findings,
         )  # fmt: skip
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
+        self.markers = FindingMarkers(self.findings, self.view, self)
         self.link = ViewerLink(self.view, self.study, self.reading, self.toolbox, self)
         self._held_mask = HeldKey(Qt.Key.Key_H, self.reading.flip_mask, self)
         self._build()
@@ -143,7 +151,14 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.review_dock)
         self.model_dock = make_model_dock(self.adapting, self.study, self.dialogs.models_page)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.model_dock)
-        self.tabifyDockWidget(self.mask_dock, self.model_dock)
+        self.findings_panel = FindingsPanel(self.findings, self.commands)
+        self.findings_dock = make_dock("Findings", "findings-dock", self.findings_panel)
+        self.clinical_panel = ClinicalPanel(self.study, self.commands)
+        self.clinical_dock = make_dock("Clinical", "clinical-dock", self.clinical_panel)
+        for dock in (self.findings_dock, self.clinical_dock):
+            self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            self.tabifyDockWidget(self.mask_dock, dock)
+        self.tabifyDockWidget(self.clinical_dock, self.model_dock)
         self.mask_dock.raise_()
         self.resizeDocks([self.mask_dock], [_PANEL_WIDTH], Qt.Orientation.Horizontal)
         self.status = StatusBar(self.workers)
@@ -179,6 +194,7 @@ class MainWindow(QMainWindow):
             self.proposing.models_changed,
             self.adapting.changed,
             self.adapting.choices_changed,
+            self.findings.changed,
             self.reading.tool_changed,
             self.reading.mask_display_changed,
             self.link.layout_changed,
@@ -198,8 +214,6 @@ class MainWindow(QMainWindow):
     def _begin(self) -> None:
         """Open the workspace once the window shows."""
         self.start_page.show_opening()
-        if self.services.patient:
-            self.view.preload()  # the start page will not be looked at
         last = self.settings.window.workspace
         self.study.open_workspace(self.services.workspace or (Path(last) if last else self.services.default_workspace))
 
