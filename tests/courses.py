@@ -1,4 +1,4 @@
-"""A patient with visits, masks of boxes and events, in memory, for tests of measuring and assessing."""
+"""A patient with visits, masks of boxes and events, for tests of measuring and assessing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus
 from glioma_annotator.domain.sequences import Sequence as Series
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.workflow.ports import Store
 
 GRID = Grid((40, 44, 20), np.array([[4.0, 0, 0, -78], [0, 4, 0, -86], [0, 0, 4, -38], [0, 0, 0, 1]]))
 NETC, SNFH, ET, RC = 1, 2, 3, 4
@@ -32,10 +33,10 @@ def mask(*boxes: Box) -> LabelArray:
 
 
 class Course:
-    """Builds the patient P in a `FakeStore`, visit by visit."""
+    """Builds the patient P in a store, a `FakeStore` by default, visit by visit."""
 
-    def __init__(self) -> None:
-        self.store = FakeStore()
+    def __init__(self, store: Store | None = None) -> None:
+        self.store: Store = store or FakeStore()
         self.patient = self.store.add_patient("P")
         self._count = 0
 

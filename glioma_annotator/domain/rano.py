@@ -107,7 +107,8 @@ class _Course:
         if size is None:
             reasons.append("The baseline has no mask.")
         else:
-            reasons.append(f"{self.text(size)} in {_count(len(self.targets), 'target lesion')}.")
+            of_targets = f" in {_count(len(self.targets), 'target lesion')}"
+            reasons.append(self.text(size) + (of_targets if self.method is ResponseMethod.BIDIMENSIONAL else "") + ".")
             if not self.targets:
                 reasons.append("No lesion is measurable at baseline: only a new measurable lesion can be measured.")
         category = ResponseCategory.BASELINE if size is not None else ResponseCategory.NOT_EVALUABLE

@@ -132,7 +132,6 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
         axes[-1].set_xticks(x, [v.visit.timepoint.key for v in masked], color=_TEXT)
     for one in axes:
         _style(one)
-    figure.align_ylabels()
     figure.tight_layout()
     return figure
 
@@ -279,8 +278,7 @@ def _draw_row(axes: Axes, name: str, course: PatientCourse, last: float) -> None
         axes.step([d for d, _ in steps], [mg for _, mg in steps], where="post", color="#E69F00")
         axes.fill_between([d for d, _ in steps], [mg for _, mg in steps], step="post", color="#E69F00", alpha=0.25)
         axes.set_ylabel("steroids\nmg a day", color=_TEXT, fontsize=8)
-        axes.set_ylim(bottom=0)
-        axes.margins(y=0.15)
+        axes.set_ylim(0, 1.15 * max(1.0, *(mg for _, mg in steps)))
     else:
         scores = _dated(course, EventKind.KPS)
         axes.plot([d for d, _ in scores], [e.score or 0 for _, e in scores], "s-", color=_TEXT, markersize=4)
