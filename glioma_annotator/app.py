@@ -20,7 +20,9 @@ from glioma_annotator.workflow.study import StudySession
 if TYPE_CHECKING:
     from glioma_annotator.adaptation.adapter import ModelAdapter
     from glioma_annotator.db.models import ModelShelf
+    from glioma_annotator.db.patient_import import MergeSummary
     from glioma_annotator.db.workspace import Workspace
+    from glioma_annotator.db.workspace_backup import BackupSummary
     from glioma_annotator.ui.services import Services
     from glioma_annotator.workflow.model_ports import Shelf
 
@@ -61,6 +63,41 @@ def workspace_tampering(path: Path, report: Report, cancel: CancelToken) -> list
 
     with open_workspace(path, read_only=True) as workspace:
         return workspace.verify(report, cancel)
+
+
+def back_up_workspace(path: Path, folder: Path | None, report: Report, cancel: CancelToken) -> BackupSummary:
+    """Write a workspace as one archive, while it may be open elsewhere. Raises as `open_store`."""
+    from glioma_annotator.db.workspace import open_workspace
+
+    with open_workspace(path, read_only=True) as workspace:
+        return workspace.back_up_all(folder, report, cancel)
+
+
+def restore_workspace(archive: Path, path: Path, report: Report, cancel: CancelToken) -> list[str]:
+    """Unpack a backup into a new folder and check it; what is wrong with it, one sentence each."""
+    from glioma_annotator.db.workspace_backup import restore_workspace
+
+    restore_workspace(archive, path, report, cancel)
+    open_for_command(path).close()  # brings one of an older version up to date
+    return workspace_problems(path)
+
+
+def export_patient_archive(
+    path: Path, patient: str, target: Path, report: Report, cancel: CancelToken, *, identities: bool = False
+) -> None:
+    """Write one patient of a workspace as an archive. Raises as `open_store`."""
+    from glioma_annotator.db.workspace import open_workspace
+
+    with open_workspace(path, read_only=True) as workspace:
+        workspace.export_patient(patient, target, report, cancel, identities=identities)
+
+
+def import_patient_archive(
+    path: Path, archive: Path, report: Report, cancel: CancelToken, *, key: str = ""
+) -> MergeSummary:
+    """Add or merge the patient of an archive. Raises as `open_store`."""
+    with open_for_command(path) as workspace:
+        return workspace.import_patient(archive, report, cancel, key=key)
 
 
 def repair_workspace(path: Path) -> list[str]:

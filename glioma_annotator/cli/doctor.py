@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioma_annotator import __version__, app, paths
-from glioma_annotator.cli.console import ExitCode, print_json, print_table
+from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
 from glioma_annotator.errors import GliomaError
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--repair", action="store_true", help="with --workspace: remove what interrupted saves and imports left behind"
     )
+    parser.add_argument(
+        "--verify", action="store_true", help="with --workspace: was anything changed past the program?"
+    )
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_doctor)
 
@@ -49,6 +52,8 @@ def run_doctor(args: argparse.Namespace) -> int:
         if args.repair:
             checks += [Check("removed", "ok", name) for name in app.repair_workspace(args.workspace)]
         checks += _workspace(args.workspace)
+        if args.verify:
+            checks += _audit(args.workspace)
     if args.json:
         print_json({"version": __version__, "checks": [asdict(check) for check in checks]})
     else:
@@ -105,6 +110,17 @@ def _disk() -> Check:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     return Check("disk", "ok" if free > 5 else "warning", f"{free:.0f} GiB free for workspaces")
+
+
+def _audit(folder: Path) -> list[Check]:
+    with progress_bar("Checking the audit table") as (report, cancel):
+        try:
+            signs = app.workspace_tampering(folder, report, cancel)
+        except GliomaError as error:
+            return [Check("audit", "problem", str(error))]
+    if not signs:
+        return [Check("audit", "ok", "every record is what the audit table says, and its chain is unbroken")]
+    return [Check("audit", "problem", sign) for sign in signs]
 
 
 def _workspace(folder: Path) -> list[Check]:

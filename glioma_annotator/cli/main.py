@@ -13,7 +13,10 @@ from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.logs import setup_logging
 
-COMMANDS = ("demo", "import", "segment", "adapt", "models", "export", "evaluate", "measure", "rano", "train", "doctor")
+COMMANDS = (
+    "demo", "import", "segment", "adapt", "models", "export", "evaluate", "measure", "rano", "findings", "cohort",
+    "backup", "restore", "patient", "train", "doctor",
+)  # fmt: skip
 
 EXIT_CODES = (
     "exit codes: 0 done; 1 a bug in the program; 2 wrong usage; 3 something you can put right (the message says what);"
@@ -24,9 +27,12 @@ EXIT_CODES = (
 def build_parser() -> argparse.ArgumentParser:
     from glioma_annotator.cli import (
         adapt,
+        backup,
+        cohort,
         demo,
         doctor,
         evaluate,
+        findings,
         loose,
         measure,
         models,
@@ -50,6 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_evaluate_parser(commands)
     measure.add_measure_parser(commands)
     measure.add_rano_parser(commands)
+    findings.add_findings_parser(commands)
+    cohort.add_cohort_parser(commands)
+    backup.add_backup_parser(commands)
+    backup.add_restore_parser(commands)
+    backup.add_patient_parser(commands)
     train.add_train_parser(commands)
     doctor.add_parser(commands)
     for command in commands.choices.values():

@@ -46,6 +46,7 @@ _COLUMNS = {
     (Scope.VISIT, "phase"): "t.phase",
     (Scope.VISIT, "date"): "t.date",
     (Scope.VISIT, "day"): "t.day",
+    (Scope.FINDING, "kind"): "replace(lower(r.kind), '_', '-')",
     (Scope.FINDING, "volume"): "r.volume_ml",
     (Scope.SAMPLE, "diagnosis"): "coalesce(r.diagnosis, '') || ' ' || coalesce(r.diagnosis_text, '')",
     (Scope.SAMPLE, "grade"): "coalesce(r.diagnosis_grade, r.grade)",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from glioma_annotator.db.connection import Row
+from glioma_annotator.db.audit import AuditTrail
+from glioma_annotator.db.connection import Connections, Row
+from glioma_annotator.db.measures import MeasureRepository
 from glioma_annotator.db.records import RecordRepository
-from glioma_annotator.domain.clinical_event import ClinicalEvent
+from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.plain import Plain
 from glioma_annotator.domain.response import LesionMeasurement, ResponseAssessment
@@ -20,6 +23,14 @@ class EventRepository(RecordRepository[ClinicalEvent]):
         "kind", "date", "day", "end_date", "end_day", "extent", "dose_gy", "fractions", "cycle", "dose_mg", "drug",
         "score", "state", "text", "author", "created_utc",
     )  # fmt: skip
+
+    def __init__(self, connections: Connections, audit: AuditTrail, measures: MeasureRepository) -> None:
+        super().__init__(connections, audit)
+        self._measures = measures
+
+    def _written(self, database: Database, patient_id: int, record: ClinicalEvent) -> None:
+        if record.kind is EventKind.RADIOTHERAPY:  # it decides which visit is the baseline
+            self._measures.refresh(database, patient_id)
 
 
 class MeasurementRepository(RecordRepository[LesionMeasurement]):

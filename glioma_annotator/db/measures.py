@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from glioma_annotator.db.audit import json_text
-from glioma_annotator.db.connection import Connections, Row, fetch
+from glioma_annotator.db.connection import Connections, fetch
 from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.db.timepoints import visits_of
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.domain.course import CourseClock, radiotherapy_end
 from glioma_annotator.domain.finding import Point
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.measurement import region_volumes_ml
-from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.plain import from_plain, to_plain
-from glioma_annotator.domain.visit_measure import VisitMeasure, baseline_position
+from glioma_annotator.domain.rano_visit import find_baseline
+from glioma_annotator.domain.visit_measure import VisitMeasure
 from glioma_annotator.domain.volume import LabelArray
 
 _UNREADABLE = "The measures could not be read from the database"
 
-#: The visits of a patient with the mask that counts, if any: the newest approved one, else the newest.
-_VISITS = """
-SELECT timepoints.id AS timepoint_id, date, day, course_order, phase, revisions.id AS revision_id, scheme
-FROM timepoints LEFT JOIN revisions ON revisions.id = (
+#: The mask that counts at each visit of a patient: the newest approved one, else the newest.
+_COUNTING_MASKS = """
+SELECT timepoints.id, revisions.id, scheme FROM timepoints JOIN revisions ON revisions.id = (
     SELECT id FROM revisions AS r WHERE r.timepoint_id = timepoints.id ORDER BY (
         SELECT status FROM revision_status WHERE revision_id = r.id ORDER BY id DESC LIMIT 1
     ) = 'approved' DESC, number DESC LIMIT 1
@@ -57,24 +59,26 @@ class MeasureRepository:
             "INSERT INTO label_schemes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET definition = excluded.definition",
             [scheme.name, json_text(to_plain(scheme))],
         )
+        self.add_places(database, revision_id, places_mm)
+
+    def add_places(self, database: Database, revision_id: int, places_mm: Mapping[str, Point]) -> None:
+        """Remember where a new mask's labels lie, in the transaction of `database`."""
         rows = [(revision_id, name, *point) for name, point in places_mm.items()]
         database.conn.executemany("INSERT INTO mask_places VALUES (?, ?, ?, ?, ?)", rows)
 
     def refresh(self, database: Database, patient_id: int) -> None:
         """Write the patient's measures anew, in the transaction of `database`."""
-        course = _in_course_order(fetch(database, _VISITS, [patient_id]))
-        visits = [visit for visit in course if visit["revision_id"] is not None]
-        volumes = [_volumes(database, visit["revision_id"], visit["scheme"]) for visit in visits]
-        baseline = baseline_position([TreatmentPhase(visit["phase"]) for visit in visits])
+        visits = visits_of(database, patient_id)
+        masks = {visit: mask for visit, *mask in database.execute(_COUNTING_MASKS, [patient_id])}
+        volumes = [_volumes(database, *masks[v.id]) if v.id in masks else {} for v in visits]
+        baseline = _baseline(database, patient_id, visits) if visits else 0
         rows = []
-        for position, visit in enumerate(visits):
-            for name, volume_ml in volumes[position].items():
-                earlier = [v[name] for v in volumes[baseline:position] if name in v]
-                at_baseline = volumes[baseline].get(name) if position >= baseline else None
-                previous = volumes[position - 1].get(name) if position else None
-                nadir = min(earlier, default=None)
-                key = (visit["timepoint_id"], name, visit["revision_id"])
-                rows.append((*key, volume_ml, at_baseline, nadir, previous))
+        for index, visit in enumerate(visits):
+            for name, volume_ml in volumes[index].items():
+                before = [v[name] for v in volumes[:index] if name in v]
+                since = [v[name] for v in volumes[baseline:index] if name in v]
+                compared = (volumes[baseline].get(name), min(since, default=None)) if index > baseline else (None, None)
+                rows.append((visit.id, name, masks[visit.id][0], volume_ml, *compared, before[-1] if before else None))
         database.execute(
             "DELETE FROM measures WHERE timepoint_id IN (SELECT id FROM timepoints WHERE patient_id = ?)", [patient_id]
         )
@@ -100,13 +104,21 @@ def _volumes(database: Database, revision_id: int, scheme_name: str) -> dict[str
     return by_label | dict(region_volumes_ml(by_label, scheme)) if scheme else by_label
 
 
-def _in_course_order(visits: list[Row]) -> list[Row]:
-    """As `db.timepoints` orders them."""
-    if all(visit["date"] for visit in visits):
-        return sorted(visits, key=lambda v: (dt.date.fromisoformat(v["date"]), v["course_order"]))
-    if all(visit["day"] is not None for visit in visits):
-        return sorted(visits, key=lambda v: (v["day"], v["course_order"]))
-    return sorted(visits, key=lambda v: v["course_order"])
+def _baseline(database: Database, patient_id: int, visits: Sequence[Timepoint]) -> int:
+    """Index of the visit that change is judged against, by the same rule as in response assessment."""
+    spans = fetch(
+        database,
+        """SELECT date, day, end_date, end_day FROM clinical_events
+           WHERE patient_id = ? AND kind = ? AND deleted_utc IS NULL""",
+        [patient_id, EventKind.RADIOTHERAPY.value],
+    )
+    plain = {"patient": "", "kind": EventKind.RADIOTHERAPY.value}
+    radiotherapy = [from_plain(ClinicalEvent, plain | span) for span in spans]
+    clock = CourseClock.of(visits)
+    days = [clock.of_visit(visit) for visit in visits]
+    ends = [radiotherapy_end(radiotherapy, day, clock) for day in days]
+    since = [None if day is None or end is None else day - end for day, end in zip(days, ends, strict=True)]
+    return find_baseline([visit.phase for visit in visits], since)[0]
 
 
 def mask_places_mm(labels: LabelArray, grid: Grid, scheme: LabelScheme) -> dict[str, Point]:

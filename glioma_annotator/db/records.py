@@ -94,6 +94,7 @@ class RecordRepository(Generic[R]):
                 assert added is not None
                 self._add_children(database, added, record)
                 self._write_audit(database, AuditAction.ADD, record, None, after, by)
+                self._written(database, row["patient_id"], record)
 
     def change(self, record: R, by: str = "") -> None:
         """Put another state in the place of the record with that id; nothing when it is the same.
@@ -115,6 +116,8 @@ class RecordRepository(Generic[R]):
                 database.execute(f"DELETE FROM {table} WHERE {owner} = ?", [row_id])
             self._add_children(database, row_id, record)
             self._write_audit(database, AuditAction.CHANGE, record, to_plain(before), after, by)
+            self._written(database, row["patient_id"], before)
+            self._written(database, row["patient_id"], record)
 
     def delete(self, record_id: str, by: str = "") -> None:
         """Take the record out of every list; `restore` brings it back. Raises `KeyError` when there is none."""
@@ -122,6 +125,7 @@ class RecordRepository(Generic[R]):
             row_id, record = self._live(database, record_id)
             database.execute(f"UPDATE {self.table} SET deleted_utc = ? WHERE id = ?", [utc_text(), row_id])
             self._write_audit(database, AuditAction.DELETE, record, to_plain(record), None, by)
+            self._written(database, self._patient_id(database, record), record)
 
     def restore(self, record_id: str, by: str = "") -> None:
         """Bring a deleted record back. Raises `KeyError` when there is none of that id."""
@@ -131,6 +135,7 @@ class RecordRepository(Generic[R]):
                 raise KeyError(record_id)
             database.execute(f"UPDATE {self.table} SET deleted_utc = NULL WHERE uid = ?", [record_id])
             self._write_audit(database, AuditAction.RESTORE, found[0], None, to_plain(found[0]), by)
+            self._written(database, self._patient_id(database, found[0]), found[0])
 
     # for the audit's verification
 
@@ -178,6 +183,9 @@ class RecordRepository(Generic[R]):
         """Table and uid of every record that this one refers to."""
         yield from ()
 
+    def _written(self, database: Database, patient_id: int, record: R) -> None:
+        """Called in the transaction that wrote or deleted a record."""
+
     # common machinery
 
     @property
@@ -194,10 +202,13 @@ class RecordRepository(Generic[R]):
         place = [record.patient, record.timepoint]
         return {
             "uid": record.id,
-            "patient_id": _key(database, "SELECT id FROM patients WHERE key = ?", [record.patient]),
+            "patient_id": self._patient_id(database, record),
             "timepoint_id": _key(database, _TIMEPOINT, place) if record.timepoint else None,
             **self._to_row(plain),
         }
+
+    def _patient_id(self, database: Database, record: R) -> int:
+        return _key(database, "SELECT id FROM patients WHERE key = ?", [record.patient])
 
     def _require_references(self, database: Database, record: R) -> None:
         for table, uid in self._references(record):

@@ -15,7 +15,7 @@ TABLES = tuple(SEARCHED)
 _RECORDS = {
     "findings": """
         SELECT r.id, r.uid, 'finding' AS kind, patients.key AS patient, timepoints.key AS visit,
-            replace(r.kind, '_', ' ') AS title,
+            replace(replace(r.kind, '_', ' '), '-', ' ') AS title,
             trim(r.label || ' ' || r.side || ' ' || r.location || ' ' || r.text) AS text, r.x_mm, r.y_mm, r.z_mm
         FROM findings AS r""",
     "notes": """

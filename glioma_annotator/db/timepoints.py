@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,13 +30,13 @@ class TimepointRepository:
     def of_patient(self, patient_id: int) -> tuple[Timepoint, ...]:
         """In order of the patient's course."""
         with self._connections.reading(_UNREADABLE) as database:
-            return _of_patient(database, patient_id)
+            return visits_of(database, patient_id)
 
     def get(self, timepoint_id: int) -> Timepoint | None:
         with self._connections.reading(_UNREADABLE) as database:
             query = database.query("SELECT patient_id FROM timepoints WHERE id = ?", [timepoint_id])
             patient = next((row["patient_id"] for row in query), None)
-            visits = () if patient is None else _of_patient(database, patient)
+            visits = () if patient is None else visits_of(database, patient)
         return next((visit for visit in visits if visit.id == timepoint_id), None)
 
     def has(self, patient_id: int, key: str) -> bool:
@@ -122,14 +122,15 @@ def _row(visit: Timepoint, folder: str) -> Row:
     }
 
 
-def _of_patient(database: Database, patient_id: int) -> tuple[Timepoint, ...]:
-    sequences: dict[int, list[Sequence]] = {}
+def visits_of(database: Database, patient_id: int) -> tuple[Timepoint, ...]:
+    """A patient's visits in order of the course."""
+    sequences: dict[int, list[Row]] = {}
     query = """SELECT sequences.* FROM sequences JOIN timepoints ON timepoints.id = timepoint_id
                WHERE patient_id = ? ORDER BY sequences.id"""
     for row in database.query(query, [patient_id]):
-        sequences.setdefault(row["timepoint_id"], []).append(_sequence(row))
+        sequences.setdefault(row["timepoint_id"], []).append(row)
     rows = database.query("SELECT * FROM timepoints WHERE patient_id = ? ORDER BY id", [patient_id])
-    return _in_course_order([_timepoint(row, tuple(sequences.get(row["id"], ()))) for row in rows])
+    return _in_course_order([timepoint_of(row, list(sequences.get(row["id"], ()))) for row in rows])
 
 
 def _in_course_order(visits: list[Timepoint]) -> tuple[Timepoint, ...]:
@@ -143,7 +144,8 @@ def _in_course_order(visits: list[Timepoint]) -> tuple[Timepoint, ...]:
     return tuple(replace(visit, order=position) for position, visit in enumerate(visits))
 
 
-def _timepoint(row: Row, sequences: tuple[Sequence, ...]) -> Timepoint:
+def timepoint_of(row: Row, sequences: Iterable[Row]) -> Timepoint:
+    """A visit from its row and those of its sequences."""
     i, j, k = json.loads(row["shape"])
     return Timepoint(
         patient_id=row["patient_id"],
@@ -155,7 +157,7 @@ def _timepoint(row: Row, sequences: tuple[Sequence, ...]) -> Timepoint:
         date=dt.date.fromisoformat(row["date"]) if row["date"] else None,
         day=row["day"],
         phase=TreatmentPhase(row["phase"]),
-        sequences=sequences,
+        sequences=tuple(map(_sequence, sequences)),
         id=row["id"],
     )
 

@@ -11,29 +11,21 @@ from types import TracebackType
 from typing import Self
 
 from glioma_annotator.db import volumes
-from glioma_annotator.db.audit import AuditTrail
 from glioma_annotator.db.backups import back_up_before_migration, back_up_scheduled, backup_due
 from glioma_annotator.db.check import HealthIssue, health_issues, is_temporary, left_behind
-from glioma_annotator.db.cohort import CohortRepository
 from glioma_annotator.db.connection import Connections
-from glioma_annotator.db.course import EventRepository, MeasurementRepository, NoteRepository, ResponseRepository
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import require_fitting, require_mask, unused_name, write_images, write_mask
-from glioma_annotator.db.findings import FindingRepository, VasariRepository
-from glioma_annotator.db.histology import HistologyRepository
-from glioma_annotator.db.identities import IdentityRepository
 from glioma_annotator.db.journal import FileJournal
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.lock import WorkspaceLock, current_user
-from glioma_annotator.db.measures import MeasureRepository, mask_places_mm
+from glioma_annotator.db.measures import mask_places_mm
 from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_ours, schema_version
 from glioma_annotator.db.names import safe_name
-from glioma_annotator.db.patients import PatientRepository
-from glioma_annotator.db.revisions import RevisionRepository
-from glioma_annotator.db.search import SearchRepository
-from glioma_annotator.db.timepoints import TimepointRepository
+from glioma_annotator.db.patient_export import export_patient_archive
+from glioma_annotator.db.patient_import import MergeSummary, import_patient_archive
+from glioma_annotator.db.repositories import Repositories
 from glioma_annotator.db.verify import tampering
-from glioma_annotator.db.view_states import ViewStateRepository
 from glioma_annotator.db.workspace_backup import BackupSummary, back_up_workspace
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -108,22 +100,19 @@ class Workspace:
         self._layout = layout
         self._connections = connections
         self._lock = lock
-        self.audit = AuditTrail(connections, actor)
-        self.findings = FindingRepository(connections, self.audit)
-        self.vasari = VasariRepository(connections, self.audit)
-        self.histology = HistologyRepository(connections, self.audit)
-        self.events = EventRepository(connections, self.audit)
-        self.measurements = MeasurementRepository(connections, self.audit)
-        self.responses = ResponseRepository(connections, self.audit)
-        self.notes = NoteRepository(connections, self.audit)
-        self.identities = IdentityRepository(connections, self.audit)
-        self.measures = MeasureRepository(connections)
-        self.search = SearchRepository(connections)
-        self.cohort = CohortRepository(connections, self.audit)
-        self._patients = PatientRepository(connections, self.audit)
-        self._timepoints = TimepointRepository(connections, self.audit)
-        self._revisions = RevisionRepository(connections, self.audit)
-        self._view_states = ViewStateRepository(connections)
+        self._all = Repositories(connections, actor)
+        self.audit = self._all.audit
+        self.findings = self._all.findings
+        self.vasari = self._all.vasari
+        self.histology = self._all.histology
+        self.events = self._all.events
+        self.measurements = self._all.measurements
+        self.responses = self._all.responses
+        self.notes = self._all.notes
+        self.identities = self._all.identities
+        self.measures = self._all.measures
+        self.search = self._all.search
+        self.cohort = self._all.cohort
         self._journals: dict[int, FileJournal] = {}
         self._journals_guard = threading.Lock()
         # From choosing a free file name to recording it; apart from the database's own queue of writers, so that
@@ -161,25 +150,25 @@ class Workspace:
 
     def patients(self) -> tuple[Patient, ...]:
         """By key."""
-        return self._patients.all()
+        return self._all.patients.all()
 
     def patient(self, key: str) -> Patient | None:
-        return self._patients.with_key(key)
+        return self._all.patients.with_key(key)
 
     def add_patient(self, key: str) -> Patient:
         """Raises `UserError` for a key that is empty or in use."""
         self._require_writable()
-        return self._patients.add(key)
+        return self._all.patients.add(key)
 
     # visits
 
     def timepoints(self, patient_id: int) -> tuple[Timepoint, ...]:
         """In order of the patient's course: by date, else by day, else as given; `order` counts from 0."""
-        return self._timepoints.of_patient(patient_id)
+        return self._all.timepoints.of_patient(patient_id)
 
     def timepoint(self, timepoint_id: int) -> Timepoint:
         """Raises `KeyError` for an unknown id."""
-        found = self._timepoints.get(timepoint_id)
+        found = self._all.timepoints.get(timepoint_id)
         if found is None:
             raise KeyError(timepoint_id)
         return found
@@ -196,11 +185,11 @@ class Workspace:
         require_fitting(timepoint, images)
         for mask in masks:
             require_mask(mask.labels, timepoint)
-        patient_folder = self._layout.patients / self._patients.folder(timepoint.patient_id)
+        patient_folder = self._layout.patients / self._all.patients.folder(timepoint.patient_id)
         with self._filing:
-            if self._timepoints.has(timepoint.patient_id, timepoint.key):
+            if self._all.timepoints.has(timepoint.patient_id, timepoint.key):
                 raise UserError(f"The patient already has a visit {timepoint.key}.", "Give the visit another key.")
-            recorded = self._timepoints.folders(timepoint.patient_id)
+            recorded = self._all.timepoints.folders(timepoint.patient_id)
             folder = patient_folder / unused_name(patient_folder, safe_name(timepoint.key, "visit"), "", recorded)
             placed, sha256 = write_images(self._layout, folder, timepoint, images)
             try:
@@ -211,7 +200,7 @@ class Workspace:
                 shutil.rmtree(folder, ignore_errors=True)  # nothing in it is recorded
                 raise
             with self._connections.writing("The visit could not be recorded"):
-                stored = self.timepoint(self._timepoints.add(placed, folder.name, sha256))
+                stored = self.timepoint(self._all.timepoints.add(placed, folder.name, sha256))
                 for (revision, file_sha256), mask in zip(revisions, masks, strict=True):
                     self._record(dataclasses.replace(revision, timepoint_id=stored.id or 0), file_sha256, stored, mask)
             return stored
@@ -226,13 +215,13 @@ class Workspace:
 
     def set_window(self, sequence_id: int, window: Window | None) -> None:
         self._require_writable()
-        self._timepoints.set_window(sequence_id, window)
+        self._all.timepoints.set_window(sequence_id, window)
 
     # segmentation revisions
 
     def revisions(self, timepoint_id: int) -> tuple[SegmentationRevision, ...]:
         """Oldest first."""
-        return self._revisions.of_timepoint(timepoint_id)
+        return self._all.revisions.of_timepoint(timepoint_id)
 
     def add_revision(
         self,
@@ -254,7 +243,7 @@ class Workspace:
         if timepoint.id is None:
             raise ValueError("a revision needs a stored visit")
         require_mask(labels, timepoint)
-        if parent_id is not None and self._revisions.get(parent_id) is None:
+        if parent_id is not None and self._all.revisions.get(parent_id) is None:
             raise KeyError(parent_id)
         with self._filing:
             number = max((r.number for r in self.revisions(timepoint.id)), default=0) + 1
@@ -268,14 +257,14 @@ class Workspace:
         """Record a mask whose file is written, with what is measured on it; its id."""
         places = mask_places_mm(mask.labels, visit.grid, mask.scheme)
         with self._connections.writing("The segmentation revision could not be recorded") as database:
-            revision_id = self._revisions.add(revision, file_sha256)
+            revision_id = self._all.revisions.add(revision, file_sha256)
             self.measures.add_mask(database, revision_id, mask.scheme, places)
             self.measures.refresh(database, visit.patient_id)
         return revision_id
 
     def _timepoint_folder(self, timepoint: Timepoint) -> Path:
-        patient = self._patients.folder(timepoint.patient_id)
-        return self._layout.patients / patient / self._timepoints.folder(timepoint.id or 0)
+        patient = self._all.patients.folder(timepoint.patient_id)
+        return self._layout.patients / patient / self._all.timepoints.folder(timepoint.id or 0)
 
     def load_labels(self, revision: SegmentationRevision) -> LabelArray:
         """The mask, (i, j, k) on its visit's grid. Raises `UserError` when it is gone or is not what was saved."""
@@ -286,8 +275,8 @@ class Workspace:
     def set_status(self, revision_id: int, status: RevisionStatus, by: str = "") -> None:
         """Record who approves a mask or takes that back; measures follow. Raises `KeyError` for an unknown id."""
         with self._connections.writing("The revision's status could not be recorded") as database:
-            self._revisions.set_status(revision_id, status, by)
-            revision = self._revisions.get(revision_id)
+            self._all.revisions.set_status(revision_id, status, by)
+            revision = self._all.revisions.get(revision_id)
             assert revision is not None, "its status was just set"
             self.measures.refresh(database, self.timepoint(revision.timepoint_id).patient_id)
 
@@ -306,19 +295,19 @@ class Workspace:
         """Content hash of a revision of that visit by its id."""
 
         def content(revision_id: int) -> str | None:
-            revision = self._revisions.get(revision_id)
+            revision = self._all.revisions.get(revision_id)
             return revision.content_sha256 if revision and revision.timepoint_id == timepoint_id else None
 
         return content
 
     def view_state(self, patient_id: int) -> Mapping[str, object]:
         """What the window last looked like for this patient: JSON values by name; empty at first."""
-        return self._view_states.get(patient_id)
+        return self._all.view_states.get(patient_id)
 
     def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None:
         """Raises `TypeError` or `ValueError` for what JSON cannot express."""
         self._require_writable()
-        self._view_states.put(patient_id, state)
+        self._all.view_states.put(patient_id, state)
 
     # health
 
@@ -341,13 +330,21 @@ class Workspace:
         """Write database and files as one archive into `folder`, by default the workspace's own `backups`."""
         return back_up_workspace(self._connections, self._layout, folder or self._layout.backups, report, cancel)
 
+    def export_patient(
+        self, key: str, target: Path, report: Report, cancel: CancelToken, *, identities: bool = False
+    ) -> None:
+        """Write one patient as an archive; see `patient_export`."""
+        export_patient_archive(self._all, self._layout, key, target, report, cancel, identities=identities)
+
+    def import_patient(self, archive: Path, report: Report, cancel: CancelToken, *, key: str = "") -> MergeSummary:
+        """Add or merge the patient of an archive; see `patient_import`."""
+        self._require_writable()
+        with self._filing:
+            return import_patient_archive(self._all, self._layout, archive, report, cancel, key=key)
+
     def verify(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> list[str]:
         """Every sign that records were changed past the program, one sentence each; empty when there is none."""
-        audited = (
-            self.findings, self.vasari, self.histology, self.events, self.measurements, self.responses, self.notes,
-            self.identities, self.cohort,
-        )  # fmt: skip
-        return tampering(self._connections, audited, self._layout.backups, report, cancel or CancelToken())
+        return tampering(self._connections, self._all.audited, self._layout.backups, report, cancel or CancelToken())
 
     def remove_left_behind(self) -> list[str]:
         """Clear away what interrupted saves and imports left; the relative paths it had.
@@ -370,7 +367,7 @@ class Workspace:
             return paths
 
     def _recorded(self) -> dict[str, str]:
-        return self._timepoints.recorded_files() | self._revisions.recorded_files()
+        return self._all.timepoints.recorded_files() | self._all.revisions.recorded_files()
 
     def _require_writable(self) -> None:
         if self.read_only:

@@ -40,7 +40,7 @@ class Scope(StrEnum):
 
 class FieldType(StrEnum):
     CHOICE = "one of a list"
-    CODE = "term"  # words joined by underscores
+    CODE = "term"  # words joined by hyphens
     TEXT = "text"  # the whole text, any case, * for any characters
     WORDS = "words"  # anywhere in the text, any case
     NUMBER = "number"

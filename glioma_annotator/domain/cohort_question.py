@@ -281,7 +281,7 @@ class _Parser:
                 raise self._error(f"{name} is one of {', '.join(field.choices)}")
             return chosen
         text = self._free_text()
-        return "_".join(words_of(text)) if field.type is FieldType.CODE else text
+        return "-".join(words_of(text)) if field.type is FieldType.CODE else text
 
     def _choice(self, choices: Iterable[str]) -> str | None:
         if self._token.kind == "text":

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from glioma_annotator.domain.patient import TreatmentPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +15,8 @@ class VisitMeasure:
     name: label or region.
     revision: number of the mask that it was measured on.
     volume_ml: mL.
-    baseline_ml: mL at the baseline visit; None before it.
-    nadir_ml: smallest mL from the baseline on and before this visit; None at the baseline and before it.
+    baseline_ml: mL at the baseline visit; None at it and before it.
+    nadir_ml: smallest mL from the baseline on and before this visit; None likewise.
     previous_ml: mL at the measured visit before; None at the first one.
     """
 
@@ -30,12 +27,3 @@ class VisitMeasure:
     baseline_ml: float | None = None
     nadir_ml: float | None = None
     previous_ml: float | None = None
-
-
-def baseline_position(phases: Sequence[TreatmentPhase]) -> int:
-    """Position of the baseline among visits in order of the course: the post-radiotherapy baseline, else the first.
-
-    As in RANO 2.0 (Wen et al., J Clin Oncol 2023): change is judged against the scan after radiotherapy.
-    """
-    phases = list(phases)
-    return phases.index(TreatmentPhase.POST_RT_BASELINE) if TreatmentPhase.POST_RT_BASELINE in phases else 0

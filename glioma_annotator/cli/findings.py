@@ -1,0 +1,145 @@
+"""`findings list|add|export`: what was seen, by command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glioma_annotator import app
+from glioma_annotator.cli.console import ExitCode, print_json, print_table
+from glioma_annotator.cli.tables import add_output, put_out
+from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
+from glioma_annotator.errors import UserError
+from glioma_annotator.settings import load_settings
+from glioma_annotator.workflow.profiles import load_profile
+from glioma_annotator.workflow.tables import finding_rows
+
+if TYPE_CHECKING:
+    from glioma_annotator.workflow.ports import Store
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_findings_parser(commands: Commands) -> None:
+    parser = commands.add_parser("findings", help="list, add and export findings")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    listing = actions.add_parser("list", help="findings of a patient or of everybody")
+    _add_filter(listing)
+    listing.add_argument("--json", action="store_true", help="report as JSON")
+    listing.set_defaults(run=run_list_command)
+
+    adding = actions.add_parser("add", help="add a finding at a place")
+    adding.add_argument("--workspace", required=True, type=Path)
+    adding.add_argument("--patient", required=True, metavar="KEY")
+    adding.add_argument("--timepoint", required=True, metavar="KEY")
+    adding.add_argument("--kind", required=True, help="code of a term of the task profile, such as satellite")
+    adding.add_argument(
+        "--point", required=True, type=float, nargs=3, metavar=("X", "Y", "Z"), help="world RAS coordinates in mm"
+    )
+    adding.add_argument("--label", default="", help="mask label that it is a component of")
+    adding.add_argument("--side", type=Side, choices=list(Side), default=Side.UNKNOWN)
+    adding.add_argument("--location", default="", help="lobe or structure")
+    adding.add_argument("--text", default="", help="free text")
+    adding.add_argument("--confidence", type=Confidence, choices=list(Confidence), default=Confidence.PROBABLE)
+    adding.add_argument("--status", type=FindingStatus, choices=list(FindingStatus), default=FindingStatus.OPEN)
+    adding.add_argument("--json", action="store_true", help="report as JSON")
+    adding.set_defaults(run=run_add_command)
+
+    exporting = actions.add_parser("export", help="write findings as a table")
+    _add_filter(exporting)
+    add_output(exporting)
+    exporting.set_defaults(run=run_export_command)
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workspace", required=True, type=Path)
+    parser.add_argument("--patient", metavar="KEY", help="one patient; everybody without it")
+    parser.add_argument("--timepoint", metavar="KEY", help="with --patient: one visit")
+    parser.add_argument("--status", type=FindingStatus, choices=list(FindingStatus), help="only those")
+
+
+def run_list_command(args: argparse.Namespace) -> int:
+    findings = _chosen(args)
+    if args.json:
+        print_json(finding_rows(findings))
+        return ExitCode.DONE
+    print_table(
+        ("PATIENT", "VISIT", "KIND", "SIDE", "LOCATION", "STATUS", "CHANGE", "ML", "TEXT", "ID"),
+        [
+            (f.patient, f.timepoint, f.kind, f.side, f.location, f.status, f.change, f.volume_ml, f.text, f.id)
+            for f in findings
+        ],
+    )
+    return ExitCode.DONE
+
+
+def run_export_command(args: argparse.Namespace) -> int:
+    put_out(finding_rows(_chosen(args)), args)
+    return ExitCode.DONE
+
+
+def _chosen(args: argparse.Namespace) -> list[Finding]:
+    if args.timepoint and not args.patient:
+        raise UserError("A visit needs its patient.", "Give --patient too.")
+    store = app.open_store(args.workspace, read_only=True)
+    try:
+        if args.patient:
+            _require_place(store, args.patient, args.timepoint)
+        keys = [args.patient] if args.patient else [patient.key for patient in store.patients()]
+        found = [finding for key in keys for finding in store.findings.of_patient(key)]
+    finally:
+        store.close()
+    return [
+        finding
+        for finding in found
+        if args.timepoint in (None, finding.timepoint) and args.status in (None, finding.status)
+    ]
+
+
+def _require_place(store: Store, patient_key: str, timepoint: str | None) -> None:
+    """Raise `UserError` for an unknown patient or visit."""
+    patient = store.patient(patient_key)
+    if patient is None:
+        known = ", ".join(p.key for p in store.patients()) or "none"
+        raise UserError(f"The workspace has no patient {patient_key}.", f"Patients in it: {known}.")
+    visits = [visit.key for visit in store.timepoints(patient.id or 0)]
+    if timepoint is not None and timepoint not in visits:
+        raise UserError(f"Patient {patient_key} has no visit {timepoint}.", f"Visits: {', '.join(visits) or 'none'}.")
+
+
+def run_add_command(args: argparse.Namespace) -> int:
+    profile = load_profile()
+    if profile.finding_kind(args.kind) is None:
+        known = ", ".join(kind.code for kind in profile.finding_kinds)
+        raise UserError(f"The task profile {profile.name} has no term {args.kind}.", f"Terms: {known}.")
+    if args.label and not {args.label} & {part.name for part in (*profile.scheme.labels, *profile.scheme.regions)}:
+        known = ", ".join(label.name for label in profile.scheme.labels)
+        raise UserError(f"Masks have no label {args.label}.", f"Labels: {known}.")
+    app.open_store(args.workspace, read_only=True).close()  # a mistyped folder must not become a workspace
+    store = app.open_for_command(args.workspace)
+    try:
+        _require_place(store, args.patient, args.timepoint)
+        x, y, z = args.point
+        finding = Finding(
+            args.patient,
+            args.timepoint,
+            args.kind,
+            (x, y, z),
+            args.label,
+            args.side,
+            args.location,
+            args.text,
+            args.confidence,
+            args.status,
+            author=load_settings().author,
+        )
+        store.findings.add(finding)
+    finally:
+        store.close()
+    if args.json:
+        print_json(finding_rows([finding])[0])
+    else:
+        print(f"Added {finding.kind} at {x:g}, {y:g}, {z:g} mm as {finding.id}.")
+    return ExitCode.DONE

@@ -1,0 +1,128 @@
+"""One patient in one archive: visits, volumes, masks with their history, and every clinical record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from glioma_annotator import __version__
+from glioma_annotator.db.archive import write_archive
+from glioma_annotator.db.audit import json_text
+from glioma_annotator.db.connection import Row, fetch
+from glioma_annotator.db.failures import explained
+from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.repositories import Repositories
+from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.domain.patient import Patient
+from glioma_annotator.domain.plain import Plain, to_plain
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+
+KIND = "patient archive"
+PATIENT = "patient.json"
+
+#: Kinds of records in an archive, in an order in which none refers to a later one; attributes of `Repositories`.
+RECORDS = ("histology", "findings", "vasari", "events", "measurements", "responses", "notes")
+
+
+def export_patient_archive(
+    repositories: Repositories,
+    layout: Layout,
+    key: str,
+    target: Path,
+    report: Report,
+    cancel: CancelToken,
+    *,
+    identities: bool = False,
+) -> None:
+    """Write the patient of that key to `target`; who the patient is only with `identities`.
+
+    Raises `UserError` for an unknown patient or a damaged volume, `EnvironmentFailure` when disk or database refuse,
+    `Cancelled` when asked to stop; nothing stays then. Deleted records are left out.
+    """
+    patient = repositories.patients.with_key(key)
+    if patient is None:
+        raise UserError(f"There is no patient {key} in this workspace.", "Check the key; the start page lists them.")
+    with repositories.connections.reading("The patient could not be read from the database") as database:
+        facts = _facts(repositories, database, patient)
+    if identities:
+        known = repositories.identities.get(key)
+        facts["identity"] = None if known is None else to_plain(known)
+    files = _files(facts)
+    progress = StepProgress(report, len(files) + 1, "Exporting")
+    with write_archive(target, KIND, {"program": __version__}) as archive:
+        for name, (recorded, sha256) in files.items():
+            cancel.raise_if_cancelled()
+            file = layout.absolute(recorded)
+            with explained(f"{recorded} could not be read"):
+                if not file.is_file() or archive.add_file(name, file) != sha256:
+                    what = f"{recorded} is missing or is not what was saved."
+                    raise UserError(what, "Restore it from a copy of the workspace; `doctor` lists what is affected.")
+            progress.step()
+        archive.add(PATIENT, json_text(facts).encode())
+        progress.step()
+
+
+def _facts(repositories: Repositories, database: Database, patient: Patient) -> Plain:
+    visits = []
+    for visit in fetch(database, "SELECT * FROM timepoints WHERE patient_id = ? ORDER BY id", [patient.id]):
+        sequences = fetch(database, "SELECT * FROM sequences WHERE timepoint_id = ? ORDER BY id", [visit["id"]])
+        revisions = fetch(database, _REVISIONS, [visit["id"]])
+        visits.append(
+            {
+                **_without(visit, "id", "patient_id", "folder"),
+                "sequences": [_without(row, "id", "timepoint_id") for row in sequences],
+                "revisions": [_revision(database, row) for row in revisions],
+            }
+        )
+    used = {revision["scheme"] for visit in visits for revision in visit["revisions"]}
+    schemes = dict(database.execute("SELECT name, definition FROM label_schemes").fetchall())
+    return {
+        "uid": repositories.patients.uid(patient.id or 0),
+        "key": patient.key,
+        "visits": visits,
+        "schemes": {name: schemes[name] for name in sorted(used & schemes.keys())},
+        "records": {kind: _records(repositories, database, kind, patient.key) for kind in RECORDS},
+    }
+
+
+_REVISIONS = """
+SELECT revisions.*, (SELECT number FROM revisions AS p WHERE p.id = revisions.parent_id) AS parent,
+    (SELECT status FROM revision_status WHERE revision_id = revisions.id ORDER BY id DESC LIMIT 1) AS status
+FROM revisions WHERE timepoint_id = ? ORDER BY number
+"""
+
+
+def _revision(database: Database, row: Row) -> Plain:
+    volumes = "SELECT label, volume_ml FROM revision_volumes WHERE revision_id = ? ORDER BY rowid"
+    places = "SELECT name, x_mm, y_mm, z_mm FROM mask_places WHERE revision_id = ?"
+    return {
+        **_without(row, "id", "timepoint_id", "parent_id"),
+        "volumes_ml": dict(database.execute(volumes, [row["id"]]).fetchall()),
+        "places_mm": {name: point for name, *point in database.execute(places, [row["id"]])},
+    }
+
+
+def _records(repositories: Repositories, database: Database, kind: str, key: str) -> list[Plain]:
+    """Live records with the time of their newest change, by which a merge decides."""
+    changed = "SELECT max(at_utc) FROM audit WHERE record = ?"
+    return [
+        {"changed_utc": database.execute(changed, [record.id]).fetchone()[0] or "", "record": to_plain(record)}
+        for record in getattr(repositories, kind).of_patient(key)
+    ]
+
+
+def _without(row: Row, *names: str) -> Plain:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _files(facts: Plain) -> dict[str, tuple[str, str]]:
+    """Recorded path and SHA-256 by the name in the archive, which is put in the path's place."""
+    files: dict[str, tuple[str, str]] = {}
+    for visit in facts["visits"]:
+        rows: list[dict[str, Any]] = [*visit["sequences"], *visit["revisions"]]
+        for row in rows:
+            name = f"volumes/{len(files):05d}.nii.gz"
+            files[name] = (row["path"], row["file_sha256"])
+            row["path"] = name
+    return files

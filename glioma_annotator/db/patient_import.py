@@ -1,0 +1,237 @@
+"""Takes in a patient's archive: what the workspace has already is recognised by id or content and not added again."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glioma_annotator.db.archive import ArchiveReader, read_archive
+from glioma_annotator.db.failures import explained
+from glioma_annotator.db.filing import VOLUME, unused_name
+from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.names import safe_name
+from glioma_annotator.db.patient_export import KIND, PATIENT, RECORDS
+from glioma_annotator.db.repositories import Repositories
+from glioma_annotator.db.sqlite_library import Database
+from glioma_annotator.db.timepoints import timepoint_of
+from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.patient import Patient
+from glioma_annotator.domain.patient_identity import PatientIdentity
+from glioma_annotator.domain.plain import Plain, from_plain
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+
+_LARGEST_FACTS = 512 * 2**20
+
+
+@dataclass(slots=True)
+class MergeSummary:
+    """What an archive brought: added, replaced by a newer state, and known already."""
+
+    patient: str
+    visits: int = 0
+    masks: int = 0
+    records: int = 0
+    changed: int = 0
+    known: int = 0
+
+
+def import_patient_archive(
+    repositories: Repositories, layout: Layout, archive: Path, report: Report, cancel: CancelToken, *, key: str = ""
+) -> MergeSummary:
+    """Add or merge the patient of an archive, all or nothing; under another `key` if given and the patient is new.
+
+    The same patient is one with the same uid, or with the same key and a visit of the same images; the same visit has
+    the same uid or images; the same mask the same content; the same record the same id, and its newer state stays.
+    Raises `UserError` for an archive that is none or was tampered with, and when another patient has the key.
+    """
+    with read_archive(archive, KIND) as source:
+        try:
+            facts = json.loads(source.read(PATIENT, _LARGEST_FACTS))
+            return _Merge(repositories, layout, source, facts, report, cancel).run(key)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, sqlite3.IntegrityError) as error:
+            # what a well-formed archive of ours never raises: its facts were edited
+            what = f"The archive is refused: what it says of the patient cannot be read ({error})."
+            raise UserError(what, "Nothing was changed. Export the patient once more.") from error
+
+
+class _Merge:
+    def __init__(
+        self,
+        repositories: Repositories,
+        layout: Layout,
+        source: ArchiveReader,
+        facts: Plain,
+        report: Report,
+        cancel: CancelToken,
+    ) -> None:
+        self._all, self._layout, self._source, self._facts = repositories, layout, source, facts
+        self._cancel = cancel
+        self._progress = StepProgress(report, len(source.members), "Importing")
+        self._written: list[Path] = []
+        self._revision_numbers: dict[tuple[str, int], int] = {}  # visit's key and number in the archive -> here
+        self._visit_keys: dict[str, str] = {}
+        self._patient_id = 0
+
+    def run(self, key: str) -> MergeSummary:
+        try:
+            with self._all.connections.writing("The patient could not be recorded") as db:
+                patient = self._patient(db, key or str(self._facts["key"]))
+                self._patient_id = patient.id or 0
+                summary = MergeSummary(patient.key)
+                for name, definition in self._facts["schemes"].items():
+                    from_plain(LabelScheme, json.loads(definition))  # refuses what is none
+                    db.execute("INSERT OR IGNORE INTO label_schemes VALUES (?, ?)", [name, definition])
+                for visit in self._facts["visits"]:
+                    self._visit(db, patient, visit, summary)
+                self._all.measures.refresh(db, patient.id or 0)
+                for kind in RECORDS:
+                    for item in self._facts["records"][kind]:
+                        self._record(kind, item, patient, summary)
+                if self._facts.get("identity") and self._all.identities.get(patient.key) is None:
+                    identity = from_plain(PatientIdentity, self._facts["identity"])
+                    self._all.identities.set(patient.key, identity)
+        except BaseException:
+            for file in self._written:
+                file.unlink(missing_ok=True)
+            raise
+        return summary
+
+    # patient
+
+    def _patient(self, database: Database, key: str) -> Patient:
+        uid = str(self._facts["uid"])
+        same = database.execute("SELECT key FROM patients WHERE uid = ?", [uid]).fetchone()
+        patient = self._all.patients.with_key(same[0] if same else key)
+        if patient is None:
+            return self._all.patients.add(key, uid)
+        if same or any(self._same_visit(database, patient, visit) for visit in self._facts["visits"]):
+            return patient
+        raise UserError(
+            f"This workspace has another patient {key}.", "Give the archive's patient another key (--patient KEY)."
+        )
+
+    # visits
+
+    def _same_visit(self, database: Database, patient: Patient, visit: Plain) -> int | None:
+        """The workspace's visit with the uid, or with the very same images."""
+        query = "SELECT id FROM timepoints WHERE patient_id = ? AND uid = ?"
+        found = database.execute(query, [patient.id, visit["uid"]]).fetchone()
+        if found:
+            return int(found[0])
+        wanted = sorted(row["file_sha256"] for row in visit["sequences"])
+        for (timepoint_id,) in database.execute("SELECT id FROM timepoints WHERE patient_id = ?", [patient.id]):
+            query = "SELECT file_sha256 FROM sequences WHERE timepoint_id = ?"
+            if wanted and wanted == sorted(row[0] for row in database.execute(query, [timepoint_id])):
+                return int(timepoint_id)
+        return None
+
+    def _visit(self, database: Database, patient: Patient, visit: Plain, summary: MergeSummary) -> None:
+        timepoint_id = self._same_visit(database, patient, visit)
+        if timepoint_id is None:
+            timepoint_id = self._add_visit(patient, visit)
+            summary.visits += 1
+        else:
+            summary.known += 1
+        stored = self._all.timepoints.get(timepoint_id)
+        assert stored is not None, "it was just found or added"
+        self._visit_keys[visit["key"]] = stored.key
+        known = {revision.content_sha256: revision for revision in self._all.revisions.of_timepoint(timepoint_id)}
+        fresh = not known
+        ids: dict[int, int] = {}
+        for row in visit["revisions"]:
+            same = None if fresh else known.get(row["content_sha256"])
+            if same is None:
+                same = self._add_mask(database, timepoint_id, row, ids.get(row["parent"] or 0))
+                summary.masks += 1
+            else:
+                summary.known += 1
+            ids[row["number"]] = same.id or 0
+            self._revision_numbers[visit["key"], row["number"]] = same.number
+
+    def _add_visit(self, patient: Patient, visit: Plain) -> int:
+        if any(v.key == visit["key"] for v in self._all.timepoints.of_patient(patient.id or 0)):
+            raise UserError(
+                f"The patient has another visit {visit['key']} with other images.",
+                "Import the archive under another key (--patient KEY), then compare the two.",
+            )
+        parent = self._layout.patients / self._all.patients.folder(patient.id or 0)
+        recorded = self._all.timepoints.folders(patient.id or 0)
+        folder = parent / unused_name(parent, safe_name(visit["key"], "visit"), "", recorded)
+        sequences = []
+        for row in visit["sequences"]:
+            name = f"{unused_name(folder, safe_name(row['name'], 'sequence'), VOLUME)}{VOLUME}"
+            sequences.append(row | {"id": None, "path": self._unpack(row, folder / name)})
+        timepoint = timepoint_of({**visit, "id": None, "patient_id": patient.id}, sequences)
+        hashes = {row["name"]: row["file_sha256"] for row in sequences}
+        return self._all.timepoints.add(timepoint, folder.name, hashes, str(visit["uid"]))
+
+    def _unpack(self, row: Plain, target: Path) -> str:
+        """Write a volume beside its place in the archive's name; its path as the database records it."""
+        self._cancel.raise_if_cancelled()
+        member = self._source.members.get(row["path"])
+        if member is None or member["sha256"] != row["file_sha256"]:
+            raise ValueError(f"{row['path']} is not the volume that is recorded")
+        with explained("The patient's volumes could not be written"):
+            for folder in (target.parent.parent, target.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            self._written.append(target)
+            self._source.unpack(row["path"], target)
+        self._progress.step()
+        return self._layout.relative(target)
+
+    def _add_mask(
+        self, database: Database, timepoint_id: int, row: Plain, parent_id: int | None
+    ) -> SegmentationRevision:
+        number = max((r.number for r in self._all.revisions.of_timepoint(timepoint_id)), default=0) + 1
+        patient = self._all.patients.folder(self._patient_id)
+        folder = self._layout.patients / patient / self._all.timepoints.folder(timepoint_id) / "segmentations"
+        path = self._unpack(row, folder / f"{unused_name(folder, f'{number:04d}', VOLUME)}{VOLUME}")
+        revision = SegmentationRevision(
+            timepoint_id,
+            number,
+            RevisionOrigin(row["origin"]),
+            str(row["author"]),
+            dt.datetime.fromisoformat(row["created_utc"]),
+            str(row["content_sha256"]),
+            path,
+            str(row["scheme"]),
+            {str(name): float(volume) for name, volume in row["volumes_ml"].items()},
+            RevisionStatus(row["status"]),
+            parent_id,
+            str(row["model"]),
+            str(row["note"]),
+        )
+        revision_id = self._all.revisions.add(revision, str(row["file_sha256"]))
+        places = {str(name): (float(x), float(y), float(z)) for name, (x, y, z) in row["places_mm"].items()}
+        self._all.measures.add_places(database, revision_id, places)
+        return dataclasses.replace(revision, id=revision_id)
+
+    # records
+
+    def _record(self, kind: str, item: Mapping[str, Any], patient: Patient, summary: MergeSummary) -> None:
+        repository: Any = getattr(self._all, kind)
+        record = from_plain(repository.kind, item["record"])
+        visit = self._visit_keys.get(record.timepoint, record.timepoint)
+        changes: dict[str, Any] = {"patient": patient.key, "timepoint": visit}
+        if getattr(record, "revision", None) is not None:
+            changes["revision"] = self._revision_numbers.get((record.timepoint, record.revision), record.revision)
+        record = dataclasses.replace(record, **changes)
+        here = repository.get(record.id)
+        history = self._all.audit.of(record.id)
+        newest = history[-1].at_utc.isoformat(timespec="microseconds") if history else ""
+        if not history and here is None:
+            repository.add(record)
+            summary.records += 1
+        elif here is not None and here != record and item["changed_utc"] > newest:
+            repository.change(record)
+            summary.changed += 1
+        else:
+            summary.known += 1
