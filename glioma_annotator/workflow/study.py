@@ -171,7 +171,7 @@ class OpenTimepoint:
         return self.editor.labels.copy() if revision is None else self._store.load_labels(revision)
 
     def approve(self, revision: SegmentationRevision) -> None:
-        self._store.set_status(_stored(revision.id), RevisionStatus.APPROVED)
+        self._store.set_status(_stored(revision.id), RevisionStatus.APPROVED, self._author)
         self.revisions_changed.emit()
 
 

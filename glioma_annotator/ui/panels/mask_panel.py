@@ -60,7 +60,8 @@ class MaskPanel(QScrollArea):
         self.tool = ToolPanel(reading, study, toolbox, actions)
         self.tool.done.connect(self.options.done)
         self.segment = SegmentBox(proposing, actions)
-        self.proposal = ProposalBox(scheme, study, proposing, actions["segment.accept"], actions["segment.reject"])
+        decisions = ("segment.accept", "segment.reject", "edit.accept_brush", "edit.accept_piece")
+        self.proposal = ProposalBox(scheme, study, proposing, *(actions[name] for name in decisions))
         self.revisions = revisions
         revisions.add_buttons(actions)
         column.addWidget(heading("Labels"))

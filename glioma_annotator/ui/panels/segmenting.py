@@ -125,7 +125,14 @@ class ProposalBox(QFrame):
     """What is proposed, beside what is there; accept all, accept some labels, or reject."""
 
     def __init__(
-        self, scheme: LabelScheme, study: StudyController, proposing: Proposing, accept: QAction, reject: QAction
+        self,
+        scheme: LabelScheme,
+        study: StudyController,
+        proposing: Proposing,
+        accept: QAction,
+        reject: QAction,
+        brush: QAction,
+        piece: QAction,
     ) -> None:
         super().__init__()
         self.setProperty("role", "proposal")
@@ -183,8 +190,18 @@ class ProposalBox(QFrame):
         row_box.setSpacing(6)
         row_box.addWidget(self.accept_some, 1)
         row_box.addWidget(self.reject)
+        parts = QHBoxLayout()
+        parts.setSpacing(6)
+        self.accept_brush, self.accept_piece = QPushButton("Accept with brush"), QPushButton("Accept a component")
+        for button, action in ((self.accept_brush, brush), (self.accept_piece, piece)):
+            button.setProperty("role", "narrow")
+            button.setAccessibleName(button.text())
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            follow_action(button, action)
+            parts.addWidget(button, 1)
         column.addWidget(self.accept_all)
         column.addLayout(row_box)
+        column.addLayout(parts)
         study.proposal_changed.connect(self._refresh)
         study.visit_changed.connect(self._refresh)
         self._refresh()

@@ -1,0 +1,634 @@
+"""Every editing tool in the real window, worked with keys and real mouse paths on its panes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import FakeStore
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from stage import Stage
+
+from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.domain.segmentation import Softmax
+from glioma_annotator.domain.sequences import Sequence, SequenceRole
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.settings import Settings
+from glioma_annotator.ui.application import make_application
+from glioma_annotator.ui.reading_state import ToolName
+from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow.proposal import Proposal
+
+SHAPE = (48, 52, 24)
+GRID = Grid(SHAPE, np.array([[1.0, 0, 0, -24], [0, 1.0, 0, -26], [0, 0, 2.0, -24], [0, 0, 0, 1]]))
+CENTRE = (30, 28, 12)
+AXIAL = 0
+NETC, SNFH, ET, RC = 1, 2, 3, 4
+LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+KEY = Qt.Key
+
+
+def lesion(radius_mm: float = 8.0) -> NDArray[np.bool_]:
+    i, j, k = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    ci, cj, ck = CENTRE
+    return np.asarray((i - ci) ** 2 + (j - cj) ** 2 + (2 * (k - ck)) ** 2 <= radius_mm**2)
+
+
+def images() -> dict[str, Volume]:
+    """Brain of 100, a lesion of 200 (T1Gd) or 160 (FLAIR), noise of 4."""
+    brain = np.zeros(SHAPE, np.float32)
+    brain[3:-3, 3:-3, 1:-1] = 100
+    made = {}
+    for n, (name, bright) in enumerate((("T1Gd", 200), ("FLAIR", 160))):
+        noise = np.random.default_rng(n).normal(0, 4, SHAPE)
+        made[name] = Volume(np.where(brain > 0, np.where(lesion(), bright, brain) + noise, 0).astype(np.float32), GRID)
+    return made
+
+
+class Desk(Stage):
+    """The real window with hands, eyes and its editor."""
+
+    def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
+        self.window = window
+        self.view = window.view
+        self.qtbot = qtbot
+
+    @property
+    def editor(self) -> Any:  # the stage's is one of its own
+        return self.window.study.require_visit().editor
+
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        return self.editor.labels
+
+    def settle(self) -> None:
+        workers = self.window.workers
+        self.qtbot.waitUntil(lambda: not workers.jobs and not workers.drawing.active, timeout=30_000)
+        self.view.refresh()
+        for _ in range(3):
+            QApplication.processEvents()
+
+    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        self.view.setFocus()
+        self.qtbot.keyClick(self.view, key, modifier)
+        self.settle()
+
+    def at(self, index: tuple[float, float, float]) -> QPointF:
+        return self.pixel(AXIAL, index)
+
+    def click_at(self, index: tuple[float, float, float]) -> None:
+        self.drag(AXIAL, [self.at(index)])
+
+    def drag_along(self, *indices: tuple[float, float, float], modifiers: Qt.KeyboardModifier | None = None) -> None:
+        held = modifiers or Qt.KeyboardModifier.NoModifier
+        points = [self.at(index) for index in indices]
+        self.mouse(QEvent.Type.MouseButtonPress, AXIAL, points[0], LEFT, LEFT, held)
+        for point in points[1:]:
+            self.mouse(QEvent.Type.MouseMove, AXIAL, point, NONE, LEFT, held)
+        self.mouse(QEvent.Type.MouseButtonRelease, AXIAL, points[-1], LEFT, NONE, held)
+        self.settle()
+
+    def options(self, tool: ToolName) -> Any:
+        return self.window.toolbox.options[tool]
+
+    def hatched(self) -> bool:
+        marks = self.pane(AXIAL).overlay.marks
+        return any(
+            shown is not None and shown.extent[0].stop > shown.extent[0].start
+            for shown in (marks.proposal, marks.removed)
+        )
+
+    def propose(self, labels: NDArray[np.uint8], softmax: Softmax | None = None) -> None:
+        visit = self.window.study.require_visit()
+        visit.show_proposal(Proposal(visit.id, labels, "Model", "base@1", {}, softmax=softmax))
+        self.settle()
+
+
+@pytest.fixture(scope="module")
+def _window(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MainWindow]:
+    """One window for all tests: making napari's canvases takes longer than most tests."""
+    path = tmp_path_factory.mktemp("tools") / "workspace"
+    store = FakeStore(path)
+    patient = store.add_patient("PAT-1")
+    for order in range(2):
+        sequences = tuple(Sequence(name, SequenceRole(name), "") for name in images())
+        visit = Timepoint(patient.id or 0, f"visit {order}", order, GRID, "T1Gd", sequences=sequences)
+        stored = store.add_timepoint(visit, images())
+        labels = np.where(lesion(6), np.uint8(ET if order else SNFH), np.uint8(0))
+        store.add_revision(stored, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr Old")
+    make_application([], "dark")
+    services = Services(
+        open_store=lambda path, read_only=False: store,  # type: ignore[misc,arg-type]
+        make_segmenter=lambda _path: _NoModels(),  # type: ignore[arg-type,return-value]
+        settings=Settings(author="Dr New"),
+        save_settings=lambda _settings: None,
+        default_workspace=Path(path),
+        patient="PAT-1",
+    )
+    window = MainWindow(services)
+    window.resize(1500, 950)
+    window.show()
+    yield window
+    window.close()
+    window.deleteLater()
+    qapp.processEvents()
+
+
+class _NoModels:
+    def models(self) -> tuple[()]:
+        return ()
+
+
+@pytest.fixture
+def desk(_window: MainWindow, qtbot: QtBot) -> Iterator[Desk]:
+    """The second visit with an empty mask, no rules, the brush's label ET, the crosshair in the lesion."""
+    window = _window
+    qtbot.waitUntil(lambda: window.study.visit is not None, timeout=30_000)
+    desk = Desk(window, qtbot)
+    window.activateWindow()
+    qtbot.waitUntil(lambda: QApplication.activeWindow() is window, timeout=10_000)  # shortcuts are heard there only
+    qtbot.waitUntil(lambda: len(window.view.panes) > 0 and window.view.panes[0].isVisible(), timeout=30_000)
+    editor = desk.editor
+    for value in GLIOMA_POST_TREATMENT.values:
+        editor.set_locked(value, False)
+    editor.set_paint_over(None)
+    editor.set_inside(None)
+    editor.apply("clear", np.zeros(SHAPE, np.uint8))
+    window.view.set_layout("planes")
+    window.view.crosshair_index = CENTRE
+    window.view.reset_view()
+    window.reading.set_label(ET)
+    window.reading.set_diameter(6.0)
+    window.reading.set_tool(ToolName.CROSSHAIR)
+    desk.settle()
+    yield desk
+    window.previewing.discard()
+    visit = window.study.require_visit()
+    visit.reject_proposal()
+    window.reading.set_tool(ToolName.CROSSHAIR)
+    window.toolbox.brush.mode = "plain"
+    for tool, options in window.toolbox.options.items():
+        if tool is not ToolName.BRUSH and hasattr(options, "erases"):
+            options.erases = False
+    assert window.errors.dialog is None, window.errors.dialog.what.text()
+    desk.settle()
+
+
+def circle(radius: float, steps: int = 24) -> list[tuple[float, float, float]]:
+    angles = np.linspace(0, 2 * np.pi, steps, endpoint=False)
+    return [(CENTRE[0] + radius * np.cos(a), CENTRE[1] + radius * np.sin(a), CENTRE[2]) for a in angles]
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+# outlines
+
+
+def test_the_lasso_fills_what_is_drawn_around(desk: Desk) -> None:
+    desk.key(KEY.Key_L)
+    desk.drag_along(*circle(7.0))
+    assert desk.editor.undo_name == "Lasso ET"
+    assert set(np.flatnonzero(desk.mask.any(axis=(0, 1)))) == {CENTRE[2]}
+    assert desk.mask.astype(bool).sum() == pytest.approx(np.pi * 49, rel=0.08)
+    assert desk.pane(AXIAL).overlay.marks.sketch == ()
+
+
+def test_the_lasso_cuts_through_slices_and_erases(desk: Desk) -> None:
+    desk.editor.apply("all", np.full(SHAPE, SNFH, np.uint8))
+    desk.key(KEY.Key_L)
+    options = desk.options(ToolName.LASSO)
+    options.depth_mm, options.erases = 4.0, True
+    desk.drag_along(*circle(5.0))
+    options.depth_mm = 0.0
+    assert np.flatnonzero((desk.mask == 0).any(axis=(0, 1))).tolist() == [10, 11, 12, 13, 14]
+    assert desk.editor.undo_name == "Lasso erase"
+
+
+def test_the_vertices_of_a_lasso_can_be_dragged_before_it_is_applied(desk: Desk) -> None:
+    desk.key(KEY.Key_L)
+    desk.options(ToolName.LASSO).edit_first = True
+    desk.drag_along((20, 20, 12), (28, 20, 12), (28, 28, 12), (20, 28, 12))
+    desk.options(ToolName.LASSO).edit_first = False
+    marks = desk.pane(AXIAL).overlay.marks
+    assert len(marks.sketch) == 4 and marks.sketch_handles and marks.sketch_closed
+    assert not desk.mask.any()
+    desk.drag_along((28, 28, 12), (36, 36, 12))
+    desk.key(KEY.Key_Return)
+    assert desk.mask[31, 31, 12] == ET
+    assert desk.pane(AXIAL).overlay.marks.sketch == ()
+
+
+def test_a_polygon_is_clicked_closed_edited_and_applied(desk: Desk) -> None:
+    desk.key(KEY.Key_P)
+    for corner in ((20, 20, 12), (34, 20, 12), (34, 34, 12), (10, 10, 12)):
+        desk.click_at(corner)
+    desk.key(KEY.Key_Backspace)
+    desk.click_at((20, 34, 12))
+    desk.click_at((20, 20, 12))
+    assert desk.pane(AXIAL).overlay.marks.sketch_closed
+    assert not desk.mask.any()
+    desk.drag_along((20, 34, 12), (20, 40, 12))
+    desk.key(KEY.Key_Return)
+    assert desk.editor.undo_name == "Polygon ET"
+    assert desk.mask[21, 37, 12] == ET and desk.mask[27, 27, 12] == ET
+    assert desk.mask[16, 16, 12] == 0
+
+
+def test_escape_discards_a_polygon_first_and_then_puts_the_tool_down(desk: Desk) -> None:
+    desk.key(KEY.Key_P)
+    for corner in ((20, 20, 12), (34, 20, 12), (34, 34, 12)):
+        desk.click_at(corner)
+    desk.key(KEY.Key_Escape)
+    assert desk.pane(AXIAL).overlay.marks.sketch == ()
+    assert desk.window.reading.tool is ToolName.POLYGON
+    desk.key(KEY.Key_Escape)
+    assert desk.window.reading.tool is ToolName.CROSSHAIR
+    assert not desk.mask.any()
+
+
+def test_an_outline_waits_for_its_own_slice(desk: Desk) -> None:
+    desk.key(KEY.Key_P)
+    desk.click_at((20, 20, 12))
+    desk.click_at((34, 20, 12))
+    desk.view.step_slice(1)
+    desk.settle()
+    assert desk.pane(AXIAL).overlay.marks.sketch == ()
+    desk.click_at((34, 34, 13))
+    assert "outline waits" in desk.window.status.notice.text()
+    desk.view.step_slice(-1)
+    desk.settle()
+    assert len(desk.pane(AXIAL).overlay.marks.sketch) == 2
+
+
+# fill, pick
+
+
+def test_fill_fills_a_ring_in_the_slice(desk: Desk) -> None:
+    i, j, k = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    away = np.sqrt((i - 30) ** 2 + (j - 28) ** 2 + 0 * k)
+    desk.editor.apply("ring", np.where((away > 7) & (away < 10), np.uint8(SNFH), np.uint8(0)))
+    desk.key(KEY.Key_F)
+    desk.options(ToolName.FILL).extent = "slice"
+    desk.click_at(CENTRE)
+    assert desk.editor.undo_name == "Fill ET"
+    assert (desk.mask[:, :, 12] == ET).sum() == (away[:, :, 0] <= 7).sum()
+    assert not (desk.mask[:, :, 11] == ET).any()
+
+
+def test_fill_replaces_a_label_in_a_component_or_everywhere(desk: Desk) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[10:14, 10:14, 8:16] = labels[28:33, 26:31, 8:16] = SNFH
+    desk.editor.apply("two islands", labels)
+    desk.key(KEY.Key_F)
+    desk.options(ToolName.FILL).extent = "volume"
+    desk.click_at(CENTRE)
+    assert (desk.mask[28:33, 26:31, 8:16] == ET).all() and (desk.mask[10:14, 10:14, 8:16] == SNFH).all()
+    desk.window.reading.set_label(RC)
+    desk.options(ToolName.FILL).extent = "everywhere"
+    desk.click_at((11, 11, 12))
+    desk.options(ToolName.FILL).extent = "slice"
+    assert (desk.mask[10:14, 10:14, 8:16] == RC).all()
+    assert desk.editor.undo_name == "Replace by RC everywhere"
+
+
+def test_fill_by_intensity_takes_the_lesion(desk: Desk) -> None:
+    options = desk.options(ToolName.FILL)
+    options.by, options.extent, options.tolerance, options.sequence = "intensity", "volume", 40.0, "T1Gd"
+    desk.key(KEY.Key_F)
+    desk.click_at(CENTRE)
+    options.by, options.extent = "label", "slice"
+    assert dice(desk.mask == ET, lesion()) > 0.98
+
+
+def test_pick_makes_the_label_of_a_voxel_the_active_one(desk: Desk) -> None:
+    desk.editor.apply("some", np.where(lesion(4), np.uint8(RC), np.uint8(0)))
+    desk.key(KEY.Key_K)
+    desk.click_at(CENTRE)
+    assert desk.window.reading.brush.value == RC
+    desk.click_at((10, 10, 12))
+    assert desk.window.reading.brush.value == RC
+    assert desk.window.status.notice.text() == "There is no label at this voxel."
+
+
+# brushes
+
+
+def test_the_threshold_brush_takes_its_range_from_an_example_and_paints_only_within(desk: Desk) -> None:
+    desk.key(KEY.Key_T)
+    assert desk.window.reading.tool is ToolName.BRUSH
+    desk.window.reading.set_diameter(4.0)
+    desk.drag_along((28, 28, 12), (32, 28, 12), modifiers=CTRL)
+    assert not desk.mask.any()
+    brush = desk.window.toolbox.brush
+    assert 180 < brush.low < 200 < brush.high < 220
+    desk.window.reading.set_diameter(24.0)
+    desk.drag_along((26, 28, 12), (34, 28, 12))
+    assert desk.editor.undo_name == "Threshold brush ET"
+    painted = desk.mask == ET
+    assert painted.any() and not (painted & ~lesion()).any()
+    desk.key(KEY.Key_T)
+    assert brush.mode == "plain"
+
+
+def test_the_adaptive_brush_stops_at_the_edge_of_the_lesion(desk: Desk) -> None:
+    desk.key(KEY.Key_T, SHIFT)
+    desk.window.toolbox.brush.tolerance_sd = 5.0
+    desk.window.reading.set_diameter(16.0)
+    desk.click_at((30, 33, 12))
+    painted = desk.mask == ET
+    assert painted.sum() > 30
+    assert not (painted & ~lesion()).any()
+
+
+# growing
+
+
+def test_region_growing_is_previewed_and_applied_with_return(desk: Desk) -> None:
+    desk.options(ToolName.REGION).tolerance = 40.0
+    desk.key(KEY.Key_W)
+    desk.click_at(CENTRE)
+    assert not desk.mask.any()
+    assert desk.hatched()
+    assert "ET" in desk.window.mask_panel.tool.note.text()
+    desk.key(KEY.Key_Return)
+    assert dice(desk.mask == ET, lesion()) > 0.98
+    assert not desk.hatched()
+    assert desk.editor.undo_name == "Grow ET in T1Gd"
+
+
+def test_a_changed_tolerance_previews_again_and_escape_discards(desk: Desk) -> None:
+    desk.options(ToolName.REGION).tolerance = 40.0
+    desk.key(KEY.Key_W)
+    desk.click_at(CENTRE)
+    before = desk.window.mask_panel.tool.note.text()
+    form = desk.window.mask_panel.tool.form
+    form.fields["tolerance"].setValue(150.0)
+    desk.qtbot.waitUntil(lambda: desk.window.mask_panel.tool.note.text() not in (before, "", "Computing…"))
+    desk.key(KEY.Key_Escape)
+    assert not desk.hatched() and not desk.mask.any()
+    assert desk.window.reading.tool is ToolName.REGION
+
+
+def test_the_snake_grows_into_the_lesion(desk: Desk) -> None:
+    desk.options(ToolName.SNAKE).tolerance = 50.0
+    desk.options(ToolName.SNAKE).reach_mm = 16.0
+    desk.key(KEY.Key_S)
+    desk.click_at(CENTRE)
+    assert desk.hatched()
+    desk.key(KEY.Key_Return)
+    assert dice(desk.mask == ET, lesion()) > 0.85
+
+
+def test_a_stopped_snake_keeps_what_it_showed_and_leaves_the_mask_alone(desk: Desk) -> None:
+    desk.options(ToolName.SNAKE).tolerance = 50.0
+    desk.key(KEY.Key_S)
+    previewing = desk.window.previewing
+    desk.mouse(QEvent.Type.MouseButtonPress, AXIAL, desk.at(CENTRE), LEFT, LEFT)
+    desk.mouse(QEvent.Type.MouseButtonRelease, AXIAL, desk.at(CENTRE), LEFT)
+    desk.qtbot.waitUntil(lambda: previewing.ready or not previewing.running, timeout=20_000)
+    previewing.stop()
+    desk.settle()
+    assert previewing.ready and not desk.mask.any()
+
+
+def test_painted_seeds_grow_within_the_box_that_is_dragged(desk: Desk) -> None:
+    desk.key(KEY.Key_B)
+    desk.window.reading.set_diameter(4.0)
+    desk.window.reading.set_ball(True)
+    desk.click_at(CENTRE)
+    desk.window.reading.set_ball(False)
+    desk.options(ToolName.SEEDS).depth_mm = 14.0
+    desk.key(KEY.Key_G)
+    desk.drag_along((18, 16, 12), (30, 30, 12), (42, 40, 12))
+    assert desk.hatched()
+    desk.key(KEY.Key_Return)
+    assert dice(desk.mask == ET, lesion()) > 0.9
+    assert desk.editor.undo_name == "Grow from seeds"
+
+
+# tools on the whole mask
+
+
+def test_interpolate_fills_the_slices_between(desk: Desk) -> None:
+    labels = np.where(lesion(), np.uint8(ET), np.uint8(0))
+    labels[:, :, [10, 11, 13, 14]] = 0
+    desk.editor.apply("gaps", labels)
+    desk.key(KEY.Key_I)
+    assert desk.hatched() is False  # slice 12 is painted already
+    assert desk.window.mask_panel.tool.note.text().startswith("4 slices filled")
+    desk.key(KEY.Key_Return)
+    assert (desk.mask[:, :, 8:17] == ET).any(axis=(0, 1)).all()
+    assert desk.editor.undo_name == "Interpolate ET"
+
+
+def test_interpolate_says_what_is_missing(desk: Desk) -> None:
+    desk.editor.apply("one", np.where(lesion(), np.uint8(ET), np.uint8(0)))
+    desk.key(KEY.Key_I)
+    assert "No empty axial slice" in desk.window.mask_panel.tool.note.text()
+    assert not desk.window.previewing.active
+
+
+def test_a_margin_reports_what_it_realises_and_spares_other_labels(desk: Desk) -> None:
+    labels = np.where(lesion(5), np.uint8(ET), np.uint8(0))
+    labels[36:44, 20:36, 8:16] = RC
+    desk.editor.apply("start", labels)
+    desk.options(ToolName.MARGIN).mm = 3.0
+    desk.key(KEY.Key_M)
+    assert "Realised 3 x 3 x 2 mm (3 x 3 x 1 voxels)" in desk.window.mask_panel.tool.note.text()
+    desk.window.mask_panel.tool.apply.click()
+    desk.settle()
+    assert (desk.mask[36:44, 20:36, 8:16] == RC).all()
+    assert (desk.mask == ET).sum() > 1.5 * (labels == ET).sum()
+    assert desk.editor.undo_name == "Grow ET by 3 mm"
+
+
+def test_smooth_takes_a_spike(desk: Desk) -> None:
+    labels = np.where(lesion(), np.uint8(ET), np.uint8(0))
+    labels[30, 36:44, 12] = ET
+    desk.editor.apply("spike", labels)
+    desk.key(KEY.Key_M, SHIFT)
+    desk.key(KEY.Key_Return)
+    assert not (desk.mask[30, 40:, 12] == ET).any()
+    assert dice(desk.mask == ET, lesion()) > 0.95
+
+
+def test_logic_combines_with_a_revision(desk: Desk) -> None:
+    desk.editor.apply("larger", np.where(lesion(), np.uint8(ET), np.uint8(0)))
+    desk.options(ToolName.LOGIC).logic = "subtract"
+    desk.options(ToolName.LOGIC).other = str(ET)
+    desk.key(KEY.Key_L, SHIFT)
+    desk.key(KEY.Key_Return)
+    assert np.array_equal(desk.mask == ET, lesion() & ~lesion(6))
+    assert desk.editor.undo_name == "Subtract ET of Revision 1"
+
+
+def test_copy_takes_labels_from_another_visit(desk: Desk) -> None:
+    options = desk.options(ToolName.COPY)
+    options.source = next(k for k, title in desk.window.toolbox.choices("sources").items() if "visit 0" in title)
+    options.every = True
+    desk.key(KEY.Key_C, SHIFT)
+    desk.key(KEY.Key_Return)
+    options.every = False
+    assert np.array_equal(desk.mask == SNFH, lesion(6))
+
+
+# rules, for every tool
+
+
+@pytest.mark.parametrize("name", ["L", "F", "W", "S", "M", "B"])
+def test_no_tool_changes_a_locked_label(desk: Desk, name: str) -> None:
+    labels = np.where(lesion(3), np.uint8(SNFH), np.uint8(0))
+    labels[:, 30:, :] = np.where(lesion(12)[:, 30:, :], np.uint8(RC), labels[:, 30:, :])
+    labels[30, 24, 12] = ET
+    desk.editor.apply("start", labels)
+    desk.editor.set_locked(RC, True)
+    desk.editor.set_locked(SNFH, True)
+    locked = np.isin(labels, (RC, SNFH))
+    for tool in (ToolName.REGION, ToolName.SNAKE, ToolName.MARGIN):
+        desk.options(tool).over_labels = True
+    desk.key(getattr(KEY, f"Key_{name}"))
+    desk.drag_along(*circle(9.0)) if name in "LB" else desk.click_at(CENTRE)
+    desk.key(KEY.Key_Return)
+    for tool in (ToolName.REGION, ToolName.SNAKE, ToolName.MARGIN):
+        desk.options(tool).over_labels = False
+    assert np.array_equal(desk.mask[locked], labels[locked])
+    assert not np.isin(desk.mask[~locked], (RC, SNFH)).any()
+
+
+def test_nothing_is_edited_outside_the_box_that_was_dragged(desk: Desk) -> None:
+    rules = desk.window.mask_panel.rules
+    rules.inside.setCurrentIndex(rules.inside.findData("box"))
+    rules.inside.activated.emit(rules.inside.currentIndex())
+    desk.options(ToolName.BOX).depth_mm = 4.0
+    desk.drag_along((24, 24, 12), (34, 34, 12))
+    assert rules.inside.currentData() == "box"
+    desk.editor.apply("Accept proposal (all)", np.full(SHAPE, ET, np.uint8))
+    box = Box((24, 24, 10), (35, 35, 15))
+    assert (desk.mask[box.slices] == ET).all()
+    assert np.count_nonzero(desk.mask) == np.prod(box.shape)
+
+
+def test_only_background_is_painted_over_when_the_reader_says_so(desk: Desk) -> None:
+    desk.editor.apply("start", np.where(lesion(4), np.uint8(RC), np.uint8(0)))
+    desk.window.mask_panel.rules.only_background.trigger()
+    assert desk.window.mask_panel.rules.over.text() == "Background"
+    desk.key(KEY.Key_B)
+    desk.window.reading.set_diameter(12.0)
+    desk.click_at(CENTRE)
+    assert (desk.mask[lesion(4)] == RC).all()
+    assert (desk.mask == ET).any()
+
+
+# proposals
+
+
+def test_a_proposal_is_accepted_where_it_is_brushed_or_clicked(desk: Desk) -> None:
+    desk.editor.apply("start", np.where(lesion(4), np.uint8(ET), np.uint8(0)))
+    proposed = np.zeros(SHAPE, np.uint8)
+    proposed[10:16, 10:16, 10:15] = SNFH
+    proposed[30:40, 10:16, 10:15] = RC
+    desk.propose(proposed)
+    assert desk.hatched()
+    desk.key(KEY.Key_A, SHIFT)
+    desk.click_at((12, 12, 12))
+    assert (desk.mask[10:16, 10:16, 10:15] == SNFH).all()
+    assert not (desk.mask == RC).any() and (desk.mask == ET).any()
+    assert desk.editor.undo_name == "Accept proposal (component)"
+    desk.key(KEY.Key_A)
+    desk.window.reading.set_diameter(5.0)
+    desk.click_at((32, 12, 12))
+    taken = desk.mask == RC
+    assert 0 < taken.sum() < 60 and (proposed[taken] == RC).all()
+    desk.click_at(CENTRE)
+    assert desk.mask[CENTRE] == 0  # the proposal has background there
+    assert desk.window.study.require_visit().proposal is not None
+
+
+def test_the_hatch_shrinks_as_the_proposal_is_taken_over(desk: Desk) -> None:
+    desk.propose(np.where(lesion(6), np.uint8(ET), np.uint8(0)))
+    difference = desk.window.previewing.difference
+    assert np.array_equal(difference.added == ET, lesion(6))
+    desk.editor.apply("by hand", np.where(lesion(6), np.uint8(ET), np.uint8(0)))
+    assert difference.empty
+
+
+# lists
+
+
+def test_the_uncertainty_is_shown_and_its_places_are_visited_in_order(desk: Desk) -> None:
+    box = Box((5, 5, 2), (40, 45, 20))
+    values = np.zeros((5, *box.shape), np.uint8)
+    values[0] = 255
+    for low, high in ((2, 5), (15, 22)):
+        values[0, low:high, low:high, 5:9], values[3, low:high, low:high, 5:9] = 140, 115
+    desk.propose(np.zeros(SHAPE, np.uint8), Softmax(values, box))
+    desk.key(KEY.Key_U)
+    assert desk.window.uncertainty.shown
+    desk.key(KEY.Key_U, SHIFT)
+    first = desk.view.crosshair_index
+    assert all(20 <= first[a] < 27 for a in (0, 1))
+    assert desk.pane(AXIAL).overlay.marks.heat is not None
+    desk.key(KEY.Key_U, SHIFT)
+    assert all(7 <= desk.view.crosshair_index[a] < 10 for a in (0, 1))
+    desk.key(KEY.Key_U, CTRL)
+    assert desk.window.review_dock.places.table.rowCount() == 2
+    desk.key(KEY.Key_U)
+    assert desk.pane(AXIAL).overlay.marks.heat is None
+
+
+def test_islands_are_listed_gone_to_and_deleted(desk: Desk) -> None:
+    labels = np.where(lesion(6), np.uint8(ET), np.uint8(0))
+    labels[8:10, 8:10, 5] = ET
+    labels[40:43, 40:43, 18:20] = RC
+    desk.editor.apply("three", labels)
+    desk.window.commands["view.islands"].trigger()
+    panel = desk.window.review_dock.islands
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 3)
+    assert [panel.table.item(row, 0).text() for row in range(3)] == ["ET", "RC", "ET"]
+    panel.table.selectRow(1)
+    assert desk.view.crosshair_index[0] == 41
+    panel.under.setValue(0.02)
+    panel.delete_small.click()
+    assert not desk.mask[8:10, 8:10, 5].any() and (desk.mask == RC).any()
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 2)
+    panel.table.selectRow(1)
+    panel.relabel.click()
+    assert not (desk.mask == RC).any()
+    desk.editor.undo()
+    desk.qtbot.waitUntil(lambda: "RC" in [panel.table.item(row, 0).text() for row in range(panel.table.rowCount())])
+    panel.table.selectRow(0)
+    panel.keep.click()
+    assert (desk.mask == RC).any()
+    assert desk.editor.history[-2:] == ("Delete islands under 0.02 mL", "Keep islands") or desk.mask.any()
+    desk.window.review_dock.hide()
+
+
+def test_the_history_goes_to_any_step(desk: Desk) -> None:
+    depth = desk.editor.depth
+    desk.key(KEY.Key_B)
+    for n in range(3):
+        desk.click_at((15 + 8 * n, 28, 12))
+    three = desk.mask.copy()
+    desk.window.commands["view.history"].trigger()
+    history = desk.window.review_dock.history
+    assert history.list.currentRow() == depth + 3
+    history.list.itemClicked.emit(history.list.item(depth + 1))
+    assert desk.mask.any() and desk.mask.sum() < three.sum()
+    assert history.list.currentRow() == depth + 1
+    history.list.itemClicked.emit(history.list.item(depth + 3))
+    assert np.array_equal(desk.mask, three)
+    desk.window.review_dock.hide()
