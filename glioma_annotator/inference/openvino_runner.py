@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.inference.cards import read_weights
 from glioma_annotator.inference.ir_cache import Converted, key_of, load_or_make
 from glioma_annotator.inference.runner import Block, OutOfMemory
+from glioma_annotator.inference.waiting import wait_for
 from glioma_annotator.progress import CancelToken, Progress, Report
 
 #: Tensors that are alive at once at a level, in multiples of its filters; measured on the published network.
@@ -59,7 +61,9 @@ def convert(folder: Path) -> Converted:
 
     openvino = import_openvino()
     card, network = load_model(folder)
-    facts, models = converted(network, len(card.channels), openvino)
+    with warnings.catch_warnings():  # tracing warns of every size it takes as fixed; none of ours is
+        warnings.simplefilter("ignore")
+        facts, models = converted(network, len(card.channels), openvino)
     parts = []
     with tempfile.TemporaryDirectory() as scratch:
         for model in models:
@@ -139,7 +143,7 @@ class OpenVinoRunner:
     def _run_whole(
         self, images: NDArray[np.float32], shape: Shape, want_features: bool, report: Report, cancel: CancelToken
     ) -> Block:
-        request = self._request(0, want_features, (1, images.shape[0], *shape))
+        request = self._request(0, want_features, cancel, (1, images.shape[0], *shape))
         course = _Course(report, 1.0)
         softmax, *features = self._infer(request, [images[None]], 1.0, course, cancel)
         return Block(softmax[0].copy(), features[0][0].copy() if want_features else None)
@@ -161,18 +165,18 @@ class OpenVinoRunner:
         skip = np.empty((i, j, k, fine), self._stored)
         below = np.empty((i // 2, j // 2, k // 2, coarse), self._stored)
         course = _Course(report, sum(SHARES))
-        request = self._request(0, True, (1, images.shape[0], length, j, k))
+        request = self._request(0, True, cancel, (1, images.shape[0], length, j, k))
         for start, first, stop in spans:
             finest, lower = self._infer(
                 request, [images[None, :, start : start + length]], SHARES[0] / len(spans), course, cancel
             )
             skip[first:stop] = finest[0, first - start : stop - start]
             below[first // 2 : stop // 2] = lower[0, (first - start) // 2 : (stop - start) // 2]
-        request = self._request(1, True, (1, *below.shape))
+        request = self._request(1, True, cancel, (1, *below.shape))
         middle = self._infer(request, [below[None]], SHARES[1], course, cancel)[0].copy()
         softmax: NDArray[np.float32] | None = None
         features: NDArray[np.float16] | None = None
-        request = self._request(2, want_features, (1, length // 2, *below.shape[1:]), (1, length, j, k, fine))
+        request = self._request(2, want_features, cancel, (1, length // 2, *below.shape[1:]), (1, length, j, k, fine))
         for start, first, stop in spans:
             parts = [middle[:, start // 2 : (start + length) // 2], skip[None, start : start + length]]
             answers = self._infer(request, parts, SHARES[2] / len(spans), course, cancel)
@@ -209,7 +213,7 @@ class OpenVinoRunner:
             steps.output(index).tensor().set_element_type(self._type)
         return steps.build()
 
-    def _request(self, which: int, want_features: bool, *shapes: tuple[int, ...]) -> Any:
+    def _request(self, which: int, want_features: bool, cancel: CancelToken, *shapes: tuple[int, ...]) -> Any:
         """A request to run one of the models on inputs of these shapes; the last one of each model is kept."""
         key = (want_features, shapes)
         kept = self._requests.get(which)
@@ -219,7 +223,7 @@ class OpenVinoRunner:
             if not want_features:
                 model.remove_result(model.get_results()[1])
             model.reshape({model.input(n): list(shape) for n, shape in enumerate(shapes)})
-            compiled = self._core.compile_model(model, "CPU", self._settings)
+            compiled = wait_for(lambda: self._core.compile_model(model, "CPU", self._settings), cancel)
             self._requests[which] = kept = (key, compiled.create_infer_request())
         return kept[1]
 

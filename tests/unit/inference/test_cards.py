@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, ModelCard, PostProcessing
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.cards import CARD, card_to_json, find_cards, load_card
+
+
+def write(folder: Path, card: ModelCard, **changes: Any) -> Path:
+    folder.mkdir(parents=True)
+    (folder / CARD).write_text(json.dumps(card_to_json(card) | changes))
+    return folder
+
+
+def test_every_field_comes_back_as_written(tmp_path: Path, card: ModelCard) -> None:
+    full = replace(
+        card,
+        default=True,
+        optional=card.channels,
+        one_of=(SequenceRole.T1GD, SequenceRole.FLAIR),
+        post_processing=GLIOMA_POST_PROCESSING,
+    )
+    assert load_card(write(tmp_path / "full", full)) == full
+
+
+def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
+    tmp_path: Path, card: ModelCard
+) -> None:
+    folder = write(tmp_path / "old", card)
+    data = json.loads((folder / CARD).read_text())
+    for name in ("task", "default", "optional", "one_of", "post_processing"):
+        del data[name]
+    (folder / CARD).write_text(json.dumps(data))
+    old = load_card(folder)
+    assert old.post_processing == PostProcessing(min_component_ml=0.1)
+    assert (old.task, old.optional, old.default) == ("tumour", (), False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"task": "liver"}, "task “liver” is unknown"),
+        ({"optional": ["T1"]}, "optional that it does not name"),
+        ({"one_of": ["FLAIR"]}, "some of these are not optional"),
+        ({"optional": ["T1Gd", "T2", "FLAIR"]}, "all channels are optional"),
+        ({"post_processing": {"min_component_ml": -1}}, "not a number of mL"),
+        ({"post_processing": {"too_small": [{"label": 9, "below_ml": 1, "becomes": 0}]}}, "value that no label has"),
+        ({"post_processing": {"too_small": [{"label": 3}]}}, "“below_ml” is missing"),
+        ({"post_processing": 3}, "cannot be understood"),
+    ],
+)
+def test_a_card_that_makes_no_sense_is_refused(
+    tmp_path: Path, card: ModelCard, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        load_card(write(tmp_path / "odd", card, **changes))
+
+
+def test_the_default_comes_first_then_models_for_everyone_then_those_of_one_patient(
+    tmp_path: Path, card: ModelCard
+) -> None:
+    for name, changes in {
+        "a-patient's": {"patient": "P1"},
+        "b-plain": {},
+        "c-default": {"default": True},
+        "d-brain": {"task": "brain"},
+    }.items():
+        write(tmp_path / name, replace(card, name=name, **changes))  # type: ignore[arg-type]
+    assert [c.name for c in find_cards([tmp_path])] == ["c-default", "b-plain", "a-patient's"]
