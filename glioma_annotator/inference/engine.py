@@ -238,7 +238,9 @@ class _Work:
             return covering.whole(lambda block: run(block, report), images, multiple), 1
         if mode == "tiles":
             tile = covering.tile_shape(shape, multiple, lambda tile: runner.fits(tile, self.features, bound))
-            if self.options.mode == "tiles" and tile == shape:  # asked for: at least two
-                tile = covering.tile_shape(shape, multiple, lambda tile: tile != shape)
+            if (
+                self.options.mode == "tiles" and tile == shape
+            ):  # asked for: at least two, where the brain is large enough
+                tile = covering.tile_shape(shape, multiple, lambda tile: tile != shape) or tile
             return covering.in_tiles(run, images, tile, multiple, report, cancel) if tile is not None else None
         return covering.in_patches(run, images, brain, self.card.patch, report, cancel)
