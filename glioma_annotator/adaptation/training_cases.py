@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,18 @@ class TrainingCase:
     classes: NDArray[np.uint8]
     sha256: str = ""
 
+    @classmethod
+    def opened(cls, folder: Path, name: str, sha256: str) -> TrainingCase:
+        """A case that `prepare_cases` left in `folder`."""
+        images = np.load(folder / f"{name}.images.npy", mmap_mode="r")
+        return cls(name, images, np.load(folder / f"{name}.classes.npy", mmap_mode="r"), sha256)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Processes that draw samples open the files themselves instead of receiving their content."""
+        if isinstance(self.images, np.memmap) and self.images.filename:
+            return TrainingCase.opened, (Path(self.images.filename).parent, self.name, self.sha256)
+        return TrainingCase, (self.name, self.images, self.classes, self.sha256)
+
 
 def prepare_cases(
     files: Sequence[CaseFiles],
@@ -74,14 +87,7 @@ def prepare_cases(
             known = {"key": key, "sha256": _fingerprint(case)}
             with atomic_write(note) as file:
                 file.write(json.dumps(known).encode())
-        cases.append(
-            TrainingCase(
-                case.name,
-                np.load(folder / f"{case.name}.images.npy", mmap_mode="r"),
-                np.load(folder / f"{case.name}.classes.npy", mmap_mode="r"),
-                known["sha256"],
-            )
-        )
+        cases.append(TrainingCase.opened(folder, case.name, known["sha256"]))
         progress.step(f"Prepared {case.name}")
     return tuple(cases)
 

@@ -53,7 +53,9 @@ def find_cases(places: Iterable[str | Path]) -> tuple[CaseFiles, ...]:
     """
     found: dict[str, tuple[CaseFiles, Path]] = {}
     for place in places:
-        folders = [Path(p) for p in sorted(glob.glob(str(place), recursive=True))]  # noqa: PTH207 - may be absolute
+        named = Path(place).exists()  # a folder's name may hold the signs of a pattern
+        matches = [str(place)] if named else sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207 - absolute ones
+        folders = [Path(match) for match in matches]
         cases = [
             (case, folder)
             for top in folders

@@ -70,16 +70,31 @@ def _page(title: str, scores: Sequence[CaseScore], summaries: Sequence[Summary],
     plain = {name: value for name, value in facts.items() if not isinstance(value, dict | list)}
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in plain.items()]
     lines += ["", RULES, "", "## Is it there at all", ""]
+    there = (
+        "region",
+        "cases with it",
+        "some found",
+        "median Dice",
+        "mean Dice",
+        "cases without",
+        "some invented",
+        "mL",
+    )
     lines += _table(
-        (
-            "region",
-            "cases that have it",
-            "with some found",
-            "cases without",
-            "with some invented",
-            "mL",
-        ),
-        [(p.region, p.present, p.found, p.absent, p.invented, f"{p.invented_ml:.2f}") for p in presences(scores)],
+        there,
+        [
+            (
+                p.region,
+                p.present,
+                p.found,
+                _shown(p.median_dice),
+                _shown(p.mean_dice),
+                p.absent,
+                p.invented,
+                f"{p.invented_ml:.2f}",
+            )
+            for p in presences(scores)
+        ],
     )
     lines += ["", f"## Over all cases (intervals at {LEVEL:.0%}, bootstrap)", ""]
     head = ("region", "figure", "median", "interval", "mean", "interval", "quartiles", "cases", "missing")

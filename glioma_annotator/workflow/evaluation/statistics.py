@@ -54,7 +54,7 @@ class Summary:
 class Presence:
     """Cases that have a region (in `found` some of it is predicted), and cases without (in `invented` some is).
 
-    `invented_ml` is what is predicted in the latter, all together.
+    `invented_ml` is what is predicted in the latter, all together; `median_dice` and `mean_dice` are of the former.
     """
 
     region: str
@@ -63,19 +63,20 @@ class Presence:
     absent: int
     invented: int
     invented_ml: float
+    median_dice: float | None
+    mean_dice: float | None
 
 
-def summarise(scores: Sequence[CaseScore], seed: int = 0, present_only: bool = False) -> tuple[Summary, ...]:
+def summarise(scores: Sequence[CaseScore], seed: int = 0) -> tuple[Summary, ...]:
     """Every figure of every region that has values.
 
     Parameters
     ----------
     seed: of the bootstrap (percentile method, `RESAMPLINGS` draws of as many cases; Efron and Tibshirani 1993).
-    present_only: leave out cases whose reference lacks the region.
     """
     found = []
     for region in dict.fromkeys(score.region for score in scores):
-        of_region = [s for s in scores if s.region == region and (s.present or not present_only)]
+        of_region = [s for s in scores if s.region == region]
         for figure in SUMMARISED:
             values = np.array([v for s in of_region if (v := getattr(s, figure)) is not None], dtype=float)
             if values.size:
@@ -91,7 +92,9 @@ def presences(scores: Sequence[CaseScore]) -> tuple[Presence, ...]:
         gone = [s for s in scores if s.region == region and not s.present]
         invented = [s.prediction_ml for s in gone if s.prediction_ml > 0]
         hits = sum(1 for s in there if s.prediction_ml > 0)
-        found.append(Presence(region, len(there), hits, len(gone), len(invented), sum(invented)))
+        dice = [s.dice for s in there]
+        middle = (float(np.median(dice)), float(np.mean(dice))) if dice else (None, None)
+        found.append(Presence(region, len(there), hits, len(gone), len(invented), sum(invented), *middle))
     return tuple(found)
 
 

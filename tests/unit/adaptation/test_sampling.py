@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,6 +119,18 @@ def test_augmentation_leaves_background_labels_and_absent_channels_alone() -> No
         assert not b[2].any()
         assert not b[:, ~a.any(axis=0)].any()
         assert not a.any() or not np.array_equal(a, b)
+
+
+def test_a_case_on_disk_is_handed_to_other_processes_by_its_place(tmp_path: Path) -> None:
+    one = case()
+    for name, array in (("images", one.images), ("classes", one.classes)):
+        np.save(tmp_path / f"a.{name}.npy", array)
+    handed = pickle.dumps(TrainingCase.opened(tmp_path, "a", "hash"))
+    assert len(handed) < 1000
+    again = pickle.loads(handed)
+    assert again.sha256 == "hash"
+    assert np.array_equal(again.images, one.images)
+    assert np.array_equal(pickle.loads(pickle.dumps(one)).classes, one.classes)
 
 
 class Constant:

@@ -10,6 +10,8 @@ from types import ModuleType
 import pytest
 from made_cases import write_cases
 
+from glioma_annotator.adaptation.live_log import LiveLog
+
 CONFIG = """
 name = "tiny"
 [network]
@@ -40,6 +42,11 @@ def tables() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LiveLog, "draw", lambda *_, **__: None)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from made_cases import write_case, write_cases, write_healthy_brain
 
+from glioma_annotator.adaptation.live_log import LiveLog
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
 from glioma_annotator.domain.sequences import SequenceRole
@@ -37,6 +38,13 @@ precision = "float32"
 checkpoint_every = 1
 [data]
 """
+
+
+@pytest.fixture(autouse=True)
+def _pictures_only_where_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than training so little."""
+    if request.function is not test_synthetic_tumours_become_a_model_with_their_provenance:
+        monkeypatch.setattr(LiveLog, "draw", lambda *_, **__: None)
 
 
 def configured(folder: Path, data: str, steps: int = 2, extra: str = "") -> Path:

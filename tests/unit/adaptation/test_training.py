@@ -22,7 +22,7 @@ from glioma_annotator.adaptation.config import (
     TrainingConfig,
 )
 from glioma_annotator.adaptation.first_weights import first_network
-from glioma_annotator.adaptation.live_log import STEPS, VALIDATION
+from glioma_annotator.adaptation.live_log import STEPS, VALIDATION, LiveLog
 from glioma_annotator.adaptation.training import CHECKPOINT, Trainer
 from glioma_annotator.adaptation.validation import CaseDice, SampleValidation
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
@@ -31,6 +31,13 @@ from glioma_annotator.inference.device import choose_device
 from glioma_annotator.progress import CancelToken, Progress
 
 PARAMETERS = {"filters": [2, 4], "branch_fraction": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def _pictures_only_where_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than everything else here."""
+    if request.function is not test_a_network_learns_what_it_is_shown:
+        monkeypatch.setattr(LiveLog, "draw", lambda *_, **__: None)
 
 
 class Balls:

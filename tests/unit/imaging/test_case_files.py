@@ -39,6 +39,11 @@ def test_cases_are_found_in_a_folder_by_pattern_or_alone(tmp_path: Path) -> None
     assert [case.name for case in find_cases([tmp_path / "set" / "b", tmp_path / "set"])] == ["a", "b", "c"]
 
 
+def test_a_folder_may_be_named_like_a_pattern(tmp_path: Path) -> None:
+    folder = touch(tmp_path / "set [1]" / "a", "t1ce.nii").parent
+    assert [case.name for case in find_cases([folder])] == ["a"]
+
+
 def test_a_case_without_a_mask_is_found(tmp_path: Path) -> None:
     (case,) = find_cases([touch(tmp_path / "x", "x_flair.nii.gz")])
     assert case.mask is None

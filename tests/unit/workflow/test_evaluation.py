@@ -71,6 +71,7 @@ def test_regions_that_a_case_lacks_are_counted_beside_their_volume() -> None:
     et = next(p for p in presences([*there, *invented, *missed]) if p.region == "ET")
     assert (et.present, et.found, et.absent, et.invented) == (2, 1, 1, 1)
     assert et.invented_ml == pytest.approx(144 * 0.008)
+    assert et.mean_dice == pytest.approx((6 / 7 + 0) / 2)
     hd95 = next(s for s in summarise([*there, *invented, *missed]) if (s.region, s.figure) == ("ET", "hd95_mm"))
     assert (hd95.cases, hd95.missing) == (1, 2)
 
