@@ -38,17 +38,10 @@ def test_a_network_sped_up_keeps_its_state_and_its_logits() -> None:
     speed_up(fast)
     assert list(fast.state_dict()) == list(network.state_dict())
     x = torch.randn(1, 3, 8, 8, 8)
-    assert torch.allclose(network(x), fast(x), atol=1e-4)
-
-
-def test_only_the_gradient_below_the_pools_is_left_out() -> None:
-    network = build_network(RESIDUAL_INCEPTION_UNET, {"filters": [2, 4], "branch_fraction": 1.0}, 3, 4)
-    fast = copy.deepcopy(network)
-    speed_up(fast, pool_gradient=False)
-    x = torch.randn(1, 3, 8, 8, 8)
-    assert torch.allclose(network(x), fast(x), atol=1e-4)
+    gradients = []
     for one in (network, fast):
-        one(x).square().sum().backward()
-    last, other = network.decoders[0].pooled[0].weight.grad, fast.decoders[0].pooled[0].weight.grad
-    assert torch.allclose(last, other, atol=1e-3)
-    assert not torch.allclose(network.encoders[0].point[0].weight.grad, fast.encoders[0].point[0].weight.grad)
+        logits = one(x)
+        logits.square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in one.parameters()]))
+    assert torch.allclose(network(x), fast(x), atol=1e-4)
+    assert torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.9999
