@@ -1,0 +1,153 @@
+"""`adapt` and `models` as a user types them, on a tiny model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from adaptation_cases import small_model, visit, with_labels, write_case
+from tiny_models import CHANNELS
+
+from glioma_annotator import app
+from glioma_annotator.adaptation.methods import last_layer
+from glioma_annotator.cli.adapt import budget_seconds
+from glioma_annotator.cli.console import ExitCode
+from glioma_annotator.cli.main import main
+from glioma_annotator.domain.adaptation import AdaptationCase
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus
+from glioma_annotator.domain.sequences import Sequence
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_layer, "STEPS", 80)
+    monkeypatch.setattr(last_layer, "DRAWN", (600, 600, 600))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return small_model(tmp_path / "models")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code = main([*arguments, "--json"])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+def adapt_files(
+    capsys: pytest.CaptureFixture[str], model: Path, out: Path, case: AdaptationCase, *more: str
+) -> tuple[int, dict[str, Any]]:
+    files = write_case(out.parent / "case", case)
+    arguments = ("adapt", "--model", str(model), "--case", *files, "--out", str(out), "--method", "last-layer")
+    return run(capsys, *arguments, "--device", "cpu", *more)
+
+
+def test_loose_files_make_a_new_model(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = adapt_files(capsys, model, tmp_path / "new", visit())
+    assert (code, told["accepted"], told["model"]) == (ExitCode.DONE, True, str(tmp_path / "new"))
+    assert told["mean_dice"]["after"] > told["mean_dice"]["before"]
+    assert json.loads((tmp_path / "new" / "card.json").read_text())["parent"] == "base"
+
+
+def test_a_refused_model_gives_code_4_and_is_written_only_with_keep(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_layer, "STEPS", 0)  # what comes out is what went in
+    code, told = adapt_files(capsys, model, tmp_path / "new", visit())
+    assert (code, told["accepted"], told["model"]) == (ExitCode.REFUSED, False, None)
+    assert code == 4 and not (tmp_path / "new").exists()
+    code, told = adapt_files(capsys, model, tmp_path / "new", visit(), "--keep")
+    assert (code, told["accepted"]) == (4, False)
+    assert (tmp_path / "new" / "card.json").is_file()
+
+
+def test_a_case_may_lack_a_sequence_and_a_holdout_is_judged_on(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write_case(tmp_path / "a", visit())
+    first[1] = "-"
+    second = write_case(tmp_path / "b", visit(seed=3))
+    arguments = ("adapt", "--model", str(model), "--case", *first, "--holdout", *second, "--out", str(tmp_path / "new"))
+    code, told = run(capsys, *arguments, "--method", "last-layer", "--device", "cpu")
+    assert code == 0 and told["held_out"] == "the visit mask"
+    assert any("T2" in message and "absent" in message for message in told["messages"])
+
+
+def test_masks_without_tumour_are_a_users_matter(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = visit()
+    code, _ = adapt_files(capsys, model, tmp_path / "new", with_labels(case, np.zeros_like(case.labels)))
+    assert code == ExitCode.USER
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5min", 300), ("1h", 3600), ("45", 45), ("1.5 min", 90)])
+def test_a_budget_is_read_with_its_unit(text: str, seconds: float) -> None:
+    assert budget_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-3s", "0min", "5 days", "nan"])
+def test_a_budget_that_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        budget_seconds(text)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A patient with one approved visit; the tiny model is the workspace's own."""
+    path = tmp_path / "w"
+    store = app.open_store(path)
+    case = visit()
+    patient = store.add_patient("PAT-1")
+    sequences = tuple(Sequence(role.value, role, "") for role in CHANNELS)
+    timepoint = Timepoint(patient.id or 0, "v0", 0, case.grid, "T1Gd", sequences=sequences)
+    timepoint = store.add_timepoint(timepoint, {role.value: case.images[role] for role in CHANNELS})
+    revision = store.add_revision(
+        timepoint, case.labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr"
+    )
+    store.set_status(revision.id or 0, RevisionStatus.APPROVED)
+    store.close()
+    small_model(path / "models")
+    return path
+
+
+def test_one_command_makes_the_model_this_patients_and_the_next_segmentation_uses_it(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--workspace", str(workspace))
+    assert run(capsys, "models", "use", "base", *where)[1]["current"] == "base"
+    code, told = run(capsys, "adapt", *where, "--patient", "PAT-1", "--method", "last-layer", "--device", "cpu")
+    assert (code, told["accepted"], told["current"]) == (0, True, True)
+    code, listed = run(capsys, "models", "list", *where)
+    current = {m["name"]: m["current_for"] for m in listed["models"] if m["place"] != "shipped"}
+    assert current == {"base": [""], "PAT-1-last-layer": ["PAT-1"]}
+    code, told = run(capsys, "segment", *where, "--patient", "PAT-1", "--accept", "--device", "cpu")
+    assert code == 0 and told["visits"][0]["model"].startswith("PAT-1-last-layer@")
+    assert main(["models", "delete", "PAT-1-last-layer", *where]) == ExitCode.USER  # current, and made a mask
+    assert run(capsys, "models", "rollback", *where, "--patient", "PAT-1")[1]["current"] == "base"
+    assert main(["models", "delete", "PAT-1-last-layer", *where]) == ExitCode.USER
+    assert "must not be lost" in capsys.readouterr().err
+
+
+def test_models_travel_as_one_file(workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ("--workspace", str(workspace))
+    assert main(["models", "export", "base", *where, "--out", str(tmp_path / "base.zip")]) == 0
+    assert main(["models", "delete", "base", *where]) == 0
+    capsys.readouterr()
+    code, told = run(capsys, "models", "import", str(tmp_path / "base.zip"), *where)
+    assert (code, told["model"], told["current"]) == (0, "base", False)
+    code, shown = run(capsys, "models", "show", "base", *where)
+    assert shown["place"] == "workspace" and shown["masks"] == 0
+
+
+def test_a_visit_without_a_mask_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["adapt", "--workspace", str(workspace), "--patient", "PAT-1", "--timepoint", "v9"])
+    assert code == ExitCode.USER
+    assert "no mask at v9" in capsys.readouterr().err

@@ -1,0 +1,257 @@
+"""The Model panel and the models page, by clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fake_models import FakeAdapter, FakeShelf
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.revision import RevisionStatus
+from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.ui.dialogs.models_page import ModelsPage
+from glioma_annotator.ui.panels.adapting import AdaptPanel
+from glioma_annotator.ui.window import MainWindow
+
+PATIENT = "PAT-0042"
+
+
+@dataclass
+class Scene:
+    window: MainWindow
+    shelf: FakeShelf
+    adapter: FakeAdapter
+    panel: AdaptPanel
+    qtbot: QtBot
+
+    def click(self, button: QPushButton) -> None:
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(condition)
+
+    def settle(self) -> None:
+        self.wait(lambda: not self.window.workers.jobs)
+
+    def finish(self) -> None:
+        """Let the running adaptation end."""
+        self.adapter.gate.set()
+        self.wait(lambda: not self.window.adapting.running)
+        self.settle()
+
+
+@pytest.fixture
+def scene(bench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:  # type: ignore[no-untyped-def]
+    shelf = FakeShelf()
+    adapter = FakeAdapter(shelf)
+    window = bench.open_window(make_shelf=lambda _store: shelf, make_adapter=lambda _shelf: adapter)
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    window.commands["model.adapt"].trigger()
+    panel = window.model_dock.widget()
+    assert isinstance(panel, AdaptPanel)
+    yield Scene(window, shelf, adapter, panel, qtbot)
+    adapter.gate.set()
+
+
+def test_approved_masks_are_ticked_and_the_plan_is_in_words(scene: Scene) -> None:
+    texts = [scene.panel.visits.item(n).text() for n in range(scene.panel.visits.count())]
+    assert len(texts) == 2 and "approved" in texts[0] and "draft" in texts[1]
+    assert [scene.panel.visits.item(n).checkState() for n in range(2)] == [
+        Qt.CheckState.Checked,
+        Qt.CheckState.Unchecked,
+    ]
+    assert scene.panel.plan.text() == "Plan: auto, 1 visits, about 40 s."
+    assert "workspace's default" in scene.panel.current.text()
+    assert scene.panel.adapt.isEnabled()
+
+
+def test_without_a_tick_the_button_is_off_and_says_why(scene: Scene) -> None:
+    scene.panel.visits.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert not scene.panel.adapt.isEnabled()
+    assert "Tick at least one" in scene.panel.plan.text()
+
+
+def test_one_click_runs_the_job_and_shows_its_curve_and_progress(scene: Scene) -> None:
+    scene.click(scene.panel.adapt)
+    scene.wait(lambda: len(scene.window.adapting.curve) == 2)
+    assert scene.panel.running.isVisible() and not scene.panel.choices.isVisible()
+    scene.wait(lambda: scene.panel.progress.value() > 0)
+    assert "last-layer" in scene.panel.stage.text()
+    assert scene.panel.left.text().endswith("left")
+    scene.finish()
+    assert scene.panel.result.isVisible()
+
+
+def test_a_better_model_is_used_for_this_patient(scene: Scene) -> None:
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    assert scene.panel.use.text() == f"Use for {PATIENT}" and scene.panel.use.isEnabled()
+    scene.click(scene.panel.use)
+    scene.settle()
+    current = scene.shelf.current(PATIENT)
+    assert current.own and current.model != "base"
+    assert scene.panel.choices.isVisible()
+    assert "this patient's own" in scene.panel.current.text()
+
+
+def test_keeping_the_old_one_drops_the_candidate(scene: Scene) -> None:
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    scene.click(scene.panel.keep)
+    scene.settle()
+    assert list(scene.shelf.models) == ["base"]
+    assert scene.shelf.current(PATIENT).model == "base"
+
+
+def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(scene: Scene) -> None:
+    scene.adapter.accepted = False
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    assert not scene.panel.use.isEnabled()
+    shown = [label.text() for label in scene.panel.verdict.findChildren(type(scene.panel.stage))]
+    assert "Not better: not offered" in shown and "ET loses." in shown
+    assert {"0.700", "0.500", "0.400"} <= set(shown)
+
+
+def test_cancelling_leaves_the_current_model(scene: Scene) -> None:
+    scene.click(scene.panel.adapt)
+    scene.wait(lambda: scene.window.adapting.running)
+    scene.click(scene.panel.cancel)
+    scene.wait(lambda: not scene.window.adapting.running)
+    assert scene.panel.choices.isVisible() and list(scene.shelf.models) == ["base"]
+    assert "cancelled" in scene.window.status.notice.text()
+
+
+def test_a_failure_is_told_and_the_current_model_stays(scene: Scene) -> None:
+    scene.adapter.failure = EnvironmentFailure("The disk is full.", "Make room.")
+    scene.click(scene.panel.adapt)
+    scene.wait(lambda: scene.window.errors.dialog is not None)
+    dialog = scene.window.errors.dialog
+    assert dialog is not None and "The disk is full." in dialog.what.text()
+    dialog.close()
+    scene.wait(lambda: scene.window.errors.dialog is None)
+    assert scene.panel.choices.isVisible()
+    assert scene.shelf.current(PATIENT).model == "base"
+
+
+def test_a_result_waits_while_another_patient_is_open_and_names_its_own(scene: Scene) -> None:
+    scene.click(scene.panel.adapt)
+    scene.wait(lambda: scene.window.adapting.running)
+    scene.window.study.open_patient("PAT-0043")
+    scene.finish()
+    assert scene.panel.use.text() == f"Use for {PATIENT}"
+    scene.click(scene.panel.use)
+    scene.settle()
+    assert scene.shelf.current(PATIENT).own and not scene.shelf.current("PAT-0043").own
+
+
+def test_a_model_for_every_patient_becomes_the_workspaces(scene: Scene) -> None:
+    scene.panel.whom.setCurrentIndex(1)
+    scene.panel.whom.activated.emit(1)
+    scene.settle()
+    assert scene.panel.adapt.text() == "Adapt to these patients"
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    scene.click(scene.panel.use)
+    scene.settle()
+    assert scene.shelf.current(PATIENT).model != "base" or scene.shelf.choices
+
+
+def test_approving_a_mask_ticks_it(scene: Scene) -> None:
+    visit = scene.window.study.timepoints()[1]
+    store = scene.window.study.require_session().store
+    store.set_status(store.revisions(visit.id or 0)[0].id or 0, RevisionStatus.APPROVED)
+    scene.window.study.patient_changed.emit()
+    scene.settle()
+    assert scene.panel.visits.item(1).checkState() is Qt.CheckState.Checked
+
+
+def test_a_choice_that_needs_mending_is_told(scene: Scene) -> None:
+    scene.shelf.told = ("The model “x” is not there.",)
+    scene.window.adapting.read()
+    scene.settle()
+    assert scene.panel.problem.isVisible() and "“x”" in scene.panel.problem.text()
+
+
+# the models page
+
+
+@pytest.fixture
+def page(scene: Scene) -> ModelsPage:
+    scene.shelf.bring(Path("other"))
+    scene.window.adapting.models_changed()
+    scene.settle()
+    scene.window.commands["model.page"].trigger()
+    opened = scene.window.dialogs.open
+    assert isinstance(opened, ModelsPage)
+    return opened
+
+
+def pick(page: ModelsPage, *names: str) -> None:
+    page.table.clearSelection()
+    page.table.setSelectionMode(page.table.SelectionMode.MultiSelection)
+    for place, row in enumerate(page._adapting.models.rows):
+        if row.model.card.name in names:
+            page.table.selectRow(place)
+
+
+def test_the_page_lists_models_and_what_can_be_done(scene: Scene, page: ModelsPage) -> None:
+    assert [page.table.item(n, 0).text() for n in range(2)] == ["Base model", "other"]
+    pick(page, "base")
+    assert page.buttons["use"].isEnabled() and page.buttons["export"].isEnabled()
+    assert not page.buttons["delete"].isEnabled()  # shipped
+    pick(page, "other")
+    assert page.buttons["delete"].isEnabled() and page.buttons["rename"].isEnabled()
+
+
+def test_using_and_rolling_back_from_the_page(scene: Scene, page: ModelsPage) -> None:
+    pick(page, "other")
+    scene.click(page.buttons["use"])
+    scene.settle()
+    assert scene.shelf.current(PATIENT).model == "other"
+    assert scene.window.proposing.model != ""
+    scene.shelf.choices[PATIENT].append("base")
+    scene.click(page.buttons["rollback"])
+    scene.settle()
+    assert scene.shelf.current(PATIENT).model == "base"
+
+
+def test_archiving_takes_a_model_out_of_the_choices(scene: Scene, page: ModelsPage) -> None:
+    pick(page, "other")
+    scene.click(page.buttons["archive"])
+    scene.settle()
+    offered = [scene.panel.model.itemData(n) for n in range(scene.panel.model.count())]
+    assert offered == ["base"]
+
+
+def test_exporting_and_importing_run_on_a_worker(scene: Scene, page: ModelsPage, tmp_path: Path) -> None:
+    page.export_to("other", tmp_path / "other.zip")
+    scene.wait(lambda: (tmp_path / "other.zip").exists())
+    page.import_from(tmp_path / "third.zip")
+    scene.wait(lambda: "third" in scene.shelf.models)
+    scene.settle()
+    assert page.table.rowCount() == 3
+
+
+def test_two_models_are_compared_on_the_open_visit(
+    scene: Scene,
+    page: ModelsPage,
+    bench,
+    qtbot: QtBot,  # type: ignore[no-untyped-def]
+) -> None:
+    bench.segmenter.gate.set()
+    pick(page, "base", "other")
+    assert page.buttons["compare"].isEnabled()
+    scene.click(page.buttons["compare"])
+    from glioma_annotator.ui.dialogs.models_page import ModelComparison
+
+    qtbot.waitUntil(lambda: bool(page.findChildren(ModelComparison)))
+    dialog = page.findChildren(ModelComparison)[0]
+    assert dialog.cells["ET", "A with B"] == "1.000"
+    dialog.close()

@@ -1,0 +1,349 @@
+"""One adaptation from visits to a saved candidate, on a tiny network; and the bad days."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from adaptation_cases import request, small_model, visit, with_labels
+
+from glioma_annotator.adaptation import patches, run
+from glioma_annotator.adaptation.adapter import ModelAdapter
+from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
+from glioma_annotator.domain.adaptation import (
+    METHODS,
+    AdaptationMethod,
+    AdaptationOutcome,
+    AdaptationRequest,
+    CurvePoint,
+)
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
+from glioma_annotator.imaging import atomic_file
+from glioma_annotator.inference import device as device_module
+from glioma_annotator.inference.model_folder import load_model
+from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+
+LAST, NORM, DECODER, FULL = METHODS
+
+
+@pytest.fixture(autouse=True)
+def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patches, steps and augmentation that suit a tiny network."""
+    monkeypatch.setattr(by_gradient, "EDGE", 16)
+    monkeypatch.setattr(last_layer, "STEPS", 80)
+    monkeypatch.setattr(last_layer, "DRAWN", (600, 600, 600))
+    monkeypatch.setattr(patches, "augmented", lambda images, _seed: images)
+    for module in (norm, decoder, full):
+        monkeypatch.setattr(module, "SCHEDULE", by_gradient.Schedule(4, 2, 1e-3))
+    monkeypatch.setattr(norm, "_PATCHES", 2)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return small_model(tmp_path / "models")
+
+
+def adapt(
+    model: Path,
+    wanted: AdaptationRequest,
+    folder: Path,
+    *,
+    watch: Callable[[CurvePoint], None] = lambda _point: None,
+    cancel: CancelToken | None = None,
+) -> AdaptationOutcome:
+    return run.adapt(wanted, model, folder, ignore_progress, watch, cancel or CancelToken())
+
+
+def test_last_layer_learns_what_the_head_had_not_and_is_accepted(model: Path, tmp_path: Path) -> None:
+    points: list[CurvePoint] = []
+    outcome = adapt(model, request(visit(), method=LAST), tmp_path / "new", watch=points.append)
+    assert outcome.verdict.accepted, outcome.verdict.reasons
+    assert (outcome.verdict.before or 0) < 0.5 < 0.65 < (outcome.verdict.after or 0)
+    card, network = load_model(tmp_path / "new")
+    assert (card.parent, card.default, outcome.method) == ("base", False, LAST)
+    assert card.training["seed"] == request(visit()).seed
+    assert "statistics" in card.training["normalisation_layers"]
+    assert len(points) == 80 and points[-1].dice is not None
+    _, start = load_model(model)
+    changed = [n for n, p in network.state_dict().items() if not torch.equal(p, start.state_dict()[n])]
+    assert set(changed) <= {"head.weight", "head.bias"} and changed
+
+
+def test_the_same_seed_gives_the_same_weights(model: Path, tmp_path: Path) -> None:
+    one, other = (adapt(model, request(visit(), method=LAST), tmp_path / name) for name in ("a", "b"))
+    assert one.card.weights_sha256 == other.card.weights_sha256
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_a_model_no_worse_on_the_held_out_data(
+    method: AdaptationMethod, model: Path, tmp_path: Path
+) -> None:
+    outcome = adapt(model, request(visit(), method=method), tmp_path / "new")
+    assert outcome.method is method
+    assert (outcome.verdict.after or 0) >= (outcome.verdict.before or 0) - 0.02
+    assert outcome.trials[0].steps > 0
+    assert load_model(tmp_path / "new")[0].training["method"] == method.value
+
+
+def test_auto_tries_from_cheap_to_dear_and_keeps_the_best(model: Path, tmp_path: Path) -> None:
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert [trial.method for trial in outcome.trials] == list(METHODS)
+    best = max(trial.dice or 0 for trial in outcome.trials if trial.accepted)
+    assert outcome.verdict.after == best
+
+
+def test_auto_leaves_methods_out_for_which_there_is_no_time(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_needed", lambda method, *_: 0.0 if method is LAST else 1e6)
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert outcome.method is LAST
+    assert [trial.problem.startswith("Left out") for trial in outcome.trials] == [False, True, True, True]
+
+
+def test_an_adapted_model_can_be_adapted_again(model: Path, tmp_path: Path) -> None:
+    first = adapt(model, request(visit(), method=LAST), tmp_path / "first")
+    second = adapt(tmp_path / "first", request(visit(brightness=8), method=LAST), tmp_path / "second")
+    assert second.card.parent == first.card.name
+    assert second.card.training["history"] == [load_model(model)[0].identity, first.card.identity]
+
+
+def test_of_two_visits_on_different_grids_the_last_is_judged(model: Path, tmp_path: Path) -> None:
+    other = visit("later", seed=4, shape=(30, 24, 22), centre=(16, 12, 11))
+    outcome = adapt(model, request(visit("earlier"), other, method=LAST), tmp_path / "new")
+    assert outcome.held_out == "the visit later"
+    assert outcome.verdict.accepted
+
+
+def test_a_mask_carried_over_is_a_third_column(model: Path, tmp_path: Path) -> None:
+    case = visit()
+    outcome = adapt(model, request(replace(case, carried=case.labels), method=LAST), tmp_path / "new")
+    assert outcome.verdict.carried == 1.0
+    assert not outcome.verdict.accepted and "carried over" in outcome.verdict.reasons[-1]
+    assert (tmp_path / "new" / "card.json").is_file()  # whether a refused one is kept, the caller decides
+
+
+def test_voxels_that_nobody_reviewed_do_not_teach(model: Path, tmp_path: Path) -> None:
+    case = visit()
+    wrong = np.where(case.labels == 0, 3, 0).astype(np.uint8)
+    wrong[5:24, 5:22, :] = case.labels[5:24, 5:22, :]
+    hidden = wrong.copy()
+    hidden[wrong != case.labels] = IGNORE
+    outcome = adapt(model, request(with_labels(case, hidden), method=LAST), tmp_path / "new")
+    assert outcome.verdict.accepted
+
+
+def test_what_a_mask_does_not_show_is_said(model: Path, tmp_path: Path) -> None:
+    outcome = adapt(model, request(visit(), method=LAST), tmp_path / "new")
+    assert any("no NETC, SNFH, RC" in message for message in outcome.messages)
+
+
+def test_full_is_shown_cases_of_others(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(full, "REPLAY_EVERY", 2)
+
+    def replay(edge: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        drawn.append(step)
+        return np.zeros((3, edge, edge, edge), np.float32), np.zeros((edge, edge, edge), np.uint8)
+
+    wanted = request(visit(), method=FULL)
+    run.adapt(wanted, model, tmp_path / "new", ignore_progress, lambda _: None, CancelToken(), replay)
+    assert drawn == [1, 3]
+
+
+# bad days
+
+
+@pytest.mark.parametrize("moment", ["passing", "training", "saving"])
+def test_cancelling_leaves_nothing_behind(moment: str, model: Path, tmp_path: Path) -> None:
+    token = CancelToken()
+    words = {"passing": "Passing", "training": "step 3,", "saving": "Saving"}
+
+    def report(progress: Progress) -> None:
+        if words[moment] in progress.message:
+            token.cancel()
+
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Cancelled):
+        run.adapt(request(visit(), method=LAST), model, tmp_path / "new", report, lambda _: None, token)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic_file.os, "fsync", no_space)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(EnvironmentFailure, match="No space left"):
+        adapt(model, request(visit(), method=LAST), tmp_path / "new")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_corrupt_weights_are_refused_before_anything_is_trained(model: Path, tmp_path: Path) -> None:
+    weights = model / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0xFF
+    weights.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="SHA-256 differs"):
+        adapt(model, request(visit(), method=LAST), tmp_path / "new")
+
+
+def test_weights_that_are_no_numbers_are_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card, network = load_model(model)
+    with torch.no_grad():
+        network.head.weight[0, 0] = float("nan")
+    monkeypatch.setattr(run, "load_model", lambda _folder: (card, network))
+    with pytest.raises(UserError, match="output is no number"):
+        adapt(model, request(visit(), method=LAST), tmp_path / "new")
+
+
+def test_a_loss_that_is_no_number_stops_the_method(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> torch.Tensor:
+        return torch.tensor(float("nan"), requires_grad=True)
+
+    monkeypatch.setattr(last_layer, "weighted_dice_cross_entropy", broken)
+    with pytest.raises(UserError, match="no number"):
+        adapt(model, request(visit(), method=LAST), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_auto_goes_on_with_the_other_methods_after_a_loss_that_is_no_number(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_gradient, "patch_loss", lambda logits, _classes: logits.sum() * float("nan"))
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert outcome.method is LAST and outcome.verdict.accepted
+    assert sum("no number" in message for message in outcome.messages) == 3
+
+
+def test_a_gpu_without_memory_is_exchanged_for_the_processor_with_a_message(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = device_module.choose_device("cpu")
+    gpu = replace(cpu, name="GPU of the test")
+    monkeypatch.setattr(run, "choose_device", lambda choice: cpu if choice == "cpu" else gpu)
+    compute = run.compute_features
+
+    def crowded(network: object, case: object, device: object, *rest: object) -> object:
+        if device is gpu:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compute(network, case, device, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "compute_features", crowded)
+    outcome = adapt(model, request(visit(), method=LAST, device="auto"), tmp_path / "new")
+    assert outcome.messages[0] == "The memory of the GPU of the test did not suffice; the CPU was used."
+    with pytest.raises(EnvironmentFailure, match="GPU of the test does not suffice"):
+        adapt(model, request(visit(), method=LAST, device="cuda"), tmp_path / "other")
+
+
+def test_too_little_main_memory_is_said(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crowded(*_: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(run, "compute_features", crowded)
+    with pytest.raises(EnvironmentFailure, match="computer's memory"):
+        adapt(model, request(visit(), method=LAST), tmp_path / "new")
+
+
+def test_a_mask_of_one_tissue_and_an_empty_held_out_visit_follow_the_rules(model: Path, tmp_path: Path) -> None:
+    outcome = adapt(model, request(visit("a"), visit("b", tumour=False), method=LAST), tmp_path / "new")
+    assert outcome.verdict.before is None
+    assert not outcome.verdict.accepted
+    assert "marks no less" in outcome.verdict.reasons[-1]
+
+
+def test_masks_without_tumour_are_refused_in_words(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to learn"):
+        adapt(model, request(visit(tumour=False), method=LAST), tmp_path / "new")
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}]
+from adaptation_cases import request, visit
+from glioma_annotator.adaptation import run
+from glioma_annotator.adaptation.methods import last_layer
+from glioma_annotator.domain.adaptation import AdaptationMethod
+from glioma_annotator.progress import CancelToken
+last_layer.STEPS = 30
+def report(progress):
+    if {word!r} in progress.message:
+        print("there", flush=True)
+        import time
+        time.sleep(60)
+wanted = request(visit(), method=AdaptationMethod.LAST_LAYER)
+run.adapt(wanted, Path({model!r}), Path({new!r}), report, lambda _: None, CancelToken())
+"""
+
+
+def test_kill_9_while_saving_leaves_no_model_that_is_believed(model: Path, tmp_path: Path) -> None:
+    tests = Path(__file__).parents[2]
+    script = _KILLED.format(tests=str(tests), word="Saving", model=str(model), new=str(tmp_path / "c" / "new"))
+    (tmp_path / "c").mkdir()
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert child.stdout is not None
+    assert child.stdout.readline() == "there\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert not (tmp_path / "c" / "new").exists()
+    assert load_model(model)[0].name == "base"
+
+
+def test_a_candidate_appears_whole_or_not_at_all(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kill during the save would leave: a hidden folder that no one takes for a model."""
+    seen: list[str] = []
+    save = run.save_model
+
+    def watched(folder: Path, *rest: object) -> object:
+        seen.append(folder.name)
+        return save(folder, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "save_model", watched)
+    adapt(model, request(visit(), method=LAST), tmp_path / "new")
+    assert seen[0].startswith(".new.") and sorted(p.name for p in (tmp_path / "new").iterdir()) == [
+        "card.json",
+        "weights.safetensors",
+    ]
+
+
+# the adapter
+
+
+def test_the_plan_says_method_visits_and_time(model: Path) -> None:
+    adapter = ModelAdapter(lambda: [model.parent])
+    words = adapter.plan("", 2, LAST, 300).words
+    assert "last layer, 2 visits" in words and " s" in words
+    assert "at most 5 min" in adapter.plan("", 9, AdaptationMethod.AUTO, 300).words
+
+
+def test_an_unknown_model_is_refused_with_those_at_hand(model: Path) -> None:
+    with pytest.raises(UserError, match="“base”"):
+        ModelAdapter(lambda: [model.parent]).find("nothing")
+
+
+def test_the_adapter_is_cancelled_within_a_second(model: Path, tmp_path: Path) -> None:
+    token = CancelToken()
+    token.cancel()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        ModelAdapter(lambda: [model.parent]).adapt(
+            request(visit(), method=LAST), tmp_path / "new", ignore_progress, lambda _: None, token
+        )
+    assert time.monotonic() - began < 1
+    assert json.loads((model / "card.json").read_text())["name"] == "base"
