@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.labels import IGNORE, LabelScheme
@@ -71,7 +72,7 @@ def worst_slice(
         return None
     k = int(per_slice.argmax())
     ml = float(per_slice[k]) * float(np.prod(spacing)) / 1000
-    caption = f"{case}, axial {k + 1} of {wrong.shape[2]}: {ml:.2f} mL differ"
+    caption = f"{case}\naxial {k + 1} of {wrong.shape[2]}: {ml:.2f} mL differ"
     plane = np.nan_to_num(image[:, :, k].astype(np.float32))
     return Slice(case, caption, plane, reference[:, :, k].copy(), prediction[:, :, k].copy(), spacing[1] / spacing[0])
 
@@ -81,7 +82,10 @@ def draw_worst(folder: Path, slices: Sequence[Slice], scheme: LabelScheme) -> No
     shown = slices[:WORST_SHOWN]
     if not shown:
         return
-    figure = Figure(figsize=(9, 3.2 * len(shown) + 0.5), facecolor="#1E1F22", layout="constrained")
+    height = 3.2 * len(shown) + 0.5
+    legend = 0.35 / height
+    layout = ConstrainedLayoutEngine(rect=(0.01, legend, 0.98, 1 - legend))
+    figure = Figure(figsize=(9, height), facecolor="#1E1F22", layout=layout)
     rows = figure.subplots(len(shown), 3, squeeze=False)
     for row, one in zip(rows, shown, strict=True):
         area = np.argwhere(one.image != 0)
@@ -89,9 +93,9 @@ def draw_worst(folder: Path, slices: Sequence[Slice], scheme: LabelScheme) -> No
         panels = ((one.caption, None), ("reference", one.reference), ("prediction", one.prediction))
         for axes, (title, mask) in zip(row, panels, strict=True):
             _show(axes, one.image[a:c, b:d], None if mask is None else mask[a:c, b:d], scheme, one.aspect)
-            axes.set_title(title, color="#E6E6E6", fontsize=9)
+            axes.set_title(title, color="#E6E6E6", fontsize=9, loc="left")
     for number, label in enumerate(scheme.labels):
-        figure.text(0.02 + 0.09 * number, 0.004, f"\u25a0 {label.name}", color=label.colour, fontsize=10)
+        figure.text(0.02 + 0.09 * number, 0.3 * legend, f"\u25a0 {label.name}", color=label.colour, fontsize=10)
     with atomic_write(folder / WORST) as file:
         figure.savefig(file, format="png", dpi=100)
 

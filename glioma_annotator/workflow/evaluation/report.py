@@ -73,7 +73,7 @@ def _page(title: str, scores: Sequence[CaseScore], summaries: Sequence[Summary],
     there = (
         "region",
         "cases with it",
-        "some found",
+        "found",
         "median Dice",
         "mean Dice",
         "cases without",
