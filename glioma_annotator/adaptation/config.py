@@ -203,7 +203,6 @@ class RunConfig:
     seed: of the first weights and of the stream of samples.
     device: auto, cpu or cuda.
     precision: auto (bfloat16 where the hardware computes in it), bfloat16 or float32.
-    pool_gradient: False leaves out the gradient through the max pools, a sixth of a step on a processor in bfloat16.
     threads: processor threads of the training itself.
     workers: processes that generate samples; 0 generates them in the training's own.
     ema: decay of the moving average of the weights, which is what is kept; 0 for none.
@@ -216,7 +215,6 @@ class RunConfig:
     seed: int = 20261120
     device: str = "auto"
     precision: str = "auto"
-    pool_gradient: bool = True
     threads: int = 1
     workers: int = 1
     ema: float = 0.99

@@ -79,7 +79,7 @@ class Trainer:
         self._validation = validation
         self._average: SegmentationNetwork = copy.deepcopy(self._network).eval()
         if device.device.type == "cpu" and device.mixed:
-            speed_up(self._network, config.run.pool_gradient)
+            speed_up(self._network)
         self._loss = make_loss(config.loss, config.output).to(device.device)
         self._schedule = make_schedule(config.optimiser)
         self._optimiser = torch.optim.Adam(

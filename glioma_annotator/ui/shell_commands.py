@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from glioma_annotator.ui.adapting import Adapting
+from glioma_annotator.ui.course_dock import course_commands
+from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
@@ -30,6 +32,7 @@ MENU_BREAKS = (
     "file.quit",
     "study.next",
     "study.compare",
+    "finding.add",
     "edit.crosshair",
     "edit.label1",
     "edit.smaller",
@@ -133,6 +136,9 @@ class WindowActs:
     about: Callable[[], None]
     model_panel: Callable[[], None]
     models_page: Callable[[], None]
+    findings_panel: Callable[[], None]
+    clinical_panel: Callable[[], None]
+    course_page: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +155,21 @@ class Shell:
     adapting: Adapting
     uncertainty: Uncertainty
     review: Callable[[int], None]
+    findings: FindingsController
 
 
 def build_registry(shell: Shell) -> CommandRegistry:
     """All commands. Raises `ValueError` when two share an id or a key."""
     registry = CommandRegistry()
-    for make in (_file, _study, _edit, _labels, _tools, _mask_view, _review, _panes, _segment, _model, _help):
+    for make in (_file, _study, _course, _edit, _labels, _tools, _mask_view, _review, _panes, _segment, _model, _help):
         for command in make(shell):
             registry.add(command)
     return registry
+
+
+def _course(shell: Shell) -> list[Command]:
+    acts = shell.acts
+    return course_commands(shell.findings, acts.findings_panel, acts.clinical_panel, acts.course_page)
 
 
 def _review(shell: Shell) -> list[Command]:

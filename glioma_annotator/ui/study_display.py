@@ -45,7 +45,14 @@ class StudyDisplay(QObject):
         """The open patient, or the start page."""
         window = self._window
         window.pages.setCurrentIndex(1 if study else 0)
-        for part in (window.timeline_bar, window.tool_bar, window.mask_dock, window.model_dock):
+        for part in (
+            window.timeline_bar,
+            window.tool_bar,
+            window.mask_dock,
+            window.findings_dock,
+            window.clinical_dock,
+            window.model_dock,
+        ):
             part.setVisible(study)
         window.status.show_figures(study)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QDockWidget, QFileDialog, QWidget
 
 from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
 from glioma_annotator.domain.volume import LabelArray
@@ -15,6 +15,7 @@ from glioma_annotator.errors import WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.command_palette import CommandPalette
 from glioma_annotator.ui.dialogs.compare_revisions import CompareDialog, ComparedMask
+from glioma_annotator.ui.dialogs.course_page import CoursePage
 from glioma_annotator.ui.dialogs.import_dialog import ImportDialog
 from glioma_annotator.ui.dialogs.mapping import MappingDialog
 from glioma_annotator.ui.dialogs.models_page import ModelsPage
@@ -68,6 +69,9 @@ class WindowDialogs(QObject):
             about=lambda: self._show(AboutDialog(window)),
             model_panel=self.model_panel,
             models_page=self.models_page,
+            findings_panel=lambda: self._bring_up(window.findings_dock),
+            clinical_panel=lambda: self._bring_up(window.clinical_dock),
+            course_page=self.course_page,
         )
 
     def _show(self, dialog: QDialog) -> None:
@@ -214,6 +218,16 @@ class WindowDialogs(QObject):
         page = ModelsPage(self._window.adapting, self._window.study, self._window)
         page.failed.connect(self._window.errors.show)
         self._show(page)
+
+    # course
+
+    @staticmethod
+    def _bring_up(dock: QDockWidget) -> None:
+        dock.show()
+        dock.raise_()
+
+    def course_page(self) -> None:
+        self._show(CoursePage(self._window.study, self._window))
 
     # workspace
 

@@ -1,0 +1,175 @@
+"""The patient's findings in the window: adds, changes and removes them, and says when they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, Signal
+
+from glioma_annotator.domain.finding import Finding, FindingStatus
+from glioma_annotator.domain.task_profile import TaskProfile
+from glioma_annotator.errors import UserError
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.finding_entry import Index, finding_at, side_of
+from glioma_annotator.workflow.profiles import load_profile
+
+
+class FindingsController(QObject):
+    """Findings of the open patient.
+
+    Signals
+    -------
+    changed: the list is another one. selected(str): id of the finding to show; empty for none.
+
+    Parameters
+    ----------
+    crosshair: gives the voxel under the crosshair.
+    jump: moves the crosshair to a voxel.
+    """
+
+    changed = Signal()
+    selected = Signal(str)
+
+    def __init__(
+        self,
+        study: StudyController,
+        crosshair: Callable[[], Index],
+        jump: Callable[[Index], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.study = study
+        self._crosshair, self._jump = crosshair, jump
+        self._profile: TaskProfile | None = None
+        self._wanted: Finding | None = None  # to go to once its visit is open
+        self.current = ""
+        study.patient_changed.connect(self._on_patient)
+        study.visit_changed.connect(self._on_visit)
+
+    @property
+    def profile(self) -> TaskProfile:
+        if self._profile is None:
+            self._profile = load_profile()
+        return self._profile
+
+    @property
+    def editable(self) -> bool:
+        return bool(self.study.patient_key) and not self.study.read_only
+
+    def all(self) -> tuple[Finding, ...]:
+        """Of the open patient, oldest first."""
+        session = self.study.session
+        if session is None or not self.study.patient_key:
+            return ()
+        return session.store.findings.of_patient(self.study.patient_key)
+
+    def get(self, finding_id: str) -> Finding | None:
+        session = self.study.session
+        return session.store.findings.get(finding_id) if session is not None and finding_id else None
+
+    def of_visit(self) -> tuple[Finding, ...]:
+        """Of the open visit, without artefacts."""
+        visit = self.study.visit
+        if visit is None:
+            return ()
+        return tuple(
+            f for f in self.all() if f.timepoint == visit.timepoint.key and f.status is not FindingStatus.ARTEFACT
+        )
+
+    def add_at_crosshair(self) -> None:
+        """A finding at the crosshair; on the mask's component there, if any. Raises `UserError` without a visit."""
+        visit, session = self.study.require_visit(), self.study.require_session()
+        index = self._crosshair()
+        labels, timepoint = visit.editor.labels.copy(), visit.timepoint
+        saved = None if visit.editor.unsaved else visit.parent_id
+        revision = next((r.number for r in visit.revisions if r.id == saved), None)
+        reference = visit.images.get(timepoint.reference)
+        patient, author, profile = self.study.patient_key, session.author, self.profile
+
+        def work() -> Finding:
+            head = reference.data > 0 if reference is not None else None
+            return finding_at(index, timepoint, patient, labels, profile, author, revision, head)
+
+        def done(finding: Finding) -> None:
+            if self.study.session is session and self.study.patient_key == patient:
+                session.store.findings.add(finding)
+                self.changed.emit()
+                self.select(finding.id)
+                self.study.notice.emit(f"Finding added: {self.title_of(finding)}.")
+
+        self.study.workers.draw(work, done)
+
+    def change(self, finding: Finding, **values: object) -> None:
+        """Keep other values of a finding; does nothing when they are the same."""
+        made = replace(finding, **values)  # type: ignore[arg-type]
+        if made != finding:
+            self.study.require_session().store.findings.change(made)
+            self.changed.emit()
+
+    def move_to_crosshair(self, finding: Finding) -> None:
+        """The finding's place is where the crosshair is. Raises `UserError` when another visit is open."""
+        visit = self.study.require_visit()
+        if visit.timepoint.key != finding.timepoint:
+            raise UserError(
+                "This finding belongs to another visit.", "Open that visit first; a click in the list does it."
+            )
+        index = self._crosshair()
+        x, y, z = (float(v) for v in visit.timepoint.grid.index_to_world(index))
+        reference = visit.images.get(visit.timepoint.reference)
+        head = reference.data > 0 if reference is not None else None
+        self.change(finding, point_mm=(x, y, z), side=side_of(index, visit.timepoint.grid, head))
+
+    def delete(self, finding: Finding) -> None:
+        """Take it out of the lists; the notice names how it comes back."""
+        self.study.require_session().store.findings.delete(finding.id)
+        self.select("")
+        self.changed.emit()
+        self.study.notice.emit(f"Finding deleted: {self.title_of(finding)}. “Deleted findings” brings it back.")
+
+    def deleted(self) -> tuple[Finding, ...]:
+        session = self.study.session
+        if session is None or not self.study.patient_key:
+            return ()
+        return session.store.findings.deleted(self.study.patient_key)
+
+    def restore(self, finding_id: str) -> None:
+        self.study.require_session().store.findings.restore(finding_id)
+        self.changed.emit()
+        self.select(finding_id)
+
+    def select(self, finding_id: str) -> None:
+        if finding_id != self.current:
+            self.current = finding_id
+            self.selected.emit(finding_id)
+
+    def go_to(self, finding: Finding) -> None:
+        """Show a finding: open its visit if need be, and put the crosshair there."""
+        self.select(finding.id)
+        visit = self.study.visit
+        if visit is not None and visit.timepoint.key == finding.timepoint:
+            at = visit.timepoint.grid.world_to_index(finding.point_mm)
+            i, j, k = (min(max(round(float(v)), 0), n - 1) for v, n in zip(at, visit.timepoint.grid.shape, strict=True))
+            self._jump((i, j, k))
+            return
+        timepoint = next((t for t in self.study.timepoints() if t.key == finding.timepoint), None)
+        if timepoint is not None:
+            self._wanted = finding
+            self.study.open_visit(timepoint)
+
+    def title_of(self, finding: Finding) -> str:
+        """Kind and side in words."""
+        kind = self.profile.finding_kind(finding.kind)
+        side = "" if finding.side.value == "unknown" else f", {finding.side.value}"
+        return f"{kind.title if kind else finding.kind}{side}"
+
+    def _on_patient(self) -> None:
+        self.select("")
+        self.changed.emit()
+
+    def _on_visit(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        visit = self.study.visit
+        if wanted is not None and visit is not None and visit.timepoint.key == wanted.timepoint:
+            self.go_to(wanted)
+        self.changed.emit()

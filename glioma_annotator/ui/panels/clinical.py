@@ -1,0 +1,299 @@
+"""The Clinical panel: the patient's events as a list, and a quick form that shows the fields of their kind."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from glioma_annotator.domain.clinical_event import (
+    SCORE_RANGES,
+    ClinicalEvent,
+    ClinicalState,
+    EventKind,
+    ExtentOfResection,
+)
+from glioma_annotator.domain.course import CourseClock
+from glioma_annotator.errors import UserError
+from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.panels.parts import follow_action, line, push_button, quiet
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
+
+_ID = Qt.ItemDataRole.UserRole
+_LABELS = {
+    "end": "End",
+    "extent": "Extent",
+    "dose_gy": "Dose",
+    "fractions": "Fractions",
+    "cycle": "Cycle",
+    "drug": "Drug",
+    "dose_mg": "Daily dose",
+    "score": "Score",
+    "state": "State",
+    "text": "Text",
+}
+
+
+class ClinicalPanel(QWidget):
+    """Events of the open patient.
+
+    Signals
+    -------
+    changed: an event was added, changed or removed.
+    """
+
+    changed = Signal()
+
+    def __init__(self, study: StudyController, actions: CommandActions) -> None:
+        super().__init__()
+        self._study = study
+        self._editing: ClinicalEvent | None = None
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        self.table = QTableWidget(0, 3)
+        self.table.setHorizontalHeaderLabels(["When", "What", "Details"])
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(24)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setShowGrid(False)
+        self.table.setAlternatingRowColors(True)
+        self.table.setAccessibleName("Clinical events")
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        self.table.itemSelectionChanged.connect(self._on_row)
+        self.empty = quiet("No events yet: surgery, radiotherapy, steroids, KPS … Fill in the form and press Return.")
+        self.course = push_button("Course and response…", "", lambda: None)
+        follow_action(self.course, actions["study.course"])
+        column.addWidget(self.course)
+        column.addWidget(self.empty)
+        column.addWidget(self.table, 1)
+        column.addWidget(line())
+        column.addLayout(self._build_form())
+        study.patient_changed.connect(self._on_patient)
+        self._on_patient()
+
+    def _build_form(self) -> QFormLayout:
+        self._form = form = QFormLayout()
+        form.setSpacing(6)
+        self.kind = QComboBox()
+        for kind in EventKind:
+            self.kind.addItem(kind.value, kind)
+        self.kind.setAccessibleName("Kind of event")
+        self.kind.currentIndexChanged.connect(self._show_fields)
+        self.start = QLineEdit()
+        self.start.setPlaceholderText("2019-04-02 or day 45")
+        self.start.setAccessibleName("When")
+        form.addRow("What", self.kind)
+        form.addRow("When", self.start)
+        end, drug, text = QLineEdit(), QLineEdit(), QLineEdit()
+        end.setPlaceholderText("empty while it goes on")
+        drug.setPlaceholderText("e.g. dexamethasone")
+        extent, state = QComboBox(), QComboBox()
+        self._fill_choice(extent, ExtentOfResection)
+        self._fill_choice(state, ClinicalState)
+        dose_gy, dose_mg = QDoubleSpinBox(), QDoubleSpinBox()
+        for spin, top, suffix in ((dose_gy, 200.0, " Gy"), (dose_mg, 5000.0, " mg")):
+            spin.setRange(-1.0, top)
+            spin.setSpecialValueText("unknown")
+            spin.setDecimals(1)
+            spin.setSuffix(suffix)
+            spin.setValue(-1.0)
+        fractions, cycle, score = QSpinBox(), QSpinBox(), QSpinBox()
+        for count, top in ((fractions, 100), (cycle, 99)):
+            count.setRange(-1, top)
+            count.setSpecialValueText("unknown")
+            count.setValue(-1)
+        self.fields: dict[str, QWidget] = {
+            "end": end, "extent": extent, "dose_gy": dose_gy, "fractions": fractions, "cycle": cycle, "drug": drug,
+            "dose_mg": dose_mg, "score": score, "state": state, "text": text,
+        }  # fmt: skip
+        for name, field in self.fields.items():
+            field.setAccessibleName(_LABELS[name])
+            form.addRow(_LABELS[name], field)
+        for edit in (self.start, end, drug, text):
+            edit.returnPressed.connect(self._save)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        self.save = push_button("Add", "Keep the event (Return)", self._save)
+        self.new = push_button("New", "Empty the form for another event", self._clear)
+        self.delete = push_button("Delete", "Take the event out of the course", self._delete)
+        for button in (self.save, self.new, self.delete):
+            button.setProperty("role", "narrow")
+            buttons.addWidget(button, 1)
+        form.addRow(buttons)
+        self._show_fields()
+        return form
+
+    @staticmethod
+    def _fill_choice(box: QComboBox, values: type[StrEnum]) -> None:
+        for value in values:
+            box.addItem(value.value, value)
+
+    # the list
+
+    def events(self) -> tuple[ClinicalEvent, ...]:
+        """Of the open patient, in order of time."""
+        session = self._study.session
+        if session is None or not self._study.patient_key:
+            return ()
+        clock = CourseClock.of(self._study.timepoints())
+        events = session.store.events.of_patient(self._study.patient_key)
+
+        def place(event: ClinicalEvent) -> tuple[float, str]:
+            day = clock.start(event)
+            return (math.inf if day is None else day), event.kind.value
+
+        return tuple(sorted(events, key=place))
+
+    def _on_patient(self) -> None:
+        self._clear()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        events = self.events()
+        self.table.blockSignals(True)
+        self.table.setRowCount(len(events))
+        for row, event in enumerate(events):
+            for place, text in enumerate((when_text(event), event.kind.value, details_text(event))):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                item.setData(_ID, event.id)
+                self.table.setItem(row, place, item)
+            if self._editing is not None and event.id == self._editing.id:
+                self.table.selectRow(row)
+        self.table.blockSignals(False)
+        self.empty.setVisible(not events)
+        self.table.setVisible(bool(events))
+        editable = bool(self._study.patient_key) and not self._study.read_only
+        for widget in (self.kind, self.start, *self.fields.values(), self.save, self.new):
+            widget.setEnabled(editable)
+        self.delete.setEnabled(editable and self._editing is not None)
+        self.save.setText("Change" if self._editing is not None else "Add")
+
+    def _on_row(self) -> None:
+        items = self.table.selectedItems()
+        if items:
+            chosen = str(items[0].data(_ID))
+            self._edit(next(e for e in self.events() if e.id == chosen))
+
+    # the form
+
+    def _chosen_kind(self) -> EventKind:
+        return EventKind(self.kind.currentData())
+
+    def _show_fields(self) -> None:
+        kind = self._chosen_kind()
+        wanted = fields_of(kind)
+        for name, field in self.fields.items():
+            self._form.setRowVisible(field, name in wanted)
+        if kind in SCORE_RANGES:
+            self._spin("score").setRange(*SCORE_RANGES[kind])
+
+    def _spin(self, name: str) -> QSpinBox:
+        field = self.fields[name]
+        assert isinstance(field, QSpinBox)
+        return field
+
+    def _clear(self) -> None:
+        self._editing = None
+        self.start.clear()
+        for field in self.fields.values():
+            _put(field, None)
+        self.table.clearSelection()
+        self._refresh()
+
+    def _edit(self, event: ClinicalEvent) -> None:
+        self._editing = event
+        self.kind.setCurrentIndex(self.kind.findText(event.kind.value))
+        self.start.setText(event.date.isoformat() if event.date is not None else f"day {event.day}")
+        end = event.end_date.isoformat() if event.end_date is not None else ""
+        values: dict[str, Any] = {name: getattr(event, name) for name in self.fields if name != "end"} | {
+            "end": end or (f"day {event.end_day}" if event.end_day is not None else "")
+        }
+        for name, value in values.items():
+            _put(self.fields[name], value)
+        self._refresh()
+
+    def _typed(self) -> ClinicalEvent:
+        """The event in the form. Raises `UserError` for what cannot be."""
+        kind = self._chosen_kind()
+        date, day = parse_when(self.start.text())
+        values: dict[str, Any] = {}
+        for name in fields_of(kind):
+            field = self.fields[name]
+            if name == "end" and isinstance(field, QLineEdit):
+                values["end_date"], values["end_day"] = parse_when(field.text())
+            elif isinstance(field, QLineEdit):
+                values[name] = field.text().strip()
+            elif isinstance(field, QSpinBox | QDoubleSpinBox):
+                values[name] = field.value() if name == "score" or field.value() >= 0 else None
+            elif isinstance(field, QComboBox):
+                values[name] = field.currentData()
+        if kind is EventKind.SURGERY:
+            values["extent"] = ExtentOfResection(values["extent"])
+        elif kind is EventKind.CLINICAL_STATE:
+            values["state"] = ClinicalState(values["state"])
+        if self._editing is not None:
+            values |= {"id": self._editing.id, "created_utc": self._editing.created_utc, "author": self._editing.author,
+                       "timepoint": self._editing.timepoint}  # fmt: skip
+        else:
+            values["author"] = self._study.require_session().author
+        try:
+            return ClinicalEvent(self._study.patient_key, kind, date, day, **values)
+        except ValueError as error:
+            raise UserError(f"The event cannot be kept: {error}.", "Correct the form.") from error
+
+    def _save(self) -> None:
+        session = self._study.require_session()
+        try:
+            event = self._typed()
+        except UserError as error:
+            self._study.failed.emit(error)
+            return
+        if self._editing is None:
+            session.store.events.add(event)
+        else:
+            session.store.events.change(event)
+        self._clear()
+        self.changed.emit()
+        self._study.notice.emit(f"Kept: {event.kind.value}, {when_text(event)}.")
+
+    def _delete(self) -> None:
+        if self._editing is None:
+            return
+        self._study.require_session().store.events.delete(self._editing.id)
+        self._clear()
+        self.changed.emit()
+
+
+def _put(field: QWidget, value: Any) -> None:
+    """Show a value in a field of the form; None empties it."""
+    if isinstance(field, QLineEdit):
+        field.setText(str(value or ""))
+    elif isinstance(field, QSpinBox):
+        field.setValue(field.minimum() if value is None else int(value))
+    elif isinstance(field, QDoubleSpinBox):
+        field.setValue(field.minimum() if value is None else float(value))
+    elif isinstance(field, QComboBox):
+        field.setCurrentIndex(0 if value is None else field.findText(value.value))
