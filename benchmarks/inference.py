@@ -202,8 +202,14 @@ def monai_mask(folder: Path, card: ModelCard, channels: NDArray[np.float32]) -> 
     from glioma_annotator.inference.model_folder import load_model
 
     _, network = load_model(folder)
+    nothing = torch.zeros(1, len(card.scheme.labels) + 1, ROI, ROI, ROI)
+
+    def predicted(window: torch.Tensor) -> torch.Tensor:
+        """Windows without brain are not computed: no voxel of the brain lies in one."""
+        return network(window) if window.any() else nothing  # type: ignore[no-any-return]
+
     with torch.inference_mode():
-        logits = sliding_window_inference(torch.from_numpy(channels)[None], (ROI,) * 3, 1, network, overlap=OVERLAP)
+        logits = sliding_window_inference(torch.from_numpy(channels)[None], (ROI,) * 3, 1, predicted, overlap=OVERLAP)
     values = np.array([0, *card.scheme.values], dtype=np.uint8)
     return values[np.asarray(logits[0].argmax(dim=0))]  # type: ignore[index]
 
@@ -354,6 +360,7 @@ def main() -> None:
         figures["monai"] = monai = monai_windows(folder, channels, options.windows)
         figures["times_faster_cpu"] = round(monai["cpu_s"] / ours["cpu_s"], 1)
         figures["times_faster_wall"] = round(monai["wall_s"] / ours["wall_s"], 1)
+        print(json.dumps(figures, indent=2), flush=True)
         if options.agree:
             reference = monai_mask(options.model, card, channels)
             raw = ModelSegmenter([folder], lambda: SegmentationSettings(post_processing=False))
@@ -364,6 +371,7 @@ def main() -> None:
                 "brain_voxels_equal": round(float((plain == reference)[brain].mean()), 5),
                 "post_processing_changed_voxels": int((plain != labels).sum()),
             }
+            print(json.dumps(figures["agreement"], indent=2), flush=True)
         if options.growth:
             figures["growth"] = growth(folder, card, images)
         if options.command:
