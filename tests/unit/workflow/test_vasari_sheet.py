@@ -1,7 +1,6 @@
 """The VASARI sheet: proposed from the mask, confirmed by a reader."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from courses import ET, SNFH, Box, Course
@@ -87,4 +86,4 @@ def test_the_newest_recorded_entry_counts() -> None:
     entries = [VasariEntry("P", "V0", "F1", value, confirmed=True) for value in ("1", "2")]
     course.store.vasari.add(*entries)
     assert current_sheet(course.store, "P", "V0") == {"F1": entries[1]}
-    assert value_text(load_profile(folders=[Path("resources/profiles").resolve()]), entries[1]) == "temporal"
+    assert value_text(load_profile(), entries[1]) == "temporal"
