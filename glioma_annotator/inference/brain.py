@@ -5,7 +5,7 @@ Torch is loaded with the first scan, not with this module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
 from glioma_annotator.domain.model_card import BRAIN, ModelCard
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.brain_extraction import at_spacing, mask_of_share, scaled
 from glioma_annotator.imaging.resampling import resample_to
 from glioma_annotator.inference.cards import find_models
-from glioma_annotator.progress import CancelToken, Progress, Report, part
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 if TYPE_CHECKING:
-    from glioma_annotator.inference.engine import Engine
+    from torch import nn
 
-#: What a brain model's card names as its normalisation: `brain_extraction.scaled`.
-PERCENTILES = "percentiles-0.5-99.5"
+Network = Callable[[NDArray[np.float32], CancelToken], NDArray[np.float32]]
+
+#: What a brain model's card names as its normalisation: of the scan, `brain_extraction.scaled`; in the network,
+#: `own_statistics`.
+PERCENTILES = "percentiles-0.5-99.5, network with the scan's own statistics"
 BRAIN_SCHEME = LabelScheme("brain", (Label(1, "brain", "Brain", "#56B4E9"),), (Region("brain", "Brain", (1,)),))
 
 
@@ -39,7 +42,8 @@ class ModelBrainFinder:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
-        self._engine: Engine | None = None
+        self._network: Network | None = None
+        self._key = ""
 
     @property
     def available(self) -> bool:
@@ -55,12 +59,11 @@ class ModelBrainFinder:
         report(Progress(0.0, "Finding the brain"))
         small = at_spacing(volume, card.spacing_mm)
         cancel.raise_if_cancelled()
-        image = scaled(small.data)[None]
-        prediction = self._loaded().predict(
-            folder, card, image, np.ones(small.data.shape, dtype=bool), "auto", part(report, 0.1, 0.9), cancel
-        )
-        cancel.raise_if_cancelled()
-        share = resample_to(Volume(prediction.probabilities[1], small.grid), volume.grid).data
+        if self._network is None or self._key != card.weights_sha256:
+            self._network, self._key = _load(folder), card.weights_sha256
+        report(Progress(0.4, "Finding the brain"))
+        found = Volume(self._network(scaled(small.data), cancel), small.grid)
+        share = resample_to(found, volume.grid).data
         report(Progress(1.0, "Finding the brain"))
         return np.asarray(share, dtype=np.float32)
 
@@ -77,9 +80,51 @@ class ModelBrainFinder:
             "Copy the model folder “brain” into the program's models, or strip the skull before the import.",
         )
 
-    def _loaded(self) -> Engine:
-        if self._engine is None:
-            from glioma_annotator.inference.engine import Engine
 
-            self._engine = Engine()
-        return self._engine
+def _load(folder: Path) -> Network:
+    """The model as a function from a scaled scan (i, j, k) to the share of brain in each voxel."""
+    import torch
+
+    from glioma_annotator.inference.device import choose_device
+    from glioma_annotator.inference.model_folder import load_model
+    from glioma_annotator.inference.runner import OutOfMemory
+    from glioma_annotator.inference.torch_runner import out_of_memory_named, precision, watched
+
+    device = choose_device("auto")
+    _, network = load_model(folder)
+    own_statistics(network)
+    network = network.to(device.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def share(image: NDArray[np.float32], cancel: CancelToken) -> NDArray[np.float32]:
+        try:
+            return forward(image, cancel)
+        except OutOfMemory as error:
+            raise EnvironmentFailure(
+                "The memory does not suffice to find the brain.", "Close other programs, or use a larger computer."
+            ) from error
+
+    def forward(image: NDArray[np.float32], cancel: CancelToken) -> NDArray[np.float32]:
+        i, j, k = image.shape
+        padded = np.pad(image, [(0, -n % network.multiple) for n in image.shape])
+        with (
+            out_of_memory_named(),
+            watched(network, ignore_progress, cancel),
+            torch.inference_mode(),
+            precision(device),
+        ):
+            batch = torch.from_numpy(padded)[None, None]
+            logits = network(batch.to(device.device, memory_format=torch.channels_last_3d))
+        found = torch.sigmoid((logits[0, 1] - logits[0, 0]).float()).cpu().numpy()
+        return np.ascontiguousarray(found[:i, :j, :k], dtype=np.float32)
+
+    return share
+
+
+def own_statistics(network: nn.Module) -> None:
+    """Make batch normalisation take the statistics of the scan itself, as in the training of brain models."""
+    from torch import nn
+
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.track_running_stats = False
+            module.running_mean = module.running_var = None

@@ -89,7 +89,7 @@ def draw_contrast(looks: Sequence[NDArray[np.uint8]], brain: Field, rng: np.rand
     image /= len(looks)
     if rng.random() < 0.35:  # dura, or what enhances at the surface
         image[(brain > 0.03) & (brain < 0.35)] = rng.uniform(0, 2)
-    for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.35, 0.35, 0.2, 0.1]))):
+    for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.5, 0.3, 0.15, 0.05]))):
         _add_lesion(image, brain, rng)
     image *= 1 + np.float32(rng.uniform(0, 0.12)) * smooth_noise(rng, brain.shape, float(rng.uniform(1.5, 8)))
     return np.maximum(image, 0)
@@ -100,7 +100,7 @@ def _table(rng: np.random.Generator) -> Field:
     names = list(CLASSES)
     table = np.zeros(len(names) + 1, dtype=np.float32)
     table[0] = 0 if rng.random() < 0.8 else rng.uniform(0, 0.3)
-    at_random = rng.random() < 0.5
+    at_random = rng.random() < 0.25
     column = int(rng.integers(4))
     for number, name in enumerate(names, start=1):
         low, high = (0.0, 2.0) if at_random else _SCANNED[name][column]

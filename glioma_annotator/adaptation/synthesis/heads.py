@@ -127,7 +127,7 @@ def smooth_edge(brain: Field) -> Field:
 
 def _place(head: HeadMap, shape: Shape, rng: np.random.Generator) -> tuple[Field, Field, Field]:
     """Where in the map, in its voxels, each voxel of the sample looks: turned, scaled, bent, off centre, mirrored."""
-    angles = np.radians(rng.uniform(-25, 25, 3) * (1.0, 0.6, 0.6))
+    angles = np.radians(rng.uniform(-20, 20, 3) * (1.0, 0.6, 0.6))
     scales = np.exp(rng.uniform(-0.14, 0.14)) * np.exp(rng.uniform(-0.06, 0.06, 3)) * SPACING_MM
     matrix = _rotation(angles) @ np.diag(scales) + rng.uniform(-0.04, 0.04, (3, 3)) * SPACING_MM
     if rng.random() < 0.5:
