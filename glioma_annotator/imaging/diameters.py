@@ -15,10 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, find_objects
-from scipy.ndimage import label as components
-from scipy.spatial.distance import pdist, squareform
-from skimage.measure import find_contours
 
 Point = tuple[float, float]
 Ends = tuple[Point, Point]
@@ -80,7 +76,9 @@ def largest_axial_bidimensional(
 
 def _pieces(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
     """The components of a slice without their holes, each cut out of it, with the index (2,) of the cut's corner."""
-    numbered, _ = components(mask, structure=_WITH_CORNERS)
+    from scipy.ndimage import binary_fill_holes, find_objects, label  # here, to keep it off the program's start
+
+    numbered, _ = label(mask, structure=_WITH_CORNERS)
     for number, where in enumerate(find_objects(numbered), start=1):
         corner = np.array([part.start for part in where], dtype=np.float64)
         yield binary_fill_holes(numbered[where] == number), corner
@@ -104,8 +102,13 @@ def _largest(
 
 def _measure(inside: NDArray[np.bool_], corner: NDArray[np.float64], spacing_mm: tuple[float, float]) -> Diameters:
     """The diameters of one component without holes."""
+    from scipy.spatial.distance import pdist, squareform
+    from skimage.measure import find_contours
+
     spacing = np.asarray(spacing_mm, dtype=np.float64)
-    outline = max(find_contours(np.pad(inside, 1).astype(np.float64), 0.5, fully_connected="high"), key=len)
+    padded = np.pad(inside, 1).astype(np.float64)
+    outlines = find_contours(padded, 0.5, fully_connected="high")  # type: ignore[no-untyped-call]
+    outline = max(outlines, key=len)
     points = (outline - 1) * spacing  # closed: the last is the first
     distances = squareform(pdist(points))
     first, last = np.unravel_index(int(distances.argmax()), distances.shape)

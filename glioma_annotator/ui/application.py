@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from glioma_annotator.ui.window import MainWindow
 def make_application(argv: Sequence[str], theme_name: str) -> QApplication:
     """The Qt application with the program's look; the running one when there is one."""
     os.environ.setdefault("QT_API", "pyside6")
+    _import_plainly()
     running = QApplication.instance()
     if isinstance(running, QApplication):
         app = running
@@ -28,6 +30,15 @@ def make_application(argv: Sequence[str], theme_name: str) -> QApplication:
     app.setApplicationName("glioma-annotator")
     theme.apply(app, theme_name)
     return app
+
+
+def _import_plainly() -> None:
+    """Take PySide's hands off `import`: it reads the source of every module, for switches that nothing here uses.
+
+    That is a seventh of the time of napari's import. It also asks half-imported modules for attributes, from whatever
+    thread imports next, and some of them (pydantic's) then raise.
+    """
+    builtins.__import__ = getattr(builtins, "__orig_import__", builtins.__import__)
 
 
 def run_window(services: Services, argv: Sequence[str]) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, SignalInstance
+from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
 from glioma_annotator.ui.viewer.planes import PLANE_NAMES
+
+_SLIDER_PX = 72
 
 
 class PaneHeader(QWidget):
@@ -16,11 +18,14 @@ class PaneHeader(QWidget):
 
     Signals
     -------
-    sequence_chosen(str), plane_chosen(int axis), doubled(): double click.
+    sequence_chosen(str), plane_chosen(int axis), blend_chosen(str, empty for none), blend_weighted(float 0..1),
+    doubled(): double click.
     """
 
     sequence_chosen = Signal(str)
     plane_chosen = Signal(int)
+    blend_chosen = Signal(str)
+    blend_weighted = Signal(float)
     doubled = Signal()
 
     def __init__(self) -> None:
@@ -36,11 +41,35 @@ class PaneHeader(QWidget):
         layout.setContentsMargins(4, 0, 8, 0)
         layout.setSpacing(4)
         layout.addWidget(self._sequence)
+        layout.addWidget(self._blend_slider())
+        layout.addWidget(self._over)
         layout.addWidget(self._plane)
         layout.addWidget(self._slice)
         layout.addWidget(self._visit, 1)
         self._choices: tuple[Sequence[str], bool] = ((), False)
         self.set_choices((), False)
+        self.set_blend("", 0.5)
+
+    def _blend_slider(self) -> QSlider:
+        self._over = QLabel()
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setFixedWidth(_SLIDER_PX)
+        self.slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.slider.setAccessibleName("Share of the sequence laid over the other")
+        self.slider.valueChanged.connect(lambda value: self.blend_weighted.emit(value / 100))
+        return self.slider
+
+    def set_blend(self, name: str, weight: float) -> None:
+        """The sequence laid over the other, empty for none, and its share 0..1."""
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(round(100 * weight))
+        self.slider.setToolTip(f"{round(100 * weight)} % {name}")
+        for widget in (self.slider, self._over):
+            if widget.isHidden() == bool(name):
+                widget.setVisible(bool(name))
+        if self._over.text() != name:
+            self._over.setText(name)
 
     def _button(self, name: str) -> QToolButton:
         button = QToolButton(self)
@@ -66,7 +95,8 @@ class PaneHeader(QWidget):
     @property
     def text(self) -> str:
         """The line as it reads."""
-        parts = (self._sequence.text(), self._plane.text(), self._slice.text(), self._visit.text())
+        over = f"with {self._over.text()}" if self._over.text() else ""
+        parts = (self._sequence.text(), over, self._plane.text(), self._slice.text(), self._visit.text())
         return " ".join(part for part in parts if part)
 
     def set_choices(self, sequences: Sequence[str], planes: bool) -> None:
@@ -75,6 +105,12 @@ class PaneHeader(QWidget):
             return
         self._choices = (tuple(sequences), planes)
         self._set_menu(self._sequence, [(name, name) for name in sequences], self.sequence_chosen)
+        menu = self._sequence.menu()
+        if isinstance(menu, QMenu) and len(sequences) > 1:
+            menu.addSeparator()
+            blend = menu.addMenu("Blend with")
+            for text, name in (("Nothing", ""), *((name, name) for name in sequences)):
+                blend.addAction(text, lambda name=name: self.blend_chosen.emit(name))
         names = [(PLANE_NAMES[axis], axis) for axis in (2, 1, 0)] if planes else []
         self._set_menu(self._plane, names, self.plane_chosen)
 

@@ -35,7 +35,9 @@ class Interaction:
     def __init__(self, scene: Scene, view: StudyView) -> None:
         self._scene = scene
         self._view = view
-        self._tool: Tool | None = None
+        self._tool: Tool | None = None  # what the left button does: the tool in hand, or measuring
+        self._in_hand: Tool | None = None
+        self._measuring: Tool | None = None
         self._pane: SlicePane | None = None  # the pane under the pointer
         self._at = QPointF()
         self._modifiers = _NO_MODIFIER
@@ -65,12 +67,21 @@ class Interaction:
 
     def _attach(self, pane: Pane) -> None:
         pane.gestures.activated.connect(lambda: self._view.activate(self._view.slot(pane)))
+        pane.gestures.activated.connect(self._view.aids.cine.stop)
 
     # --- tools ----------------------------------------------------------------------------------------------------
 
     def set_tool(self, tool: Tool | None) -> None:
         self.cancel()
-        self._tool = tool
+        self._in_hand = tool
+        self._tool = self._measuring or tool
+        self.refresh_cursor()
+
+    def set_measuring(self, tool: Tool | None) -> None:
+        """What takes the left button from the tool in hand; None gives it back."""
+        self.cancel()
+        self._measuring = tool
+        self._tool = tool or self._in_hand
         self.refresh_cursor()
 
     def cancel(self) -> None:
@@ -82,7 +93,7 @@ class Interaction:
     def stop(self) -> None:
         """End a stroke and forget tool and panes: the canvases go away."""
         self.cancel()
-        self._tool = self._pane = None
+        self._tool = self._in_hand = self._measuring = self._pane = None
 
     def _event(
         self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier, buttons: Qt.MouseButton
@@ -116,6 +127,7 @@ class Interaction:
         if self._pane is not None and self._pane is not pane:
             self._pane.set_cursor_voxels(None, None)
         self._pane, self._at, self._modifiers = pane, at, modifiers
+        self._view.aids.pointer_at(pane, at)
 
     def _press(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._track(pane, at, modifiers)
@@ -170,6 +182,7 @@ class Interaction:
         pane.set_cursor_voxels(None, None)
         if self._stroke is None:
             self._pane = None
+        self._view.aids.pointer_left()
         self._view.hovered.emit(None)
 
     def _tell(self, pane: SlicePane, at: QPointF) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QBrush, QColor, QFontMetrics, QImage, QPainter, QPaint
 from PySide6.QtWidgets import QWidget
 
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice
+from glioma_annotator.ui.viewer.overlay_measures import MeasureMark, paint_measures
 from glioma_annotator.ui.viewer.planes import Letters, nice_length_mm
 
 LETTER_COLOUR = QColor(255, 255, 255, 190)
@@ -19,6 +20,7 @@ CURSOR_COLOUR = QColor(255, 255, 255, 230)
 SHADOW = QColor(0, 0, 0, 160)
 _GAP_PX = 9.0  # the crosshair leaves the voxel itself free
 _MARGIN_PX = 8
+_MARKER_PX = 7.0
 
 
 @dataclass(slots=True)
@@ -39,6 +41,9 @@ class Marks:
     removed: a label slice that a proposal would take away, hatched the other way; None for none.
     heat: a coloured slice under the mask, such as uncertainty; None for none.
     sketch: plane mm of an outline that is being drawn; `sketch_closed`, `sketch_handles` say how.
+    markers: findings on this slice: plane mm, text, whether it is the chosen one.
+    measures: rulers and diameters on this slice.
+    lines: of the crosshair in a view of surfaces, in pixels.
     note: said in the middle where there is no picture.
     active: whether the pane has the quiet outline.
     """
@@ -61,6 +66,9 @@ class Marks:
     sketch: tuple[tuple[float, float], ...] = ()
     sketch_closed: bool = False
     sketch_handles: bool = False
+    markers: tuple[tuple[tuple[float, float], str, bool], ...] = ()
+    measures: tuple[MeasureMark, ...] = ()
+    lines: tuple[QLineF, ...] = ()
     note: str = ""
     active: bool = False
 
@@ -91,7 +99,7 @@ class Overlay(QWidget):
         y = m.centre[1] + (pixel.y() - self.height() / 2) / m.zoom
         return x, y
 
-    def _corners(self) -> QTransform:
+    def corners(self) -> QTransform:
         """Voxel corners (column, row), counted from the top left of the slice, to widget pixels."""
         m = self.marks
         origin = self.to_pixels((-0.5 * m.column_mm, -0.5 * m.row_mm))
@@ -101,7 +109,7 @@ class Overlay(QWidget):
         """Pixels that rows and columns of the slice cover, with a rim for the outline."""
         rows, columns = part
         rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        return self._corners().mapRect(rect).toAlignedRect().adjusted(-3, -3, 3, 3)
+        return self.corners().mapRect(rect).toAlignedRect().adjusted(-3, -3, 3, 3)
 
     def set_cursor(self, lines: Collection[QLineF]) -> None:
         """Replace the tool's footprint, repainting where it was and where it is."""
@@ -114,7 +122,7 @@ class Overlay(QWidget):
         xs = [v for line in lines for v in (line.x1(), line.x2())]
         ys = [v for line in lines for v in (line.y1(), line.y2())]
         rect = QRectF(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
-        return self._corners().mapRect(rect).toAlignedRect().adjusted(-3, -3, 3, 3)
+        return self.corners().mapRect(rect).toAlignedRect().adjusted(-3, -3, 3, 3)
 
     # --- painting ---------------------------------------------------------------------------------------------------
 
@@ -122,16 +130,20 @@ class Overlay(QWidget):
         painter = QPainter(self)
         painter.setClipRect(event.rect())
         m = self.marks
-        if m.heat is not None:
-            self._paint_voxels(painter, m.heat)
-        if m.mask is not None:
-            self._paint_mask(painter, m.mask)
+        self.paint_masks(painter)
         if m.proposal is not None:
             self._paint_proposal(painter, m.proposal, event.rect(), Qt.BrushStyle.BDiagPattern)
         if m.removed is not None:
             self._paint_proposal(painter, m.removed, event.rect(), Qt.BrushStyle.FDiagPattern)
         if m.crosshair is not None:
             self._paint_crosshair(painter, self.to_pixels(m.crosshair))
+        for place, text, current in m.markers:
+            self._paint_marker(painter, self.to_pixels(place), text, current)
+        if m.lines:
+            painter.setPen(QPen(CROSSHAIR_COLOUR, 1.0))
+            painter.drawLines(list(m.lines))
+        if m.measures:
+            paint_measures(painter, m.measures, self.to_pixels)
         if m.letters is not None:
             self._paint_letters(painter, m.letters)
         if m.scale_bar and not m.note:
@@ -151,6 +163,13 @@ class Overlay(QWidget):
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()
 
+    def paint_masks(self, painter: QPainter) -> None:
+        """The mask and the colours under it."""
+        if self.marks.heat is not None:
+            self._paint_voxels(painter, self.marks.heat)
+        if self.marks.mask is not None:
+            self._paint_mask(painter, self.marks.mask)
+
     def _paint_mask(self, painter: QPainter, mask: MaskSlice) -> None:
         if self.marks.fill:
             self._paint_voxels(painter, mask)
@@ -164,7 +183,7 @@ class Overlay(QWidget):
             return
         rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
         painter.save()
-        painter.setTransform(self._corners(), combine=True)
+        painter.setTransform(self.corners(), combine=True)
         painter.drawImage(rect, mask.image, rect)
         painter.restore()
 
@@ -206,7 +225,7 @@ class Overlay(QWidget):
         pen.setCosmetic(True)
         pen.setCapStyle(Qt.PenCapStyle.SquareCap)
         painter.save()
-        painter.setTransform(self._corners(), combine=True)
+        painter.setTransform(self.corners(), combine=True)
         painter.setPen(pen)
         painter.drawLines(list(lines))
         painter.restore()
@@ -222,6 +241,18 @@ class Overlay(QWidget):
                 QLineF(x, y + _GAP_PX, x, self.height()),
             ]
         )
+
+    def _paint_marker(self, painter: QPainter, at: QPointF, text: str, current: bool) -> None:
+        """A ring around a finding, with its number; the chosen one in the accent colour."""
+        colour = self.palette().highlight().color() if current else LETTER_COLOUR
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for pen in (QPen(SHADOW, 3.5), QPen(colour, 1.5)):
+            painter.setPen(pen)
+            painter.drawEllipse(at, _MARKER_PX, _MARKER_PX)
+        painter.restore()
+        self._text(painter, at.x() + _MARKER_PX + 2, at.y() - _MARKER_PX + 4, text)
 
     def _text(self, painter: QPainter, x: float, y: float, text: str) -> None:
         painter.setPen(SHADOW)

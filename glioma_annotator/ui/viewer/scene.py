@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Content:
     note: for the middle of an empty pane.
     choices: sequences the header offers.
     planes: whether the header offers planes.
+    blend, weight: a sequence laid over it and its share 0..1; empty for none.
     """
 
     visit: Visit | None
@@ -42,6 +43,8 @@ class Content:
     note: str = ""
     choices: tuple[str, ...] = ()
     planes: bool = False
+    blend: str = ""
+    weight: float = 0.5
 
 
 class Scene:
@@ -141,9 +144,9 @@ class Scene:
         """
         read = self.visit or visit
         name = self.state.sequence
-        if name not in read.images:
+        if name not in read.sequences:
             name = next((n for n in PREFERRED if n in read.images), next(iter(read.images)))
-        return name if name in visit.images else ""
+        return name if name in visit.sequences else ""
 
     def contents(self) -> Sequence[Content]:
         """What the slice panes of the layout show, in reading order."""
@@ -156,32 +159,52 @@ class Scene:
             if self.other is None:
                 beside = Content(None, "", state.axis, "No other visit to compare with.")
             else:
-                beside = self._single(self.other, state.axis, planes=True)
-            return [self._single(visit, state.axis, planes=True), beside]
-        return [self._single(visit, axis) for axis in (2, 1, 0)]
+                beside = self._single(self.other, state.axis, planes=True, slot=0)
+            return [self._single(visit, state.axis, planes=True, slot=0), beside]
+        return [self._single(visit, axis, slot=slot) for slot, axis in enumerate((2, 1, 0))]
 
-    def _single(self, visit: Visit, axis: int, planes: bool = False) -> Content:
-        name = self.sequence(visit)
+    def _single(self, visit: Visit, axis: int, slot: int, planes: bool = False) -> Content:
+        wanted = self.state.choice(slot).sequence
+        name = wanted if wanted in visit.sequences else self.sequence(visit)
         if not name:
             return self._absent(self.sequence(self.visit or visit), axis)
-        return Content(visit, name, axis, choices=tuple(visit.images), planes=planes)
+        return self._content(visit, name, axis, slot, planes)
+
+    def _content(self, visit: Visit, name: str, axis: int, slot: int, planes: bool) -> Content:
+        choice = self.state.choice(slot)
+        blend = choice.blend if choice.blend in visit.sequences and choice.blend != name else ""
+        return Content(visit, name, axis, "", visit.sequences, planes, blend, choice.weight)
 
     def _sequence_pane(self, visit: Visit, slot: int) -> Content:
-        name = self.state.chosen.get(slot, CONVENTIONAL[slot])
-        if name not in visit.images:
-            return self._absent(name, self.state.axis, tuple(visit.images))
-        return Content(visit, name, self.state.axis, choices=tuple(visit.images), planes=True)
+        name = self.state.choice(slot).sequence or CONVENTIONAL[slot]
+        if name not in visit.sequences:
+            return self._absent(name, self.state.axis, visit.sequences)
+        return self._content(visit, name, self.state.axis, slot, planes=True)
 
     @staticmethod
     def _absent(name: str, axis: int, choices: tuple[str, ...] = ()) -> Content:
         return Content(None, f"no {name}", axis, f"This visit has no {name}.", choices)
 
     def choose_sequence(self, slot: int, name: str) -> None:
-        """Show a sequence in one pane of the *sequences* layout, in every pane of the others."""
-        if self.state.layout is Layout.SEQUENCES:
-            self.state.chosen[slot] = name
-        else:
+        """Show a sequence in one pane; in both panes of the *timepoints* layout, which compares like with like."""
+        if self.state.layout is Layout.TIMEPOINTS:
             self.state.sequence = name
+            slot = 0
+            name = ""
+        self.state.choose(slot, replace(self.state.choice(slot), sequence=name))
+
+    def choose_everywhere(self, name: str) -> None:
+        """Show a sequence in every pane of the layout."""
+        self.state.sequence = name
+        for slot in range(4):
+            choice = name if self.state.layout is Layout.SEQUENCES else ""
+            self.state.choose(slot, replace(self.state.choice(slot), sequence=choice))
+
+    def choose_blend(self, slot: int, name: str, weight: float | None = None) -> None:
+        """Lay a sequence over what a pane shows, empty for none; the share stays unless given."""
+        slot = 0 if self.state.layout is Layout.TIMEPOINTS else slot
+        choice = replace(self.state.choice(slot), blend=name)
+        self.state.choose(slot, choice if weight is None else replace(choice, weight=min(max(weight, 0.0), 1.0)))
 
     # --- windows ----------------------------------------------------------------------------------------------------
 

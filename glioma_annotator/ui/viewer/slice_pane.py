@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,21 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
 
 from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.sequences import Window
 from glioma_annotator.ui.tools.base import Sketch
 from glioma_annotator.ui.viewer.drawing import SliceCanvas
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice, outline_segments, shifted_lines
+from glioma_annotator.ui.viewer.measures import Measure
+from glioma_annotator.ui.viewer.overlay_measures import MeasureMark
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import PLANE_NAMES, SlicePlane
+from glioma_annotator.ui.viewer.types import Marker
 from glioma_annotator.ui.viewer.visit import Visit
 
 #: Share of the pane that the head takes at zoom 1.
 FIT = 0.9
+#: A finding is marked on slices up to this far from it.
+_MARKER_MM = 2.5
 
 
 class SlicePane(Pane):
@@ -33,6 +40,8 @@ class SlicePane(Pane):
         self.number = 0
         self._drawn: tuple[object, ...] = ()
         self._cursor_key: object = None
+        self._picture: NDArray[Any] = np.zeros((0, 0), dtype=np.float32)
+        self._window = Window(0.0, 1.0)
 
     def show_note(self, note: str, header: str, visit_title: str, choices: Sequence[str] = ()) -> None:
         """Say why there is no picture; `choices` are the sequences the header offers instead."""
@@ -41,10 +50,12 @@ class SlicePane(Pane):
         marks = self.overlay.marks
         marks.mask = marks.proposal = marks.removed = marks.heat = marks.crosshair = marks.letters = None
         marks.sketch = ()
+        marks.markers = marks.measures = ()
         marks.cursor = ()
         marks.note = note
         self.header.set_text(header, "", "", visit_title)
         self.header.set_choices(choices, False)
+        self.header.set_blend("", 0.5)
         self.overlay.update()
 
     def show_slice(
@@ -55,13 +66,25 @@ class SlicePane(Pane):
         number: int,
         choices: Sequence[str] = (),
         planes: bool = False,
+        blend: str = "",
+        weight: float = 0.5,
     ) -> None:
-        """Show a slice of a sequence; `choices` and `planes` are what the header offers instead."""
-        volume = visit.images[sequence]
-        if self._drawn != (volume, plane, number):  # volumes and planes compare by what they are
-            self._canvas.set_picture(plane.picture(volume.data, number), plane.row_mm, plane.column_mm)
-            self._drawn = (volume, plane, number)
-        self._canvas.set_window(visit.window(sequence))
+        """Show a slice of a sequence, with a share `weight` of the sequence `blend` laid over it.
+
+        `choices` and `planes` are what the header offers instead.
+        """
+        volume, window = visit.volume(sequence), visit.window(sequence)
+        mixed = (visit.volume(blend), weight, window, visit.window(blend)) if blend else None
+        if self._drawn != (volume, plane, number, mixed):  # volumes and planes compare by what they are
+            picture = plane.picture(volume.data, number)
+            if mixed is not None:
+                over = plane.picture(mixed[0].data, number)
+                picture = (1 - weight) * _shares(picture, window) + weight * _shares(over, mixed[3])
+            self._canvas.set_picture(picture, plane.row_mm, plane.column_mm)
+            self._picture = picture
+            self._drawn = (volume, plane, number, mixed)
+        self._window = window if mixed is None else Window(0.0, 1.0)
+        self._canvas.set_window(self._window)
         self._canvas.set_shown(True)
         self.visit, self.sequence, self.plane, self.number = visit, sequence, plane, number
         marks = self.overlay.marks
@@ -70,6 +93,11 @@ class SlicePane(Pane):
         marks.note = ""
         self.header.set_text(sequence, PLANE_NAMES[plane.axis], f"{number + 1}/{plane.depth}", visit.title)
         self.header.set_choices(choices, planes)
+        self.header.set_blend(blend, weight)
+
+    def picture(self) -> tuple[NDArray[Any], Window]:
+        """The slice shown, rows and columns from the top left corner, and the window it is shown in."""
+        return self._picture, self._window
 
     def show_mask(
         self,
@@ -86,6 +114,28 @@ class SlicePane(Pane):
     def show_extras(self, removed: MaskSlice | None, heat: MaskSlice | None) -> None:
         """What a proposal would take away, and a coloured slice under the mask; None for none."""
         self.overlay.marks.removed, self.overlay.marks.heat = removed, heat
+
+    def show_measures(self, measures: Sequence[Measure], current: Measure | None) -> None:
+        """Rulers and diameters that lie in the slice shown."""
+        plane = self.plane
+        assert plane is not None
+        self.overlay.marks.measures = tuple(
+            MeasureMark(
+                tuple((plane.to_plane(a), plane.to_plane(b)) for a, b in measure.lines),
+                measure.text,
+                measure is current,
+            )
+            for measure in measures
+            if (measure.axis, measure.number) == (plane.axis, self.number)
+        )
+
+    def show_markers(self, markers: Sequence[Marker]) -> None:
+        """Findings within `_MARKER_MM` of the slice shown."""
+        plane = self.plane
+        assert plane is not None
+        away = plane.grid.spacing_mm[plane.axis]
+        near = [m for m in markers if abs(m.index[plane.axis] - self.number) * away <= max(_MARKER_MM, away / 2)]
+        self.overlay.marks.markers = tuple((plane.to_plane(m.index), m.text, m.current) for m in near)
 
     def set_sketch(self, sketch: Sketch | None) -> None:
         """Draw a tool's outline where it lies in the slice shown; None for none."""
@@ -144,3 +194,9 @@ class SlicePane(Pane):
 
     def close_canvas(self) -> None:
         self._canvas.close()
+
+
+def _shares(picture: NDArray[Any], window: Window) -> NDArray[np.float32]:
+    """Intensities as shares of a window, 0 at or below its foot and 1 at or above its top."""
+    shares: NDArray[np.float32] = np.clip((picture - window.low) / max(window.width, 1e-6), 0.0, 1.0)
+    return shares

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
@@ -20,10 +20,12 @@ from glioma_annotator.ui.viewer.interaction import Interaction
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.pane_grid import PaneGrid
-from glioma_annotator.ui.viewer.scene import Content, Scene
+from glioma_annotator.ui.viewer.reading_aids import ReadingAids
+from glioma_annotator.ui.viewer.refreshing import Refresher
+from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
-from glioma_annotator.ui.viewer.surface_pane import SurfacePane
-from glioma_annotator.ui.viewer.types import Convention, Layout, MaskStyle, Submit
+from glioma_annotator.ui.viewer.surface_pane import FIRST_TURN, SurfacePane
+from glioma_annotator.ui.viewer.types import Convention, Layout, Marker, MaskStyle, Submit
 from glioma_annotator.ui.viewer.view_state import ViewState
 from glioma_annotator.ui.viewer.visit import Visit
 
@@ -64,10 +66,11 @@ class StudyView(QWidget):
         self._dividers: list[list[int]] | None = None  # wanted once the panes are there
         self._scene = Scene()
         self._masks = MaskDisplay()
-        self._crosshair_visible = True
         self._smooth = True
         self._closed = False
         self._told = ""
+        self.aids = ReadingAids(self._scene, self)
+        self._refresher = Refresher(self._scene, self._masks, self.aids.measuring)
         self._interaction = Interaction(self._scene, self)
         self._grid = PaneGrid(self._make_slice, self._make_surface)
         self._grid.dividers_moved.connect(self.state_changed)
@@ -195,6 +198,11 @@ class StudyView(QWidget):
             self._scene.visit.heat = heat
             self._changed()
 
+    def set_markers(self, markers: Sequence[Marker]) -> None:
+        """Findings of the visit shown, marked in every slice that is near enough."""
+        self._refresher.markers = tuple(markers)
+        self._changed()
+
     def set_window(self, sequence: str, window: Window) -> None:
         """Show a sequence of the visit in another window."""
         if self._scene.visit is not None and sequence in self._scene.visit.images:
@@ -273,7 +281,7 @@ class StudyView(QWidget):
             self.activate((self._scene.state.active + 1) % len(self._grid.shown))
 
     def set_pane_sequence(self, name: str) -> None:
-        """Show another sequence in the active pane (in every pane of the *planes* and *timepoints* layouts)."""
+        """Show another sequence in the active pane (in both panes of the *timepoints* layout)."""
         self._scene.choose_sequence(self._scene.state.active, name)
         self._changed()
 
@@ -301,7 +309,7 @@ class StudyView(QWidget):
             self.moved()
 
     def set_crosshair_visible(self, visible: bool) -> None:
-        self._crosshair_visible = visible
+        self._refresher.crosshair_visible = visible
         self._changed()
 
     def step_slice(self, delta: int) -> None:
@@ -330,6 +338,7 @@ class StudyView(QWidget):
         self._scene.state.zoom, self._scene.state.centre_mm = 1.0, None
         if self._grid.surface is not None:
             self._grid.surface.reset_view()
+        self._scene.state.turn = None
         self._changed()
 
     # --- tools ----------------------------------------------------------------------------------------------------
@@ -337,6 +346,10 @@ class StudyView(QWidget):
     def set_tool(self, tool: Tool | None) -> None:
         """What the left button does; None moves the crosshair."""
         self._interaction.set_tool(tool)
+
+    def set_measuring(self, on: bool) -> None:
+        """Whether the left button measures instead; see `aids`."""
+        self._interaction.set_measuring(self.aids.measuring if on else None)
 
     def refresh_cursor(self) -> None:
         """Draw the tool's outline anew, after its size or shape changed."""
@@ -360,6 +373,8 @@ class StudyView(QWidget):
         dividers = state.get("dividers")
         if isinstance(dividers, list) and all(isinstance(sizes, list) for sizes in dividers):
             self._dividers = dividers
+        if self._grid.surface is not None:
+            self._grid.surface.set_turn(self._scene.state.turn or FIRST_TURN)
         self._arrange()
         if before.layout is not self._scene.state.layout:
             self.layout_changed.emit(self.layout_name)
@@ -384,13 +399,33 @@ class StudyView(QWidget):
         pane = SurfacePane(self._canvases.surface_canvas(), self._submit)
         self._interaction.attach_surface(pane)
         self._attach(pane)
+        if self._scene.state.turn is not None:
+            pane.set_turn(self._scene.state.turn)
+        pane.turned.connect(lambda: self._turned(pane))
         return pane
+
+    def _turned(self, pane: SurfacePane) -> None:
+        self._scene.state.turn = pane.turn
+        self._changed()
+
+    @property
+    def head_shown(self) -> bool:
+        return self._refresher.head_shown
+
+    def set_head_shown(self, shown: bool) -> None:
+        """The shell of the head in the 3D pane."""
+        self._refresher.head_shown = shown
+        self._changed()
 
     def _attach(self, pane: Pane) -> None:
         pane.resized.connect(self._changed)
         pane.header.sequence_chosen.connect(lambda _name: self.activate(self.slot(pane)))
         pane.header.sequence_chosen.connect(self.set_pane_sequence)
         pane.header.plane_chosen.connect(self.set_plane)
+        for signal in (pane.header.blend_chosen, pane.header.blend_weighted):
+            signal.connect(lambda _value: self.activate(self.slot(pane)))
+        pane.header.blend_chosen.connect(self.aids.blend_with)
+        pane.header.blend_weighted.connect(self.aids.set_blend_weight)
         pane.header.doubled.connect(lambda: self.activate(self.slot(pane)))
         pane.header.doubled.connect(self.toggle_maximised)
 
@@ -429,50 +464,20 @@ class StudyView(QWidget):
     def refresh(self) -> None:
         """Bring every visible pane up to date now."""
         self._refresh_timer.stop()
-        contents = self._scene.contents()
-        panes = [(slot, pane) for slot, pane in enumerate(self._grid.shown) if pane.isVisibleTo(self)]
-        slices = [(pane, contents[slot]) for slot, pane in panes if isinstance(pane, SlicePane)]
-        fits = [
-            p.fit_zoom(self._scene.plane(c.visit, c.axis), c.visit.extent) for p, c in slices if c.visit is not None
-        ]
-        zoom = self._scene.state.zoom * min(fits, default=1.0)
-        for pane, content in slices:
-            self._refresh_slice(pane, content, zoom)
-        self._masks.prune()
-        for slot, shown in panes:
-            if isinstance(shown, SurfacePane):
-                shown.show_visit(self._scene.visit, self._masks.colours, self._masks.visible)
-            shown.set_active(slot == self._scene.state.active and len(self._grid.shown) > 1)
-            shown.setAccessibleName(f"Pane {slot + 1}: {shown.header.text}")
+        self._refresher.refresh(self._grid, self)
+        self.aids.refresh()
         self._interaction.refresh_cursor()
         told = repr(self._scene.state)
         if told != self._told:
             self._told = told
             self.state_changed.emit()
 
-    def _refresh_slice(self, pane: SlicePane, content: Content, zoom: float) -> None:
-        scene, visit = self._scene, content.visit
-        if visit is None:
-            pane.show_note(content.note, content.sequence, "", content.choices)
-            return
-        plane = scene.plane(visit, content.axis)
-        crosshair = scene.crosshair_in(visit)
-        number = crosshair[content.axis]
-        pane.show_slice(visit, content.sequence, plane, number, content.choices, content.planes)
-        mask = self._masks.labels_slice(visit.labels, plane, number)
-        proposal = self._masks.labels_slice(visit.proposal, plane, number, proposed=True)
-        removed = self._masks.labels_slice(visit.removed, plane, number, proposed=True)
-        pane.show_extras(removed, self._masks.heat_slice(visit.heat, plane, number))
-        pane.show_mask(mask, proposal, self._masks.colours, self._masks.fill, self._masks.outline)
-        pane.overlay.marks.crosshair = plane.to_plane(crosshair) if self._crosshair_visible else None
-        pane.set_camera(plane.to_plane(scene.centre_in(visit)), zoom)
-        pane.overlay.update()
-
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of tools, timers and OpenGL."""
         if not self._closed:
             self._closed = True
             self._interaction.stop()
+            self.aids.close()
             self._refresh_timer.stop()
             for pane in self._grid.slices:
                 pane.close_canvas()

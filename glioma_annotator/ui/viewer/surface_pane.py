@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QTimer, Signal
+from PySide6.QtCore import QLineF, QPointF, QTimer, Signal
 from PySide6.QtGui import QColor
 
 from glioma_annotator.domain.labels import BACKGROUND
 from glioma_annotator.ui.viewer.drawing import ColouredSurface, SurfaceCanvas
+from glioma_annotator.ui.viewer.measures import in_plane_axes
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import direction_letters
 from glioma_annotator.ui.viewer.slice_pane import FIT
@@ -21,6 +22,9 @@ from glioma_annotator.ui.viewer.visit import Visit
 
 _DEGREES_PER_PIXEL = 0.4
 _STEEPEST = 89.0
+#: Azimuth and elevation in degrees, zoom, shift in mm: from the front, a little from above.
+FIRST_TURN = (20.0, 15.0, 1.0, 0.0, 0.0, 0.0)
+_LEAST_ZOOM, _MOST_ZOOM = 0.3, 20.0
 _SETTLE_MS = 300  # surfaces follow the mask once it has been left alone for this long
 _OUTER_OPACITY, _HEAD_OPACITY = 0.45, 0.18
 _HEAD_COLOUR = "#C8CCD2"
@@ -57,7 +61,7 @@ class SurfacePane(Pane):
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self._extract)
-        self.azimuth, self.elevation, self.zoom = 20.0, 15.0, 1.0
+        self.azimuth, self.elevation, self.zoom = FIRST_TURN[:3]
         self._shift_mm = np.zeros(3)
         self._camera_key: tuple[object, ...] = ()
         self.gestures.pressed.connect(self._press)
@@ -67,6 +71,9 @@ class SurfacePane(Pane):
         self.gestures.zoomed.connect(lambda _at, notches: self._zoom_by(notches))
         self.resized.connect(self.place_camera)
         self._last = QPointF()
+        self.head_shown = True
+        self._place: tuple[int, int, int] | None = None
+        self._plane_axis: int | None = None
 
     # --- contents -------------------------------------------------------------------------------------------------
 
@@ -121,9 +128,73 @@ class SurfacePane(Pane):
         surfaces = [ColouredSurface(mesh, self._colours[value].name(), 1.0) for mesh, value in seen]
         if len(surfaces) > 1:  # the outermost lets the others be seen
             surfaces[-1] = replace(surfaces[-1], opacity=_OUTER_OPACITY)
-        if self._head is not None:
+        if self._head is not None and self.head_shown:
             surfaces.append(ColouredSurface(self._head, _HEAD_COLOUR, _HEAD_OPACITY))
         self._canvas.set_surfaces(surfaces)
+
+    def show_head(self, shown: bool) -> None:
+        """Show or hide the shell of the head."""
+        if shown != self.head_shown:
+            self.head_shown = shown
+            self._draw()
+
+    def show_place(self, place: tuple[int, int, int] | None, axis: int | None) -> None:
+        """The crosshair's voxel as three lines, and the plane of the slices along `axis` through it; None for none."""
+        if (place, axis) != (self._place, self._plane_axis):
+            self._place, self._plane_axis = place, axis
+            self._mark_place()
+
+    def _mark_place(self) -> None:
+        """Outlines of the crosshair's lines and plane, painted over the surfaces: moving them redraws no surface."""
+        visit, lines = self._visit, []
+        if visit is not None and self._place is not None:
+            box = visit.extent
+            ends = [(float(a), float(b - 1)) for a, b in zip(box.start, box.stop, strict=True)]
+            for axis in range(3):
+                line = [[float(v) for v in self._place] for _ in range(2)]
+                line[0][axis], line[1][axis] = ends[axis]
+                lines.append(line)
+            if self._plane_axis is not None:
+                first, second = in_plane_axes(self._plane_axis)
+                corners = []
+                for a, b in ((0, 0), (0, 1), (1, 1), (1, 0)):
+                    corner = [float(v) for v in self._place]
+                    corner[first], corner[second] = ends[first][a], ends[second][b]
+                    corners.append(corner)
+                lines += [[corners[n], corners[(n + 1) % 4]] for n in range(4)]
+        pixels = [[self._pixel(point) for point in line] for line in lines]
+        self.overlay.marks.lines = tuple(QLineF(a, b) for a, b in pixels)
+        self.overlay.update()
+
+    def _pixel(self, index: list[float]) -> QPointF:
+        """Where a fractional voxel index is drawn; the camera looks without perspective."""
+        assert self._visit is not None
+        _, up, right = self._directions()
+        away = self._visit.grid.index_to_world(index) - self._centre()
+        zoom = self.overlay.marks.zoom
+        middle = QPointF(self.overlay.width() / 2, self.overlay.height() / 2)
+        return middle + QPointF(float(away @ right), -float(away @ up)) * zoom
+
+    def _centre(self) -> NDArray[np.float64]:
+        """World RAS mm in the middle of the pane."""
+        assert self._visit is not None
+        box = self._visit.extent
+        centre: NDArray[np.float64] = self._visit.grid.index_to_world((np.asarray(box.start) + box.stop - 1) / 2)
+        return centre + self._shift_mm
+
+    @property
+    def turn(self) -> tuple[float, ...]:
+        """Azimuth and elevation in degrees, zoom, shift (x, y, z) in mm."""
+        x, y, z = (float(v) for v in self._shift_mm)
+        return self.azimuth, self.elevation, self.zoom, x, y, z
+
+    def set_turn(self, turn: tuple[float, ...]) -> None:
+        """Go back to an earlier `turn`."""
+        azimuth, elevation, zoom, *shift = turn
+        self.azimuth, self.elevation = azimuth % 360, min(max(elevation, -_STEEPEST), _STEEPEST)
+        self.zoom = min(max(zoom, _LEAST_ZOOM), _MOST_ZOOM)
+        self._shift_mm = np.array(shift, dtype=np.float64)
+        self.place_camera()
 
     # --- camera ---------------------------------------------------------------------------------------------------
 
@@ -140,13 +211,12 @@ class SurfacePane(Pane):
         grid, box = self._visit.grid, self._visit.extent
         size = float((np.asarray(box.shape) * grid.spacing_mm).max())
         zoom = self.zoom * FIT * max(min(self.overlay.width(), self.overlay.height()), 1) / size
-        key = (zoom, self.azimuth, self.elevation, tuple(self._shift_mm), grid)
+        key = (zoom, *self.turn, grid, self.overlay.size().toTuple())
         if key == self._camera_key:
             return
         self._camera_key = key
         view, up, right = self._directions()
-        centre = grid.index_to_world((np.asarray(box.start) + box.stop - 1) / 2) + self._shift_mm
-        self._canvas.set_camera(centre, zoom, view, up)
+        self._canvas.set_camera(self._centre(), zoom, view, up)
         marks = self.overlay.marks
         marks.zoom = zoom
         marks.letters = (
@@ -155,12 +225,10 @@ class SurfacePane(Pane):
             direction_letters(up),
             direction_letters(-up),
         )
-        self.overlay.update()
+        self._mark_place()
 
     def reset_view(self) -> None:
-        self.azimuth, self.elevation, self.zoom = 20.0, 15.0, 1.0
-        self._shift_mm = np.zeros(3)
-        self.place_camera()
+        self.set_turn(FIRST_TURN)
 
     def _press(self, at: QPointF, _modifiers: object) -> None:
         self._last = at
@@ -177,7 +245,7 @@ class SurfacePane(Pane):
         self._turned()
 
     def _zoom_by(self, notches: float) -> None:
-        self.zoom = min(max(self.zoom * 1.15**notches, 0.3), 20.0)
+        self.zoom = min(max(self.zoom * 1.15**notches, _LEAST_ZOOM), _MOST_ZOOM)
         self._turned()
 
     def _turned(self) -> None:

@@ -58,6 +58,15 @@ class CrosshairPlace:
     world_mm: tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A finding: its fractional voxel (i, j, k) on the visit's grid, a short text beside it, whether it is chosen."""
+
+    index: tuple[float, float, float]
+    text: str
+    current: bool
+
+
 class Submit(Protocol):
     """Runs `work` off the GUI thread and later calls `done` with its result on the GUI thread."""
 

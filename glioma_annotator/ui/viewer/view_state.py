@@ -12,6 +12,22 @@ from glioma_annotator.ui.viewer.types import Layout
 _MOST_ZOOM, _LEAST_ZOOM = 40.0, 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class PaneChoice:
+    """What the reader chose for one pane.
+
+    Attributes
+    ----------
+    sequence: what it shows; empty for what the layout shows there by itself.
+    blend: the sequence laid over it; empty for none.
+    weight: share of that one, 0..1.
+    """
+
+    sequence: str = ""
+    blend: str = ""
+    weight: float = 0.5
+
+
 @dataclass(slots=True)
 class ViewState:
     """Where the view is and how it is arranged.
@@ -24,7 +40,8 @@ class ViewState:
     centre_mm: world RAS mm in the middle of the panes; None for the middle of the grid.
     axis: plane of the *sequences* and *timepoints* layouts, as the array axis normal to it.
     sequence: what the *planes* and *timepoints* layouts show; empty for the first at hand.
-    chosen: sequences the reader chose for panes of the *sequences* layout, by slot.
+    choices: what the reader chose for single panes, by layout and slot.
+    turn: of the 3D pane: azimuth and elevation in degrees, zoom, shift (x, y, z) in mm; None for the first one.
     maximised: slot that fills the view, by layout.
     active: slot of the active pane.
     """
@@ -35,12 +52,20 @@ class ViewState:
     centre_mm: tuple[float, float, float] | None = None
     axis: int = 2
     sequence: str = ""
-    chosen: dict[int, str] = field(default_factory=dict)
+    choices: dict[Layout, dict[int, PaneChoice]] = field(default_factory=dict)
+    turn: tuple[float, ...] | None = None
     maximised: dict[Layout, int] = field(default_factory=dict)
     active: int = 0
 
     def set_zoom(self, zoom: float) -> None:
         self.zoom = min(max(zoom, _LEAST_ZOOM), _MOST_ZOOM)
+
+    def choice(self, slot: int) -> PaneChoice:
+        """Of a pane of the present layout."""
+        return self.choices.get(self.layout, {}).get(slot, PaneChoice())
+
+    def choose(self, slot: int, choice: PaneChoice) -> None:
+        self.choices.setdefault(self.layout, {})[slot] = choice
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -50,7 +75,11 @@ class ViewState:
             "centre_mm": list(self.centre_mm) if self.centre_mm is not None else None,
             "axis": self.axis,
             "sequence": self.sequence,
-            "chosen": {str(slot): name for slot, name in self.chosen.items()},
+            "choices": {
+                layout.value: {str(slot): [c.sequence, c.blend, c.weight] for slot, c in slots.items()}
+                for layout, slots in self.choices.items()
+            },
+            "turn": list(self.turn) if self.turn is not None else None,
             "maximised": {layout.value: slot for layout, slot in self.maximised.items()},
             "active": self.active,
         }
@@ -74,9 +103,14 @@ class ViewState:
             state.sequence = values["sequence"]
         if values.get("active") in (0, 1, 2, 3):
             state.active = int(values["active"])
-        for slot, name in _items(values.get("chosen")):
-            if str(slot) in ("0", "1", "2", "3") and isinstance(name, str):
-                state.chosen[int(slot)] = name
+        for layout, slots in _items(values.get("choices")):
+            for slot, choice in _items(slots):
+                if layout in set(Layout) and str(slot) in ("0", "1", "2", "3") and _is_choice(choice):
+                    kept = PaneChoice(choice[0], choice[1], min(max(float(choice[2]), 0.0), 1.0))
+                    state.choices.setdefault(Layout(layout), {})[int(slot)] = kept
+        turn = values.get("turn")
+        if _numbers(turn, 6) and isinstance(turn, list):
+            state.turn = tuple(float(v) for v in turn)
         for layout, slot in _items(values.get("maximised")):
             if layout in set(Layout) and slot in (0, 1, 2, 3):
                 state.maximised[Layout(layout)] = int(slot)
@@ -88,6 +122,15 @@ def _numbers(values: object, count: int) -> bool:
         isinstance(values, list | tuple)
         and len(values) == count
         and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+    )
+
+
+def _is_choice(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(isinstance(name, str) for name in value[:2])
+        and _numbers(value[2:], 1)
     )
 
 

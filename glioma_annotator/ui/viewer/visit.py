@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
-from glioma_annotator.domain.sequences import Window
+from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.normalisation import robust_window
+from glioma_annotator.imaging.subtraction import subtract
 
 Index = tuple[int, int, int]
+
+#: The name under which the difference of its two parts is shown.
+SUBTRACTION = "T1Gd − T1"
+_MINUEND, _SUBTRAHEND = SequenceRole.T1GD.value, SequenceRole.T1.value
 
 _COARSE_MM = 3.0  # samples this far apart tell where the head is
 _FAINT = 0.1  # share of the window's top from which a voxel is more than background
@@ -43,6 +48,7 @@ class Visit:
     proposal: LabelArray | None = None
     removed: LabelArray | None = None
     heat: LabelArray | None = None
+    _subtraction: Volume | None = None
     _head: NDArray[np.bool_] | None = None
     _extent: Box | None = None
 
@@ -53,6 +59,24 @@ class Visit:
     @property
     def grid(self) -> Grid:
         return next(iter(self.images.values())).grid
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Everything that can be shown: the images, and their subtraction where there are both parts of it."""
+        both = _MINUEND in self.images and _SUBTRAHEND in self.images
+        return (*self.images, *((SUBTRACTION,) if both else ()))
+
+    def volume(self, sequence: str) -> Volume:
+        """An image by name; the subtraction is computed when it is first asked for."""
+        if sequence in self.images:
+            return self.images[sequence]
+        if sequence not in self.sequences:
+            raise KeyError(sequence)
+        if self._subtraction is None:
+            difference, window = subtract(self.images[_MINUEND].data, self.images[_SUBTRAHEND].data)
+            self._subtraction = Volume(difference, self.grid)
+            self.defaults.setdefault(SUBTRACTION, window)
+        return self._subtraction
 
     @property
     def head_steps(self) -> Index:
@@ -90,7 +114,9 @@ class Visit:
         """What a reset goes back to, computed once where none was given."""
         if sequence not in self.defaults:
             # Every other voxel along each axis gives nearly the same percentiles in an eighth of the time.
-            self.defaults[sequence] = robust_window(self.images[sequence].data[::2, ::2, ::2])
+            volume = self.volume(sequence)  # the subtraction brings a window of its own
+            if sequence not in self.defaults:
+                self.defaults[sequence] = robust_window(volume.data[::2, ::2, ::2])
         return self.defaults[sequence]
 
     def clip(self, index: tuple[float, float, float]) -> Index:

@@ -1,0 +1,79 @@
+"""Brings panes up to date with the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtWidgets import QWidget
+
+from glioma_annotator.ui.viewer.mask_display import MaskDisplay
+from glioma_annotator.ui.viewer.measuring import Measuring
+from glioma_annotator.ui.viewer.pane_grid import PaneGrid
+from glioma_annotator.ui.viewer.scene import Content, Scene
+from glioma_annotator.ui.viewer.slice_pane import SlicePane
+from glioma_annotator.ui.viewer.surface_pane import SurfacePane
+from glioma_annotator.ui.viewer.types import Marker
+
+
+class Refresher:
+    """Tells every visible pane what to show.
+
+    Attributes
+    ----------
+    crosshair_visible: whether its lines are drawn.
+    markers: findings of the visit shown.
+    head_shown: whether the 3D pane shows the shell of the head.
+    """
+
+    def __init__(self, scene: Scene, masks: MaskDisplay, measuring: Measuring) -> None:
+        self._scene = scene
+        self._masks = masks
+        self._measuring = measuring
+        self.crosshair_visible = True
+        self.markers: Sequence[Marker] = ()
+        self.head_shown = True
+
+    def refresh(self, grid: PaneGrid, view: QWidget) -> None:
+        """Bring the panes of `grid` that are visible in `view` up to date."""
+        scene, state = self._scene, self._scene.state
+        contents = scene.contents()
+        panes = [(slot, pane) for slot, pane in enumerate(grid.shown) if pane.isVisibleTo(view)]
+        slices = [(pane, contents[slot]) for slot, pane in panes if isinstance(pane, SlicePane)]
+        fits = [p.fit_zoom(scene.plane(c.visit, c.axis), c.visit.extent) for p, c in slices if c.visit is not None]
+        zoom = state.zoom * min(fits, default=1.0)
+        visit = scene.visit
+        self._measuring.use(visit.title if visit else "", visit.grid if visit else None)
+        for pane, content in slices:
+            self._refresh_slice(pane, content, zoom)
+        self._masks.prune()
+        for slot, shown in panes:
+            if isinstance(shown, SurfacePane):
+                shown.show_head(self.head_shown)
+                shown.show_visit(visit, self._masks.colours, self._masks.visible)
+                axis = contents[state.active].axis if state.active < len(contents) else None
+                shown.show_place(state.crosshair if visit and self.crosshair_visible else None, axis)
+            shown.set_active(slot == state.active and len(grid.shown) > 1)
+            shown.setAccessibleName(f"Pane {slot + 1}: {shown.header.text}")
+
+    def _refresh_slice(self, pane: SlicePane, content: Content, zoom: float) -> None:
+        scene, visit = self._scene, content.visit
+        if visit is None:
+            pane.show_note(content.note, content.sequence, "", content.choices)
+            return
+        plane = scene.plane(visit, content.axis)
+        crosshair = scene.crosshair_in(visit)
+        number = crosshair[content.axis]
+        pane.show_slice(
+            visit, content.sequence, plane, number, content.choices, content.planes, content.blend, content.weight
+        )
+        own = visit is scene.visit
+        mask = self._masks.labels_slice(visit.labels, plane, number)
+        proposal = self._masks.labels_slice(visit.proposal, plane, number, proposed=True)
+        removed = self._masks.labels_slice(visit.removed, plane, number, proposed=True)
+        pane.show_markers(self.markers if own else ())
+        pane.show_measures(self._measuring.items if own else (), self._measuring.current)
+        pane.show_extras(removed, self._masks.heat_slice(visit.heat, plane, number))
+        pane.show_mask(mask, proposal, self._masks.colours, self._masks.fill, self._masks.outline)
+        pane.overlay.marks.crosshair = plane.to_plane(crosshair) if self.crosshair_visible else None
+        pane.set_camera(plane.to_plane(scene.centre_in(visit)), zoom)
+        pane.overlay.update()
