@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,8 +56,10 @@ class LiveLog:
             with path.open(newline="", encoding="utf-8") as file:
                 header, *rows = list(csv.reader(file)) or [[]]
             kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows([header, *kept])
             with atomic_write(path) as binary:
-                binary.write("".join(",".join(_quoted(row)) + "\r\n" for row in [header, *kept]).encode())
+                binary.write(text.getvalue().encode())
 
     def draw(self, always: bool = False) -> None:
         """Draw the pictures anew unless that was done less than `SECONDS_BETWEEN_PICTURES` ago."""
@@ -89,10 +92,6 @@ class LiveLog:
         for ending in ("png", "svg"):
             with atomic_write(self._folder / f"{name}.{ending}") as file:
                 figure.savefig(file, format=ending, dpi=110)
-
-
-def _quoted(row: Sequence[str]) -> list[str]:
-    return [f'"{cell}"' if "," in cell else cell for cell in row]
 
 
 def _loss_figure(rows: Sequence[dict[str, str]]) -> Figure:
