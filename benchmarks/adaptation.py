@@ -231,7 +231,7 @@ def speed(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         rng = np.random.default_rng(SEED)
         head = torch.nn.Conv3d(bench.network.head.in_channels, bench.network.head.out_channels, 1)
         head.load_state_dict(bench.network.head.state_dict())
-        scaled = last_layer.ScaledHead(head, voxels.features)
+        scaled = last_layer.ScaledHead(head, voxels)
         optimiser = torch.optim.Adam(scaled.parameters(), lr=last_layer.RATE)
         for step in range(steps):
             draw = last_layer.draw_voxels(voxels, rng)

@@ -155,11 +155,11 @@ class FakeAdapter:
         self.requests.append(request)
         if self.failure is not None:
             raise self.failure
-        report(Progress(0.5, "Training “last-layer”", 20.0))
         watch(CurvePoint(AdaptationMethod.LAST_LAYER, 1, 1.0))
         watch(CurvePoint(AdaptationMethod.LAST_LAYER, 2, 0.5, 0.8))
         while not self.gate.wait(0.01):
             cancel.raise_if_cancelled()
+            report(Progress(0.5, "Training “last-layer”", 20.0))
         card = replace(BASE, name=request.name, title=request.title, parent="base", patient=request.patient)
         self.shelf.models[card.name] = ShelvedModel(card, folder, ModelPlace.CANDIDATE, 1000)
         return outcome_of(card, self.accepted)

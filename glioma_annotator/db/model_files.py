@@ -45,6 +45,18 @@ def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
         ) from error
 
 
+def import_bundle(shelf: ModelShelf, folder: Path) -> ShelvedModel:
+    """Bring a MONAI bundle into the workspace as a model. Raises what `inference.bundles.convert_bundle` raises."""
+    name = shelf.free_name(folder.name)
+
+    def fill(target: Path) -> None:
+        from glioma_annotator.inference.bundles import convert_bundle  # torch takes seconds to import
+
+        convert_bundle(folder, target, name)
+
+    return shelf.place_new(name, fill)
+
+
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     found: dict[str, zipfile.ZipInfo] = {}
     folders = set()

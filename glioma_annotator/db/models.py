@@ -290,11 +290,13 @@ class ModelShelf:
         export_model(self.find(name), file)
 
     def bring(self, source: Path) -> ShelvedModel:
-        """A model from a zip, or from a folder that holds a MONAI bundle; see `model_files`."""
-        from glioma_annotator.db.model_files import import_model
+        """A model from a zip, or from a folder that holds a MONAI bundle (or its metadata.json); see `model_files`."""
+        from glioma_annotator.db.model_files import import_bundle, import_model
 
         self._require_writable()
-        return import_model(self, source)
+        if source.name == "metadata.json":
+            source = source.resolve().parent.parent
+        return import_bundle(self, source) if source.is_dir() else import_model(self, source)
 
     def place_new(self, name: str, fill: Callable[[Path], None]) -> ShelvedModel:
         """A new model in the workspace: `fill` writes it into a folder of its own, which then takes its place.

@@ -59,7 +59,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     voxels = collect(context.train, context.train_features, rng)
     steps = context.limit(STEPS)
     head = network.head.cpu()
-    scaled = ScaledHead(head, voxels.features)
+    scaled = ScaledHead(head, voxels)
     optimiser = torch.optim.Adam(scaled.parameters(), lr=RATE)
     crops = [_crop_rows(f, c) for f, c in zip(context.held_features, context.held_out.crops, strict=True)]
 
@@ -110,10 +110,17 @@ def one_step(
 
 
 class ScaledHead(nn.Module):
-    """The head as it reads features of mean 0 and deviation 1: one learning rate then suits every feature."""
+    """The head as it reads features of mean 0 and deviation 1: one learning rate then suits every feature.
 
-    def __init__(self, head: nn.Conv3d, features: NDArray[np.float16]) -> None:
+    Parameters
+    ----------
+    voxels: what it will learn from. The weights of tissues that do not occur there stay as they are: a visit without
+        necrosis must not teach that there is none.
+    """
+
+    def __init__(self, head: nn.Conv3d, voxels: Voxels) -> None:
         super().__init__()
+        features = voxels.features
         sample = features[:: max(1, len(features) // 100_000)].astype(np.float32)
         self._mean = torch.from_numpy(sample.mean(axis=0))
         self._deviation = torch.from_numpy(np.maximum(sample.std(axis=0), 1e-3))
@@ -121,6 +128,10 @@ class ScaledHead(nn.Module):
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
         self.weight = nn.Parameter(weight * self._deviation)
         self.bias = nn.Parameter(bias + weight @ self._mean)
+        learnt = torch.zeros(len(weight))
+        learnt[torch.from_numpy(np.unique(voxels.classes).astype(np.int64))] = 1
+        self.weight.register_hook(lambda gradient: gradient * learnt[:, None])
+        self.bias.register_hook(lambda gradient: gradient * learnt)
 
     def forward(self, features: Tensor) -> Tensor:
         return nn.functional.linear((features - self._mean) / self._deviation, self.weight, self.bias)

@@ -347,3 +347,11 @@ def test_the_adapter_is_cancelled_within_a_second(model: Path, tmp_path: Path) -
         )
     assert time.monotonic() - began < 1
     assert json.loads((model / "card.json").read_text())["name"] == "base"
+
+
+def test_weights_of_tissues_that_no_mask_shows_stay_as_they_are(model: Path, tmp_path: Path) -> None:
+    adapt(model, request(visit(), method=LAST), tmp_path / "new")
+    before, after = (load_model(folder)[1].head for folder in (model, tmp_path / "new"))
+    for absent in (1, 2, 4):
+        assert torch.allclose(before.weight[absent], after.weight[absent], atol=1e-3)
+    assert not torch.allclose(before.weight[3], after.weight[3], atol=1e-3)

@@ -1,0 +1,186 @@
+"""MONAI bundles turned into model folders: weights of a known network, never unpickled, nothing in them executed.
+
+A bundle's network often answers regions (TC, WT, ET), each by its own sigmoid. Regions are nested, so the same answer
+is a softmax over tissues whose logits are sums of the regions' logits: background 0, SNFH = WT, NETC = WT + TC,
+ET = WT + TC + ET. That is linear and becomes part of the head.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, save_model
+from glioma_annotator.inference.networks import DYNUNET, SEGRESNET, build_network
+
+_ROLES = {"t1": SequenceRole.T1, "t1c": SequenceRole.T1GD, "t1ce": SequenceRole.T1GD, "t1gd": SequenceRole.T1GD,
+          "t2": SequenceRole.T2, "flair": SequenceRole.FLAIR, "t2f": SequenceRole.FLAIR, "t1n": SequenceRole.T1,
+          "t2w": SequenceRole.T2}  # fmt: skip
+_REGIONS = {"tc": "TC", "tumorcore": "TC", "tumourcore": "TC", "wt": "WT", "wholetumor": "WT", "wholetumour": "WT",
+            "et": "ET", "enhancingtumor": "ET", "enhancingtumour": "ET"}  # fmt: skip
+_TISSUES = {"background": 0, "ncr": 1, "netc": 1, "necrosis": 1, "necrotic": 1, "edema": 2, "oedema": 2, "ed": 2,
+            "snfh": 2, "et": 3, "enhancingtumor": 3, "enhancing": 3, "rc": 4, "resectioncavity": 4}  # fmt: skip
+#: Logit of a tissue that the bundle does not know, relative to background.
+_NEVER = -20.0
+_TODO = "Choose a bundle with weights (models/model.pt) of a SegResNet or DynUNet for the sequences used here."
+
+
+def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
+    """Write the bundle in the folder `bundle` as a model folder.
+
+    Raises `UserError` for a bundle that lacks a file, needs a network, sequence or output the program does not know,
+    computes its settings, or whose weights do not fit.
+    """
+    metadata, inference = (_read(bundle / "configs" / f"{file}.json") for file in ("metadata", "inference"))
+    data = metadata.get("network_data_format", {})
+    channels = _channels(data.get("inputs", {}).get("image", {}).get("channel_def", {}))
+    outputs = _names(data.get("outputs", {}).get("pred", {}).get("channel_def", {}))
+    architecture, parameters = _network(inference.get("network_def", inference.get("network", {})))
+    tensors = _weights(bundle / "models" / "model.pt")
+    body, weight, bias = _split(architecture, tensors)
+    mixed = _mixing(outputs)
+    if mixed.shape[1] != len(weight):
+        raise UserError(f"The bundle names {mixed.shape[1]} outputs, its weights have {len(weight)}.", _TODO)
+    offset = torch.zeros(len(mixed))
+    offset[~_known(outputs)] = _NEVER
+    network = build_network(architecture, parameters, len(channels), len(mixed))
+    state = {**body, "head.weight": (mixed @ weight.flatten(1)).view(len(mixed), -1, 1, 1, 1)}
+    state["head.bias"] = mixed @ bias + offset
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError("The bundle's weights do not fit the network that it describes.", _TODO) from error
+    card = ModelCard(
+        name=name,
+        title=str(metadata.get("name", name)),
+        architecture=architecture,
+        parameters=parameters,
+        channels=channels,
+        scheme=GLIOMA_POST_TREATMENT,
+        spacing_mm=(1.0, 1.0, 1.0),
+        normalisation=Z_SCORE_BRAIN,
+        weights_sha256="",
+        training={"kind": "MONAI bundle", "version": str(metadata.get("version", "")),
+                  "description": str(metadata.get("description", "")), "outputs": list(outputs)},
+        limits=("Imported from a MONAI bundle: not measured here.",),
+    )  # fmt: skip
+    return save_model(folder, card, network.eval(), half=False)
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"The bundle has no configs/{file.name}.", _TODO) from error
+    except OSError as error:
+        raise EnvironmentFailure(f"{file.name} cannot be read ({error.strerror}).", "Check the folder.") from error
+    except ValueError as error:
+        raise UserError(f"The bundle's {file.name} is no JSON.", _TODO) from error
+    if not isinstance(data, dict):
+        raise UserError(f"The bundle's {file.name} is no table.", _TODO)
+    return data
+
+
+def _names(channel_def: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names by channel number, in letters only and lower case."""
+    try:
+        ordered = sorted(channel_def.items(), key=lambda item: int(item[0]))
+    except (ValueError, AttributeError) as error:
+        raise UserError("The bundle does not say what its channels are.", _TODO) from error
+    return tuple("".join(c for c in str(name).lower() if c.isalnum()) for _, name in ordered)
+
+
+def _channels(channel_def: Mapping[str, Any]) -> tuple[SequenceRole, ...]:
+    names = _names(channel_def)
+    unknown = [name for name in names if name not in _ROLES]
+    if unknown or not names:
+        raise UserError(f"The bundle needs sequences unknown here: {', '.join(unknown) or 'it names none'}.", _TODO)
+    return tuple(_ROLES[name] for name in names)
+
+
+def _network(definition: Any) -> tuple[str, dict[str, Any]]:
+    """The program's name for the network and its parameters."""
+    if not isinstance(definition, dict):
+        raise UserError("The bundle does not describe its network.", _TODO)
+    computed = [v for v in definition.values() if isinstance(v, str) and v[:1] in ("$", "@", "%")]
+    if computed:
+        raise UserError(f"The bundle computes its settings (“{computed[0]}”); nothing in it is executed.", _TODO)
+    target = str(definition.get("_target_", "")).rpartition(".")[2]
+    if target == "SegResNet" and definition.get("upsample_mode", "nontrainable") == "nontrainable":
+        norm = definition.get("norm", ["GROUP", {"num_groups": 8}])
+        if norm == ["GROUP", {"num_groups": 8}] and definition.get("spatial_dims", 3) == 3:
+            keys = ("init_filters", "blocks_down", "blocks_up")
+            return SEGRESNET, {"init_filters": 8} | {key: definition[key] for key in keys if key in definition}
+    if target == "DynUNet" and definition.get("spatial_dims") == 3 and "filters" in definition:
+        filters = list(definition["filters"])
+        plain = all(k in (3, [3, 3, 3]) for k in definition.get("kernel_size", []))
+        strides = [s[0] if isinstance(s, list) else s for s in definition.get("strides", [])]
+        if plain and strides == [1, *[2] * (len(filters) - 1)]:
+            residual = bool(definition.get("res_block", False))
+            return DYNUNET, {"filters": filters, "norm": "instance", "residual": residual}
+    raise UserError(f"The bundle's network “{target or 'unnamed'}” with its settings is not known here.", _TODO)
+
+
+def _weights(file: Path) -> Mapping[str, Tensor]:
+    if not file.is_file() and file.with_suffix(".ts").is_file():
+        raise UserError("The bundle holds TorchScript only, which this version does not take.", _TODO)
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError("The bundle has no models/model.pt.", _TODO) from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError("The bundle's weights hold more than numbers, or are damaged.", _TODO) from error
+    while isinstance(found, dict) and isinstance(found.get("model", found.get("state_dict")), dict):
+        found = found.get("model", found.get("state_dict"))
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise UserError("The bundle's weights are no table of tensors.", _TODO)
+    return found
+
+
+def _split(architecture: str, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The network's weights under our names without the head, and the head's weight and bias."""
+    if architecture == SEGRESNET:
+        head, kept = "conv_final.2.conv", {f"backbone.{k}": v for k, v in tensors.items() if "conv_final.2" not in k}
+    else:
+        head = "output_block.conv.conv"
+        inside = "skip_layers."
+        kept = {f"body.{k.removeprefix(inside)}": v for k, v in tensors.items() if k.startswith(inside)}
+    if f"{head}.weight" not in tensors:
+        raise UserError("The bundle's weights have no last layer where the network has it.", _TODO)
+    weight = tensors[f"{head}.weight"].float()
+    bias = tensors.get(f"{head}.bias")
+    return kept, weight, torch.zeros(len(weight)) if bias is None else bias.float()
+
+
+def _mixing(outputs: Sequence[str]) -> Tensor:
+    """How logits of background and the scheme's labels come from the bundle's outputs, (class, output)."""
+    mixed = torch.zeros(len(GLIOMA_POST_TREATMENT.labels) + 1, len(outputs))
+    if set(outputs) <= set(_REGIONS) and {_REGIONS[name] for name in outputs} == {"TC", "WT", "ET"}:
+        place = {_REGIONS[name]: number for number, name in enumerate(outputs)}
+        mixed[[1, 2, 3], place["WT"]] = 1
+        mixed[[1, 3], place["TC"]] = 1
+        mixed[3, place["ET"]] = 1
+        return mixed
+    unknown = [name for name in outputs if name not in _TISSUES]
+    if unknown or "background" not in outputs:
+        raise UserError(f"The bundle's outputs are not known here: {', '.join(unknown or outputs) or 'none'}.", _TODO)
+    for number, name in enumerate(outputs):
+        mixed[_TISSUES[name], number] = 1
+    return mixed
+
+
+def _known(outputs: Sequence[str]) -> Tensor:
+    """Bool (class,): whether the bundle says anything about background and every label."""
+    known = _mixing(outputs).any(dim=1)
+    known[0] = True
+    return known

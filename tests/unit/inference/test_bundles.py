@@ -1,0 +1,122 @@
+"""MONAI bundles as model folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from monai.networks.nets import DynUNet, SegResNet
+
+from glioma_annotator.db.models import ModelShelf
+from glioma_annotator.domain.model_shelf import ModelPlace
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.bundles import convert_bundle
+from glioma_annotator.inference.model_folder import load_model
+
+REGIONS = {"0": "Tumor core", "1": "Whole tumor", "2": "Enhancing tumor"}
+SEGRESNET = {"_target_": "SegResNet", "init_filters": 8, "in_channels": 4, "out_channels": 3, "blocks_down": [1, 1],
+             "blocks_up": [1], "dropout_prob": 0.2}  # fmt: skip
+
+
+def write(folder: Path, network: torch.nn.Module, **changes: Any) -> Path:
+    """A bundle of four sequences and three regions."""
+    (folder / "configs").mkdir(parents=True)
+    (folder / "models").mkdir()
+    inputs = {"image": {"channel_def": {"0": "T1c", "1": "T1", "2": "T2", "3": "FLAIR"}}}
+    outputs = {"pred": {"channel_def": changes.pop("outputs", REGIONS)}}
+    metadata = {"name": "A bundle", "version": "1.0", "network_data_format": {"inputs": inputs, "outputs": outputs}}
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    definition = SEGRESNET | changes
+    (folder / "configs" / "inference.json").write_text(json.dumps({"network_def": definition}))
+    torch.save(network.state_dict(), folder / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture
+def network() -> SegResNet:
+    torch.manual_seed(1)
+    return SegResNet(3, 8, 4, 3, blocks_down=(1, 1), blocks_up=(1,)).eval()
+
+
+def test_a_segresnet_of_regions_gives_the_tissues_its_regions_say(network: SegResNet, tmp_path: Path) -> None:
+    card = convert_bundle(write(tmp_path / "bundle", network), tmp_path / "model", "bundle")
+    assert [role.value for role in card.channels] == ["T1Gd", "T1", "T2", "FLAIR"]
+    _, ours = load_model(tmp_path / "model")
+    batch = torch.randn(1, 4, 16, 16, 16)
+    with torch.no_grad():
+        core, whole, enhancing = network(batch)[0]
+        logits = ours(batch)[0]
+    assert torch.allclose(logits[2], whole, atol=1e-4)
+    assert torch.allclose(logits[1], whole + core, atol=1e-4)
+    assert torch.allclose(logits[3], whole + core + enhancing, atol=1e-4)
+    assert (logits[0] == 0).all() and (logits[4] < -10).all()
+
+
+def test_a_dynunet_of_tissues_answers_as_before(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    made = DynUNet(3, 4, 4, kernel_size=[3, 3, 3], strides=[1, 2, 2], upsample_kernel_size=[2, 2], filters=[4, 8, 8],
+                   norm_name=("INSTANCE", {"affine": True})).eval()  # fmt: skip
+    definition = {"_target_": "monai.networks.nets.DynUNet", "spatial_dims": 3, "kernel_size": [3, 3, 3],
+                  "strides": [1, 2, 2], "upsample_kernel_size": [2, 2], "filters": [4, 8, 8]}  # fmt: skip
+    tissues = {"0": "background", "1": "edema", "2": "NCR", "3": "ET"}
+    convert_bundle(write(tmp_path / "b", made, outputs=tissues, **definition), tmp_path / "model", "b")
+    _, ours = load_model(tmp_path / "model")
+    batch = torch.randn(1, 4, 16, 16, 16)
+    with torch.no_grad():
+        theirs, logits = made(batch)[0], ours(batch)[0]
+    for number, tissue in ((0, 0), (1, 2), (2, 1), (3, 3)):
+        assert torch.allclose(logits[tissue], theirs[number], atol=1e-4)
+
+
+def test_a_bundle_comes_onto_the_shelf_and_can_be_current(network: SegResNet, tmp_path: Path) -> None:
+    shelf = ModelShelf(tmp_path / "models", [], [], read_only=False)
+    found = shelf.bring(write(tmp_path / "brats", network) / "configs" / "metadata.json")
+    assert (found.card.name, found.place) == ("brats", ModelPlace.WORKSPACE)
+    assert shelf.set_current("", "brats").model == "brats"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_target_": "SwinUNETR"}, "SwinUNETR"),
+        ({"init_filters": "$import os"}, "computes its settings"),
+        ({"outputs": {"0": "liver"}}, "outputs are not known"),
+        ({"init_filters": 16}, "do not fit"),
+        ({"outputs": {"0": "background", "1": "ET"}}, "names 2 outputs"),
+    ],
+)
+def test_what_the_program_does_not_know_is_refused(
+    changes: dict[str, Any], message: str, network: SegResNet, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        convert_bundle(write(tmp_path / "bundle", network, **changes), tmp_path / "model", "x")
+    assert not (tmp_path / "model").exists()
+
+
+class _Evil:
+    def __reduce__(self) -> Any:
+        return print, ("executed",)
+
+
+def test_weights_are_never_unpickled(network: SegResNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    torch.save({"weights": _Evil()}, bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match="more than numbers"):
+        convert_bundle(bundle, tmp_path / "model", "x")
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_torchscript_alone_is_refused_in_words(network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    (bundle / "models" / "model.pt").rename(bundle / "models" / "model.ts")
+    with pytest.raises(UserError, match="TorchScript only"):
+        convert_bundle(bundle, tmp_path / "model", "x")
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no configs"):
+        convert_bundle(tmp_path / "empty", tmp_path / "model", "x")
