@@ -69,6 +69,14 @@ _REFERENCES = {
 
 #: Volumes this close are equal, in mL: far below a voxel, far above rounding.
 _TOLERANCE_ML = 1e-9
+_VOLUME_TESTS = {
+    Operator.IS: f"abs(volume_ml - ?) <= {_TOLERANCE_ML}",
+    Operator.IS_NOT: f"abs(volume_ml - ?) > {_TOLERANCE_ML}",
+    Operator.LESS: f"volume_ml < ? - {_TOLERANCE_ML}",
+    Operator.AT_MOST: f"volume_ml <= ? + {_TOLERANCE_ML}",
+    Operator.MORE: f"volume_ml > ? + {_TOLERANCE_ML}",
+    Operator.AT_LEAST: f"volume_ml >= ? - {_TOLERANCE_ML}",
+}
 
 
 def where(condition: Condition, scope: Scope = Scope.VISIT) -> Sql:
@@ -90,7 +98,7 @@ def where(condition: Condition, scope: Scope = Scope.VISIT) -> Sql:
         case MarkerPercent(marker, operator, percent):
             return _with_marker(f"m.marker = ? AND m.percent {_sign(operator)} ?", (marker.value, percent))
         case VolumeIs(name, operator, volume_ml):
-            measured = f"SELECT timepoint_id FROM measures WHERE name = ? AND volume_ml {_sign(operator)} ?"
+            measured = f"SELECT timepoint_id FROM measures WHERE name = ? AND {_VOLUME_TESTS[operator]}"
             return Sql(f"t.id IN ({measured})", (name, volume_ml))
         case VolumeChange():
             return _volume_change(condition)

@@ -195,7 +195,7 @@ class _Parser:
 
     def _marker(self, markers: tuple[Marker, ...]) -> Condition:
         if markers == (Marker.KI67,):
-            operator = self._operator()
+            operator = self._ordering()
             return MarkerPercent(Marker.KI67, operator, self._number("%"))
         negated = self._take(OPERATORS)
         if negated not in (None, Operator.IS, Operator.IS_NOT):
@@ -223,7 +223,7 @@ class _Parser:
         self._take_word("volume")
         direction = self._take(DIRECTIONS)
         if not direction:
-            operator = self._operator("an operator such as >, or “up 40 % from nadir”, was expected")
+            operator = self._ordering("an operator such as >, or “up 40 % from nadir”, was expected")
             return VolumeIs(name, operator, self._number("ml"))
         self._take_word("at")
         self._take_word("least")
@@ -334,6 +334,14 @@ class _Parser:
         if token.kind != "end":
             self._at += 1
         return token
+
+    def _ordering(self, otherwise: str = "an operator was expected, such as = or >=") -> Operator:
+        """An operator between numbers."""
+        operator = self._operator(otherwise)
+        if operator is Operator.CONTAINS:
+            self._at -= 1
+            raise self._error("a number contains nothing")
+        return operator
 
     def _operator(self, otherwise: str = "an operator was expected, such as = or >=") -> Operator:
         operator = self._take(OPERATORS)

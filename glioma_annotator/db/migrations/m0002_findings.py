@@ -227,8 +227,8 @@ CREATE TABLE measures (
     name TEXT NOT NULL, -- label or region
     revision_id INTEGER NOT NULL REFERENCES revisions (id) ON DELETE RESTRICT,
     volume_ml REAL NOT NULL,
-    baseline_ml REAL, -- at the baseline visit, where that is this one or an earlier one
-    nadir_ml REAL, -- smallest from the baseline on, before this visit
+    baseline_ml REAL, -- at the baseline visit; empty at it and before it
+    nadir_ml REAL, -- smallest from the baseline on and before this visit; empty likewise
     previous_ml REAL, -- at the measured visit before
     PRIMARY KEY (timepoint_id, name)
 ) STRICT, WITHOUT ROWID;
@@ -327,7 +327,7 @@ SELECT patients.key AS patient, timepoints.key AS visit, timepoints.date, timepo
     (SELECT count(*) FROM findings WHERE timepoint_id = timepoints.id AND deleted_utc IS NULL) AS findings
 FROM timepoints JOIN patients ON patients.id = timepoints.patient_id;
 
-CREATE VIEW volumes_overview AS -- mL of every label and region at every visit, with change
+CREATE VIEW volumes_overview AS -- volume in mL of every label and region at every visit, with change
 SELECT patients.key AS patient, timepoints.key AS visit, timepoints.date, timepoints.day, measures.name AS label,
     measures.volume_ml, measures.baseline_ml, measures.nadir_ml, measures.previous_ml,
     100 * (measures.volume_ml / nullif(measures.baseline_ml, 0) - 1) AS percent_from_baseline,

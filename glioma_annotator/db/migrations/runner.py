@@ -39,7 +39,7 @@ def require_ours(database: Database, latest: int = len(MIGRATIONS)) -> None:
         )
 
 
-def _split(statements: str) -> Iterator[str]:
+def split_statements(statements: str) -> Iterator[str]:
     """Single statements; each ends at the end of a line. `executescript` would look at every character anew."""
     held = ""
     for line in statements.splitlines(keepends=True):
@@ -68,7 +68,7 @@ def migrate(database: Database, before_change: Callable[[int], None], migrations
     try:
         for number, statements in enumerate(migrations[version:], start=version + 1):
             with database.atomic():
-                for statement in _split(statements):
+                for statement in split_statements(statements):
                     database.execute(statement)
                 broken = database.execute("PRAGMA foreign_key_check").fetchall()
                 if broken:
