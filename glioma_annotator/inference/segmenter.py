@@ -101,7 +101,7 @@ class ModelSegmenter:
                 )
             )
         prediction = _averaged(predictions)
-        report(Progress(0.95, "Making the mask"))
+        report(Progress(0.96, "Making the mask"))
         softmax, best = eight_bits_and_labels(prediction.probabilities, card.scheme, prepared.box.shape, cancel)
         labels = np.zeros(prepared.grid.shape, dtype=np.uint8)
         labels[prepared.box.slices] = best * prepared.inside
