@@ -66,6 +66,6 @@ def _visit(store: Store, visit: Timepoint) -> VisitOverview:
 
 
 def standing_steps(entries: Iterable[JournalEntry]) -> int:
-    """How many journalled steps stand: made and not undone again."""
-    steps = {JournalAction.EDIT: 1, JournalAction.REDO: 1, JournalAction.UNDO: -1}
-    return max(sum(steps[entry.action] for entry in entries), 0)
+    """How many journalled steps lie between the saved mask and the one on the screen, forwards or back."""
+    steps = {JournalAction.EDIT: 1, JournalAction.REDO: 1, JournalAction.UNDO: -1, JournalAction.PAST: 0}
+    return abs(sum(steps[entry.action] for entry in entries))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from psygnal import Signal
 
-from glioma_annotator.domain.editing import JournalEntry, edit_from_arrays
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_from_arrays
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -254,6 +254,8 @@ class StudySession:
         parent_id = parent.id if parent else None
         if parent_id == newest_id:
             return newest_labels, newest_id, entries
+        if all(entry.action is JournalAction.PAST for entry in entries):  # nothing that the newest does not have
+            return newest_labels, newest_id, ()
         labels = self._labels(parent, timepoint)
         replayed = Editor(labels.copy(), timepoint.grid, self.scheme, None)
         replayed.replay(entries)

@@ -26,6 +26,7 @@ from glioma_annotator.settings import Settings
 from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.viewer import canvas_source
 from glioma_annotator.ui.window import MainWindow
 from glioma_annotator.workflow.proposal import Proposal
 
@@ -75,7 +76,7 @@ class Desk(Stage):
 
     def settle(self) -> None:
         workers = self.window.workers
-        self.qtbot.waitUntil(lambda: not workers.jobs and not workers.drawing.active, timeout=30_000)
+        self.qtbot.waitUntil(lambda: not workers.jobs and not workers.drawing.active, timeout=60_000)
         self.view.refresh()
         for _ in range(3):
             QApplication.processEvents()
@@ -118,7 +119,7 @@ class Desk(Stage):
 
 @pytest.fixture(scope="module")
 def _window(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MainWindow]:
-    """One window for all tests: making napari's canvases takes longer than most tests."""
+    """One window for all tests, its panes without pictures: these tests are about what tools do to the mask."""
     path = tmp_path_factory.mktemp("tools") / "workspace"
     store = FakeStore(path)
     patient = store.add_patient("PAT-1")
@@ -128,6 +129,8 @@ def _window(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Ite
         stored = store.add_timepoint(visit, images())
         labels = np.where(lesion(6), np.uint8(ET if order else SNFH), np.uint8(0))
         store.add_revision(stored, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr Old")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(canvas_source, "_MODULE", "plain_canvas")
     make_application([], "dark")
     services = Services(
         open_store=lambda path, read_only=False: store,  # type: ignore[misc,arg-type]
@@ -144,6 +147,7 @@ def _window(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Ite
     window.close()
     window.deleteLater()
     qapp.processEvents()
+    patch.undo()
 
 
 class _NoModels:
@@ -155,11 +159,13 @@ class _NoModels:
 def desk(_window: MainWindow, qtbot: QtBot) -> Iterator[Desk]:
     """The second visit with an empty mask, no rules, the brush's label ET, the crosshair in the lesion."""
     window = _window
-    qtbot.waitUntil(lambda: window.study.visit is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: window.study.visit is not None, timeout=60_000)
     desk = Desk(window, qtbot)
+    if window.view.layout_name not in window.view.state()["maximised"]:
+        window.view.toggle_maximised()  # the axial pane alone: the others cost time and show nothing more
     window.activateWindow()
-    qtbot.waitUntil(lambda: QApplication.activeWindow() is window, timeout=10_000)  # shortcuts are heard there only
-    qtbot.waitUntil(lambda: len(window.view.panes) > 0 and window.view.panes[0].isVisible(), timeout=30_000)
+    qtbot.waitUntil(lambda: QApplication.activeWindow() is window, timeout=60_000)  # shortcuts are heard there only
+    qtbot.waitUntil(lambda: len(window.view.panes) > 0 and window.view.panes[0].isVisible(), timeout=60_000)
     editor = desk.editor
     for value in GLIOMA_POST_TREATMENT.values:
         editor.set_locked(value, False)
@@ -377,7 +383,9 @@ def test_a_changed_tolerance_previews_again_and_escape_discards(desk: Desk) -> N
     before = desk.window.mask_panel.tool.note.text()
     form = desk.window.mask_panel.tool.form
     form.fields["tolerance"].setValue(150.0)
-    desk.qtbot.waitUntil(lambda: desk.window.mask_panel.tool.note.text() not in (before, "", "Computing…"))
+    desk.qtbot.waitUntil(
+        lambda: desk.window.mask_panel.tool.note.text() not in (before, "", "Computing…"), timeout=60_000
+    )
     desk.key(KEY.Key_Escape)
     assert not desk.hatched() and not desk.mask.any()
     assert desk.window.reading.tool is ToolName.REGION
@@ -399,7 +407,7 @@ def test_a_stopped_snake_keeps_what_it_showed_and_leaves_the_mask_alone(desk: De
     previewing = desk.window.previewing
     desk.mouse(QEvent.Type.MouseButtonPress, AXIAL, desk.at(CENTRE), LEFT, LEFT)
     desk.mouse(QEvent.Type.MouseButtonRelease, AXIAL, desk.at(CENTRE), LEFT)
-    desk.qtbot.waitUntil(lambda: previewing.ready or not previewing.running, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: previewing.ready or not previewing.running, timeout=60_000)
     previewing.stop()
     desk.settle()
     assert previewing.ready and not desk.mask.any()
@@ -588,6 +596,7 @@ def test_the_uncertainty_is_shown_and_its_places_are_visited_in_order(desk: Desk
     assert desk.window.review_dock.places.table.rowCount() == 2
     desk.key(KEY.Key_U)
     assert desk.pane(AXIAL).overlay.marks.heat is None
+    desk.window.review_dock.hide()
 
 
 def test_islands_are_listed_gone_to_and_deleted(desk: Desk) -> None:
@@ -597,23 +606,25 @@ def test_islands_are_listed_gone_to_and_deleted(desk: Desk) -> None:
     desk.editor.apply("three", labels)
     desk.window.commands["view.islands"].trigger()
     panel = desk.window.review_dock.islands
-    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 3)
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 3, timeout=60_000)
     assert [panel.table.item(row, 0).text() for row in range(3)] == ["ET", "RC", "ET"]
     panel.table.selectRow(1)
     assert desk.view.crosshair_index[0] == 41
     panel.under.setValue(0.02)
     panel.delete_small.click()
     assert not desk.mask[8:10, 8:10, 5].any() and (desk.mask == RC).any()
-    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 2)
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 2, timeout=60_000)
     panel.table.selectRow(1)
     panel.relabel.click()
     assert not (desk.mask == RC).any()
     desk.editor.undo()
-    desk.qtbot.waitUntil(lambda: "RC" in [panel.table.item(row, 0).text() for row in range(panel.table.rowCount())])
+    desk.qtbot.waitUntil(
+        lambda: "RC" in [panel.table.item(row, 0).text() for row in range(panel.table.rowCount())], timeout=60_000
+    )
     panel.table.selectRow(0)
     panel.keep.click()
     assert (desk.mask == RC).any()
-    assert desk.editor.history[-2:] == ("Delete islands under 0.02 mL", "Keep islands") or desk.mask.any()
+    assert np.array_equal(desk.mask == ET, lesion(6))
     desk.window.review_dock.hide()
 
 

@@ -25,12 +25,14 @@ class OutlineTool:
     grid: of the mask.
     fill: what is done with a closed outline.
     refuse: told why a click does nothing.
+    changed: told that there may be an outline to apply now, or none any more.
     """
 
-    def __init__(self, grid: Grid, fill: Fill, refuse: Callable[[str], None]) -> None:
+    def __init__(self, grid: Grid, fill: Fill, refuse: Callable[[str], None], changed: Callable[[], None]) -> None:
         self._grid = grid
         self._fill = fill
         self._refuse = refuse
+        self._changed = changed
         self._points: list[tuple[float, float, float]] = []
         self._axis = 2
         self._number = 0
@@ -48,6 +50,7 @@ class OutlineTool:
 
     def release(self, event: PointerEvent) -> None:  # noqa: ARG002 - the protocol's
         self._held = None
+        self._changed()
 
     def hover(self, event: PointerEvent) -> None:
         pass
@@ -117,8 +120,15 @@ class LassoTool(OutlineTool):
     edit_first: whether the outline waits; asked at every release.
     """
 
-    def __init__(self, grid: Grid, fill: Fill, refuse: Callable[[str], None], edit_first: Callable[[], bool]) -> None:
-        super().__init__(grid, fill, refuse)
+    def __init__(
+        self,
+        grid: Grid,
+        fill: Fill,
+        refuse: Callable[[str], None],
+        changed: Callable[[], None],
+        edit_first: Callable[[], bool],
+    ) -> None:
+        super().__init__(grid, fill, refuse, changed)
         self._edit_first = edit_first
         self._drawing = False
 
@@ -140,10 +150,13 @@ class LassoTool(OutlineTool):
             super().move(event)
 
     def release(self, event: PointerEvent) -> None:
+        drawn, self._drawing = self._drawing, False
+        if drawn:
+            self._finish(event)
         super().release(event)
-        if not self._drawing:
-            return
-        self._drawing = False
+
+    def _finish(self, event: PointerEvent) -> None:
+        """Close what was drawn."""
         if len(self._points) < 3:
             self.discard()
         elif self._edit_first():

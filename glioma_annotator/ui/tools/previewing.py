@@ -114,6 +114,8 @@ class Previewing(QObject):
         self._drop()
         run = self._run = _Run(visit, operation, operation.title(visit.scheme), apply_at_once)
         self.note, self.failed = "", False
+        if self._added is None:
+            self._added, self._removed = np.zeros_like(visit.editor.labels), np.zeros_like(visit.editor.labels)
         snapshot = Snapshot(visit.editor.labels.copy(), visit.timepoint.grid, visit.scheme, visit.images)
 
         def show(labels: LabelArray) -> None:
@@ -129,8 +131,10 @@ class Previewing(QObject):
                 change, self.note = outcome
                 self._show(run, change)
                 if change is None:
-                    self.note = "Nothing would change."
                     self._drop()
+                    self.note = "" if apply_at_once else "Nothing would change."
+                    if apply_at_once:
+                        study.notice.emit("Nothing changes there.")
                 elif apply_at_once:
                     self.apply()
                 self.changed.emit()
@@ -172,6 +176,7 @@ class Previewing(QObject):
         erases = isinstance(run.operation, Fill) and run.operation.value == 0
         run.visit.editor.set_voxels(run.title, change.index, 0 if erases else change.new)
         self._study.notice.emit(f"{run.title}: {self.note}" if self.note else run.title)
+        self.note = ""
         self.changed.emit()
 
     def discard(self) -> None:
@@ -212,16 +217,16 @@ class Previewing(QObject):
         first = run.change is None
         self._clear(run.change)
         run.change = change
+        if first:
+            self.changed.emit()  # the view takes the arrays before they are drawn on
         if change is not None:
             self._draw(run, change)
-        if first:
-            self.changed.emit()
 
     def _draw(self, run: _Run, change: VoxelEdit) -> None:
         """Hatch what of a change the rules permit and the mask has not yet."""
         editor = run.visit.editor
         if self._added is None or self._removed is None:
-            self._added, self._removed = np.zeros_like(editor.labels), np.zeros_like(editor.labels)
+            return
         present = editor.labels.reshape(-1)[change.index]
         wanted: NDArray[np.uint8] = editor.rules.permitted(present, change.new, change.index)
         differs = wanted != present

@@ -99,6 +99,7 @@ class Toolbox(QObject):
         self._timer.timeout.connect(self._preview_again)
         study.visit_changed.connect(self._on_visit)
         study.revisions_changed.connect(self.options_changed)
+        study.proposal_changed.connect(self._on_proposal)
         reading.tool_changed.connect(self._on_hand)
 
     # options
@@ -147,6 +148,13 @@ class Toolbox(QObject):
         self.brush.low, self.brush.high = float(f"{low:.3g}"), float(f"{low + width:.3g}")
         self.options_changed.emit()
 
+    def _on_proposal(self) -> None:
+        """A tool that accepts a proposal is of no use without one."""
+        visit = self._study.visit
+        accepts = self._reading.tool in (ToolName.ACCEPT_BRUSH, ToolName.ACCEPT_PIECE)
+        if accepts and (visit is None or visit.proposal is None):
+            self._reading.set_tool(ToolName.CROSSHAIR)
+
     def flip_brush(self, mode: str) -> None:
         """Threshold or adaptive painting on, or back to plain."""
         self.brush.mode = "plain" if self.brush.mode == mode else mode
@@ -173,9 +181,10 @@ class Toolbox(QObject):
         if name is ToolName.ACCEPT_BRUSH:
             return BrushTool(editor, self._reading.brush, paint=self._paint_proposal)
         if name is ToolName.LASSO:
-            return LassoTool(grid, self._fill_outline, self._study.notice.emit, lambda: bool(options.edit_first))
+            tell, changed = self._study.notice.emit, self.sketch_changed.emit
+            return LassoTool(grid, self._fill_outline, tell, changed, lambda: bool(options.edit_first))
         if name is ToolName.POLYGON:
-            return PolygonTool(grid, self._fill_outline, self._study.notice.emit)
+            return PolygonTool(grid, self._fill_outline, self._study.notice.emit, self.sketch_changed.emit)
         if name in (ToolName.SEEDS, ToolName.BOX):
             act = self._grow_from_seeds if name is ToolName.SEEDS else self._edit_inside
             return BoxTool(grid, lambda: float(options.depth_mm), act)

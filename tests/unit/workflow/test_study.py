@@ -267,3 +267,27 @@ def test_a_proposal_accepted_after_undoing_past_a_revision_is_recorded_as_the_mo
     revision = visit.save()
     assert revision.model == CARD.identity
     assert revision.origin is RevisionOrigin.SEMI_AUTOMATIC
+
+
+def test_undo_reaches_back_beyond_a_save_when_the_visit_is_opened_again(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    visit.save()
+    again = open_visit(session)
+    assert not again.editor.unsaved and again.recovered_steps == 0
+    again.editor.undo()
+    assert not again.editor.labels.any()
+    assert again.editor.unsaved
+
+
+def test_a_revision_made_elsewhere_is_opened_although_older_steps_could_be_undone(session: StudySession) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    visit.save()
+    other = np.full_like(visit.editor.labels, 2)
+    session.store.add_revision(
+        visit.timepoint, other, session.scheme, origin=RevisionOrigin.AUTOMATIC, author="model", parent_id=None
+    )
+    again = open_visit(session)
+    assert np.array_equal(again.editor.labels, other)
+    assert again.editor.undo_name is None
