@@ -75,8 +75,13 @@ class ModelsPage(QDialog):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(4, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(48)
+        header.setHighlightSections(False)
+        self.table.setColumnWidth(0, 280)
         self.table.itemSelectionChanged.connect(self._refresh)
         column.addWidget(self.table, 1)
         self.buttons: dict[str, QPushButton] = {}
@@ -106,6 +111,7 @@ class ModelsPage(QDialog):
         row.setSpacing(6)
         for name, text, tip, run in buttons:
             self.buttons[name] = push_button(text, tip, partial(self._carefully, run))
+            self.buttons[name].setAutoDefault(False)  # Return must not do what no one chose
             row.addWidget(self.buttons[name])
         row.addStretch(1)
         return row
