@@ -20,6 +20,8 @@ from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.uncertainty import Uncertainty
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Layout, MaskStyle
+from glioma_annotator.ui.viewer_commands import VIEW_ONLY as AID_VIEW_ONLY
+from glioma_annotator.ui.viewer_commands import viewer_commands
 from glioma_annotator.workflow.commands import Command, CommandRegistry
 
 MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Help")
@@ -46,6 +48,10 @@ MENU_BREAKS = (
     "view.maximise",
     "view.sequence1",
     "view.full_screen",
+    "view.subtraction",
+    "view.cine",
+    "view.ruler",
+    "view.head",
     "segment.accept",
     "model.use",
     "model.page",
@@ -53,7 +59,9 @@ MENU_BREAKS = (
 )
 
 #: Heard only while the panes have the keyboard: these keys mean something else in lists and dialogs.
-VIEW_ONLY = frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"}) | TOOL_VIEW_ONLY
+VIEW_ONLY = (
+    frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"}) | TOOL_VIEW_ONLY | AID_VIEW_ONLY
+)
 
 ICONS = {
     "file.open_folder": "folder-open-outline",
@@ -71,6 +79,10 @@ ICONS = {
     "view.mask": "layers-outline",
     "view.outline": "vector-polygon",
     "view.crosshair": "border-inside",
+    "view.ruler": "ruler",
+    "view.diameters": "arrow-expand-all",
+    "view.magnifier": "magnify",
+    "view.cine": "play-outline",
     "segment.run": "auto-fix",
     **TOOL_ICONS,
 }
@@ -110,6 +122,11 @@ TOOL_BAR = (
     "view.mask",
     "view.outline",
     "view.crosshair",
+    "",
+    "view.ruler",
+    "view.diameters",
+    "view.magnifier",
+    "view.cine",
 )
 
 _SEQUENCES = ("T1Gd", "FLAIR", "T2", "T1")
@@ -161,7 +178,21 @@ class Shell:
 def build_registry(shell: Shell) -> CommandRegistry:
     """All commands. Raises `ValueError` when two share an id or a key."""
     registry = CommandRegistry()
-    for make in (_file, _study, _course, _edit, _labels, _tools, _mask_view, _review, _panes, _segment, _model, _help):
+    for make in (
+        _file,
+        _study,
+        _course,
+        _edit,
+        _labels,
+        _tools,
+        _mask_view,
+        _review,
+        _panes,
+        _aids,
+        _segment,
+        _model,
+        _help,
+    ):
         for command in make(shell):
             registry.add(command)
     return registry
@@ -174,6 +205,10 @@ def _course(shell: Shell) -> list[Command]:
 
 def _review(shell: Shell) -> list[Command]:
     return review_commands(shell.study, shell.uncertainty, shell.review)
+
+
+def _aids(shell: Shell) -> list[Command]:
+    return viewer_commands(shell.view, shell.study, shell.reading)
 
 
 def _tools(shell: Shell) -> list[Command]:

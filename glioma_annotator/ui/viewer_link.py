@@ -61,11 +61,15 @@ class ViewerLink(QObject):
         toolbox.sketch_changed.connect(view.refresh_cursor)
         study.other_loaded.connect(self._on_other)
         reading.tool_changed.connect(self._on_tool)
+        reading.tool_changed.connect(lambda: view.aids.measure(None))  # a tool was taken in hand
+        view.aids.changed.connect(self.layout_changed)
         reading.mask_display_changed.connect(self._on_display)
         view.window_changed.connect(self._on_window)
         view.brush_size_step.connect(reading.step_diameter)
         view.layout_changed.connect(self._on_layout)
         view.state_changed.connect(self._timer.start)
+        for acted in (study.mask_changed, reading.tool_changed, view.crosshair_moved, view.hovered):
+            acted.connect(self._on_act)
         for widget in (view, *view.findChildren(QWidget)):
             widget.setAcceptDrops(False)  # a dropped folder belongs to the window, not to a canvas
 
@@ -136,6 +140,11 @@ class ViewerLink(QObject):
             else:
                 self._view.set_tool(self._toolbox.make(ToolName.CROSSHAIR))
         self._view.refresh_cursor()
+
+    def _on_act(self, *_: object) -> None:
+        """The reader is at work."""
+        self._study.time_log.on = self._reading.time_log
+        self._study.time_log.acted(self._reading.tool.value)
 
     def _on_display(self) -> None:
         view, reading = self._view, self._reading

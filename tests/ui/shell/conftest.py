@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import FakeStore
 from phantoms import FLAIR, T1, T1GD, T2, head
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -39,6 +40,22 @@ PHASES = (TreatmentPhase.PRE_OPERATIVE, TreatmentPhase.POST_RT_BASELINE, Treatme
 PATIENT = "PAT-0042"
 
 
+class PlainAids(QObject):
+    """Stands in for `ReadingAids`: nothing is switched on."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cine = SimpleNamespace(running=False)
+        self.measuring = SimpleNamespace(kind=None, items=[], remove=lambda: None, clear=lambda: None)
+        self.magnifying = self.blending = self.can_subtract = False
+        self.head_shown = True
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args: None
+
+
 class PlainView(QWidget):
     """Stands in for `StudyView`: remembers what it was told."""
 
@@ -52,9 +69,11 @@ class PlainView(QWidget):
 
     def __init__(self, submit: object) -> None:
         super().__init__()
+        self.aids = PlainAids()
         self.layout_name = "planes"
         self.active_axis = 2
         self.crosshair_index = (0, 0, 0)
+        self.markers: tuple[Any, ...] = ()
         self.title: str | None = None
         self.labels: LabelArray | None = None
         self.proposal: LabelArray | None = None
@@ -71,6 +90,9 @@ class PlainView(QWidget):
 
     def clear(self) -> None:
         self.title = self.labels = None
+
+    def set_markers(self, markers: Any) -> None:
+        self.markers = tuple(markers)
 
     def set_proposal(self, labels: LabelArray | None, removed: LabelArray | None = None) -> None:
         self.proposal, self.removed = labels, removed
