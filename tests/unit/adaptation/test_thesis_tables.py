@@ -58,7 +58,7 @@ def test_every_table_has_its_rows(tables: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(CONFIG)
     cases = write_cases(tmp_path / "cases", 2)
     common = ["--config", str(tmp_path / "tiny.toml"), "--out", str(tmp_path / "out"), "--cases", f"made={cases}"]
-    tables.main([*common, "--tables", "3", "4", "5", "--centre", str(cases), "--budget", "3"])
+    tables.main([*common, "--tables", "3", "4", "5", "--centre", str(cases), "--budget", "120"])
     strategies = rows(tmp_path / "out" / "table3.csv")
     assert [row["row"] for row in strategies] == ["random", "balanced", "labelled", "sequential"]
     assert [row["row"] for row in rows(tmp_path / "out" / "table4.csv")] == [
