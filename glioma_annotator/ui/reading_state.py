@@ -42,6 +42,7 @@ class ReadingState(QObject):
     tool: what the left button does.
     brush: size, shape and label, shared with the brush and the eraser.
     hidden: label values that are not shown.
+    time_log: whether the active minutes per tool are counted.
     """
 
     tool_changed = Signal()
@@ -56,11 +57,13 @@ class ReadingState(QObject):
         self.opacity = 0.45
         self.hidden: frozenset[int] = frozenset()
         self.crosshair_visible = True
+        self.time_log = True
 
     def use(self, display: DisplaySettings, editing: EditingSettings) -> None:
         """Start from the reader's settings."""
         self.style, self.opacity = MaskStyle(display.mask_style), display.mask_opacity
         self.brush.diameter_mm, self.brush.ball = editing.brush_diameter_mm, editing.brush_3d
+        self.time_log = editing.time_log
         self.tool_changed.emit()
         self.mask_display_changed.emit()
 

@@ -22,6 +22,7 @@ from glioma_annotator.workflow.editing import Editor
 from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study import LoadedTimepoint, OpenTimepoint, StudySession
+from glioma_annotator.workflow.time_log import TimeLog
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +79,7 @@ class StudyController(QObject):
         self._other: Timepoint | None = None
         self._beside: OtherVisit | None = None  # a mask of the open visit that is shown in place of another visit
         self._names: set[str] = set()
+        self.time_log = TimeLog()
         self.patient_changed.connect(self._remember_names)
 
     # what is open
@@ -277,6 +279,7 @@ class StudyController(QObject):
             return
         visit.editor.end_stroke()
         self._beside = None
+        self.time_log.clear()
         self.leaving_visit.emit()
         if visit.editor.unsaved:
             self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
@@ -370,7 +373,8 @@ class StudyController(QObject):
 
     def save(self) -> None:
         visit = self.require_visit()
-        revision = visit.save()
+        revision = visit.save(self.time_log.note())
+        self.time_log.clear()
         self.notice.emit(f"Saved as revision {revision.number}.")
         self.patient_changed.emit()
 
