@@ -121,15 +121,20 @@ class _Merge:
     # visits
 
     def _same_visit(self, database: Database, patient: Patient, visit: Plain) -> int | None:
-        """The workspace's visit with the uid, or with the very same images."""
+        """The workspace's visit with the uid, or with the very same images unless the archive has that visit too."""
         query = "SELECT id FROM timepoints WHERE patient_id = ? AND uid = ?"
         found = database.execute(query, [patient.id, visit["uid"]]).fetchone()
         if found:
             return int(found[0])
         wanted = sorted(row["file_sha256"] for row in visit["sequences"])
-        for (timepoint_id,) in database.execute("SELECT id FROM timepoints WHERE patient_id = ?", [patient.id]):
+        others = {other["uid"] for other in self._facts["visits"]}
+        for timepoint_id, uid in database.execute("SELECT id, uid FROM timepoints WHERE patient_id = ?", [patient.id]):
             query = "SELECT file_sha256 FROM sequences WHERE timepoint_id = ?"
-            if wanted and wanted == sorted(row[0] for row in database.execute(query, [timepoint_id])):
+            if (
+                uid not in others
+                and wanted
+                and wanted == sorted(row[0] for row in database.execute(query, [timepoint_id]))
+            ):
                 return int(timepoint_id)
         return None
 

@@ -15,6 +15,7 @@ from fakes import FakeStore
 from glioma_annotator.db.workspace import open_workspace
 from glioma_annotator.domain.audit import AuditAction
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
+from glioma_annotator.domain.cohort_vocabulary import QuestionError
 from glioma_annotator.domain.finding import Confidence, Finding, FindingSource, FindingStatus, LesionChange, Side
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.histology import (
@@ -225,3 +226,32 @@ def test_saving_a_mask_measures_the_visit(store: Store) -> None:
     measured = {m.name: m for m in store.measures.of_patient("P")}
     assert measured["ET"].volume_ml == pytest.approx(4 * 0.02, abs=1e-9)
     assert (measured["ET"].timepoint, measured["ET"].revision) == ("day90", 1)
+
+
+def test_words_are_found_until_their_record_is_deleted(store: Store) -> None:
+    note = Note("P", "Leptomeningeal spread", NoteKind.REPORT, "MRI", "day90")
+    store.notes.add(note)
+    (hit,) = store.search.find("leptomen")
+    assert (hit.kind, hit.record, hit.patient, hit.timepoint) == ("report", note.id, "P", "day90")
+    assert store.search.find("leptomen", "Q") == ()
+    assert store.search.find(" ") == ()
+    store.notes.delete(note.id)
+    assert store.search.find("leptomen") == ()
+
+
+def test_questions_are_answered_saved_and_refused(store: Store) -> None:
+    assert store.cohort.ask("idh mutant").hits == ()
+    assert "ET" in store.cohort.labels()
+    store.cohort.save("mutants", "idh mutant", by="Dr A")
+    assert [(question.name, question.text) for question in store.cohort.saved()] == [("mutants", "idh mutant")]
+    for refused in (lambda: store.cohort.ask("idh"), lambda: store.cohort.save("x", "idh")):
+        with pytest.raises(QuestionError):
+            refused()
+    store.cohort.forget("mutants")
+    assert store.cohort.saved() == ()
+    with pytest.raises(KeyError):
+        store.cohort.forget("mutants")
+
+
+def test_no_backup_is_due_when_none_is_wanted(store: Store) -> None:
+    assert not store.backup_due(0)

@@ -1,0 +1,218 @@
+"""One patient from workspace to workspace, without duplicates."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glioma_annotator.db.workspace import Workspace, open_workspace
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.domain.finding import Finding, FindingStatus
+from glioma_annotator.domain.histology import HistologySample, SampleKind
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.note import Note
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.patient_identity import PatientIdentity
+from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, ignore_progress
+
+KEY = "PAT-0042"
+KINDS = ("findings", "vasari", "histology", "events", "measurements", "responses", "notes")
+
+
+def export(workspace: Workspace, file: Path, *, identities: bool = False) -> Path:
+    workspace.export_patient(KEY, file, ignore_progress, CancelToken(), identities=identities)
+    return file
+
+
+def take_in(workspace: Workspace, file: Path, key: str = "") -> tuple[int, int, int, int, int]:
+    made = workspace.import_patient(file, ignore_progress, CancelToken(), key=key)
+    return made.visits, made.masks, made.records, made.changed, made.known
+
+
+@pytest.fixture
+def filled(
+    workspace: Workspace, visit: Timepoint, labels: LabelArray, save: Callable[..., SegmentationRevision]
+) -> Workspace:
+    first = save(visit, labels)
+    second = save(visit, labels[::-1].copy(), parent_id=first.id, model="m@1")
+    workspace.set_status(second.id or 0, RevisionStatus.APPROVED)
+    sample = HistologySample(KEY, SampleKind.BIOPSY, timepoint=visit.key, sites_mm=((1.0, 2.0, 3.0),))
+    workspace.histology.add(sample)
+    finding = Finding(KEY, visit.key, "satellite", (1.0, 2.0, 3.0), revision=2, samples=(sample.id,))
+    workspace.findings.add(finding, Finding(KEY, visit.key, "cyst", (0.0, 0.0, 0.0), previous=(finding.id,)))
+    workspace.events.add(ClinicalEvent(KEY, EventKind.SURGERY, dt.date(2020, 2, 1)))
+    workspace.notes.add(Note(KEY, "kept"), Note(KEY, "deleted"))
+    workspace.notes.delete(workspace.notes.of_patient(KEY)[1].id)
+    workspace.identities.set(KEY, PatientIdentity("Jane Doe"))
+    return workspace
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Workspace]:
+    with open_workspace(tmp_path / "other") as opened:
+        yield opened
+
+
+def test_a_patient_comes_out_as_it_went_in(
+    filled: Workspace, other: Workspace, visit: Timepoint, tmp_path: Path
+) -> None:
+    assert take_in(other, export(filled, tmp_path / "p.zip")) == (1, 2, 5, 0, 0)
+    patient = other.patient(KEY)
+    assert patient is not None
+    (arrived,) = other.timepoints(patient.id or 0)
+    assert (arrived.key, arrived.date, arrived.source_axes) == (visit.key, visit.date, visit.source_axes)
+    assert arrived.grid.matches(visit.grid)
+    for sequence in visit.sequences:
+        np.testing.assert_array_equal(
+            other.load_image(arrived, sequence.name).data, filled.load_image(visit, sequence.name).data
+        )
+    ours, theirs = filled.revisions(visit.id or 0), other.revisions(arrived.id or 0)
+    for a, b in zip(ours, theirs, strict=True):
+        same = ("number", "origin", "author", "created_utc", "content_sha256", "volumes_ml", "status", "model")
+        assert [getattr(a, name) for name in same] == [getattr(b, name) for name in same]
+        assert (filled.load_labels(a) == other.load_labels(b)).all()
+    assert theirs[1].parent_id == theirs[0].id
+    for kind in KINDS:
+        assert getattr(other, kind).of_patient(KEY) == getattr(filled, kind).of_patient(KEY)
+    assert other.measures.of_patient(KEY) == filled.measures.of_patient(KEY)
+    assert other.check() == []
+    assert other.verify() == []
+
+
+def test_identities_stay_behind_unless_asked_for(filled: Workspace, other: Workspace, tmp_path: Path) -> None:
+    plain = export(filled, tmp_path / "plain.zip")
+    with zipfile.ZipFile(plain) as archive:
+        assert all(b"Doe" not in archive.read(name) for name in archive.namelist())
+    take_in(other, plain)
+    assert other.identities.get(KEY) is None
+    take_in(other, export(filled, tmp_path / "named.zip", identities=True))
+    assert other.identities.get(KEY) == PatientIdentity("Jane Doe")
+
+
+def test_merging_again_adds_nothing(filled: Workspace, other: Workspace, tmp_path: Path) -> None:
+    file = export(filled, tmp_path / "p.zip")
+    take_in(other, file)
+    files = sorted(p for p in other.path.rglob("*.nii.gz"))
+    assert take_in(other, file) == (0, 0, 0, 0, 8)
+    assert take_in(filled, file) == (0, 0, 0, 0, 8)
+    assert sorted(p for p in other.path.rglob("*.nii.gz")) == files
+
+
+def test_work_done_elsewhere_comes_home(filled: Workspace, other: Workspace, visit: Timepoint, tmp_path: Path) -> None:
+    take_in(other, export(filled, tmp_path / "out.zip"))
+    arrived = other.timepoints((other.patient(KEY) or pytest.fail()).id or 0)[0]
+    mask = np.full(arrived.grid.shape, 2, np.uint8)
+    other.add_revision(arrived, mask, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr B")
+    finding = other.findings.of_patient(KEY)[0]
+    other.findings.change(dataclasses.replace(finding, status=FindingStatus.RESOLVED), by="Dr B")
+    other.findings.add(Finding(KEY, arrived.key, "necrosis", (0.0, 0.0, 0.0), revision=3))
+    filled.add_revision(
+        visit, np.full(visit.grid.shape, 1, np.uint8), GLIOMA_POST_TREATMENT,
+        origin=RevisionOrigin.MANUAL, author="Dr A",
+    )  # fmt: skip
+    assert take_in(filled, export(other, tmp_path / "back.zip")) == (0, 1, 1, 1, 7)
+    revisions = filled.revisions(visit.id or 0)
+    assert [(r.number, r.author) for r in revisions[2:]] == [(3, "Dr A"), (4, "Dr B")]
+    found = filled.findings.of_patient(KEY)
+    assert found[0].status is FindingStatus.RESOLVED
+    assert found[2].revision == 4  # the mask's number here
+    assert filled.verify() == []
+
+
+def test_the_older_state_and_what_was_deleted_here_do_not_come_back(
+    filled: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    file = export(filled, tmp_path / "p.zip")
+    first, second = filled.findings.of_patient(KEY)
+    newer = dataclasses.replace(first, text="newer")
+    filled.findings.change(newer)
+    filled.findings.delete(second.id)
+    assert take_in(filled, file) == (0, 0, 0, 0, 8)
+    assert filled.findings.of_patient(KEY) == (newer,)
+
+
+def test_the_same_images_imported_twice_are_one_visit(
+    filled: Workspace,
+    other: Workspace,
+    make_visit: Callable[..., Timepoint],
+    images: dict[str, Volume],
+    tmp_path: Path,
+) -> None:
+    patient = other.add_patient(KEY)
+    other.add_timepoint(make_visit(patient.id), images)
+    assert take_in(other, export(filled, tmp_path / "p.zip"))[:3] == (0, 2, 5)
+    assert len(other.timepoints(patient.id or 0)) == 1
+
+
+def test_another_patient_of_that_key_is_not_mixed_up(filled: Workspace, other: Workspace, tmp_path: Path) -> None:
+    other.add_patient(KEY)
+    file = export(filled, tmp_path / "p.zip")
+    with pytest.raises(UserError, match=r"another patient PAT-0042.*another key"):
+        take_in(other, file)
+    assert other.timepoints((other.patient(KEY) or pytest.fail()).id or 0) == ()
+    assert take_in(other, file, key="PAT-0043")[0] == 1
+    assert [p.key for p in other.patients()] == [KEY, "PAT-0043"]
+    assert other.findings.of_patient("PAT-0043")[0].patient == "PAT-0043"
+    assert other.verify() == []
+
+
+def test_an_unknown_patient_is_explained(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no patient"):
+        export(workspace, tmp_path / "p.zip")
+    assert not (tmp_path / "p.zip").exists()
+
+
+def test_a_damaged_volume_is_not_exported(filled: Workspace, visit: Timepoint, tmp_path: Path) -> None:
+    (filled.path / visit.sequences[0].path).write_bytes(b"damaged")
+    with pytest.raises(UserError, match="is missing or is not what was saved"):
+        export(filled, tmp_path / "p.zip")
+    assert not (tmp_path / "p.zip").exists()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda facts: facts.pop("visits"),
+        lambda facts: facts["visits"][0].update(shape="[1]"),
+        lambda facts: facts["visits"][0]["sequences"][0].update(path="../../x"),
+        lambda facts: facts["visits"][0]["sequences"][0].update(file_sha256="0"),
+        lambda facts: facts["visits"][0]["revisions"][0].update(origin="guessed"),
+        lambda facts: facts["visits"][0]["revisions"][0].update(volumes_ml=[1]),
+        lambda facts: facts["records"]["findings"][0]["record"].update(status=["open"]),
+        lambda facts: facts["records"]["findings"][0]["record"].update(timepoint="elsewhere"),
+        lambda facts: facts["records"]["findings"][0]["record"].update(surprise=1),
+        lambda facts: facts["schemes"].update(x="{}"),
+    ],
+)
+def test_edited_facts_are_refused_and_leave_nothing(
+    filled: Workspace, other: Workspace, tmp_path: Path, edit: Callable[[dict[str, object]], object]
+) -> None:
+    import hashlib
+
+    with zipfile.ZipFile(export(filled, tmp_path / "p.zip")) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    facts, manifest = json.loads(members["patient.json"]), json.loads(members["manifest.json"])
+    edit(facts)
+    members["patient.json"] = json.dumps(facts).encode()
+    manifest["members"]["patient.json"] = {
+        "bytes": len(members["patient.json"]),
+        "sha256": hashlib.sha256(members["patient.json"]).hexdigest(),
+    }
+    members["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "edited.zip", "w") as edited:
+        for name, content in members.items():
+            edited.writestr(name, content)
+    with pytest.raises(UserError, match="refused"):
+        take_in(other, tmp_path / "edited.zip")
+    assert other.patients() == ()
+    assert other.check() == []
