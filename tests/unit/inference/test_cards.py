@@ -48,7 +48,7 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
     [
         ({"task": "liver"}, "task “liver” is unknown"),
         ({"optional": ["T1"]}, "optional that it does not name"),
-        ({"one_of": ["FLAIR"]}, "some of these are not optional"),
+        ({"one_of": ["FLAIR"]}, "not all of them are optional"),
         ({"optional": ["T1Gd", "T2", "FLAIR"]}, "all channels are optional"),
         ({"post_processing": {"min_component_ml": -1}}, "not a number of mL"),
         ({"post_processing": {"too_small": [{"label": 9, "below_ml": 1, "becomes": 0}]}}, "value that no label has"),
