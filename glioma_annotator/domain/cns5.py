@@ -132,13 +132,13 @@ def check_sample(sample: HistologySample) -> Cns5Opinion:
     return Cns5Opinion(candidates, _reasons(known), tuple(missing), found)
 
 
-def _classify(facts: Facts, midline: bool) -> Candidate:
-    """The diagnosis of a sample whose decisive markers are all known and consistent."""
+def _classify(facts: Facts) -> Candidate:
+    """The diagnosis of a sample whose decisive markers and site are all known and do not contradict each other."""
     if facts[Marker.IDH1] or facts[Marker.IDH2]:
         if facts[Marker.CODELETION_1P19Q]:
             return Candidate(TumourType.OLIGODENDROGLIOMA, (2, 3))
         return Candidate(TumourType.ASTROCYTOMA, (4,) if any(facts[m] for m in GRADE_4_FEATURES) else (2, 3))
-    if facts[Marker.H3_K27] and midline:
+    if facts[Marker.H3_K27]:
         return Candidate(TumourType.DIFFUSE_MIDLINE_GLIOMA, (4,))
     if facts[Marker.H3_G34]:
         return Candidate(TumourType.DIFFUSE_HEMISPHERIC_GLIOMA, (4,))
@@ -161,7 +161,7 @@ def _possible(known: Facts, site: TumourSite) -> tuple[tuple[Candidate, ...], li
         for midline in sites:
             where = TumourSite.MIDLINE if midline else TumourSite.HEMISPHERIC
             if not _between_markers(facts, where):
-                results[values, midline] = _classify(facts, midline)
+                results[values, midline] = _classify(facts)
     candidates = tuple(
         sorted(set(results.values()), key=lambda c: (list(TumourType).index(c.type), tuple(-g for g in c.grades)))
     )

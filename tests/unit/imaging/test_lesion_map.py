@@ -192,6 +192,20 @@ class TestMatching:
                 (2, (2,), LesionChange.UNCHANGED),
             ]
 
+    @pytest.mark.parametrize("corner", [-1.5, 1.5])
+    def test_a_lesion_within_one_coarse_voxel_is_found_at_its_edge(self, corner: float) -> None:
+        shift = 100.0
+        coarse = Grid((3, 3, 3), np.diag([4.0, 4, 4, 1]))
+        fine = Grid((2, 2, 2), np.array([[1.0, 0, 0, 4 + corner + shift], [0, 1, 0, 4], [0, 0, 1, 4], [0, 0, 0, 1]]))
+        large = find_lesions(np.pad(np.ones((1, 1, 1), dtype=bool), 1), coarse, 0.0)
+        small = np.zeros((2, 2, 2), dtype=bool)
+        small[0, 0, 0] = True
+        tiny = find_lesions(small, fine, 0.0)
+        to_coarse = np.eye(4)
+        to_coarse[0, 3] = -shift
+        assert match_lesions(large, tiny, to_coarse, distance_mm=0.0)[0].change is LesionChange.SHRUNK
+        assert match_lesions(tiny, large, np.linalg.inv(to_coarse), distance_mm=0.0)[0].change is LesionChange.GROWN
+
     def test_only_the_named_lesions_take_part(self) -> None:
         links = match_lesions(lesions(A, B), lesions(A, B), among_earlier={2}, among_later={1})
         assert {(n.later, n.change) for n in links} == {(1, LesionChange.NEW), (None, LesionChange.GONE)}
