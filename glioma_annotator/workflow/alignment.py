@@ -12,7 +12,6 @@ from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.information import shared_information
 from glioma_annotator.imaging.normalisation import brain_mask
-from glioma_annotator.imaging.registration import register
 from glioma_annotator.imaging.resampling import overlap
 from glioma_annotator.progress import CancelToken, Report, ignore_progress
 from glioma_annotator.workflow.ports import Store
@@ -55,6 +54,8 @@ class VisitAlignment:
     def _find(self, later: Timepoint, earlier: Timepoint) -> FloatArray:
         self._cancel.raise_if_cancelled()
         name = _common_sequence(later, earlier)
+        from glioma_annotator.imaging.registration import register  # scipy's optimiser: not at the program's start
+
         fixed, moving = self._store.load_image(later, name), self._store.load_image(earlier, name)
         brain = brain_mask([fixed.data])
         apart = overlap(fixed.grid, moving.grid) == 0
