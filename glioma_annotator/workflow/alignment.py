@@ -8,13 +8,12 @@ import numpy as np
 
 from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.patient import Timepoint
-from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
-from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.information import shared_information
 from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.imaging.resampling import overlap
 from glioma_annotator.progress import CancelToken, Report, ignore_progress
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.timepoints_together import common_sequence
 
 TOGETHER = 0.1
 """Visits whose brains share at least this much information where their headers put them are left there: registered
@@ -53,7 +52,7 @@ class VisitAlignment:
 
     def _find(self, later: Timepoint, earlier: Timepoint) -> FloatArray:
         self._cancel.raise_if_cancelled()
-        name = _common_sequence(later, earlier)
+        name = common_sequence(later, earlier)
         from glioma_annotator.imaging.registration import register  # scipy's optimiser: not at the program's start
 
         fixed, moving = self._store.load_image(later, name), self._store.load_image(earlier, name)
@@ -83,14 +82,3 @@ class SameWorld:
 
     def __call__(self, later: Timepoint, earlier: Timepoint) -> FloatArray:  # noqa: ARG002 - the protocol's
         return np.eye(4)
-
-
-def _common_sequence(later: Timepoint, earlier: Timepoint) -> str:
-    """The first sequence of the reference order that both visits have."""
-    for role in REFERENCE_ORDER:
-        if role is not SequenceRole.OTHER and later.sequence(role.value) and earlier.sequence(role.value):
-            return role.value
-    raise UserError(
-        f"{later.title} and {earlier.title} have no sequence in common, so their lesions cannot be compared.",
-        "Import T1Gd or FLAIR for both.",
-    )
