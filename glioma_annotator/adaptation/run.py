@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import copy
-import datetime as dt
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glioma_annotator import __version__
 from glioma_annotator.adaptation.acceptance import preference
+from glioma_annotator.adaptation.candidate import Candidate, make_card, measured, save_candidate
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
-from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores, predict_classes
-from glioma_annotator.adaptation.held_out import HeldOut, classes_of
+from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores
+from glioma_annotator.adaptation.held_out import HeldOut
 from glioma_annotator.adaptation.holdout import Part, Split, split
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.adaptation.methods.context import Context, Replay, Unstable
@@ -33,13 +30,12 @@ from glioma_annotator.domain.adaptation import (
     AdaptationRequest,
     CurvePoint,
     Trial,
-    Verdict,
 )
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.inference.device import ComputeDevice, choose_device
-from glioma_annotator.inference.model_folder import load_model, save_model
+from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.inference.runner import OutOfMemory
 from glioma_annotator.inference.torch_runner import out_of_memory_named
@@ -53,14 +49,6 @@ _TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = 
     AdaptationMethod.DECODER: decoder.train,
     AdaptationMethod.FULL: full.train,
 }
-#: What the card says about the normalisation layers.
-NORMALISATION = {
-    AdaptationMethod.LAST_LAYER: "not touched; statistics, weight and bias are the starting model's",
-    AdaptationMethod.NORM: f"batch statistics {1 - norm.SHARE:.0%} the starting model's, {norm.SHARE:.0%} the visits', "
-    "unless that lowers the held-out Dice; weight and bias trained",
-    AdaptationMethod.DECODER: "statistics are the starting model's; weight and bias of the last stage trained",
-    AdaptationMethod.FULL: "statistics are the starting model's; weight and bias trained",
-}
 #: Visits of which the inputs of the last decoder stage are kept: 0.1 to 0.3 GB each.
 _MOST_STAGES = 4
 #: Share of the time left that each method may take under AUTO.
@@ -70,19 +58,6 @@ _SHARES = {
     AdaptationMethod.DECODER: 0.5,
     AdaptationMethod.FULL: 0.9,
 }
-
-
-@dataclass(eq=False)
-class _Candidate:
-    network: SegmentationNetwork
-    verdict: Verdict
-    method: AdaptationMethod
-    steps: int
-    classes: list[NDArray[np.uint8]]
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        return self.verdict.accepted, preference(self.verdict)
 
 
 @dataclass(eq=False)
@@ -187,7 +162,7 @@ def _adapt(
     telling.stage(0.95, 1.0, "Saving the candidate")
     cancel.raise_if_cancelled()
     seconds = time.monotonic() - began
-    saved = _save(folder, _card(card, request, best, trials, parts, device, seconds), best.network)
+    saved = save_candidate(folder, make_card(card, request, best, trials, parts, device, seconds), best.network)
     telling.tell(1.0, "Done")
     return AdaptationOutcome(
         card=saved,
@@ -252,9 +227,9 @@ def _try_methods(
     pass_seconds: float,
     deadline: float,
     telling: _Telling,
-) -> tuple[_Candidate, list[Trial], list[str]]:
+) -> tuple[Candidate, list[Trial], list[str]]:
     """The best candidate, what was tried, and what went wrong. Raises `Unstable` when nothing came of any method."""
-    best: _Candidate | None = None
+    best: Candidate | None = None
     trials: list[Trial] = []
     problems: list[str] = []
     failure: Unstable | None = None
@@ -281,7 +256,7 @@ def _try_methods(
             if no_cache:
                 _cache_stages(network, context)
             steps = _TRAIN[method](trained, context)
-            candidate = _measured(trained.cpu(), method, steps, context)
+            candidate = measured(trained.cpu(), method, steps, context)
         except Unstable as error:
             failure = error
             problems.append(error.what)
@@ -324,23 +299,6 @@ def _cache_stages(network: SegmentationNetwork, context: Context) -> None:
     context.held_features = [again[id(f.case)] for f in context.held_features]
 
 
-def _measured(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> _Candidate:
-    """The candidate with its weights rounded as they will be saved, judged on the whole held-out data."""
-    network.requires_grad_(False).eval()
-    for value in network.state_dict().values():
-        if value.is_floating_point():
-            if not bool(value.isfinite().all()):
-                raise Unstable(method)
-            halved = value.half()
-            if bool(halved.isfinite().all()):
-                value.copy_(halved)
-    if method is AdaptationMethod.LAST_LAYER:
-        classes = [classes_of(found, network.head) for found in context.held_features]
-    else:
-        classes = [predict_classes(network, case, context.device, context.cancel) for case in context.held_cases()]
-    return _Candidate(network, context.held_out.verdict(classes), method, steps, classes)
-
-
 def _replay_of_cases(request: AdaptationRequest, card: ModelCard, cancel: CancelToken) -> Replay | None:
     """Draws patches of the stored cases of others."""
     if not request.replay or request.method not in (AdaptationMethod.AUTO, AdaptationMethod.FULL):
@@ -355,78 +313,6 @@ def _replay_of_cases(request: AdaptationRequest, card: ModelCard, cancel: Cancel
         return patch.images, patch.classes
 
     return draw
-
-
-def _card(
-    parent: ModelCard,
-    request: AdaptationRequest,
-    best: _Candidate,
-    trials: Sequence[Trial],
-    parts: Split,
-    device: ComputeDevice,
-    seconds: float,
-) -> ModelCard:
-    verdict = best.verdict
-    rounded = {
-        r.region: {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(r).items() if k != "region"}
-        for r in verdict.regions
-    }
-    return replace(
-        parent,
-        name=request.name,
-        title=request.title or request.name,
-        weights_sha256="",
-        default=False,
-        parent=parent.name,
-        patient=request.patient,
-        training={
-            "kind": "adapted",
-            "parent": parent.identity,
-            "method": best.method.value,
-            "asked_for": request.method.value,
-            "normalisation_layers": NORMALISATION[best.method],
-            "seed": request.seed,
-            "steps": best.steps,
-            "visits": [part.case.name for part in parts.train],
-            "held_out": parts.words,
-            "trials": [asdict(trial) for trial in trials],
-            "budget_seconds": request.budget_s,
-            "seconds": round(seconds, 1),
-            "device": device.name,
-            "created_utc": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "versions": {"glioma-annotator": __version__, "torch": torch.__version__},
-            "history": [*parent.training.get("history", []), parent.identity]
-            if isinstance(parent.training.get("history", []), list)
-            else [parent.identity],
-        },
-        scores={
-            "held_out": {
-                "accepted": verdict.accepted,
-                "reasons": list(verdict.reasons),
-                "mean_dice_before": verdict.before,
-                "mean_dice": verdict.after,
-                "mean_dice_carried": verdict.carried,
-                "regions": rounded,
-            }
-        },
-        limits=(*parent.limits, "Adapted: better for those it learnt from, perhaps worse for others."),
-    )
-
-
-def _save(folder: Path, card: ModelCard, network: SegmentationNetwork) -> ModelCard:
-    """Write beside `folder`, then rename: a killed save leaves no model there."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        saved = save_model(temporary, card, network)
-        temporary.replace(folder)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The model could not be put in its place ({error.strerror or error}).",
-            "Make room on the disk, or check that the folder can be written.",
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return saved
 
 
 @contextmanager

@@ -130,8 +130,8 @@ class ScaledHead(nn.Module):
         self.bias = nn.Parameter(bias + weight @ self._mean)
         learnt = torch.zeros(len(weight))
         learnt[torch.from_numpy(np.unique(voxels.classes).astype(np.int64))] = 1
-        self.weight.register_hook(lambda gradient: gradient * learnt[:, None])
-        self.bias.register_hook(lambda gradient: gradient * learnt)
+        self.weight.register_hook(lambda gradient: gradient * learnt[:, None])  # type: ignore[no-untyped-call]
+        self.bias.register_hook(lambda gradient: gradient * learnt)  # type: ignore[no-untyped-call]
 
     def forward(self, features: Tensor) -> Tensor:
         return nn.functional.linear((features - self._mean) / self._deviation, self.weight, self.bias)

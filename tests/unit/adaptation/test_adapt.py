@@ -17,7 +17,7 @@ import pytest
 import torch
 from adaptation_cases import request, small_model, visit, with_labels
 
-from glioma_annotator.adaptation import patches, run
+from glioma_annotator.adaptation import candidate, patches, run
 from glioma_annotator.adaptation.adapter import ModelAdapter
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.domain.adaptation import (
@@ -308,13 +308,13 @@ def test_kill_9_while_saving_leaves_no_model_that_is_believed(model: Path, tmp_p
 def test_a_candidate_appears_whole_or_not_at_all(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a kill during the save would leave: a hidden folder that no one takes for a model."""
     seen: list[str] = []
-    save = run.save_model
+    save = candidate.save_model
 
     def watched(folder: Path, *rest: object) -> object:
         seen.append(folder.name)
         return save(folder, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "save_model", watched)
+    monkeypatch.setattr(candidate, "save_model", watched)
     adapt(model, request(visit(), method=LAST), tmp_path / "new")
     assert seen[0].startswith(".new.") and sorted(p.name for p in (tmp_path / "new").iterdir()) == [
         "card.json",

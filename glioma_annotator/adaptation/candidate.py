@@ -1,0 +1,142 @@
+"""A trained network as a candidate: measured as it will be saved, described in a card, saved whole or not at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glioma_annotator import __version__
+from glioma_annotator.adaptation.acceptance import preference
+from glioma_annotator.adaptation.features import predict_classes
+from glioma_annotator.adaptation.held_out import classes_of
+from glioma_annotator.adaptation.holdout import Split
+from glioma_annotator.adaptation.methods import norm
+from glioma_annotator.adaptation.methods.context import Context, Unstable
+from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationRequest, Trial, Verdict
+from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.inference.device import ComputeDevice
+from glioma_annotator.inference.model_folder import save_model
+from glioma_annotator.inference.networks import SegmentationNetwork
+
+#: What the card says about the normalisation layers.
+NORMALISATION = {
+    AdaptationMethod.LAST_LAYER: "not touched; statistics, weight and bias are the starting model's",
+    AdaptationMethod.NORM: f"batch statistics {1 - norm.SHARE:.0%} the starting model's, {norm.SHARE:.0%} the visits', "
+    "unless that lowers the held-out Dice; weight and bias trained",
+    AdaptationMethod.DECODER: "statistics are the starting model's; weight and bias of the last stage trained",
+    AdaptationMethod.FULL: "statistics are the starting model's; weight and bias trained",
+}
+
+
+@dataclass(eq=False)
+class Candidate:
+    """A network with its verdict, the method and steps that made it, and its classes of the held-out visits."""
+
+    network: SegmentationNetwork
+    verdict: Verdict
+    method: AdaptationMethod
+    steps: int
+    classes: list[NDArray[np.uint8]]
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return self.verdict.accepted, preference(self.verdict)
+
+
+def measured(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
+    """The candidate with its weights rounded as they will be saved, judged on the whole held-out data."""
+    network.requires_grad_(False).eval()
+    for value in network.state_dict().values():
+        if value.is_floating_point():
+            if not bool(value.isfinite().all()):
+                raise Unstable(method)
+            halved = value.half()
+            if bool(halved.isfinite().all()):
+                value.copy_(halved)
+    if method is AdaptationMethod.LAST_LAYER:
+        classes = [classes_of(found, network.head) for found in context.held_features]
+    else:
+        classes = [predict_classes(network, case, context.device, context.cancel) for case in context.held_cases()]
+    return Candidate(network, context.held_out.verdict(classes), method, steps, classes)
+
+
+def make_card(
+    parent: ModelCard,
+    request: AdaptationRequest,
+    best: Candidate,
+    trials: Sequence[Trial],
+    parts: Split,
+    device: ComputeDevice,
+    seconds: float,
+) -> ModelCard:
+    """The card of a candidate: everything that says how it came about and how it did."""
+    verdict = best.verdict
+    rounded = {
+        r.region: {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(r).items() if k != "region"}
+        for r in verdict.regions
+    }
+    return replace(
+        parent,
+        name=request.name,
+        title=request.title or request.name,
+        weights_sha256="",
+        default=False,
+        parent=parent.name,
+        patient=request.patient,
+        training={
+            "kind": "adapted",
+            "parent": parent.identity,
+            "method": best.method.value,
+            "asked_for": request.method.value,
+            "normalisation_layers": NORMALISATION[best.method],
+            "seed": request.seed,
+            "steps": best.steps,
+            "visits": [part.case.name for part in parts.train],
+            "held_out": parts.words,
+            "trials": [asdict(trial) for trial in trials],
+            "budget_seconds": request.budget_s,
+            "seconds": round(seconds, 1),
+            "device": device.name,
+            "created_utc": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "versions": {"glioma-annotator": __version__, "torch": torch.__version__},
+            "history": [*parent.training.get("history", []), parent.identity]
+            if isinstance(parent.training.get("history", []), list)
+            else [parent.identity],
+        },
+        scores={
+            "held_out": {
+                "accepted": verdict.accepted,
+                "reasons": list(verdict.reasons),
+                "mean_dice_before": verdict.before,
+                "mean_dice": verdict.after,
+                "mean_dice_carried": verdict.carried,
+                "regions": rounded,
+            }
+        },
+        limits=(*parent.limits, "Adapted: better for those it learnt from, perhaps worse for others."),
+    )
+
+
+def save_candidate(folder: Path, card: ModelCard, network: SegmentationNetwork) -> ModelCard:
+    """Write beside `folder`, then rename: a killed save leaves no model there."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        saved = save_model(temporary, card, network)
+        temporary.replace(folder)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The model could not be put in its place ({error.strerror or error}).",
+            "Make room on the disk, or check that the folder can be written.",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return saved
