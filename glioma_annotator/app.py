@@ -129,12 +129,16 @@ def describe_engine(device: str) -> str:
     return describe(device, load_settings().segmentation)
 
 
-def make_shelf(store: Store) -> ModelShelf:
-    """The models of an open workspace, and which is current; fulfils `workflow.model_ports.Shelf`."""
+def make_shelf(store: Store | None) -> ModelShelf:
+    """The models of an open workspace, and which is current; fulfils `workflow.model_ports.Shelf`.
+
+    Without a workspace those installed and shipped, to look at.
+    """
     from glioma_annotator.db.models import ModelShelf
 
     installed, shipped = (paths.user_data() / "models",), (paths.resources() / "models",)
-    return ModelShelf(store.path / "models", installed, shipped, read_only=store.read_only)
+    root = store.path if store is not None else paths.default_workspace()
+    return ModelShelf(root / "models", installed, shipped, read_only=store is None or store.read_only)
 
 
 def make_adapter(shelf: Shelf | None = None) -> ModelAdapter:

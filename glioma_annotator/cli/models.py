@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glioma_annotator import app
+from glioma_annotator import app, paths
 from glioma_annotator.cli.console import ExitCode, print_json, print_table
 from glioma_annotator.errors import UserError
 from glioma_annotator.workflow.models import ModelRow, delete_model, masks_made_with, model_rows, use_model
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glioma_annotator.workflow.ports import Store
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-    Act = Callable[[argparse.Namespace, Shelf, Store], dict[str, Any]]
+    Act = Callable[[argparse.Namespace, Shelf, Store | None], dict[str, Any]]
 
 
 def add_models_parser(commands: Commands) -> None:
@@ -25,7 +25,7 @@ def add_models_parser(commands: Commands) -> None:
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     for name, (text, run, changes) in _ACTS.items():
         act = acts.add_parser(name, help=text, description=text)
-        act.add_argument("--workspace", required=True, type=Path)
+        act.add_argument("--workspace", type=Path, help="the program's own workspace without it")
         if name not in ("list", "import", "rollback"):
             act.add_argument("name", metavar="MODEL", help="the model's name")
         if name in ("use", "rollback"):
@@ -43,13 +43,15 @@ def add_models_parser(commands: Commands) -> None:
 
 
 def run_models_command(args: argparse.Namespace) -> int:
-    if not args.workspace.is_dir():
-        raise UserError(f"There is no workspace in {args.workspace}.", "Check the path, or import a study first.")
-    store = app.open_store(args.workspace, read_only=not args.changes)
+    path = args.workspace or paths.default_workspace()
+    if not path.is_dir() and (args.workspace or args.changes):
+        raise UserError(f"There is no workspace in {path}.", "Check the path, or import a study first.")
+    store = app.open_store(path, read_only=not args.changes) if path.is_dir() else None
     try:
         facts = args.do(args, app.make_shelf(store), store)
     finally:
-        store.close()
+        if store is not None:
+            store.close()
     if args.json:
         print_json(facts)
     else:
@@ -94,16 +96,16 @@ def _row_json(row: ModelRow) -> dict[str, Any]:
     }
 
 
-def _list(_args: argparse.Namespace, shelf: Shelf, store: Store) -> dict[str, Any]:
+def _list(_args: argparse.Namespace, shelf: Shelf, store: Store | None) -> dict[str, Any]:
     return {"models": [_row_json(r) for r in model_rows(shelf, store)], "problems": list(shelf.problems())}
 
 
-def _show(args: argparse.Namespace, shelf: Shelf, store: Store) -> dict[str, Any]:
+def _show(args: argparse.Namespace, shelf: Shelf, store: Store | None) -> dict[str, Any]:
     model = shelf.find(args.name)
     row = next(r for r in model_rows(shelf, store) if r.model.folder == model.folder)
     return {
         **_row_json(row),
-        "masks": masks_made_with(store, model),
+        "masks": masks_made_with(store, model) if store is not None else 0,
         "channels": list(model.card.channels),
         "training": dict(model.card.training),
         "scores": dict(model.card.scores),
@@ -111,40 +113,42 @@ def _show(args: argparse.Namespace, shelf: Shelf, store: Store) -> dict[str, Any
     }
 
 
-def _use(args: argparse.Namespace, shelf: Shelf, store: Store) -> dict[str, Any]:
+def _use(args: argparse.Namespace, shelf: Shelf, store: Store | None) -> dict[str, Any]:
+    assert store is not None  # it changes something
     chosen = use_model(shelf, store, args.name, args.patient)
     return {"patient": args.patient, "current": chosen.model}
 
 
-def _roll_back(args: argparse.Namespace, shelf: Shelf, _store: Store) -> dict[str, Any]:
+def _roll_back(args: argparse.Namespace, shelf: Shelf, _store: Store | None) -> dict[str, Any]:
     before = shelf.current(args.patient).model
     return {"patient": args.patient, "before": before, "current": shelf.roll_back(args.patient).model}
 
 
-def _export(args: argparse.Namespace, shelf: Shelf, _store: Store) -> dict[str, Any]:
+def _export(args: argparse.Namespace, shelf: Shelf, _store: Store | None) -> dict[str, Any]:
     shelf.export(args.name, args.out)
     return {"model": args.name, "file": str(args.out)}
 
 
-def _import(args: argparse.Namespace, shelf: Shelf, _store: Store) -> dict[str, Any]:
+def _import(args: argparse.Namespace, shelf: Shelf, _store: Store | None) -> dict[str, Any]:
     model = shelf.bring(args.file)
     return {"model": model.card.name, "folder": str(model.folder), "current": False}
 
 
-def _rename(args: argparse.Namespace, shelf: Shelf, _store: Store) -> dict[str, Any]:
+def _rename(args: argparse.Namespace, shelf: Shelf, _store: Store | None) -> dict[str, Any]:
     shelf.rename(args.name, args.title)
     return {"model": args.name, "title": args.title}
 
 
-def _archive(args: argparse.Namespace, shelf: Shelf, _store: Store) -> dict[str, Any]:
+def _archive(args: argparse.Namespace, shelf: Shelf, _store: Store | None) -> dict[str, Any]:
     return {"model": args.name, "folder": str(shelf.archive(args.name).folder)}
 
 
-def _restore(args: argparse.Namespace, shelf: Shelf, _store: Store) -> dict[str, Any]:
+def _restore(args: argparse.Namespace, shelf: Shelf, _store: Store | None) -> dict[str, Any]:
     return {"model": args.name, "folder": str(shelf.keep(args.name).folder)}
 
 
-def _delete(args: argparse.Namespace, shelf: Shelf, store: Store) -> dict[str, Any]:
+def _delete(args: argparse.Namespace, shelf: Shelf, store: Store | None) -> dict[str, Any]:
+    assert store is not None  # it changes something
     delete_model(shelf, store, args.name)
     return {"model": args.name, "deleted": True}
 

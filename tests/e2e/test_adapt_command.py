@@ -151,3 +151,10 @@ def test_a_visit_without_a_mask_is_named(workspace: Path, capsys: pytest.Capture
     code = main(["adapt", "--workspace", str(workspace), "--patient", "PAT-1", "--timepoint", "v9"])
     assert code == ExitCode.USER
     assert "no mask at v9" in capsys.readouterr().err
+
+
+def test_without_a_workspace_the_shipped_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, listed = run(capsys, "models", "list")
+    assert code == 0
+    assert {m["place"] for m in listed["models"]} == {"shipped"}
+    assert main(["models", "list", "--workspace", "nowhere"]) == ExitCode.USER
