@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from glioma_annotator.domain.clinical_event import EventKind
 from glioma_annotator.domain.course import clinical_state_at, score_at, steroid_dose_mg
 from glioma_annotator.domain.identity import utc_now
 from glioma_annotator.domain.rano import RanoProposal, assess_course
 from glioma_annotator.domain.rano_visit import TARGET_LIMIT, RanoVisit, is_measurable, select_targets
 from glioma_annotator.domain.response import (
+    DiameterLine,
     LesionMeasurement,
     ResponseAssessment,
     ResponseCategory,
@@ -24,6 +27,9 @@ from glioma_annotator.workflow.alignment import Alignment
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.tracking import TrackedLesion, track_lesions
+
+SKEW_DEG = 5.0
+"""How far two diameters set by hand may be from a right angle. Our choice: what the eye takes for one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +168,45 @@ def decide(
         store.responses.change(made, by=reader)
     else:
         store.responses.add(made, by=reader)
+    return made
+
+
+def adjust_diameters(
+    store: Store,
+    measured: LesionMeasurement,
+    longest: DiameterLine,
+    perpendicular: DiameterLine,
+    reader: str,
+) -> LesionMeasurement:
+    """Record diameters whose ends a reader moved, in place of what was recorded for the lesion at the visit.
+
+    The lengths follow from the lines; the longer one becomes the longest diameter. Later assessments use them instead
+    of measuring. Raises `UserError` when the lines are not perpendicular within `SKEW_DEG`, or have no length.
+    """
+    ends = np.array([[line.end_mm, line.start_mm] for line in (longest, perpendicular)], dtype=np.float64)
+    along = ends[:, 0] - ends[:, 1]
+    lengths = np.linalg.norm(along, axis=1)
+    if lengths.min() <= 0:
+        raise UserError("A diameter has no length.", "Pull its ends apart.")
+    skew = abs(90.0 - float(np.degrees(np.arccos(np.clip(along[0] @ along[1] / lengths.prod(), -1.0, 1.0)))))
+    if skew > SKEW_DEG:
+        raise UserError(
+            f"The two diameters are {skew:.0f}° off a right angle.", "Turn one of them until they are perpendicular."
+        )
+    lines = (longest, perpendicular) if lengths[0] >= lengths[1] else (perpendicular, longest)
+    made = replace(
+        measured,
+        longest_mm=float(lengths.max()),
+        perpendicular_mm=float(lengths.min()),
+        longest=lines[0],
+        perpendicular=lines[1],
+        adjusted=True,
+        author=reader,
+    )
+    if store.measurements.get(measured.id) is not None:
+        store.measurements.change(made, by=reader)
+    else:
+        store.measurements.add(made, by=reader)
     return made
 
 

@@ -6,7 +6,7 @@ from courses import ET, RC, Box, Course
 from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind
 from glioma_annotator.domain.finding import Finding, LesionChange
 from glioma_annotator.domain.patient import TreatmentPhase
-from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory, ResponseMethod
+from glioma_annotator.domain.response import DiameterLine, LesionMeasurement, ResponseCategory, ResponseMethod
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.alignment import SameWorld
@@ -15,6 +15,7 @@ from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.response import (
     CourseResponse,
     MeasuredCourse,
+    adjust_diameters,
     assess_response,
     decide,
     measure_lesions,
@@ -154,6 +155,39 @@ def test_adjusted_diameters_replace_the_measured_ones() -> None:
     assert proposal.inputs["burden"] == pytest.approx(3300)
     assert proposal.inputs["lesions"][0]["adjusted"] is True
     assert proposal.category is ResponseCategory.PD
+
+
+class TestHandles:
+    long = DiameterLine((0.0, 0.0, 0.0), (30.0, 40.0, 0.0))
+    short = DiameterLine((20.0, 0.0, 0.0), (-20.0, 30.0, 0.0))
+
+    def test_moved_ends_give_lengths_that_the_next_assessment_uses(self) -> None:
+        course = two_visits(LARGE, LARGE)
+        before = measured(course).visits[1].lesions[0]
+        made = adjust_diameters(course.store, before, self.long, self.short, "Dr Reader")
+        assert (made.longest_mm, made.perpendicular_mm) == pytest.approx((50, 50))
+        after = measured(course).visits[1].lesions[0]
+        assert (after.product_mm2, after.adjusted, after.author) == (pytest.approx(2500), True, "Dr Reader")
+
+    def test_the_longer_line_becomes_the_longest_diameter(self) -> None:
+        course = two_visits(LARGE, LARGE)
+        shorter = DiameterLine((0.0, 0.0, 0.0), (-8.0, 6.0, 0.0))
+        made = adjust_diameters(course.store, measured(course).visits[1].lesions[0], shorter, self.long, "Reader")
+        assert (made.longest, made.perpendicular) == (self.long, shorter)
+
+    def test_moving_again_changes_the_record(self) -> None:
+        course = two_visits(LARGE, LARGE)
+        for _ in range(2):
+            adjust_diameters(course.store, measured(course).visits[1].lesions[0], self.long, self.short, "Reader")
+        assert len(course.store.measurements.of_timepoint("P", "V1")) == 1
+
+    @pytest.mark.parametrize("end", [(0.0, 0.0, 0.0), (30.0, 40.0, 0.0), (-33.0, 30.0, 0.0)])
+    def test_lines_that_are_no_perpendicular_diameters_are_refused(self, end: tuple[float, float, float]) -> None:
+        course = two_visits(LARGE, LARGE)
+        with pytest.raises(UserError, match=r"diameter"):
+            wrong = DiameterLine((0.0, 0.0, 0.0), end)
+            adjust_diameters(course.store, measured(course).visits[1].lesions[0], self.long, wrong, "Reader")
+        assert course.store.measurements.of_patient("P") == ()
 
 
 def test_measurements_that_were_not_adjusted_are_measured_anew() -> None:
