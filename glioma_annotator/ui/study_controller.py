@@ -268,7 +268,7 @@ class StudyController(QObject):
         visit.proposal_changed.connect(self._tell_proposal)
         visit.revisions_changed.connect(self._tell_revisions)
         self.visit_changed.emit()
-        unsaved = len(visit.editor.unsaved_edits)
+        unsaved = max(len(visit.editor.unsaved_edits), 1) if visit.editor.unsaved else 0
         if unsaved and visit.id not in self._seen:
             self.recovered.emit(unsaved)
         self._seen.add(visit.id)
@@ -366,9 +366,7 @@ class StudyController(QObject):
 
     def discard_unsaved(self) -> None:
         """Undo every step since the last revision; they can be redone."""
-        editor = self.require_visit().editor
-        while editor.unsaved and editor.undo() is not None:
-            pass
+        self.require_visit().editor.go_to_saved()
         self.notice.emit("The unsaved steps are undone. Redo brings them back.")
 
     def save(self) -> None:

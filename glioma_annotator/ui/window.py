@@ -60,6 +60,8 @@ _log = logging.getLogger(__name__)
 MIN_WIDTH, MIN_HEIGHT = 1280, 720
 _PANEL_WIDTH = 312
 _MOST_RECENT = 8
+#: Of the docks: a place kept by a window with other docks would scatter the new ones.
+_STATE_VERSION = 2
 
 
 class MainWindow(QMainWindow):
@@ -159,6 +161,7 @@ class MainWindow(QMainWindow):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
             self.tabifyDockWidget(self.mask_dock, dock)
         self.tabifyDockWidget(self.clinical_dock, self.model_dock)
+        self.tabifyDockWidget(self.model_dock, self.review_dock)
         self.mask_dock.raise_()
         self.resizeDocks([self.mask_dock], [_PANEL_WIDTH], Qt.Orientation.Horizontal)
         self.status = StatusBar(self.workers)
@@ -207,6 +210,7 @@ class MainWindow(QMainWindow):
         self.commands["view.mask"].triggered.connect(self._held_mask.switched)
         self.mask_panel.options.done.connect(self.view.setFocus)
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
+        self.clinical_panel.changed.connect(self.display.show_events)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
         self.start_page.workspace_chosen.connect(study.open_workspace)
@@ -271,7 +275,7 @@ class MainWindow(QMainWindow):
         if not kept.geometry or not self.restoreGeometry(QByteArray.fromBase64(kept.geometry.encode("ascii"))):
             self.resize(1600, 960)
         if kept.state:
-            self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")))
+            self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")), _STATE_VERSION)
         self.display.show_page(study=False)
 
     # drops
@@ -291,7 +295,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Strokes are in the journal already, so nothing is asked."""
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
-        state = bytes(self.saveState().toBase64().data()).decode("ascii")
+        state = bytes(self.saveState(_STATE_VERSION).toBase64().data()).decode("ascii")
         try:
             self._keep(geometry=geometry, state=state)
         except EnvironmentFailure as error:  # the window's place is not worth keeping the workspace locked

@@ -220,6 +220,10 @@ class Editor:
             steps += 1
         return steps
 
+    def go_to_saved(self) -> int:
+        """Undo the steps since the last revision, or redo those of it that were undone; how many that took."""
+        return self.go_to(self._base_depth)
+
     def _step(self, action: JournalAction) -> VoxelEdit | None:
         if self.read_only:
             return None

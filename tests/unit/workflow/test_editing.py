@@ -254,3 +254,17 @@ def stroke_on(editor: Editor, value: int, at: tuple[float, float, float]) -> Non
 def test_an_area_of_another_shape_is_refused(editor: Editor) -> None:
     with pytest.raises(ValueError, match="shape"):
         editor.set_inside(EditArea("the brain", np.ones((3, 3, 3), dtype=np.bool_)))
+
+
+def test_going_back_to_the_saved_mask_undoes_what_came_after_or_redoes_what_was_undone(editor: Editor) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    stroke(editor, 2, (8, 8, 8))
+    editor.mark_saved(1)
+    saved = editor.labels.copy()
+    stroke(editor, 3, (5, 5, 5))
+    assert editor.go_to_saved() == 1
+    assert np.array_equal(editor.labels, saved) and not editor.unsaved
+    editor.go_to(0)
+    assert editor.unsaved
+    assert editor.go_to_saved() == 2
+    assert np.array_equal(editor.labels, saved) and not editor.unsaved
