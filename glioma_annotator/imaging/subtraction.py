@@ -47,8 +47,9 @@ def match(enhanced: NDArray[np.float32], plain: NDArray[np.float32]) -> Matching
     for _ in range(_ROUNDS):
         slope, offset = np.polyfit(x[kept], y[kept], 1)
         away = y - (slope * x + offset)
-        spread = _MAD_TO_SD * float(np.median(np.abs(away[kept] - np.median(away[kept]))))
-        still = np.abs(away) <= _KEPT_SDS * max(spread, 1e-6)
+        middle = float(np.median(away[kept]))  # the line leans towards what enhances; most voxels lie below it
+        spread = _MAD_TO_SD * float(np.median(np.abs(away[kept] - middle)))
+        still = np.abs(away - middle) <= _KEPT_SDS * max(spread, 1e-6)
         if still.sum() < _LEAST_VOXELS or (still == kept).all():
             break
         kept = still

@@ -24,7 +24,6 @@ from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, Seg
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging import registration
 from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.workflow.model_ports import Adapter, Shelf
@@ -198,6 +197,8 @@ def carry(
     fixed: Volume, moving: Volume, labels: LabelArray, source: Grid, title: str, cancel: CancelToken
 ) -> tuple[LabelArray | None, str]:
     """A mask of the moving scan on the voxels of the fixed one, and a note; None when the scans do not register."""
+    from glioma_annotator.imaging import registration  # scipy's optimiser: not at the program's start
+
     try:
         found = registration.register(
             fixed,

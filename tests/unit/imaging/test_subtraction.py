@@ -1,0 +1,50 @@
+"""Intensity matching before subtraction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from glioma_annotator.imaging.subtraction import match, subtract
+
+SHAPE = (40, 44, 36)
+
+
+def pair(slope: float, offset: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """T1, T1Gd on another scale with a tenth of the head enhancing, and where."""
+    rng = np.random.default_rng(1)
+    head = np.zeros(SHAPE, dtype=np.bool_)
+    head[5:35, 5:39, 4:32] = True
+    plain = np.where(head, 200 + 60 * rng.standard_normal(SHAPE), 0).astype(np.float32)
+    spot = np.zeros(SHAPE, dtype=np.bool_)
+    spot[10:24, 10:24, 10:24] = True
+    enhanced = np.where(head, slope * plain + offset + 2 * rng.standard_normal(SHAPE), 0).astype(np.float32)
+    enhanced[spot] += 300
+    return plain, enhanced, spot
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (2.5, 40.0), (0.4, -10.0)])
+def test_the_scale_is_found_in_spite_of_what_enhances(slope: float, offset: float) -> None:
+    plain, enhanced, _ = pair(slope, offset)
+    found = match(enhanced, plain)
+    assert found.slope == pytest.approx(slope, rel=0.02)
+    assert found.offset == pytest.approx(offset, abs=3)
+
+
+def test_only_what_enhances_is_left() -> None:
+    plain, enhanced, spot = pair(2.5, 40.0)
+    difference, window = subtract(enhanced, plain)
+    assert difference.dtype == np.float32
+    assert difference[spot].mean() == pytest.approx(300, abs=5)
+    assert np.abs(difference[~spot]).mean() < 5
+    assert (difference[plain == 0] == 0).all()
+    assert window.low < 0 < 250 < window.high
+
+
+def test_empty_and_flat_images_give_nothing_rather_than_an_error() -> None:
+    empty = np.zeros(SHAPE, dtype=np.float32)
+    difference, window = subtract(empty, empty)
+    assert not difference.any()
+    assert window.width > 0
+    flat = np.full(SHAPE, 7.0, dtype=np.float32)
+    assert not subtract(flat, flat)[0].any()
