@@ -25,7 +25,7 @@ class Chooser(Protocol):
 class WithinRange:
     """The threshold brush: voxels under it whose intensity lies in `low`..`high`, or with `inverted` does not.
 
-    `image` holds intensities (i, j, k), C-contiguous.
+    `image` holds intensities (i, j, k).
     """
 
     image: NDArray[Any]
@@ -35,8 +35,8 @@ class WithinRange:
 
     def __call__(self, centres: NDArray[np.int64], brush: Brush, grid: Grid) -> NDArray[np.int64]:
         voxels = stroke_indices(centres, brush, grid)
-        values = self.image.reshape(-1)[voxels]
-        within = (values >= self.low) & (values <= self.high)
+        values = self.image[np.unravel_index(voxels, grid.shape)]
+        within: NDArray[np.bool_] = (values >= self.low) & (values <= self.high)
         return voxels[within != self.inverted]
 
 
@@ -90,5 +90,5 @@ class Paint:
     def values(self, voxels: NDArray[np.int64]) -> LabelArray:
         """What the voxels become."""
         if self.source is not None:
-            return self.source.reshape(-1)[voxels]
+            return self.source[np.unravel_index(voxels, self.source.shape)]
         return np.full(voxels.shape, self.value, dtype=np.uint8)

@@ -12,14 +12,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from glioma_annotator.domain.edit_rules import EditArea
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.brush import Brush
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tools import options as opt
 from glioma_annotator.ui.tools.base import PointerEvent, Tool
 from glioma_annotator.ui.tools.brush import BrushTool
 from glioma_annotator.ui.tools.outlines import LassoTool, OutlineTool, PolygonTool
+from glioma_annotator.ui.tools.painting import Painting
 from glioma_annotator.ui.tools.pointing import BoxTool, ClickTool
 from glioma_annotator.ui.tools.previewing import Previewing
 from glioma_annotator.workflow import seeded_operations as seeded
@@ -33,7 +32,6 @@ from glioma_annotator.workflow.operations import (
     name_of,
 )
 from glioma_annotator.workflow.other_masks import MaskSource, WithOtherMask, load_source, mask_sources
-from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
 from glioma_annotator.workflow.study import OpenTimepoint
 
 #: Dragging a spin box changes it many times a second; the preview follows this long after the last change.
@@ -77,6 +75,7 @@ class Toolbox(QObject):
         self._shown_for: tuple[ToolName, int, OpenTimepoint | None] = (ToolName.CROSSHAIR, 0, None)
         self._again: Callable[[], Operation] | None = None
         self.brush = opt.BrushOptions()
+        self._painting = Painting(study, self.brush, self.options_changed.emit)
         self.options: dict[ToolName, Any] = {
             ToolName.BRUSH: self.brush,
             ToolName.ERASER: self.brush,
@@ -177,9 +176,9 @@ class Toolbox(QObject):
         options: Any = self.options.get(name)
         if name in (ToolName.BRUSH, ToolName.ERASER):
             erases = name is ToolName.ERASER
-            return BrushTool(editor, self._reading.brush, erases, self._paint, self._sample)
+            return BrushTool(editor, self._reading.brush, erases, self._painting.paint, self._painting.sample)
         if name is ToolName.ACCEPT_BRUSH:
-            return BrushTool(editor, self._reading.brush, paint=self._paint_proposal)
+            return BrushTool(editor, self._reading.brush, paint=self._painting.paint_proposal)
         if name is ToolName.LASSO:
             tell, changed = self._study.notice.emit, self.sketch_changed.emit
             return LassoTool(grid, self._fill_outline, tell, changed, lambda: bool(options.edit_first))
@@ -247,44 +246,6 @@ class Toolbox(QObject):
         if self.outline is not None:
             self.outline.take_back()
             self.sketch_changed.emit()
-
-    # brushes
-
-    def _paint(self, brush: Brush, value: int) -> Paint:
-        visit = self._study.require_visit()
-        options = self.brush
-        if options.mode == "plain" or options.sequence not in visit.images:
-            return Paint(brush, value)
-        image = visit.images[options.sequence].data
-        label = name_of(visit.scheme, value)
-        if options.mode == "threshold":
-            name = f"Threshold brush {label}" if value else "Threshold erase"
-            return Paint(brush, value, name, WithinRange(image, options.low, options.high, options.inverted))
-        name = f"Adaptive brush {label}" if value else "Adaptive erase"
-        return Paint(brush, value, name, LikeCentre(image, options.tolerance_sd))
-
-    def _paint_proposal(self, brush: Brush, value: int) -> Paint:  # noqa: ARG002 - a brush's
-        proposal = self._study.require_visit().proposal
-        if proposal is None:
-            raise UserError("There is no proposal to accept.", "Segment the visit first.")
-        return Paint(brush, 1, "Accept proposal (brushed)", source=proposal.labels, model=proposal.model)
-
-    def _sample(self, voxels: NDArray[np.intp]) -> None:
-        """Take the range of the threshold brush from an example."""
-        visit = self._study.require_visit()
-        if self.brush.sequence not in visit.images:
-            return
-        from glioma_annotator.imaging.label_ops.fill import sampled_range
-
-        inside = voxels[((voxels >= 0) & (voxels < visit.timepoint.grid.shape)).all(axis=1)]
-        if not len(inside):
-            return
-        values = visit.images[self.brush.sequence].data[tuple(inside.T)]
-        low, high = sampled_range(values)
-        self.brush.low, self.brush.high = float(f"{low:.4g}"), float(f"{high:.4g}")
-        self.brush.mode = "threshold"
-        self.options_changed.emit()
-        self._study.notice.emit(f"Range from the example: {self.brush.low:g} to {self.brush.high:g}")
 
     # places
 
