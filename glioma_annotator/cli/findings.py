@@ -114,9 +114,9 @@ def run_add_command(args: argparse.Namespace) -> int:
     if profile.finding_kind(args.kind) is None:
         known = ", ".join(kind.code for kind in profile.finding_kinds)
         raise UserError(f"The task profile {profile.name} has no term {args.kind}.", f"Terms: {known}.")
-    if args.label and not {args.label} & {part.name for part in (*profile.scheme.labels, *profile.scheme.regions)}:
-        known = ", ".join(label.name for label in profile.scheme.labels)
-        raise UserError(f"Masks have no label {args.label}.", f"Labels: {known}.")
+    names = [label.name for label in profile.scheme.labels] + [region.name for region in profile.scheme.regions]
+    if args.label and args.label not in names:
+        raise UserError(f"Masks have no label {args.label}.", f"Labels and regions: {', '.join(dict.fromkeys(names))}.")
     app.open_store(args.workspace, read_only=True).close()  # a mistyped folder must not become a workspace
     store = app.open_for_command(args.workspace)
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -86,6 +87,14 @@ class ArchiveReader:
     def total_bytes(self) -> int:
         """Of all members, unpacked."""
         return sum(member["bytes"] for member in self.members.values())
+
+    def require_room(self, folder: Path) -> None:
+        """Raise `UserError` when the members do not fit on the folder's disk."""
+        if self.total_bytes > shutil.disk_usage(folder).free:
+            needed = f"{self.total_bytes / 2**30:.1f} GiB"
+            raise UserError(
+                f"The disk has no room for the {needed} of the archive.", "Make room, or take another disk."
+            )
 
     def read(self, name: str, most_bytes: int = _LARGEST_MANIFEST) -> bytes:
         """A small member. Raises `UserError` when it is absent, larger, or not what the manifest says."""

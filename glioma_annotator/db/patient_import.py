@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import shutil
 import sqlite3
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +81,11 @@ class _Merge:
         self._revision_numbers: dict[tuple[str, int], int] = {}  # visit's key and number in the archive -> here
         self._visit_keys: dict[str, str] = {}
         self._patient_id = 0
+        self._staging = layout.backups / f".import-{uuid.uuid4().hex[:8]}"
 
     def run(self, key: str) -> MergeSummary:
         try:
+            self._stage()
             with self._all.connections.writing("The patient could not be recorded") as db:
                 patient = self._patient(db, key or str(self._facts["key"]))
                 self._patient_id = patient.id or 0
@@ -102,7 +106,24 @@ class _Merge:
             for file in self._written:
                 file.unlink(missing_ok=True)
             raise
+        finally:
+            shutil.rmtree(self._staging, ignore_errors=True)
         return summary
+
+    def _stage(self) -> None:
+        """Unpack every volume before the database is held, so that the window need not wait for the disk."""
+        with explained("The patient's volumes could not be written"):
+            self._source.require_room(self._layout.root)
+            self._staging.mkdir(mode=0o700)
+            for name in self._source.members:
+                self._cancel.raise_if_cancelled()
+                if name != PATIENT:
+                    self._source.unpack(name, self._staged(name))
+                self._progress.step()
+
+    def _staged(self, name: str) -> Path:
+        """Named so that `doctor --repair` clears it away after a kill."""
+        return self._staging / f".{name.replace('/', '-')}.tmp"
 
     # patient
 
@@ -173,23 +194,21 @@ class _Merge:
         sequences = []
         for row in visit["sequences"]:
             name = f"{unused_name(folder, safe_name(row['name'], 'sequence'), VOLUME)}{VOLUME}"
-            sequences.append(row | {"id": None, "path": self._unpack(row, folder / name)})
+            sequences.append(row | {"id": None, "path": self._place(row, folder / name)})
         timepoint = timepoint_of({**visit, "id": None, "patient_id": patient.id}, sequences)
         hashes = {row["name"]: row["file_sha256"] for row in sequences}
         return self._all.timepoints.add(timepoint, folder.name, hashes, str(visit["uid"]))
 
-    def _unpack(self, row: Plain, target: Path) -> str:
-        """Write a volume beside its place in the archive's name; its path as the database records it."""
-        self._cancel.raise_if_cancelled()
+    def _place(self, row: Plain, target: Path) -> str:
+        """Put a volume in its place; its path as the database records it."""
         member = self._source.members.get(row["path"])
         if member is None or member["sha256"] != row["file_sha256"]:
             raise ValueError(f"{row['path']} is not the volume that is recorded")
         with explained("The patient's volumes could not be written"):
             for folder in (target.parent.parent, target.parent):
                 folder.mkdir(mode=0o700, exist_ok=True)
+            self._staged(row["path"]).rename(target)
             self._written.append(target)
-            self._source.unpack(row["path"], target)
-        self._progress.step()
         return self._layout.relative(target)
 
     def _add_mask(
@@ -198,7 +217,7 @@ class _Merge:
         number = max((r.number for r in self._all.revisions.of_timepoint(timepoint_id)), default=0) + 1
         patient = self._all.patients.folder(self._patient_id)
         folder = self._layout.patients / patient / self._all.timepoints.folder(timepoint_id) / "segmentations"
-        path = self._unpack(row, folder / f"{unused_name(folder, f'{number:04d}', VOLUME)}{VOLUME}")
+        path = self._place(row, folder / f"{unused_name(folder, f'{number:04d}', VOLUME)}{VOLUME}")
         revision = SegmentationRevision(
             timepoint_id,
             number,

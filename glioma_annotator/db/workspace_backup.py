@@ -102,11 +102,7 @@ def restore_workspace(archive: Path, target: Path, report: Report, cancel: Cance
     with read_archive(archive, KIND) as source, explained(f"The backup could not be restored to {target}"):
         _require_plan(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.total_bytes > shutil.disk_usage(target.parent).free:
-            needed = f"{source.total_bytes / 2**30:.1f} GiB"
-            raise UserError(
-                f"The disk has no room for the backup, which needs {needed}.", "Make room, or take another."
-            )
+        source.require_room(target.parent)
         temporary = Layout(target.with_name(f".{target.name}.restoring-{uuid.uuid4().hex[:8]}"))
         try:
             _unpack(source, temporary, report, cancel)
