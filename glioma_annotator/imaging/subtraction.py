@@ -57,15 +57,17 @@ def match(enhanced: NDArray[np.float32], plain: NDArray[np.float32]) -> Matching
 
 
 def subtract(enhanced: NDArray[np.float32], plain: NDArray[np.float32]) -> tuple[NDArray[np.float32], Window]:
-    """Enhancement (i, j, k), float32, on the scale of `enhanced`, 0 in the background; and a window to show it in.
+    """Enhancement (i, j, k), float32, on the scale of `enhanced`, and a window to show it in.
 
-    In the window no enhancement is a dark grey, so that a loss of signal can be told from none.
+    In the window no enhancement is a dark grey, so that a loss of signal can be told from none; the background has the
+    window's lowest value, black.
     """
     matching = match(enhanced, plain)
     difference = enhanced - np.float32(matching.slope) * plain
     difference -= np.float32(matching.offset)
-    difference[(enhanced == 0) | (plain == 0) | ~np.isfinite(difference)] = 0
-    some = difference[::3, ::3, ::3]
-    top = float(np.percentile(some[some != 0], 99.5)) if (some != 0).any() else 0.0
-    top = max(top, 4 * matching.noise, 1e-3)
-    return difference, Window(-top / 4, top)
+    outside = (enhanced == 0) | (plain == 0) | ~np.isfinite(difference)
+    some = difference[::3, ::3, ::3][~outside[::3, ::3, ::3]]
+    top = max(float(np.percentile(some, 99.5)) if some.size else 0.0, 4 * matching.noise, 1e-3)
+    window = Window(-top / 4, top)
+    difference[outside] = window.low
+    return difference, window

@@ -218,6 +218,8 @@ class MainWindow(QMainWindow):
     def _begin(self) -> None:
         """Open the workspace once the window shows."""
         self.start_page.show_opening()
+        if self.services.patient:
+            self.view.preload()  # the start page will not be looked at
         last = self.settings.window.workspace
         self.study.open_workspace(self.services.workspace or (Path(last) if last else self.services.default_workspace))
 

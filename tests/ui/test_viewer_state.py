@@ -149,3 +149,14 @@ def _alive(widget: object) -> bool:
     import shiboken6
 
     return shiboken6.isValid(widget)
+
+
+def test_a_row_that_was_hidden_when_the_dividers_were_kept_comes_back(stage: Stage) -> None:
+    stage.view.set_layout("3d")
+    stage.settle()
+    kept = stage.view.state() | {"layout": "planes"}
+    stage.view.set_layout("planes")
+    stage.settle()
+    stage.view.restore(kept)
+    stage.settle()
+    assert min(pane.height() for pane in stage.view.panes) > 200

@@ -16,6 +16,7 @@ SLOTS = 4
 _SLICES = {Layout.PLANES: 3, Layout.SEQUENCES: 4, Layout.TIMEPOINTS: 2, Layout.THREE_D: 0}
 _WITH_SURFACE = (Layout.PLANES, Layout.THREE_D)
 _DIVIDER_PX = 3
+_EVEN_PX = 10_000  # more than there is: what matters is that all ask for the same
 
 
 class PaneGrid(QSplitter):
@@ -107,11 +108,19 @@ class PaneGrid(QSplitter):
         for row in self._rows:
             row.setVisible(any(row.widget(n) in seen for n in range(row.count())))
 
+    def even(self) -> None:
+        """Rows of one height, and panes of one width in each."""
+        for splitter in (self, *self._rows):
+            splitter.setSizes([_EVEN_PX] * splitter.count())
+
     def dividers(self) -> list[list[int]]:
         """Sizes in pixels: of the rows, and of the slots in each row."""
         return [self.sizes(), *(row.sizes() for row in self._rows)]
 
     def set_dividers(self, sizes: Sequence[Sequence[int]]) -> None:
+        """Go back to earlier `dividers`, but for those that were taken while a pane now shown was hidden."""
         for splitter, wanted in zip((self, *self._rows), sizes, strict=False):
-            if len(wanted) == splitter.count():
+            if len(wanted) == splitter.count() and all(
+                size > 0 or splitter.widget(n).isHidden() for n, size in enumerate(wanted)
+            ):
                 splitter.setSizes([int(v) for v in wanted])

@@ -157,7 +157,7 @@ class StudyView(QWidget):
             QTimer.singleShot(0, self, self._prepare_next)
         else:
             self._preparing = False
-            self._arrange()
+            self._arrange(even=True)
 
     def labels_changed(self, box: Box) -> None:
         """Voxels in `box` of the shared labels changed: redraw them where they are shown."""
@@ -433,13 +433,15 @@ class StudyView(QWidget):
         """Position of a pane in the layout; -1 when it is not in it."""
         return next((n for n, shown in enumerate(self._grid.shown) if shown is pane), -1)
 
-    def _arrange(self) -> None:
+    def _arrange(self, *, even: bool = False) -> None:
         if not self._canvases.ready:
             self.prepare()
         if self._preparing:
             return  # it ends here
         state = self._scene.state
         self._grid.arrange(state.layout, state.maximised.get(state.layout))
+        if even:  # panes that came one after another share the room as they came
+            self._grid.even()
         if self._dividers is not None:
             self._grid.set_dividers(self._dividers)
             self._dividers = None
