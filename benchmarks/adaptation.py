@@ -218,7 +218,7 @@ def brats(bench: Bench, options: argparse.Namespace) -> None:
 def speed(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
     """The same steps on the same voxels, cached and plain: the plain loop passes the box around them each step."""
     steps: int = options.speed_steps
-    case = _speed_case(bench, options)
+    case = _speed_case(bench, options.speed_edge)
     part = Part(case, case.classes != IGNORE)
     token = CancelToken()
     began = time.perf_counter(), time.process_time()
@@ -277,15 +277,21 @@ def _rows_in_brain(part: Part, rng: np.random.Generator) -> NDArray[np.int64]:
     return last_layer.collect([part], [index], rng).features[:, 0].astype(np.int64)
 
 
-def _speed_case(bench: Bench, options: argparse.Namespace) -> PreparedCase:
-    """A synthetic visit, cut to the box around tumour and band with a margin."""
-    visit = draw_patient(SampleSource(load_backgrounds(options.data)), 3, SEED)[2]
-    case = prepare(as_case("speed", visit), bench.card, CancelToken())
-    around = Box.around(last_layer.near(case))
-    assert around is not None
-    box = around.grown(8).clipped(case.shape)
-    i = (slice(None), *box.slices)
-    return PreparedCase("speed", case.images[i], case.brain[box.slices], case.classes[box.slices], case.voxel_ml)
+def _speed_case(bench: Bench, edge: int) -> PreparedCase:
+    """A ball of uneven tissue with an enhancing ball in it, as a cube of `edge` voxels."""
+    rng = np.random.default_rng(SEED)
+    axes = np.indices((edge, edge, edge)) - (edge - 1) / 2
+    distance = np.sqrt((axes**2).sum(axis=0))
+    distance += 12 * ndimage.gaussian_filter(rng.standard_normal(distance.shape), 3)
+    images = rng.normal(1000, 90, (len(ROLES), edge, edge, edge)).astype(np.float32)
+    truth = np.zeros(distance.shape, np.uint8)
+    for label, radius, gain in ((2, 0.3, (0.9, 0.9, 1.2, 1.25)), (3, 0.18, (1.0, 1.2, 1.15, 1.15))):
+        truth[distance < radius * edge] = label
+        images[:, distance < radius * edge] *= np.array(gain, dtype=np.float32)[:, None]
+    images[:, distance > 0.48 * edge] = 0
+    grid = Grid(truth.shape, np.eye(4))
+    case = {role: Volume(image, grid) for role, image in zip(ROLES, images, strict=True)}
+    return prepare(AdaptationCase("speed", case, truth, grid), bench.card, CancelToken())
 
 
 def _mean_dice(found: CaseFeatures, head: torch.nn.Conv3d, part: Part) -> float:
@@ -386,12 +392,13 @@ def main() -> None:
     parser.add_argument("--visit", type=int, default=2, help="k: 0 pre-operative, 1 post-operative, 2 recurrence ...")
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 1, 2, 4], help="domain: cases learnt")
     parser.add_argument("--tests", type=int, default=3, help="domain: test cases of either domain")
+    parser.add_argument("--speed-edge", type=int, default=96, help="speed: edge of the visit in voxels")
     parser.add_argument("--speed-steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, help="folder for adaptation.json, .txt and .png")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if not options.data.is_dir():
+    if not options.data.is_dir() and options.parts != ["speed"]:
         print("There is no folder of backgrounds: give --data.")
         return
     bench = Bench(options)

@@ -68,6 +68,12 @@ class HeldOut:
         """The rule around the tumour, for predictions of `crops`; islands stay, carried-over masks are left out."""
         return judge([self._judged(v, a, v.crop) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
 
+    def whole(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
+        """As `quick`, for predictions of whole visits: sees what is falsely marked far from the tumour, too."""
+        boxes = [Box.whole(visit.part.case.shape) for visit in self._visits]
+        judged = [self._judged(v, a, b) for v, a, b in zip(self._visits, after, boxes, strict=True)]
+        return judge(judged, self._card.scheme)
+
     def worst(self, after: Sequence[NDArray[np.uint8]]) -> WorstSlice | None:
         """The axial slice with the most voxels that are wrong after; before, if none is; None if neither is."""
         best: tuple[int, int, _Visit, NDArray[np.uint8]] | None = None

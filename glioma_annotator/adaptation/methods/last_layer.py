@@ -15,7 +15,8 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from glioma_annotator.adaptation.cases import PreparedCase
-from glioma_annotator.adaptation.features import CaseFeatures, best_class, head_scores
+from glioma_annotator.adaptation.features import CaseFeatures
+from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
@@ -32,7 +33,7 @@ BAND_VOXELS = 10
 FAR_KEPT = 200_000
 #: Of Adam, on features brought to mean 0 and deviation 1.
 RATE = 2e-2
-_EVERY = 20
+_EVERY = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +62,10 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     head = network.head.cpu()
     scaled = ScaledHead(head, voxels)
     optimiser = torch.optim.Adam(scaled.parameters(), lr=RATE)
-    crops = [_crop_rows(f, c) for f, c in zip(context.held_features, context.held_out.crops, strict=True)]
 
     def verdict() -> Verdict:
         scaled.write_to(head)
-        return context.held_out.quick(
-            [_cropped(head, f, *c) for f, c in zip(context.held_features, crops, strict=True)]
-        )
+        return context.held_out.whole([classes_of(found, head) for found in context.held_features])
 
     first = verdict()
     best = Best.start({name: p.data for name, p in scaled.named_parameters()}, first)
@@ -79,13 +77,14 @@ def train(network: SegmentationNetwork, context: Context) -> int:
         features = torch.from_numpy(voxels.features[draw.rows].astype(np.float32))
         loss = one_step(scaled, optimiser, features, voxels.classes[draw.rows], draw.weights)
         number = require_finite(loss, METHOD)
+        last = step == steps or context.seconds_left() < 0
         dice = None
-        if step % _EVERY == 0 or step == steps:
+        if step % _EVERY == 0 or last:
             found = verdict()
             best.offer(step, found)
             dice = found.after
         context.note(CurvePoint(METHOD, step, number, dice), step / steps)
-        if context.seconds_left() < 0:
+        if last:
             break
     best.restore()
     scaled.write_to(head)
@@ -198,18 +197,4 @@ def near(case: PreparedCase) -> NDArray[np.bool_]:
         return result
     box = around.grown(BAND_VOXELS).clipped(case.shape).slices
     result[box] = ndimage.distance_transform_edt(~case.tumour[box]) <= BAND_VOXELS
-    return result
-
-
-def _crop_rows(found: CaseFeatures, crop: Box) -> tuple[NDArray[np.int64], Box]:
-    """Numbers of the brain's voxels in `crop`, in C order, and the crop."""
-    numbers = np.full(found.case.shape, -1, dtype=np.int64)
-    numbers[found.case.brain] = np.arange(len(found.values))
-    inside = numbers[crop.slices]
-    return inside[inside >= 0], crop
-
-
-def _cropped(head: nn.Conv3d, found: CaseFeatures, rows: NDArray[np.int64], crop: Box) -> NDArray[np.uint8]:
-    result = np.zeros(crop.shape, dtype=np.uint8)
-    result[found.case.brain[crop.slices]] = best_class(head_scores(head, found.values[rows]))
     return result

@@ -291,6 +291,7 @@ run.adapt(wanted, Path({model!r}), Path({new!r}), report, lambda _: None, Cancel
 """
 
 
+@pytest.mark.timeout(900)  # a process of its own imports torch: minutes where every core is taken
 def test_kill_9_while_saving_leaves_no_model_that_is_believed(model: Path, tmp_path: Path) -> None:
     tests = Path(__file__).parents[2]
     script = _KILLED.format(tests=str(tests), word="Saving", model=str(model), new=str(tmp_path / "c" / "new"))
