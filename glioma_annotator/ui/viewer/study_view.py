@@ -375,7 +375,7 @@ class StudyView(QWidget):
             self._dividers = dividers
         if self._grid.surface is not None:
             self._grid.surface.set_turn(self._scene.state.turn or FIRST_TURN)
-        self._arrange()
+        self._arrange(even=True)
         if before.layout is not self._scene.state.layout:
             self.layout_changed.emit(self.layout_name)
         self.active_pane_changed.emit(self.active_pane)
