@@ -238,9 +238,7 @@ class _Work:
             return covering.whole(lambda block: run(block, report), images, multiple), 1
         if mode == "tiles":
             tile = covering.tile_shape(shape, multiple, lambda tile: runner.fits(tile, self.features, bound))
-            if (
-                self.options.mode == "tiles" and tile == shape
-            ):  # asked for: two at least where they can be
+            if self.options.mode == "tiles" and tile == shape:  # asked for: two at least where they can be
                 tile = covering.tile_shape(shape, multiple, lambda tile: tile != shape) or tile
             return covering.in_tiles(run, images, tile, multiple, report, cancel) if tile is not None else None
         return covering.in_patches(run, images, brain, self.card.patch, report, cancel)
