@@ -298,7 +298,7 @@ def _edit(shell: Shell) -> list[Command]:
                 lambda: editor_has("undo_name")),
         Command("edit.redo", "Redo", "Do the step that was undone again", study.redo, "Edit",
                 ("Ctrl+Shift+Z", "Ctrl+Y"), lambda: editor_has("redo_name")),
-        Command("edit.crosshair", "Crosshair tool", "Discard a preview, else put the tool down", shell.toolbox.escape,
+        Command("edit.crosshair", "Crosshair tool", "Put the tool down; first discards a preview or outline", shell.toolbox.escape,
                 "Edit", ("Esc",), checked=is_tool(ToolName.CROSSHAIR)),
         Command("edit.brush", "Brush", "Paint the active label", tool(ToolName.BRUSH), "Edit", ("B",),
                 lambda: study.editable, is_tool(ToolName.BRUSH)),
