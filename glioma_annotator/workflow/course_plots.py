@@ -120,8 +120,9 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
     top.set_ylim(bottom=0)
     top.margins(y=0.1)
     top.set_ylabel("mL", color=_TEXT)
-    top.set_title(f"Volumes of {course.patient}", color=_TEXT, fontsize=11)
-    top.legend(facecolor=_PANEL, edgecolor=_GRID, labelcolor=_TEXT, fontsize=8)
+    figure.suptitle(f"Volumes of {course.patient}", color=_TEXT, fontsize=11)
+    # Above the curves, where it hides none of them.
+    top.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=_TEXT, fontsize=8)
     last = max(x, default=0.0) + _ONGOING_DAYS
     for row, name in zip(axes[1:], rows, strict=True):
         _draw_row(row, name, course, last)
