@@ -46,7 +46,6 @@ _COLUMNS = {
     (Scope.VISIT, "phase"): "t.phase",
     (Scope.VISIT, "date"): "t.date",
     (Scope.VISIT, "day"): "t.day",
-    (Scope.FINDING, "kind"): "replace(lower(r.kind), '_', '-')",
     (Scope.FINDING, "volume"): "r.volume_ml",
     (Scope.SAMPLE, "diagnosis"): "coalesce(r.diagnosis, '') || ' ' || coalesce(r.diagnosis_text, '')",
     (Scope.SAMPLE, "grade"): "coalesce(r.diagnosis_grade, r.grade)",
@@ -142,7 +141,11 @@ def _comparison(compare: Compare, scope: Scope) -> Sql:
         if kind in (FieldType.NUMBER, FieldType.DATE):
             given = value.isoformat() if isinstance(value, dt.date) else value
             parts.append(Sql(f"{column} {_sign(compare.operator)} ?", (given,)))
-        elif kind in (FieldType.CHOICE, FieldType.CODE) and compare.operator is not Operator.CONTAINS:
+        elif kind is FieldType.CODE and compare.operator is not Operator.CONTAINS:
+            spellings = (str(value), str(value).replace("-", "_"))  # not a function of the column: the index serves
+            negation = "NOT " if compare.operator is Operator.IS_NOT else ""
+            parts.append(Sql(f"{column} {negation}IN (?, ?)", spellings))
+        elif kind is FieldType.CHOICE and compare.operator is not Operator.CONTAINS:
             parts.append(Sql(f"{column} {'IS NOT' if compare.operator is Operator.IS_NOT else '='} ?", (str(value),)))
         else:
             whole = kind is FieldType.TEXT and compare.operator is not Operator.CONTAINS
