@@ -139,6 +139,12 @@ def test_steroids_stopped_and_not_yet_begun_are_none() -> None:
     assert [v.steroid_mg for v in measured(course).visits] == [0.0, 0.0]
 
 
+def test_the_last_day_of_steroids_still_counts() -> None:
+    course = two_visits(LARGE, SMALL)
+    course.store.events.add(ClinicalEvent("P", EventKind.STEROIDS, day=120, end_day=200, dose_mg=4))
+    assert measured(course).visits[1].steroid_mg == 4
+
+
 def test_growth_soon_after_radiotherapy_is_to_be_confirmed() -> None:
     course = two_visits(SMALL, LARGE, days=(40, 90))
     course.store.events.add(ClinicalEvent("P", EventKind.RADIOTHERAPY, day=0, end_day=35, dose_gy=60, fractions=30))
