@@ -80,7 +80,7 @@ def save_picture(view: StudyView, study: StudyController) -> None:
 
     def write() -> None:
         path = Path(dialog.selectedFiles()[0])
-        if picture.save(str(path), "PNG"):
+        if picture.save(str(path)):
             study.notice.emit(f"Picture saved as {path.name}.")
         else:
             study.failed.emit(

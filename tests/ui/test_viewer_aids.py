@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QObject, QPointF, Signal
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QFileDialog
 from stage import CROSSHAIR, SHAPE, SPACING_MM, Stage
 
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.ui.viewer.measures import MeasureKind
 from glioma_annotator.ui.viewer.surface_pane import FIRST_TURN, SurfacePane
 from glioma_annotator.ui.viewer.visit import SUBTRACTION
+from glioma_annotator.ui.viewer_commands import save_picture
 
 AXIAL, CORONAL, SAGITTAL, SURFACE = 0, 1, 2, 3
 
@@ -202,3 +209,28 @@ def test_the_crosshair_is_drawn_among_the_surfaces_and_follows(stage: Stage) -> 
     stage.view.set_crosshair_visible(False)
     stage.settle()
     assert not marks.lines
+
+
+class _Study(QObject):
+    notice = Signal(str)
+    failed = Signal(object)
+
+    def require_visit(self) -> Any:
+        return SimpleNamespace(timepoint=SimpleNamespace(key="2019-10-21"))
+
+
+@pytest.mark.parametrize("name", ["view.png", "absent/view.png"])
+def test_the_view_is_saved_as_a_picture_or_the_failure_is_told(stage: Stage, tmp_path: Path, name: str) -> None:
+    study: Any = _Study()
+    told: list[object] = []
+    study.notice.connect(told.append)
+    study.failed.connect(told.append)
+    save_picture(stage.view, study)
+    dialog = stage.window.findChild(QFileDialog)
+    assert dialog is not None
+    dialog.selectedFiles = lambda: [str(tmp_path / name)]  # type: ignore[method-assign]
+    dialog.accepted.emit()
+    dialog.close()
+    stage.settle()
+    assert len(told) == 1
+    assert (QImage(str(tmp_path / name)).width() == stage.view.width()) == isinstance(told[0], str)

@@ -120,7 +120,7 @@ class PaneGrid(QSplitter):
     def set_dividers(self, sizes: Sequence[Sequence[int]]) -> None:
         """Go back to earlier `dividers`, but for those that were taken while a pane now shown was hidden."""
         for splitter, wanted in zip((self, *self._rows), sizes, strict=False):
-            if len(wanted) == splitter.count() and all(
-                size > 0 or splitter.widget(n).isHidden() for n, size in enumerate(wanted)
-            ):
+            panes = [splitter.widget(n) for n in range(splitter.count())]
+            seen = [pane is not None and not pane.isHidden() for pane in panes]
+            if len(wanted) == len(seen) and all(v > 0 for v, shown in zip(wanted, seen, strict=True) if shown):
                 splitter.setSizes([int(v) for v in wanted])
