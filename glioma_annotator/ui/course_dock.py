@@ -50,6 +50,9 @@ def course_commands(
     return [
         Command("finding.add", "Finding at the crosshair", "Record a finding where the crosshair is; on the mask's "
                 "component there, with its mL", add, "Study", ("Ctrl+D",), can_add),
+        Command("finding.propose", "Propose findings", "Follow the lesions of the visit before into this one, with "
+                "their change in mL; confirm each", findings.propose, "Study", (),
+                lambda: can_add() and len(study.timepoints()) > 1),
         Command("study.findings", "Findings", "List the patient's findings", show_findings, "Study", ("Ctrl+Shift+D",),
                 has_patient),
         Command("study.clinical", "Clinical course", "Surgery, radiotherapy, drugs, steroids, performance status",

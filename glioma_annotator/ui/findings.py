@@ -10,6 +10,8 @@ from PySide6.QtCore import QObject, Signal
 from glioma_annotator.domain.finding import Finding, FindingStatus
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.ui.panels.parts import count_text
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.finding_entry import Index, finding_at, side_of
 from glioma_annotator.workflow.profiles import load_profile
@@ -126,6 +128,35 @@ class FindingsController(QObject):
         self.select("")
         self.changed.emit()
         self.study.notice.emit(f"Finding deleted: {self.title_of(finding)}. “Deleted findings” brings it back.")
+
+    def propose(self) -> None:
+        """Propose the open visit's findings from the visit before, on a worker; they come as open, to be confirmed."""
+        visit, session = self.study.require_visit(), self.study.require_session()
+        patient, key, profile = self.study.patient_key, visit.timepoint.key, self.profile
+
+        def work(report: Report, cancel: CancelToken) -> tuple[Finding, ...]:
+            from glioma_annotator.workflow.alignment import VisitAlignment  # SimpleITK: not when the window opens
+            from glioma_annotator.workflow.finding_proposals import propose_for_visit
+
+            align = VisitAlignment(session.store, report, cancel)
+            return propose_for_visit(session.store, patient, key, profile, align, session.author, report, cancel)
+
+        def done(proposals: tuple[Finding, ...]) -> None:
+            if self.study.session is not session:
+                return
+            session.store.findings.add(*proposals)
+            self.changed.emit()
+            many = count_text(len(proposals), "finding")
+            self.study.notice.emit(f"{many} proposed from the visit before; confirm each, or delete it.")
+
+        self.study.workers.computing.submit("Following the lesions", work, done, self.study.failed.emit)
+
+    def confirm(self, finding: Finding) -> None:
+        """The reader agrees: confirmed, or resolved for a lesion that is gone."""
+        from glioma_annotator.workflow.finding_proposals import confirmed  # scipy: not when the window opens
+
+        author = self.study.require_session().author
+        self.change(finding, status=confirmed(finding, author).status)
 
     def deleted(self) -> tuple[Finding, ...]:
         session = self.study.session

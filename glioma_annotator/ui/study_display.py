@@ -10,7 +10,7 @@ from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.job_bar import saved_text
 from glioma_annotator.ui.overview import PatientOverview, mask_state, read_overview
-from glioma_annotator.ui.timeline import TimelineVisit
+from glioma_annotator.ui.timeline import TimelineVisit, event_marks
 from glioma_annotator.ui.viewer.types import HoverInfo, Layout
 
 if TYPE_CHECKING:
@@ -74,7 +74,15 @@ class StudyDisplay(QObject):
             return
         visits = [TimelineVisit(v, mask_state(session.store, v.id or 0)) for v in self._study.timepoints()]
         self._window.timeline.show_patient(key, [p.key for p in session.patients()], visits)
+        self.show_events()
         self._mark_visit()
+
+    def show_events(self) -> None:
+        """Mark the patient's surgery and treatments on the timeline."""
+        session, key = self._study.session, self._study.patient_key
+        if session is not None and key:
+            events = session.store.events.of_patient(key)
+            self._window.timeline.show_events(event_marks(self._study.timepoints(), events))
 
     def _on_failed(self) -> None:
         if self._study.session is None:

@@ -6,12 +6,26 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QContextMenuEvent,
+    QFontMetrics,
+    QHelpEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QToolTip, QWidget
 
+from glioma_annotator.domain.clinical_event import SPANS, ClinicalEvent, EventKind
+from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.ui import theme
+from glioma_annotator.workflow.event_entry import details_text
+from glioma_annotator.workflow.event_entry import when_text as event_when
 
 _DOT = 10
 _PAD = 6
@@ -71,6 +85,51 @@ def spread(ideal: Sequence[float], widths: Sequence[float], room: float) -> list
         edges[i] = max(min(edges[i], limit - widths[i]), 0.0)
         limit = edges[i] - _GAP
     return edges
+
+
+@dataclass(frozen=True, slots=True)
+class EventMark:
+    """A clinical event on the axis: places between 0 and 1, the letters drawn, the tooltip; a span has two places."""
+
+    start: float
+    end: float
+    letters: str
+    tip: str
+
+
+#: What stands on the axis for each kind that is shown there.
+_LETTERS = {
+    EventKind.SURGERY: "S",
+    EventKind.RADIOTHERAPY: "RT",
+    EventKind.TEMOZOLOMIDE: "TMZ",
+    EventKind.BEVACIZUMAB: "BEV",
+    EventKind.TTFIELDS: "TTF",
+    EventKind.OTHER_THERAPY: "Rx",
+}
+
+
+def event_marks(visits: Sequence[Timepoint], events: Sequence[ClinicalEvent]) -> tuple[EventMark, ...]:
+    """Surgery and treatments where they lie between the visits; none where the visits are not to scale.
+
+    A span that goes on ends at the last visit; what lies outside the first and the last visit is cut there.
+    """
+    clock = CourseClock.of(visits)
+    days = [day for visit in visits if (day := clock.of_visit(visit)) is not None]
+    if len(days) < len(visits) or len(days) < 2 or max(days) == min(days):
+        return ()
+    first, last = min(days), max(days)
+    marks = []
+    for event in events:
+        start = clock.start(event)
+        if event.kind not in _LETTERS or start is None:
+            continue
+        end = clock.end(event) if event.kind in SPANS else start
+        places = [
+            (min(max(day, first), last) - first) / (last - first) for day in (start, last if end is None else end)
+        ]
+        tip = " ".join(filter(None, (event.kind.value, event_when(event), details_text(event))))
+        marks.append(EventMark(places[0], places[1], _LETTERS[event.kind], tip))
+    return tuple(marks)
 
 
 class VisitButton(QAbstractButton):
@@ -142,6 +201,7 @@ class _Scale(QWidget):
         self.buttons: list[VisitButton] = []
         self._places: tuple[float, ...] = ()
         self._to_scale = False
+        self.marks: tuple[EventMark, ...] = ()
         self.setMinimumHeight(_ROW + _AXIS)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -194,12 +254,49 @@ class _Scale(QWidget):
         pen = QPen(QColor(palette.line), 1, Qt.PenStyle.SolidLine if self._to_scale else Qt.PenStyle.DotLine)
         painter.setPen(pen)
         painter.drawLine(round(self._x(0)), y, round(self._x(1)), y)
+        self._paint_marks(painter, y)
         for button, place in zip(self.buttons, self._places, strict=True):
             x = round(self._x(place))
             painter.setPen(QPen(QColor(palette.accent if button.isChecked() else palette.quiet), 1.5))
             painter.drawLine(x, y - 3, x, y + 3)
             painter.drawLine(button.x() + _PAD + _DOT // 2, _ROW - 3, x, y - 3)
         painter.end()
+
+    def _paint_marks(self, painter: QPainter, y: int) -> None:
+        """Spans as bars on the axis, surgery as a tick, each with its letters where there is room."""
+        palette = theme.current()
+        small = self.font()
+        small.setPixelSize(10)
+        painter.save()
+        painter.setFont(small)
+        letters = QFontMetrics(small)
+        free_from = -1.0
+        for mark in sorted(self.marks, key=lambda m: m.start):
+            left, right = self._x(mark.start), self._x(mark.end)
+            colour = QColor(palette.warning if mark.letters == "S" else palette.accent)
+            painter.setPen(QPen(colour, 2))
+            if right - left < 2:
+                painter.drawLine(round(left), y - 4, round(left), y + 4)
+            else:
+                colour.setAlpha(150)
+                painter.fillRect(round(left), y - 2, round(right - left), 5, colour)
+            if left >= free_from:
+                painter.setPen(QColor(palette.quiet))
+                painter.drawText(QPoint(round(left) + 3, y + 3 + letters.ascent()), mark.letters)
+                free_from = left + 6 + letters.horizontalAdvance(mark.letters)
+        painter.restore()
+
+    def event(self, event: QEvent) -> bool:
+        """Tell what a mark stands for."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            x = event.pos().x()
+            told = [m.tip for m in self.marks if self._x(m.start) - 4 <= x <= self._x(m.end) + 4]
+            if told:
+                QToolTip.showText(event.globalPos(), "\n".join(told), self)
+            else:
+                QToolTip.hideText()
+            return True
+        return super().event(event)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,6 +369,11 @@ class Timeline(QWidget):
             buttons.append(button)
         places, to_scale = positions([shown.visit for shown in visits])
         self._scale.set_buttons(buttons, places, to_scale)
+
+    def show_events(self, marks: Sequence[EventMark]) -> None:
+        """Mark surgery and treatments on the axis."""
+        self._scale.marks = tuple(marks)
+        self._scale.update()
 
     def mark(self, timepoint_id: int | None) -> None:
         """Mark the open visit."""

@@ -56,7 +56,7 @@ def when_text(event: ClinicalEvent) -> str:
     end = event.end_date.isoformat() if event.end_date is not None else ""
     if not end and event.end_day is not None:
         end = f"day {event.end_day}"
-    return f"{start} – {end or 'ongoing'}"
+    return f"{start} – {end}" if end else f"{start} – ongoing"
 
 
 def details_text(event: ClinicalEvent) -> str:

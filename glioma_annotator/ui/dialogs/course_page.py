@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -114,8 +115,10 @@ class CoursePage(QDialog):
         row.addWidget(self.method)
         row.addStretch(1)
         self.export = push_button("Export plots and tables…", "Write SVG, PNG and CSV to a folder", self._export)
-        row.addWidget(self.export)
-        row.addWidget(push_button("Close", "Close this page (Esc)", self.reject))
+        close = push_button("Close", "Close this page (Esc)", self.reject)
+        for button in (self.export, close):
+            button.setAutoDefault(False)
+            row.addWidget(button)
         column.addLayout(row)
         study.workspace_changed.connect(self.close)
         self.measure()
@@ -171,7 +174,7 @@ class CoursePage(QDialog):
         column = QVBoxLayout(inside)
         column.setSpacing(12)
         titles = {t.key: t.title for t in self._study.timepoints()}
-        targets = ", ".join(response.targets) or "none measurable"
+        targets = _short_ids(", ".join(response.targets)) or "none measurable"
         column.addWidget(quiet(f"Target lesions: {targets}"))
         for proposal in response.proposals:
             column.addWidget(self._card(proposal, titles.get(proposal.timepoint, proposal.timepoint), response))
@@ -184,12 +187,12 @@ class CoursePage(QDialog):
         form = QFormLayout(card)
         form.setContentsMargins(12, 8, 12, 8)
         form.addRow(heading(f"{title}: {proposal.category.value}"))
-        reasons = QLabel("\n".join(f"• {reason}" for reason in proposal.reasons))
+        reasons = QLabel(_short_ids("\n".join(f"• {reason}" for reason in proposal.reasons)))
         reasons.setWordWrap(True)
         reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         form.addRow(reasons)
         if proposal.inputs:
-            inputs = quiet("; ".join(f"{name.replace('_', ' ')} {_plain(v)}" for name, v in proposal.inputs.items()))
+            inputs = quiet("\n".join(f"{name.replace('_', ' ')}: {_plain(v)}" for name, v in proposal.inputs.items()))
             inputs.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             form.addRow("Inputs", inputs)
         decided = response.decisions.get(proposal.timepoint)
@@ -211,6 +214,7 @@ class CoursePage(QDialog):
         row.addWidget(comment, 1)
         record = push_button("Record", "Keep the decision with name and time", lambda: None)
         record.clicked.connect(partial(self._decide, proposal, choice, comment))
+        record.setAutoDefault(False)
         record.setEnabled(not self._study.read_only)
         row.addWidget(record)
         form.addRow("Decision", row)
@@ -257,12 +261,19 @@ class CoursePage(QDialog):
         self._study.workers.reading.submit("Writing plots", work, done, self._study.failed.emit)
 
 
+def _short_ids(text: str) -> str:
+    """Identities of lesions, 32 hexadecimal digits, cut to what tells them apart."""
+    return re.sub(r"\b([0-9a-f]{6})[0-9a-f]{26}\b", r"\1", text)
+
+
 def _plain(value: object) -> str:
     """A value of the rules' inputs for a reader."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.1f}"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "none"
+        return ", ".join(f"{str(key).replace('_', ' ')} {_plain(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(_plain(inner) for inner in value) or "none"
-    return "unknown" if value is None else str(value)
+        return "; ".join(_plain(inner) for inner in value) or "none"
+    return "unknown" if value is None else _short_ids(str(value))

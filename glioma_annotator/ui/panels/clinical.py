@@ -68,8 +68,8 @@ class ClinicalPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
-        self.table = QTableWidget(0, 3)
-        self.table.setHorizontalHeaderLabels(["When", "What", "Details"])
+        self.table = QTableWidget(0, 2)
+        self.table.setHorizontalHeaderLabels(["When", "What"])
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(24)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -80,7 +80,7 @@ class ClinicalPanel(QWidget):
         self.table.setAccessibleName("Clinical events")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.table.itemSelectionChanged.connect(self._on_row)
         self.empty = quiet("No events yet: surgery, radiotherapy, steroids, KPS … Fill in the form and press Return.")
         self.course = push_button("Course and response…", "", lambda: None)
@@ -175,13 +175,15 @@ class ClinicalPanel(QWidget):
         self.table.blockSignals(True)
         self.table.setRowCount(len(events))
         for row, event in enumerate(events):
-            for place, text in enumerate((when_text(event), event.kind.value, details_text(event))):
+            what = ", ".join(filter(None, (event.kind.value, details_text(event))))
+            for place, text in enumerate((when_text(event), what)):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
                 item.setData(_ID, event.id)
                 self.table.setItem(row, place, item)
             if self._editing is not None and event.id == self._editing.id:
                 self.table.selectRow(row)
+        self.table.resizeRowsToContents()
         self.table.blockSignals(False)
         self.empty.setVisible(not events)
         self.table.setVisible(bool(events))

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFocusEvent
+from PySide6.QtGui import QFocusEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QHBoxLayout,
+    QGridLayout,
     QHeaderView,
     QLineEdit,
     QMenu,
@@ -30,7 +30,10 @@ from glioma_annotator.ui.panels.parts import count_text, follow_action, line, ml
 
 _ID = Qt.ItemDataRole.UserRole
 _SORT = Qt.ItemDataRole.UserRole + 1
-_COLUMNS = ("Visit", "Finding", "Side", "mL", "Change", "Status")
+_COLUMNS = ("Finding", "mL", "Visit", "Change", "Status", "Side")
+_NAME, _ML, _VISIT, *_WIDE = range(len(_COLUMNS))
+#: Narrower than this the panel shows the first three columns; the rest is in the tooltips.
+_WIDE_PX = 480
 
 
 class _Cell(QTableWidgetItem):
@@ -74,6 +77,8 @@ class FindingsPanel(QWidget):
         column.setSpacing(6)
         self.add = push_button("Add at the crosshair", "", lambda: None)
         follow_action(self.add, actions["finding.add"])
+        self.propose = push_button("Propose from the visit before", "", lambda: None)
+        follow_action(self.propose, actions["finding.propose"])
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Filter by any word")
         self.filter.setClearButtonEnabled(True)
@@ -81,9 +86,6 @@ class FindingsPanel(QWidget):
         self.filter.textChanged.connect(self._refresh)
         self.only_visit = QCheckBox("This visit only")
         self.only_visit.toggled.connect(self._refresh)
-        row = QHBoxLayout()
-        row.addWidget(self.filter, 1)
-        row.addWidget(self.only_visit)
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))
         self.table.verticalHeader().hide()
@@ -96,15 +98,17 @@ class FindingsPanel(QWidget):
         self.table.setAccessibleName("Findings")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         self.table.setSortingEnabled(True)
-        self.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+        self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
         self.table.itemSelectionChanged.connect(self._on_row)
         self.empty = quiet("No findings yet. Put the crosshair on something and press Ctrl+D.")
         self.form = QWidget()
         self._build_form()
         column.addWidget(self.add)
-        column.addLayout(row)
+        column.addWidget(self.propose)
+        column.addWidget(self.filter)
+        column.addWidget(self.only_visit)
         column.addWidget(self.empty)
         column.addWidget(self.table, 1)
         column.addWidget(line())
@@ -144,14 +148,15 @@ class FindingsPanel(QWidget):
         form.addRow("Status", self.status)
         form.addRow("Text", self.text)
         form.addRow("", self.measure)
-        buttons = QHBoxLayout()
+        buttons = QGridLayout()
         buttons.setSpacing(4)
+        self.confirm = push_button("Confirm", "Agree with a finding that was proposed", self._confirm)
         self.go = push_button("Go to", "Open its visit and put the crosshair there", self._go)
         self.move_here = push_button("Move here", "Its place is where the crosshair is now", self._move)
         self.delete = push_button("Delete", "Take it out of the list; it can be brought back", self._delete)
-        for button in (self.go, self.move_here, self.delete):
+        for place, button in enumerate((self.confirm, self.go, self.move_here, self.delete)):
             button.setProperty("role", "narrow")
-            buttons.addWidget(button, 1)
+            buttons.addWidget(button, *divmod(place, 2))
         form.addRow(buttons)
         for name, field in (("Finding", self.kind), ("Location", self.location), ("Text of the finding", self.text)):
             field.setAccessibleName(name)
@@ -163,6 +168,11 @@ class FindingsPanel(QWidget):
         box.setAccessibleName(field.capitalize())
         box.activated.connect(lambda _i: self._keep(**{field: values(box.currentData())}))
         return box
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for column in _WIDE:
+            self.table.setColumnHidden(column, self.width() < _WIDE_PX)
 
     # the table
 
@@ -209,18 +219,18 @@ class FindingsPanel(QWidget):
         when = titles.get(finding.timepoint, finding.timepoint).split()[0]
         change = finding.change.value if finding.change else ""
         cells: tuple[tuple[str, float | str], ...] = (
-            (when, float(order.get(finding.timepoint, -1))),
             (name, name.casefold()),
-            (side, side),
             (ml_text(finding.volume_ml), finding.volume_ml if finding.volume_ml is not None else -1.0),
+            (when, float(order.get(finding.timepoint, -1))),
             (change, change),
             (finding.status.value, finding.status.value),
+            (side, side),
         )
+        said = ", ".join(filter(None, (name, side, change, finding.status.value, finding.text)))
         for place, (text, key) in enumerate(cells):
             cell = _Cell(text, key, finding.id)
-            if place == 0:
-                cell.setToolTip(titles.get(finding.timepoint, finding.timepoint))
-            if place == 3:
+            cell.setToolTip(titles.get(finding.timepoint, finding.timepoint) if place == _VISIT else said)
+            if place == _ML:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(row, place, cell)
 
@@ -263,11 +273,17 @@ class FindingsPanel(QWidget):
             field.setEnabled(self._findings.editable)
         for button in (self.move_here, self.delete):
             button.setEnabled(self._findings.editable)
+        self.confirm.setEnabled(self._findings.editable and finding.status is FindingStatus.OPEN)
 
     def _keep(self, **values: object) -> None:
         finding = self._selected()
         if finding is not None and self._findings.editable and not self._filling:
             self._findings.change(finding, **values)
+
+    def _confirm(self) -> None:
+        finding = self._selected()
+        if finding is not None:
+            self._findings.confirm(finding)
 
     def _go(self) -> None:
         finding = self._selected()

@@ -1,0 +1,143 @@
+"""Findings and clinical events in the window, by keys and clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.domain.finding import FindingStatus
+from glioma_annotator.ui.timeline import event_marks
+from glioma_annotator.ui.window import MainWindow
+
+PATIENT = "PAT-0042"
+
+
+@pytest.fixture
+def window(bench, qtbot: QtBot) -> Iterator[MainWindow]:  # type: ignore[no-untyped-def]
+    opened = bench.open_window()
+    opened.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: opened.study.visit is not None and not opened.workers.jobs)
+    yield opened
+
+
+def add(window: MainWindow, qtbot: QtBot, index: tuple[int, int, int]) -> None:
+    before = len(window.findings.all())
+    window.view.crosshair_index = index
+    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(window.findings.all()) == before + 1)
+
+
+def test_a_key_records_a_finding_at_the_crosshair_and_selects_it(window: MainWindow, qtbot: QtBot) -> None:
+    add(window, qtbot, (15, 17, 14))
+    panel = window.findings_panel
+    assert panel.table.rowCount() == 1
+    assert panel.form.isVisibleTo(panel)
+    assert window.findings.get(window.findings.current) == window.findings.all()[0]
+    assert window.view.markers[0].current
+
+
+def test_what_is_typed_is_kept(window: MainWindow, qtbot: QtBot) -> None:
+    add(window, qtbot, (15, 17, 14))
+    panel = window.findings_panel
+    panel.location.setText("left temporal lobe")
+    qtbot.keyClick(panel.location, Qt.Key.Key_Return)
+    panel.status.setCurrentIndex(panel.status.findText("artefact"))
+    panel.status.activated.emit(panel.status.currentIndex())
+    finding = window.findings.all()[0]
+    assert (finding.location, finding.status) == ("left temporal lobe", FindingStatus.ARTEFACT)
+    assert window.view.markers == ()  # artefacts are not marked
+
+
+def test_the_filter_leaves_what_holds_every_word(window: MainWindow, qtbot: QtBot) -> None:
+    add(window, qtbot, (15, 17, 14))
+    add(window, qtbot, (20, 20, 14))
+    window.findings.change(window.findings.all()[0], location="insula")
+    panel = window.findings_panel
+    panel.filter.setText("insu open")
+    assert panel.table.rowCount() == 1
+    panel.filter.setText("insu resolved")
+    assert panel.table.rowCount() == 0
+
+
+def test_a_click_in_the_list_goes_there_also_to_another_visit(window: MainWindow, qtbot: QtBot) -> None:
+    add(window, qtbot, (15, 17, 14))
+    first = window.study.visit
+    other = next(t for t in window.study.timepoints() if first is not None and t.id != first.id)
+    window.study.open_visit(other)
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.id == other.id)
+    window.view.crosshair_index = (1, 1, 1)
+    panel = window.findings_panel
+    panel.table.clearSelection()
+    panel.table.selectRow(0)
+    qtbot.waitUntil(lambda: window.study.visit is not None and first is not None and window.study.visit.id == first.id)
+    assert window.view.crosshair_index == (15, 17, 14)
+
+
+def test_a_deleted_finding_can_be_brought_back(window: MainWindow, qtbot: QtBot) -> None:
+    add(window, qtbot, (15, 17, 14))
+    panel = window.findings_panel
+    qtbot.mouseClick(panel.delete, Qt.MouseButton.LeftButton)
+    assert window.findings.all() == ()
+    assert panel.bin.isVisibleTo(panel)
+    window.findings.restore(window.findings.deleted()[0].id)
+    assert panel.table.rowCount() == 1
+
+
+def test_an_event_is_kept_changed_and_deleted(window: MainWindow, qtbot: QtBot) -> None:
+    panel = window.clinical_panel
+    panel.kind.setCurrentIndex(panel.kind.findText("radiotherapy"))
+    assert not panel.fields["dose_gy"].isHidden()
+    assert panel.fields["score"].isHidden()
+    panel.start.setText("2019-02-10")
+    dose = panel.fields["dose_gy"]
+    assert isinstance(dose, QDoubleSpinBox)
+    dose.setValue(60.0)
+    qtbot.keyClick(panel.start, Qt.Key.Key_Return)
+    event = panel.events()[0]
+    assert (event.kind, event.dose_gy, event.fractions) == (EventKind.RADIOTHERAPY, 60.0, None)
+    assert panel.start.text() == ""
+    panel.table.selectRow(0)
+    fractions = panel.fields["fractions"]
+    assert isinstance(fractions, QSpinBox)
+    fractions.setValue(30)
+    qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
+    assert (panel.events()[0].id, panel.events()[0].fractions) == (event.id, 30)
+    panel.table.selectRow(0)
+    qtbot.mouseClick(panel.delete, Qt.MouseButton.LeftButton)
+    assert panel.events() == ()
+
+
+def test_an_event_without_a_time_is_refused_and_the_form_stays(window: MainWindow, qtbot: QtBot) -> None:
+    told: list[BaseException] = []
+    window.study.failed.disconnect(window.errors.show)
+    window.study.failed.connect(told.append)
+    panel = window.clinical_panel
+    panel.kind.setCurrentIndex(panel.kind.findText("surgery"))
+    extent = panel.fields["extent"]
+    assert isinstance(extent, QComboBox)
+    extent.setCurrentIndex(2)
+    qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
+    assert "needs a date or a day" in str(told[0])
+    assert extent.currentIndex() == 2
+    panel.start.setText("some day")
+    qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
+    assert "no date and no day" in str(told[1])
+    assert panel.events() == ()
+
+
+def test_treatments_lie_to_scale_between_the_visits(window: MainWindow) -> None:
+    visits = window.study.timepoints()
+    assert visits[0].date is not None and visits[-1].date is not None
+    middle = visits[0].date + (visits[-1].date - visits[0].date) / 2
+    surgery = ClinicalEvent(PATIENT, EventKind.SURGERY, middle)
+    therapy = ClinicalEvent(PATIENT, EventKind.RADIOTHERAPY, middle)
+    kps = ClinicalEvent(PATIENT, EventKind.KPS, middle, score=80)
+    marks = event_marks(visits, (surgery, therapy, kps))
+    assert [m.letters for m in marks] == ["S", "RT"]
+    assert marks[0].start == marks[0].end == pytest.approx(0.5, abs=0.01)
+    assert marks[1].end == 1.0

@@ -1,0 +1,52 @@
+"""Clinical events as typed."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.errors import UserError
+from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2019-04-02", (dt.date(2019, 4, 2), None)),
+        ("2.4.2019", (dt.date(2019, 4, 2), None)),
+        ("02/04/2019", (dt.date(2019, 4, 2), None)),
+        ("day 45", (None, 45)),
+        (" D7 ", (None, 7)),
+        ("45", (None, 45)),
+        ("-3", (None, -3)),
+        ("", (None, None)),
+    ],
+)
+def test_dates_and_days_are_understood(text: str, expected: tuple[dt.date | None, int | None]) -> None:
+    assert parse_when(text) == expected
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2019-02-30", "31.4.2019", "2019-4", "day", "1.2"])
+def test_anything_else_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UserError, match="no date and no day") as caught:
+        parse_when(text)
+    assert "2019-04-02" in caught.value.todo
+
+
+def test_spans_have_an_end_and_single_events_none() -> None:
+    assert "end" in fields_of(EventKind.RADIOTHERAPY)
+    assert "end" not in fields_of(EventKind.SURGERY)
+    assert fields_of(EventKind.KPS) == ("score", "text")
+
+
+def test_an_event_reads_as_a_line() -> None:
+    event = ClinicalEvent(
+        "P", EventKind.RADIOTHERAPY, dt.date(2019, 4, 2), dose_gy=60.0, fractions=30, text="boost to the cavity"
+    )
+    assert when_text(event) == "2019-04-02 – ongoing"
+    assert details_text(event) == "60 Gy, 30 fractions, boost to the cavity"
+    concomitant = ClinicalEvent("P", EventKind.TEMOZOLOMIDE, day=30, end_day=72, cycle=0, dose_mg=140.0)
+    assert when_text(concomitant) == "day 30 – day 72"
+    assert details_text(concomitant) == "concomitant, 140 mg a day"
