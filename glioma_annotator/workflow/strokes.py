@@ -36,8 +36,9 @@ class WithinRange:
     def __call__(self, centres: NDArray[np.int64], brush: Brush, grid: Grid) -> NDArray[np.int64]:
         voxels = stroke_indices(centres, brush, grid)
         values = self.image[np.unravel_index(voxels, grid.shape)]
-        within: NDArray[np.bool_] = (values >= self.low) & (values <= self.high)
-        return voxels[within != self.inverted]
+        within = (values >= self.low) & (values <= self.high)
+        chosen: NDArray[np.int64] = voxels[within != self.inverted]
+        return chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
