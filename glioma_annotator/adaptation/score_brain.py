@@ -33,8 +33,9 @@ _SHAPE = (96, 112, 96)
 _LIMITS = (
     "Trained on painted heads of 17 adults alone; children, and anatomy after large operations, were never seen.",
     "The mask holds the fluid in and just over the sulci, as stripped scans of the tumour data sets do, not all of it.",
-    "Works at 2 mm: details finer than that, such as the tentorium's edge, are smoothed.",
-    "Found on one real scan with skull (four contrasts) to agree with another tool's mask: look at each result.",
+    "Works at 2 mm: finer details, such as the tentorium's edge, are smoothed.",
+    "Compared with another tool's mask on one real head with skull only; it errs at the skull base and orbits: "
+    "look at each result.",
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.components import fill_holes, largest
@@ -21,6 +21,8 @@ _STRIDE = 3
 LONGEST_MM = 400.0
 #: A smaller mask is no brain: a child's of one year has about 900 mL, a slab of five thick slices about 200 mL.
 LEAST_BRAIN_ML = 100.0
+#: Half the width of the widest sulcus that the mask goes over.
+SULCUS_MM = 5.0
 
 
 def scaled(image: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -69,12 +71,31 @@ def at_spacing(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
 def mask_of_share(share: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
     """The brain mask (i, j, k) of the share of brain in each voxel: at least a half, largest component, holes filled.
 
+    Gaps of up to twice `SULCUS_MM` are closed: the mask goes over the sulci, not into them.
+
     Raises `UserError` when there is no brain.
     """
-    mask = fill_holes(largest(share >= 0.5))
+    mask = fill_holes(_closed(largest(share >= 0.5), grid))
     if np.count_nonzero(mask) * grid.voxel_volume_ml < LEAST_BRAIN_ML:
         raise UserError(
             "No brain was found in the scan.",
             "Check that it shows a head and that its voxel size is right, or import it as it is.",
         )
     return mask
+
+
+def _closed(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    """Closing by a ball of `SULCUS_MM`; nothing is lost by it."""
+    box = Box.around(mask)
+    if box is None:
+        return mask
+    from scipy.ndimage import distance_transform_edt  # here, to keep it off the program's start
+
+    reach = [(int(np.ceil(SULCUS_MM / mm)) + 1,) * 2 for mm in grid.spacing_mm]
+    padded = np.pad(mask[box.slices], reach)
+    near = distance_transform_edt(~padded, sampling=grid.spacing_mm) <= SULCUS_MM
+    closed = distance_transform_edt(near, sampling=grid.spacing_mm) > SULCUS_MM
+    inner = tuple(slice(r[0], -r[0]) for r in reach)
+    result = mask.copy()
+    result[box.slices] |= closed[inner]
+    return result
