@@ -17,6 +17,7 @@ Read it with Datasette, pandas or anything else that reads SQLite while the prog
 
 ```python
 import pandas, sqlite3
+
 pandas.read_sql("SELECT * FROM volumes_overview", sqlite3.connect("glioma.db"))
 ```
 
