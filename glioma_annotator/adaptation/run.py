@@ -51,6 +51,8 @@ _TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = 
 }
 #: Visits of which the inputs of the last decoder stage are kept: 0.1 to 0.3 GB each.
 _MOST_STAGES = 4
+#: What the first method gets where the passes have used the time up.
+_LEAST_SECONDS = 10.0
 #: Share of the time left that each method may take under AUTO.
 _SHARES = {
     AdaptationMethod.LAST_LAYER: 0.5,
@@ -239,7 +241,7 @@ def _try_methods(
         left = deadline - time.monotonic()
         needed = 0.0 if alone else _needed(method, context, pass_seconds)
         no_cache = method is AdaptationMethod.DECODER and context.train_features[0].stage is None
-        if needed > left or (no_cache and not alone):
+        if (number and needed > left) or (no_cache and not alone):  # the cheapest is tried in any case
             why = (
                 "too many visits to cache"
                 if no_cache
@@ -247,7 +249,7 @@ def _try_methods(
             )
             trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
             continue
-        context.deadline = time.monotonic() + left * (1.0 if alone else _SHARES[method])
+        context.deadline = time.monotonic() + max(left * (1.0 if alone else _SHARES[method]), _LEAST_SECONDS)
         shares = [0.3 + 0.65 * n / len(wanted) for n in (number, number + 1)]
         telling.stage(shares[0], shares[1], f"Training “{method.value}”")
         began = time.monotonic()

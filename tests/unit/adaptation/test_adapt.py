@@ -112,6 +112,12 @@ def test_auto_leaves_methods_out_for_which_there_is_no_time(
     assert [trial.problem.startswith("Left out") for trial in outcome.trials] == [False, True, True, True]
 
 
+def test_the_cheapest_method_is_tried_even_where_the_passes_used_the_time_up(model: Path, tmp_path: Path) -> None:
+    outcome = adapt(model, request(visit(), budget_s=1e-3), tmp_path / "new")
+    assert outcome.method is LAST and outcome.trials[0].steps > 0
+    assert all(trial.problem.startswith("Left out") for trial in outcome.trials[1:])
+
+
 def test_an_adapted_model_can_be_adapted_again(model: Path, tmp_path: Path) -> None:
     first = adapt(model, request(visit(), method=LAST), tmp_path / "first")
     second = adapt(tmp_path / "first", request(visit(brightness=8), method=LAST), tmp_path / "second")
