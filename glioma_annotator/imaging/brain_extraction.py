@@ -85,7 +85,7 @@ def mask_of_share(share: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
 
 
 def _closed(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
-    """Closing by a ball of `SULCUS_MM`; nothing is lost by it."""
+    """Closing by a ball of `SULCUS_MM`."""
     box = Box.around(mask)
     if box is None:
         return mask
