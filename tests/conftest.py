@@ -25,9 +25,7 @@ def network_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_home(
-    tmp_path_factory: pytest.TempPathFactory, network_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _own_home(tmp_path_factory: pytest.TempPathFactory, network_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings, logs, caches and workspaces of a test never touch the user's."""
     monkeypatch.setenv("GLIOMA_CACHE", str(network_cache))
     monkeypatch.setenv("GLIOMA_HOME", str(tmp_path_factory.mktemp("home")))
