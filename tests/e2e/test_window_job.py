@@ -63,6 +63,18 @@ class Reader:
         self.wait(lambda: self.window.study.visit is not None and self.window.study.visit.timepoint.key == key)
         self.wait(lambda: not self.window.workers.jobs)
 
+    def choose_model(self, name: str) -> None:
+        """By keyboard in the list of models."""
+        box = self.window.mask_panel.segment.model
+        names = [card.name for card in self.window.proposing.models]
+        box.setFocus()
+        for _ in range(len(names)):
+            if self.window.proposing.model == name:
+                break
+            at = box.currentIndex()
+            self.qtbot.keyClick(box, Qt.Key.Key_Down if at < box.count() - 1 else Qt.Key.Key_Home)
+        assert self.window.proposing.model == name
+
     @property
     def labels(self) -> np.ndarray:
         return self.window.study.require_visit().editor.labels
@@ -91,7 +103,7 @@ class Reader:
 
 @pytest.fixture
 def workspace(tmp_path: Path, model: Path) -> Path:
-    """A workspace whose own models hold the threshold model, first in the list."""
+    """A workspace whose own models hold the threshold model."""
     folder = tmp_path / "workspace"
     app.open_store(folder).close()
     shutil.copytree(model, folder / "models" / model.name)
@@ -118,6 +130,7 @@ def test_open_segment_accept_correct_undo_save_close_and_find_it_again(
     assert not first.labels.any()
 
     panel = first.window.mask_panel
+    first.choose_model("threshold")
     first.click(panel.segment.segment)
     first.click(panel.proposal.accept_all)
     proposed = first.labels.copy()

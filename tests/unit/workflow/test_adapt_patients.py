@@ -23,7 +23,6 @@ from glioma_annotator.domain.sequences import Sequence
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
-from glioma_annotator.workflow import adapt
 from glioma_annotator.workflow.adapt import (
     PatientAdaptation,
     adapt_patients,
@@ -139,7 +138,7 @@ def test_scans_that_do_not_register_leave_the_third_column_out_with_a_note(monke
     def refuse(*_: object, **__: object) -> object:
         raise UserError("The scans have nothing in common.")
 
-    monkeypatch.setattr(adapt.registration, "register", refuse)
+    monkeypatch.setattr("glioma_annotator.imaging.registration.register", refuse)
     volume = Volume(head(T1GD, GRID), GRID)
     carried, note = carry(volume, volume, np.zeros(GRID.shape, np.uint8), GRID, "v0", CancelToken())
     assert carried is None and "nothing in common" in note
