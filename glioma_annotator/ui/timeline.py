@@ -30,7 +30,7 @@ from glioma_annotator.workflow.event_entry import when_text as event_when
 _DOT = 10
 _PAD = 6
 _ROW = 30
-_AXIS = 16
+_AXIS = 22
 _GAP = 6
 
 SHORT_PHASE = {
@@ -282,7 +282,7 @@ class _Scale(QWidget):
                 painter.fillRect(round(left), y - 2, round(right - left), 5, colour)
             if left >= free_from:
                 painter.setPen(QColor(palette.quiet))
-                painter.drawText(QPoint(round(left) + 3, y + 3 + letters.ascent()), mark.letters)
+                painter.drawText(QPoint(round(left) + 3, y + 4 + letters.ascent()), mark.letters)
                 free_from = left + 6 + letters.horizontalAdvance(mark.letters)
         painter.restore()
 

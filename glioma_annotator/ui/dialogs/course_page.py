@@ -271,7 +271,7 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.1f}"
+        return f"{value:.4g}"
     if isinstance(value, dict):
         return ", ".join(f"{str(key).replace('_', ' ')} {_plain(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list | tuple):

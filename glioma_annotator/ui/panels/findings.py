@@ -158,6 +158,9 @@ class FindingsPanel(QWidget):
             button.setProperty("role", "narrow")
             buttons.addWidget(button, *divmod(place, 2))
         form.addRow(buttons)
+        for box in (self.kind, self.side, self.confidence, self.status):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(10)
         for name, field in (("Finding", self.kind), ("Location", self.location), ("Text of the finding", self.text)):
             field.setAccessibleName(name)
 
