@@ -8,7 +8,6 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -16,7 +15,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QSpinBox,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -32,7 +30,7 @@ from glioma_annotator.domain.clinical_event import (
 from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui.command_ui import CommandActions
-from glioma_annotator.ui.panels.parts import follow_action, line, push_button, quiet
+from glioma_annotator.ui.panels.parts import follow_action, line, list_table, push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
 
@@ -68,18 +66,8 @@ class ClinicalPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
-        self.table = QTableWidget(0, 2)
-        self.table.setHorizontalHeaderLabels(["When", "What"])
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(24)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setShowGrid(False)
-        self.table.setAlternatingRowColors(True)
-        self.table.setAccessibleName("Clinical events")
+        self.table = list_table(("When", "What"), "Clinical events")
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.table.itemSelectionChanged.connect(self._on_row)
         self.empty = quiet("No events yet: surgery, radiotherapy, steroids, KPS … Fill in the form and press Return.")

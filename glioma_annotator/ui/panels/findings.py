@@ -8,7 +8,6 @@ from enum import StrEnum
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFocusEvent, QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QComboBox,
     QFormLayout,
@@ -17,7 +16,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPlainTextEdit,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -26,7 +24,7 @@ from PySide6.QtWidgets import (
 from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.findings import FindingsController
-from glioma_annotator.ui.panels.parts import count_text, follow_action, line, ml_text, push_button, quiet
+from glioma_annotator.ui.panels.parts import count_text, follow_action, line, list_table, ml_text, push_button, quiet
 
 _ID = Qt.ItemDataRole.UserRole
 _SORT = Qt.ItemDataRole.UserRole + 1
@@ -86,18 +84,8 @@ class FindingsPanel(QWidget):
         self.filter.textChanged.connect(self._refresh)
         self.only_visit = QCheckBox("This visit only")
         self.only_visit.toggled.connect(self._refresh)
-        self.table = QTableWidget(0, len(_COLUMNS))
-        self.table.setHorizontalHeaderLabels(list(_COLUMNS))
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(24)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setShowGrid(False)
-        self.table.setAlternatingRowColors(True)
-        self.table.setAccessibleName("Findings")
+        self.table = list_table(_COLUMNS, "Findings")
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
