@@ -2,7 +2,8 @@
 
 Between a T1Gd and a T2 of the development data SimpleITK's registration framework, with any of its optimisers, took 6
 to 13 s on one core and ended 0.4 to 3.5 mm from where it should, depending on the start. The exact gradient with a
-quasi-Newton step takes 3 s and ends, from any of these starts, within 0.02 mm of one place 0.4 mm from there.
+quasi-Newton step takes 3 s and ends, from any of these starts, within 0.01 mm of one place; that place lies 0.4 mm on
+average, 0.7 mm at most, from where the publisher's own registration put it (within 60 mm of the centre along each axis).
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ Matrix = Callable[[FloatArray], FloatArray]
 
 _COARSE_MM = (8.0, 4.0)
 #: Points drawn at the finest level; a level of voxels twice as large needs half as many.
-_SAMPLES = 60_000
+_SAMPLES = 160_000
 _BINS = 32
 _NODS_DEG = (0.0, -20.0, 20.0)
 _STARTS_TRIED = 3
-_ITERATIONS = 60
+_ITERATIONS = 100
 #: Rotations and scalings are measured by how far they move a point at this distance from the centre, about a brain's
 #: radius, so that all parameters of the optimiser are millimetres.
 _RADIUS_MM = 70.0
@@ -41,6 +42,10 @@ _SCALE = 100.0
 _LEAST_SIGMA = 0.7
 #: Fewer samples in the moving scan than this share of all say nothing.
 _LEAST_INSIDE = 0.2
+#: A scan of fewer slices along an axis would lose too much of itself if its outermost ones did not count.
+_FADING_SLICES = 8
+#: The gradient of weights that are held.
+_STILL = np.zeros((3, 1), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +87,9 @@ def align(
         scans = _scan(fixed, fixed_mask, level_mm), _scan(moving, moving_mask, level_mm)
         metric = _Metric(*scans, round(_SAMPLES * min(1.0, max(finest_mm, 2.0) / level_mm)), seed, cancel)
         starts = [found.matrix] if number else _starts(metric, fixed, moving, centre)
+        if number:
+            # The coarsest level has to find the overlap; from there it is known.
+            metric.hold(found.matrix)
         fits = [_climb(metric, start, centre, free) for start in starts]
         found = max(fits, key=lambda fit: fit.metric)
         if found.metric <= 0:
@@ -96,13 +104,18 @@ def align(
 class _Metric:
     """Mutual information of intensities at points drawn once in the fixed scan, and its gradient.
 
-    The joint histogram takes fixed intensities by the nearest bin and moving ones spread linearly over two, as the
-    Parzen windows of Mattes et al. (IEEE TMI 2003), one order lower. Points are drawn between the voxels, for on the
-    voxels themselves interpolation favours grids that coincide.
+    The joint histogram takes fixed intensities by the nearest bin and moving ones by a quadratic Parzen window, one
+    order below Mattes et al. (IEEE TMI 2003). Points are drawn between the voxels, for on the voxels themselves
+    interpolation favours grids that coincide. A point counts by its weight in the moving scan, which fades at the edge:
+    were it counted fully or not at all, the metric would jump where points come and go, its gradient would know nothing
+    of it, and the line search would give up, 4 mm from the best affine matrix of a painted head. Even so the metric is
+    best a little off, 1.2 mm for that head, where background leaves the overlap; `hold` keeps the overlap as it is.
     """
 
     def __init__(self, fixed: _Scan, moving: _Scan, samples: int, seed: int, cancel: CancelToken) -> None:
         self._moving, self._cancel = moving, cancel
+        self._weight = _weight(moving)
+        self._held: tuple[NDArray[np.intp], NDArray[np.float32]] | None = None
         rng = np.random.default_rng(seed)
         where = np.flatnonzero(fixed.mask) if fixed.mask is not None else np.arange(fixed.data.size)
         if where.size > samples:
@@ -113,35 +126,65 @@ class _Metric:
         self._bins = np.clip((values * _BINS).astype(np.intp), 0, _BINS - 1)
         self._world = fixed.grid.index_to_world(index.T)
 
+    def hold(self, matrix: FloatArray) -> None:
+        """From now on the points count as they do at `matrix`; those that leave the grid take its edge's value."""
+        inside, weight, _ = self._counting(self._index(matrix))
+        self._held = inside, weight
+
+    def _index(self, matrix: FloatArray) -> FloatArray:
+        """Voxel indices (3, n) of the points in the moving scan."""
+        to_index = np.linalg.inv(self._moving.grid.affine) @ matrix
+        return np.asarray(to_index[:3, :3] @ self._world.T + to_index[:3, 3:])
+
+    def _counting(self, index: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
+        """Which of the points at `index` (3, n) count: their numbers (m,), weights (m,) and these' gradient (3, m)."""
+        last = np.asarray(self._weight.shape)[:, None] - 1
+        inside = np.flatnonzero(((index >= 0) & (index < last)).all(axis=0))
+        weight, weight_pull = _trilinear(self._weight, index[:, inside])
+        counts = weight > 0
+        return inside[counts], weight[counts], weight_pull[:, counts]
+
     def __call__(self, matrix: FloatArray) -> tuple[float, FloatArray]:
         """Mutual information in nats, and its gradient with respect to the upper 3 x 4 of `matrix`."""
         self._cancel.raise_if_cancelled()
         moving = self._moving
-        to_index = np.linalg.inv(moving.grid.affine) @ matrix
-        index = to_index[:3, :3] @ self._world.T + to_index[:3, 3:]
-        last = np.asarray(moving.data.shape)[:, None] - 1
-        inside: Mask = np.asarray(((index >= 0) & (index < last)).all(axis=0))
-        if moving.mask is not None:
-            i, j, k = np.rint(index[:, inside]).astype(np.intp)
-            inside[np.flatnonzero(inside)] = moving.mask[i, j, k]
-        count = int(np.count_nonzero(inside))
-        if count < max(_LEAST_INSIDE * inside.size, _BINS):
+        index = self._index(matrix)
+        inside, weight, weight_pull = (*self._held, _STILL) if self._held else self._counting(index)
+        total = float(weight.sum(dtype=np.float64))
+        if total < max(_LEAST_INSIDE * self._bins.size, _BINS):
             return 0.0, np.zeros((3, 4))
-        rows, world = self._bins[inside], self._world[inside]
-        intensity, pull = _trilinear(moving.data, index[:, inside])
-        value = intensity * np.float32(_BINS - 1)
-        lower = np.clip(value.astype(np.intp), 0, _BINS - 2)
-        upper_share = value - lower
-        flat = rows * _BINS + lower
+        world, index = self._world[inside], index[:, inside]
+        within = np.clip(index, 0, np.asarray(moving.data.shape)[:, None] - (1 + 1e-6))
+        intensity, pull = _trilinear(moving.data, within)
+        pull[within != index] = 0
+        # One bin is kept free at either end, so that the window of three never leaves the histogram.
+        value = intensity * np.float32(_BINS - 3) + 1
+        middle = np.rint(value).astype(np.intp)
+        off = value - middle
+        below, above = 0.5 - off, 0.5 + off
+        flat = self._bins[inside] * _BINS + middle
+        window = ((flat - 1, below**2 / 2), (flat, 0.75 - off**2), (flat + 1, above**2 / 2))
         size = _BINS * _BINS
-        joint = np.bincount(flat, 1 - upper_share, size) + np.bincount(flat + 1, upper_share, size)
-        joint = (np.maximum(joint, 0) / count).reshape(_BINS, _BINS)
+        counted = sum((np.bincount(bins, weight * share, size) for bins, share in window), np.zeros(size))
+        joint = (np.maximum(counted, 0) / total).reshape(_BINS, _BINS)
         of_fixed, of_moving = joint.sum(axis=1, keepdims=True), joint.sum(axis=0, keepdims=True)
-        ratio = np.log(np.maximum(joint, 1e-12) / np.maximum(of_moving, 1e-12))
-        information = float((joint * (ratio - np.log(np.maximum(of_fixed, 1e-12)))).sum())
-        slope = (ratio.ravel()[flat + 1] - ratio.ravel()[flat]) * (_BINS - 1) / count
-        world_pull = np.linalg.inv(moving.grid.affine)[:3, :3].T @ (pull * slope)
+        apart = np.maximum(of_moving, 1e-12) * np.maximum(of_fixed, 1e-12)
+        ratio = np.log(np.maximum(joint, 1e-12) / apart).ravel()
+        information = float(joint.ravel() @ ratio)
+        slope = (above * ratio[flat + 1] - 2 * off * ratio[flat] - below * ratio[flat - 1]) * (_BINS - 3)
+        surplus = sum((share * ratio[bins] for bins, share in window), -information)
+        world_pull = np.linalg.inv(moving.grid.affine)[:3, :3].T @ (pull * (weight * slope) + weight_pull * surplus)
+        world_pull /= total
         return information, np.concatenate([world_pull @ world, world_pull.sum(axis=1, keepdims=True)], axis=1)
+
+
+def _weight(scan: _Scan) -> NDArray[np.float32]:
+    """How much each voxel (i, j, k) of the moving scan counts: 1 in the mask, 0 outside and on the grid's faces."""
+    weight = np.ones(scan.data.shape, np.float32) if scan.mask is None else scan.mask.astype(np.float32)
+    for axis, slices in enumerate(weight.shape):
+        if slices >= _FADING_SLICES:
+            np.moveaxis(weight, axis, 0)[[0, -1]] = 0
+    return np.ascontiguousarray(weight)
 
 
 def _trilinear(data: NDArray[np.float32], index: FloatArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -177,7 +220,7 @@ def _climb(metric: _Metric, start: FloatArray, centre: FloatArray, free: bool) -
         return -_SCALE * information, -_SCALE * np.tensordot(moves, gradient, axes=2)
 
     result = optimize.minimize(
-        cost, np.zeros(count), jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-7}
+        cost, np.zeros(count), jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-8}
     )
     return Alignment(matrix_of(np.asarray(result.x)), float(-result.fun / _SCALE))
 
