@@ -125,9 +125,9 @@ def register(
 ) -> Registration:
     """Register two scans of one head by mutual information, coarse to fine.
 
-    Mattes mutual information (Mattes et al., IEEE TMI 2003) on pyramids of about 8, 4 and `finest_mm`, gradient descent
-    with steps regulated by the physical shift. It starts from the best of: the headers' positions, centres of the
-    fields of view together, centres of mass together, each with the head nodding by -20, 0 and 20 degrees.
+    Mattes mutual information (Mattes et al., IEEE TMI 2003) on pyramids of about 8, 4 and `finest_mm`, by L-BFGS with
+    the exact gradient (`imaging.mutual_information`). It starts from the best of: the headers' positions, centres of
+    the fields of view together, centres of mass together, each with the head nodding by -20, 0 and 20 degrees.
 
     Parameters
     ----------

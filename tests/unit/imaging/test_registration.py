@@ -215,4 +215,4 @@ def test_real_visits_are_registered_no_worse_than_their_atlas_alignment(realdata
     there = Volume(moving.data, Grid(moving.grid.shape, away @ moving.grid.affine))
     again = register(fixed, there, fixed_mask=fixed.data > 0, moving_mask=moving.data > 0, finest_mm=2.0)
     expected = found.apply(first) @ away[:3, :3].T + away[:3, 3]
-    assert np.linalg.norm(again.apply(first) - expected, axis=1).max() < 0.3
+    assert np.linalg.norm(again.apply(first) - expected, axis=1).max() < 0.05
