@@ -20,7 +20,8 @@ MODEL = paths.resources() / "models" / "glioma"
 def test_the_shipped_model_loads_and_says_what_it_was_made_from() -> None:
     card, _ = load_model(MODEL)
     assert card.name == "glioma"
-    assert card.channels == (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
+    assert card.channels == (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR, SequenceRole.T1)
+    assert card.one_of == (SequenceRole.T1GD, SequenceRole.FLAIR)
     assert card.scheme == GLIOMA_POST_TREATMENT
     assert {"sources", "seed", "steps", "minutes", "processor_minutes", "hardware"} <= set(card.training)
     assert set(card.scores["brats_dev"]) == {f"BraTS2021_{n}" for n in ("00006", "01476", "01480", "01482")}
@@ -38,3 +39,10 @@ def test_the_shipped_model_finds_cavity_and_recurrence_in_the_demo_study() -> No
     assert dice["WT"] > 0.6
     assert dice["RC"] > 0.6
     assert dice["ET"] > 0.4
+
+
+def test_the_models_offered_are_the_base_model_first_and_its_fast_parent() -> None:
+    names = [card.name for card in ModelSegmenter([MODEL.parent]).models()]
+    assert names == ["glioma", "glioma-fast"]
+    card, _ = load_model(MODEL.parent / "glioma-fast")
+    assert card.training["minutes"] == 72.0
