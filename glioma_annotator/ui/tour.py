@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QGuiApplication
 
 from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.settings import WindowSettings
 from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.dialogs.shortcuts import keys_page
 from glioma_annotator.ui.services import Services
@@ -27,6 +29,9 @@ def take_tour(services: Services, folder: Path) -> tuple[Path, ...]:
     Raises `EnvironmentFailure` when the window does not come up within two minutes.
     """
     make_application([], services.settings.display.theme)
+    # The window as it first comes up, and the user's own stays as it is.
+    fresh = replace(services.settings, window=WindowSettings())
+    services = replace(services, settings=fresh, save_settings=lambda _settings: None)
     folder.mkdir(parents=True, exist_ok=True)
     window = MainWindow(services)
     window.resize(*_SIZE)
@@ -42,7 +47,7 @@ def take_tour(services: Services, folder: Path) -> tuple[Path, ...]:
             ("view.3d", "surface"),
         ):
             window.commands[command].trigger()
-            _wait(lambda: not any(job.active for job in window.workers.jobs))
+            _wait(lambda: window.view.ready and not any(job.active for job in window.workers.jobs))
             _pass_time(_SETTLING_MS)
             pictures.append(_photograph(window, folder / f"{name}.png"))
         window.commands["view.planes"].trigger()

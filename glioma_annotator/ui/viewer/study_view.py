@@ -150,6 +150,11 @@ class StudyView(QWidget):
         self._preparing = True
         self._canvases.load(self._prepare_next)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the canvases of the layout are there."""
+        return not self._preparing
+
     def _prepare_next(self) -> None:
         if self._closed:
             return
