@@ -160,3 +160,12 @@ def test_a_row_that_was_hidden_when_the_dividers_were_kept_comes_back(stage: Sta
     stage.view.restore(kept)
     stage.settle()
     assert min(pane.height() for pane in stage.view.panes) > 200
+
+
+def test_a_layout_shown_for_the_first_time_shares_the_room_evenly(stage: Stage) -> None:
+    stage.view.set_layout("planes")
+    stage.settle()
+    stage.view.set_layout("sequences")
+    stage.settle()
+    widths = [pane.width() for pane in stage.view.panes]
+    assert max(widths) - min(widths) <= 4

@@ -81,6 +81,7 @@ class PaneGrid(QSplitter):
         row = self._rows[min(slot // 2, 1)]
         earlier = [s for s in self._slices if min(s // 2, 1) == min(slot // 2, 1) and s < slot]
         row.insertWidget(len(earlier), pane)
+        row.setSizes([_EVEN_PX] * row.count())  # the newcomer would get what the others leave: next to nothing
 
     def make_one(self, layout: Layout) -> bool:
         """Make the next pane that a layout lacks; False when it has all."""
