@@ -245,6 +245,13 @@ def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
     view.show_images(volumes, editor.labels, GLIOMA_POST_TREATMENT, windows, "phantom")
     window.show()
     process = app.processEvents
+
+    def settle() -> None:
+        """Let the canvases of the layout be made."""
+        while not (view.ready and view.panes):
+            process()
+
+    settle()
     panes = [pane for pane in view.panes if pane.isVisible()]
     paints = Paints([pane.overlay for pane in panes])
     paints.waiting = {id(pane.overlay) for pane in panes}
@@ -265,6 +272,7 @@ def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
         nonlocal panes, paints
         surfaces: list[None] = []
         view.set_layout(layout)
+        settle()
         view.crosshair_index = (100, 120, 77)
         if isinstance(view.panes[-1], SurfacePane):
             view.panes[-1].surfaces_shown.connect(lambda: surfaces.append(None))
