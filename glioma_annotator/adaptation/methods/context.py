@@ -127,8 +127,3 @@ def require_finite(loss: Tensor, method: AdaptationMethod) -> float:
     if not math.isfinite(value):
         raise Unstable(method)
     return value
-
-
-def freeze(network: nn.Module) -> None:
-    network.requires_grad_(False)
-    network.eval()

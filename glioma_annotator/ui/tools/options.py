@@ -192,8 +192,3 @@ class CopyOptions:
 @dataclass(slots=True)
 class BoxOptions:
     depth_mm: float = _mm(20.0, "Through slices", "How far the box reaches to either side of the slice", 1, 150)
-
-
-@dataclass(slots=True)
-class NoOptions:
-    """A tool without options."""
