@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from glioma_annotator.adaptation.acceptance import preference
 from glioma_annotator.adaptation.cases import PreparedCase
