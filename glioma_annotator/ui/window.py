@@ -23,6 +23,7 @@ from glioma_annotator.settings import Settings, with_value
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.banner import Banner
+from glioma_annotator.ui.command_layout import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.course_dock import make_dock
 from glioma_annotator.ui.error_dialog import ErrorReporter
@@ -40,7 +41,8 @@ from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.review_dock import ReviewDock
 from glioma_annotator.ui.services import Services
-from glioma_annotator.ui.shell_commands import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY, Shell, build_registry
+from glioma_annotator.ui.shell import Shell
+from glioma_annotator.ui.shell_commands import build_registry
 from glioma_annotator.ui.start_page import StartPage
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.study_display import StudyDisplay

@@ -23,7 +23,7 @@ from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
 from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
 from glioma_annotator.ui.dialogs.small import AboutDialog, BusyDialog
 from glioma_annotator.ui.proposing import PriorMask
-from glioma_annotator.ui.shell_commands import WindowActs
+from glioma_annotator.ui.shell import WindowActs
 from glioma_annotator.ui.viewer.types import Layout
 from glioma_annotator.workflow.difference import LabelChange
 from glioma_annotator.workflow.export_study import export_patient

@@ -15,16 +15,16 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.ui.tools.base import Tool
-from glioma_annotator.ui.viewer.canvas_source import CanvasSource
 from glioma_annotator.ui.viewer.interaction import Interaction
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
 from glioma_annotator.ui.viewer.pane import Pane
-from glioma_annotator.ui.viewer.pane_grid import PaneGrid
+from glioma_annotator.ui.viewer.pane_stage import PaneStage
 from glioma_annotator.ui.viewer.reading_aids import ReadingAids
 from glioma_annotator.ui.viewer.refreshing import Refresher
+from glioma_annotator.ui.viewer.repainting import Repainter
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
-from glioma_annotator.ui.viewer.surface_pane import FIRST_TURN, SurfacePane
+from glioma_annotator.ui.viewer.surface_pane import FIRST_TURN
 from glioma_annotator.ui.viewer.types import Convention, Layout, Marker, MaskStyle, Submit
 from glioma_annotator.ui.viewer.view_state import ViewState
 from glioma_annotator.ui.viewer.visit import Visit
@@ -60,20 +60,16 @@ class StudyView(QWidget):
 
     def __init__(self, submit: Submit, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._submit = submit
-        self._canvases = CanvasSource(submit)
-        self._preparing = False
-        self._dividers: list[list[int]] | None = None  # wanted once the panes are there
         self._scene = Scene()
         self._masks = MaskDisplay()
-        self._smooth = True
         self._closed = False
         self._told = ""
         self.aids = ReadingAids(self._scene, self)
         self._refresher = Refresher(self._scene, self._masks, self.aids.measuring)
         self._interaction = Interaction(self._scene, self)
-        self._grid = PaneGrid(self._make_slice, self._make_surface)
-        self._grid.dividers_moved.connect(self.state_changed)
+        self._stage = PaneStage(self._scene, self, self._interaction, submit)
+        self._grid = self._stage.grid
+        self._repainter = Repainter(self._scene, self._masks, self._grid)
         # A window that gets its first OpenGL child while it is shown is taken down and made anew.
         QOpenGLWidget(self).hide()
         layout = QVBoxLayout(self)
@@ -113,7 +109,7 @@ class StudyView(QWidget):
         if before is None or not before.grid.matches(self._scene.visit.grid):
             self._scene.state.centre_mm, self._scene.state.zoom = None, 1.0
             self._scene.set_crosshair(self._scene.visit, self._scene.centre_in(self._scene.visit))
-        self._arrange()
+        self._stage.arrange()
 
     def show_other(
         self,
@@ -124,18 +120,18 @@ class StudyView(QWidget):
     ) -> None:
         """The other visit of the *timepoints* layout, on its own grid, linked through RAS mm; None for none."""
         self._scene.other = Visit(images, labels, title, dict(windows or {})) if images else None
-        self._changed()
+        self.schedule()
 
     def clear(self) -> None:
         """Show nothing."""
         self._interaction.cancel()
         self._scene.visit = self._scene.other = None
         self._masks.forget()
-        self._changed()
+        self.schedule()
 
     def preload(self) -> None:
         """Import on a worker what draws the panes, so that `prepare` has less to do."""
-        self._canvases.load()
+        self._stage.load()
 
     def prepare(self, layout: Layout | str | None = None) -> None:
         """Make a layout's canvases, the present one's by default, ahead of the visit that will be shown in it.
@@ -143,38 +139,18 @@ class StudyView(QWidget):
         One canvas in a turn of the event loop, after what draws them was imported on a worker: each takes a tenth of a
         second or two. A visit shown meanwhile appears when all are there.
         """
-        if self._preparing or self._closed:
-            return
-        if layout is not None and self._scene.visit is None:
+        if layout is not None and self._scene.visit is None and self._stage.ready:
             self._scene.state.layout = Layout(layout)
-        self._preparing = True
-        self._canvases.load(self._prepare_next)
+        self._stage.prepare()
 
     @property
     def ready(self) -> bool:
         """Whether the canvases of the layout are there."""
-        return not self._preparing
-
-    def _prepare_next(self) -> None:
-        if self._closed:
-            return
-        if self._grid.make_one(self._scene.state.layout):
-            QTimer.singleShot(0, self, self._prepare_next)
-        else:
-            self._preparing = False
-            self._arrange(even=True)
+        return self._stage.ready
 
     def labels_changed(self, box: Box) -> None:
         """Voxels in `box` of the shared labels changed: redraw them where they are shown."""
-        visit = self._scene.visit
-        if visit is None or visit.labels is None:
-            return
-        for mask, part in self._masks.changed(visit.labels, box):
-            for pane in self._grid.slices:
-                if pane.overlay.marks.mask is mask:
-                    pane.overlay.update(pane.overlay.part_rect(part))
-        if self._grid.surface is not None:
-            self._grid.surface.mask_changed()
+        self._repainter.labels_changed(box)
 
     def set_proposal(self, added: LabelArray | None, removed: LabelArray | None = None) -> None:
         """What a proposal adds and takes away, uint8 (i, j, k), hatched in two directions over the mask; None for none.
@@ -183,58 +159,46 @@ class StudyView(QWidget):
         """
         if self._scene.visit is not None:
             self._scene.visit.proposal, self._scene.visit.removed = added, removed
-            self._changed()
+            self.schedule()
 
     def proposal_changed(self, box: Box) -> None:
         """Voxels in `box` of the proposal's arrays changed: colour and redraw them where they are shown."""
-        visit = self._scene.visit
-        if visit is None:
-            return
-        for labels in (visit.proposal, visit.removed):
-            if labels is not None:
-                for mask, part in self._masks.changed(labels, box, proposed=True):
-                    for pane in self._grid.slices:
-                        if mask in (pane.overlay.marks.proposal, pane.overlay.marks.removed):
-                            pane.overlay.update(pane.overlay.part_rect(part))
+        self._repainter.proposal_changed(box)
 
     def set_heat(self, heat: LabelArray | None) -> None:
         """Uncertainty or the like, uint8 (i, j, k), 0 clear to 255 strong, drawn under the mask; None for none."""
         if self._scene.visit is not None:
             self._scene.visit.heat = heat
-            self._changed()
+            self.schedule()
 
     def set_markers(self, markers: Sequence[Marker]) -> None:
         """Findings of the visit shown, marked in every slice that is near enough."""
         self._refresher.markers = tuple(markers)
-        self._changed()
+        self.schedule()
 
     def set_window(self, sequence: str, window: Window) -> None:
         """Show a sequence of the visit in another window."""
         if self._scene.visit is not None and sequence in self._scene.visit.images:
             self._scene.visit.windows[sequence] = window
-            self._changed()
+            self.schedule()
 
     def set_smooth(self, smooth: bool) -> None:
         """Interpolate the images between voxels, or show voxels as they are. Masks are never interpolated."""
-        self._smooth = smooth
-        for pane in self._grid.slices:
-            pane.set_smooth(smooth)
-
-    # --- mask -----------------------------------------------------------------------------------------------------
+        self._stage.set_smooth(smooth)
 
     def set_mask_style(self, style: MaskStyle | str, opacity: float) -> None:
         """`opacity` 0..1 of the fill."""
         self._masks.set_style(MaskStyle(style), opacity)
-        self._changed()
+        self.schedule()
 
     def set_mask_visible(self, visible: bool) -> None:
         """Show or hide mask and proposal."""
         self._masks.visible = visible
-        self._changed()
+        self.schedule()
 
     def set_label_visible(self, value: int, visible: bool) -> None:
         self._masks.set_label_visible(value, visible)
-        self._changed()
+        self.schedule()
 
     # --- panes ----------------------------------------------------------------------------------------------------
 
@@ -244,7 +208,7 @@ class StudyView(QWidget):
             self._interaction.cancel()
             self._scene.state.layout = layout
             self._scene.state.active = 0
-            self._arrange()
+            self._stage.arrange()
             self.layout_changed.emit(layout.value)
             self.active_pane_changed.emit(0)
 
@@ -254,7 +218,7 @@ class StudyView(QWidget):
 
     def set_convention(self, convention: Convention | str) -> None:
         self._scene.convention = Convention(convention)
-        self._changed()
+        self.schedule()
 
     @property
     def panes(self) -> tuple[Pane, ...]:
@@ -276,9 +240,9 @@ class StudyView(QWidget):
             self._scene.state.active = slot
             if self._scene.state.layout in self._scene.state.maximised:
                 self._scene.state.maximised[self._scene.state.layout] = slot
-                self._arrange()
+                self._stage.arrange()
             self.active_pane_changed.emit(slot)
-            self._changed()
+            self.schedule()
 
     def focus_next_pane(self) -> None:
         """Make the next pane of the layout active; where one is maximised, the next one fills the view."""
@@ -288,21 +252,19 @@ class StudyView(QWidget):
     def set_pane_sequence(self, name: str) -> None:
         """Show another sequence in the active pane (in both panes of the *timepoints* layout)."""
         self._scene.choose_sequence(self._scene.state.active, name)
-        self._changed()
+        self.schedule()
 
     def set_plane(self, axis: int) -> None:
         """Plane of the *sequences* and *timepoints* layouts: 0 sagittal, 1 coronal, 2 axial."""
         self._scene.state.axis = axis
-        self._changed()
+        self.schedule()
 
     def toggle_maximised(self) -> None:
         """The active pane fills the view, or goes back to its place."""
         state = self._scene.state
         if state.maximised.pop(state.layout, None) is None:
             state.maximised[state.layout] = state.active
-        self._arrange()
-
-    # --- place ----------------------------------------------------------------------------------------------------
+        self._stage.arrange()
 
     @property
     def crosshair_index(self) -> tuple[int, int, int]:
@@ -315,7 +277,7 @@ class StudyView(QWidget):
 
     def set_crosshair_visible(self, visible: bool) -> None:
         self._refresher.crosshair_visible = visible
-        self._changed()
+        self.schedule()
 
     def step_slice(self, delta: int) -> None:
         """Move the active pane by `delta` slices."""
@@ -344,7 +306,7 @@ class StudyView(QWidget):
         if self._grid.surface is not None:
             self._grid.surface.reset_view()
         self._scene.state.turn = None
-        self._changed()
+        self.schedule()
 
     # --- tools ----------------------------------------------------------------------------------------------------
 
@@ -364,8 +326,7 @@ class StudyView(QWidget):
 
     def state(self) -> dict[str, Any]:
         """JSON values: layout, crosshair, zoom, centre, plane, sequences, maximised panes, dividers."""
-        dividers = self._grid.dividers() if self._dividers is None else self._dividers
-        return {**self._scene.state.to_json(), "dividers": dividers}
+        return {**self._scene.state.to_json(), "dividers": self._stage.dividers}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to an earlier `state()`; entries that do not fit the visit shown are ignored."""
@@ -375,12 +336,10 @@ class StudyView(QWidget):
         visit = self._scene.visit
         if visit is not None:
             self._scene.state.crosshair = visit.clip(self._scene.state.crosshair)
-        dividers = state.get("dividers")
-        if isinstance(dividers, list) and all(isinstance(sizes, list) for sizes in dividers):
-            self._dividers = dividers
+        self._stage.want_dividers(state.get("dividers"))
         if self._grid.surface is not None:
             self._grid.surface.set_turn(self._scene.state.turn or FIRST_TURN)
-        self._arrange(even=True)
+        self._stage.arrange(even=True)
         if before.layout is not self._scene.state.layout:
             self.layout_changed.emit(self.layout_name)
         self.active_pane_changed.emit(self.active_pane)
@@ -391,27 +350,7 @@ class StudyView(QWidget):
         self.refresh()
         return self.grab().toImage()
 
-    # --- making and refreshing panes --------------------------------------------------------------------------------
-
-    def _make_slice(self) -> SlicePane:
-        pane = SlicePane(self._canvases.slice_canvas())
-        pane.set_smooth(self._smooth)
-        self._interaction.attach_slice(pane)
-        self._attach(pane)
-        return pane
-
-    def _make_surface(self) -> SurfacePane:
-        pane = SurfacePane(self._canvases.surface_canvas(), self._submit)
-        self._interaction.attach_surface(pane)
-        self._attach(pane)
-        if self._scene.state.turn is not None:
-            pane.set_turn(self._scene.state.turn)
-        pane.turned.connect(lambda: self._turned(pane))
-        return pane
-
-    def _turned(self, pane: SurfacePane) -> None:
-        self._scene.state.turn = pane.turn
-        self._changed()
+    # --- refreshing ---------------------------------------------------------------------------------------------------
 
     @property
     def head_shown(self) -> bool:
@@ -420,53 +359,23 @@ class StudyView(QWidget):
     def set_head_shown(self, shown: bool) -> None:
         """The shell of the head in the 3D pane."""
         self._refresher.head_shown = shown
-        self._changed()
-
-    def _attach(self, pane: Pane) -> None:
-        pane.resized.connect(self._changed)
-        pane.header.sequence_chosen.connect(lambda _name: self.activate(self.slot(pane)))
-        pane.header.sequence_chosen.connect(self.set_pane_sequence)
-        pane.header.plane_chosen.connect(self.set_plane)
-        for signal in (pane.header.blend_chosen, pane.header.blend_weighted):
-            signal.connect(lambda _value: self.activate(self.slot(pane)))
-        pane.header.blend_chosen.connect(self.aids.blend_with)
-        pane.header.blend_weighted.connect(self.aids.set_blend_weight)
-        pane.header.doubled.connect(lambda: self.activate(self.slot(pane)))
-        pane.header.doubled.connect(self.toggle_maximised)
+        self.schedule()
 
     def slot(self, pane: Pane) -> int:
         """Position of a pane in the layout; -1 when it is not in it."""
-        return next((n for n, shown in enumerate(self._grid.shown) if shown is pane), -1)
-
-    def _arrange(self, *, even: bool = False) -> None:
-        if not self._canvases.ready:
-            self.prepare()
-        if self._preparing:
-            return  # it ends here
-        state = self._scene.state
-        self._grid.arrange(state.layout, state.maximised.get(state.layout))
-        if even:  # panes that came one after another share the room as they came
-            self._grid.even()
-        if self._dividers is not None:
-            self._grid.set_dividers(self._dividers)
-            self._dividers = None
-        state.active = min(state.active, len(self._grid.shown) - 1)
-        self._changed()
+        return self._stage.slot(pane)
 
     def moved(self) -> None:
         """The crosshair moved."""
         place = self._scene.place()
         if place is not None:
             self.crosshair_moved.emit(place)
-        self._changed()
-
-    def _changed(self) -> None:
-        if not self._closed:
-            self._refresh_timer.start(0)
+        self.schedule()
 
     def schedule(self) -> None:
         """Refresh the panes at the next turn of the event loop."""
-        self._changed()
+        if not self._closed:
+            self._refresh_timer.start(0)
 
     def refresh(self) -> None:
         """Bring every visible pane up to date now."""
@@ -486,8 +395,5 @@ class StudyView(QWidget):
             self._interaction.stop()
             self.aids.close()
             self._refresh_timer.stop()
-            for pane in self._grid.slices:
-                pane.close_canvas()
-            if self._grid.surface is not None:
-                self._grid.surface.close_canvas()
+            self._stage.close()
         super().closeEvent(event)

@@ -1,0 +1,111 @@
+"""Where commands appear: menus and their dividers, the tool bar, icons, and which keys only the panes hear."""
+
+from __future__ import annotations
+
+from glioma_annotator.ui.tool_commands import TOOL_ICONS, TOOL_VIEW_ONLY
+from glioma_annotator.ui.viewer_commands import VIEW_ONLY as AID_VIEW_ONLY
+
+MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Help")
+
+#: A divider comes before each of these in the menus.
+MENU_BREAKS = (
+    "file.start",
+    "file.workspace",
+    "file.preferences",
+    "file.quit",
+    "study.next",
+    "study.compare",
+    "finding.add",
+    "edit.crosshair",
+    "edit.label1",
+    "edit.smaller",
+    "edit.lasso",
+    "edit.region",
+    "edit.accept_brush",
+    "view.mask",
+    "view.islands",
+    "view.planes",
+    "view.next_slice",
+    "view.maximise",
+    "view.sequence1",
+    "view.full_screen",
+    "view.subtraction",
+    "view.cine",
+    "view.ruler",
+    "view.head",
+    "segment.accept",
+    "model.use",
+    "model.page",
+    "help.about",
+)
+
+#: Heard only while the panes have the keyboard: these keys mean something else in lists and dialogs.
+VIEW_ONLY = (
+    frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"}) | TOOL_VIEW_ONLY | AID_VIEW_ONLY
+)
+
+ICONS = {
+    "file.open_folder": "folder-open-outline",
+    "edit.crosshair": "crosshairs",
+    "edit.brush": "brush",
+    "edit.eraser": "eraser",
+    "edit.ball": "sphere",
+    "edit.undo": "undo",
+    "edit.redo": "redo",
+    "study.save": "content-save-outline",
+    "view.planes": "view-grid-outline",
+    "view.sequences": "image-multiple-outline",
+    "view.timepoints": "compare",
+    "view.3d": "cube-outline",
+    "view.mask": "layers-outline",
+    "view.outline": "vector-polygon",
+    "view.crosshair": "border-inside",
+    "view.ruler": "ruler",
+    "view.diameters": "arrow-expand-all",
+    "view.magnifier": "magnify",
+    "view.cine": "play-outline",
+    "segment.run": "auto-fix",
+    **TOOL_ICONS,
+}
+
+#: The tool bar in reading order, two in a row; an empty name is a divider.
+TOOL_BAR = (
+    "edit.crosshair",
+    "edit.pick",
+    "",
+    "edit.brush",
+    "edit.eraser",
+    "edit.ball",
+    "edit.threshold",
+    "edit.adaptive",
+    "edit.fill",
+    "edit.lasso",
+    "edit.polygon",
+    "",
+    "edit.region",
+    "edit.snake",
+    "edit.seeds",
+    "edit.interpolate",
+    "edit.margin",
+    "edit.smooth",
+    "edit.logic",
+    "edit.copy",
+    "",
+    "edit.undo",
+    "edit.redo",
+    "study.save",
+    "",
+    "view.planes",
+    "view.sequences",
+    "view.timepoints",
+    "view.3d",
+    "",
+    "view.mask",
+    "view.outline",
+    "view.crosshair",
+    "",
+    "view.ruler",
+    "view.diameters",
+    "view.magnifier",
+    "view.cine",
+)
