@@ -132,7 +132,7 @@ def _answer(database: Database, condition: Condition, limit: int | None) -> Coho
 
 def _hits(database: Database, ids: Sequence[int], condition: Condition) -> list[CohortHit]:
     names = list(dict.fromkeys(p.name for p in parts_of(condition) if isinstance(p, VolumeIs | VolumeChange)))
-    asked = record_of(condition)
+    asked = record_of(condition, ids)
     looked_at = asked or Sql("0" if names else "r.status IN ('open', 'confirmed')")
     among = ", ".join("?" * len(ids))
     query = f"""

@@ -78,18 +78,21 @@ _VOLUME_TESTS = {
 }
 
 
-def where(condition: Condition, scope: Scope = Scope.VISIT) -> Sql:
-    """What a visit `t`, or a record `r` of another scope, has to fulfil."""
+def where(condition: Condition, scope: Scope = Scope.VISIT, visits: Sequence[int] = ()) -> Sql:
+    """What a visit `t`, or a record `r` of another scope, has to fulfil.
+
+    `visits` are the numbers of the only visits looked at, if that is known: findings are searched in them alone.
+    """
     match condition:
         case All(parts):
-            return _joined(" AND ", [where(part, scope) for part in parts])
+            return _joined(" AND ", [where(part, scope, visits) for part in parts])
         case AnyOf(parts):
-            return _joined(" OR ", [where(part, scope) for part in parts])
+            return _joined(" OR ", [where(part, scope, visits) for part in parts])
         case Not(part):
-            inner = where(part, scope)
+            inner = where(part, scope, visits)
             return Sql(f"NOT ({inner.text})", inner.parameters)
         case Compare():
-            return _comparison(condition, scope)
+            return _comparison(condition, scope, visits)
         case Having():
             return _having(condition)
         case MarkerIs():
@@ -107,15 +110,18 @@ def where(condition: Condition, scope: Scope = Scope.VISIT) -> Sql:
             return _text_found(words)
 
 
-def record_of(condition: Condition) -> Sql | None:
-    """What the finding `r` at the place to look at fulfils, where the question asks for findings or words."""
+def record_of(condition: Condition, visits: Sequence[int]) -> Sql | None:
+    """What the finding `r` at the place to look at fulfils, where the question asks for findings or words.
+
+    `visits` are the numbers of those looked at: words are searched for in them alone.
+    """
     match condition:
         case Having(Scope.FINDING, inner):
-            return Sql("1") if inner is None else where(inner, Scope.FINDING)
+            return Sql("1") if inner is None else where(inner, Scope.FINDING, visits)
         case TextFound(words):
-            return Sql(f"r.id IN ({_FOUND['findings']})", (match_words(words),))
+            return Sql(f"r.id IN ({_FOUND['findings']})", (match_words(words, visits=visits),))
         case All(parts) | AnyOf(parts):
-            return next((found for part in parts if (found := record_of(part)) is not None), None)
+            return next((found for part in parts if (found := record_of(part, visits)) is not None), None)
     return None
 
 
@@ -129,9 +135,10 @@ def _sign(operator: Operator) -> str:
     return {Operator.IS: "=", Operator.IS_NOT: "<>"}.get(operator, operator.value)
 
 
-def _comparison(compare: Compare, scope: Scope) -> Sql:
+def _comparison(compare: Compare, scope: Scope, visits: Sequence[int]) -> Sql:
     if (scope, compare.field) == (Scope.FINDING, "text"):  # too many to look at one by one
-        parts = [Sql(f"r.id IN ({_FOUND['findings']})", (match_words(str(v), "text"),)) for v in compare.values]
+        matches = [match_words(str(v), "text", visits) for v in compare.values]
+        parts = [Sql(f"r.id IN ({_FOUND['findings']})", (match,)) for match in matches]
         found = _joined(" OR ", parts)
         return Sql(f"NOT ({found.text})", found.parameters) if compare.operator is Operator.IS_NOT else found
     column = _COLUMNS.get((scope, compare.field), f"r.{compare.field}")
@@ -230,12 +237,19 @@ _FOUND = {
 
 
 def _text_found(words: str) -> Sql:
-    of_visits = " UNION ALL ".join(
-        f"SELECT timepoint_id FROM {table} WHERE timepoint_id IS NOT NULL AND id IN ({_FOUND[table]})"
-        for table in ("findings", "notes")
-    )
+    """Words in a visit's findings or notes, or in other records of its patient.
+
+    The short lists come first. Findings are many, so they are probed visit by visit in an index until one fits,
+    instead of all being looked up to learn their visits: half the time for a word that most visits have.
+    """
     of_patients = " UNION ALL ".join(
         f"SELECT patient_id FROM {table} WHERE {which} AND id IN ({_FOUND[table]})"
-        for table, which in (("notes", "timepoint_id IS NULL"), ("clinical_events", "1"), ("histology_samples", "1"))
+        for table, which in (("clinical_events", "1"), ("histology_samples", "1"), ("notes", "timepoint_id IS NULL"))
     )
-    return Sql(f"t.id IN ({of_visits}) OR t.patient_id IN ({of_patients})", (match_words(words),) * 5)
+    of_visits = f"SELECT timepoint_id FROM notes WHERE timepoint_id IS NOT NULL AND id IN ({_FOUND['notes']})"
+    finding = "SELECT 1 FROM findings AS r WHERE r.timepoint_id = t.id AND r.deleted_utc IS NULL"
+    text = (
+        f"t.patient_id IN ({of_patients}) OR t.id IN ({of_visits})"
+        f" OR EXISTS ({finding} AND r.id IN ({_FOUND['findings']}))"
+    )
+    return Sql(text, (match_words(words),) * 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from glioma_annotator.db.connection import Connections, Row, fetch
 from glioma_annotator.db.migrations.m0002_findings import SEARCHED
@@ -35,10 +36,15 @@ _RECORDS = {
 }
 
 
-def match_words(words: str, columns: str = "terms text") -> str:
-    """An FTS5 expression that finds `words` next to each other; a `*` at the end stands for any ending."""
+def match_words(words: str, columns: str = "terms text", visits: Sequence[int] = ()) -> str:
+    """An FTS5 expression that finds `words` next to each other; a `*` at the end stands for any ending.
+
+    Given the numbers of `visits`, in their records alone: the index then skips what lies between.
+    """
     plain = " ".join(re.findall(r"\w+", words))
-    return f'{{{columns}}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
+    found = f'{{{columns}}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
+    among = " OR ".join(f"t{number}" for number in visits)
+    return f"({found}) AND ({{scope}} : ({among}))" if among else found
 
 
 def match_all(query: str) -> str:
