@@ -65,6 +65,7 @@ class DisplaySettings:
 class EditingSettings:
     brush_diameter_mm: float = _setting(8.0, "Diameter of the brush at the start", "mm", minimum=0.5, maximum=100.0)
     brush_3d: bool = _setting(False, "The brush paints a ball instead of a disc")
+    pen_pressure: bool = _setting(True, "The pressure of a pen sets the size of the brush, up to its diameter")
     undo_mb: int = _setting(256, "Memory for steps that can be undone", "MB", minimum=16, maximum=16384)
     time_log: bool = _setting(True, "Note the active minutes per tool with every revision")
 

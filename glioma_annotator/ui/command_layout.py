@@ -61,7 +61,7 @@ ICONS = {
     "view.outline": "vector-polygon",
     "view.crosshair": "border-inside",
     "view.ruler": "ruler",
-    "view.diameters": "arrow-expand-all",
+    "view.diameters": "diameter-variant",
     "view.magnifier": "magnify",
     "view.cine": "play-outline",
     "segment.run": "auto-fix",

@@ -63,6 +63,7 @@ class ReadingState(QObject):
         """Start from the reader's settings."""
         self.style, self.opacity = MaskStyle(display.mask_style), display.mask_opacity
         self.brush.diameter_mm, self.brush.ball = editing.brush_diameter_mm, editing.brush_3d
+        self.brush.pen_sizes = editing.pen_pressure
         self.time_log = editing.time_log
         self.tool_changed.emit()
         self.mask_display_changed.emit()

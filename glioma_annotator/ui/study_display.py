@@ -54,6 +54,8 @@ class StudyDisplay(QObject):
             window.model_dock,
         ):
             part.setVisible(study)
+        if not study:
+            window.review_dock.hide()  # it has nothing to list
         window.status.show_figures(study)
 
     def _on_workspace(self) -> None:

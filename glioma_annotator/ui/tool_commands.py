@@ -31,7 +31,7 @@ TOOL_ICONS = {
     "edit.polygon": "vector-polyline",
     "edit.fill": "format-color-fill",
     "edit.pick": "eyedropper",
-    "edit.region": "auto-fix",
+    "edit.region": "bullseye",
     "edit.snake": "snake",
     "edit.seeds": "seed-outline",
     "edit.interpolate": "layers-triple-outline",

@@ -280,6 +280,9 @@ class MainWindow(QMainWindow):
             self.resize(1600, 960)
         if kept.state:
             self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")), _STATE_VERSION)
+        if not self.review_dock.isHidden():  # closed until it is asked for, in every run
+            self.review_dock.hide()
+            self.mask_dock.raise_()
         self.display.show_page(study=False)
 
     # drops

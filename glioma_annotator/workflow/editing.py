@@ -127,11 +127,17 @@ class Editor:
         self.end_stroke()
         self._stroke = _Stroke(paint)
 
-    def stroke_to(self, index: tuple[float, float, float]) -> Box | None:
-        """Paint from the stroke's last point to the fractional voxel `index`; the box of what changed, or None."""
+    def stroke_to(self, index: tuple[float, float, float], diameter_mm: float | None = None) -> Box | None:
+        """Paint from the stroke's last point to the fractional voxel `index`; the box of what changed, or None.
+
+        `diameter_mm` is the brush's from here on, as a pen's pressure has it; None leaves it.
+        """
         stroke = self._stroke
         if stroke is None:
             return None
+        if diameter_mm is not None and diameter_mm != stroke.paint.brush.diameter_mm:
+            brush = dataclasses.replace(stroke.paint.brush, diameter_mm=diameter_mm)
+            stroke.paint = dataclasses.replace(stroke.paint, brush=brush)
         paint = stroke.paint
         start = stroke.last if stroke.last is not None else index
         voxels = paint.voxels(line_centres(start, index, paint.brush), self.grid)

@@ -24,6 +24,7 @@ class PointerEvent:
     modifiers: keys held.
     buttons: mouse buttons held.
     pixel_mm: size of a screen pixel in the pane, in mm.
+    pressure: of the pen that draws, 0..1; 1 for a mouse.
     """
 
     axis: int
@@ -31,6 +32,7 @@ class PointerEvent:
     modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
     buttons: Qt.MouseButton = Qt.MouseButton.NoButton
     pixel_mm: float = 1.0
+    pressure: float = 1.0
 
     @property
     def number(self) -> int:

@@ -16,6 +16,10 @@ from glioma_annotator.workflow.strokes import Paint
 
 SMALLEST_MM = 0.5
 LARGEST_MM = 100.0
+#: Share of the set diameter that the lightest touch of a pen paints with.
+LIGHTEST_TOUCH = 0.2
+#: Diameters under a pen come in steps of this, so that a stroke needs few shapes.
+_PEN_STEP_MM = 0.5
 
 
 @dataclass(slots=True)
@@ -27,11 +31,20 @@ class BrushSettings:
     diameter_mm: diameter in mm.
     ball: paints a ball through the slices instead of a disc in one slice.
     value: label the brush paints.
+    pen_sizes: whether the pressure of a pen sets the size, up to `diameter_mm`.
     """
 
     diameter_mm: float = 8.0
     ball: bool = False
     value: int = 1
+    pen_sizes: bool = True
+
+    def pressed_mm(self, pressure: float) -> float:
+        """Diameter in mm under a pen's pressure of 0..1; a mouse presses with 1."""
+        if not self.pen_sizes or pressure >= 1:
+            return self.diameter_mm
+        share = LIGHTEST_TOUCH + (1 - LIGHTEST_TOUCH) * max(pressure, 0.0)
+        return max(round(self.diameter_mm * share / _PEN_STEP_MM) * _PEN_STEP_MM, SMALLEST_MM)
 
     def resize(self, steps: int) -> None:
         """Grow (steps > 0) or shrink by about a tenth a step, at least half a millimetre, within the limits."""
@@ -80,7 +93,7 @@ class BrushTool:
         if self._example is not None:
             self._example.append(self._footprint(event))
         else:
-            self._editor.stroke_to(event.index)
+            self._editor.stroke_to(event.index, self.settings.pressed_mm(event.pressure))
 
     def release(self, event: PointerEvent) -> None:  # noqa: ARG002 - the protocol's
         example, self._example = self._example, None
@@ -102,4 +115,4 @@ class BrushTool:
         return voxels
 
     def _brush(self, event: PointerEvent) -> Brush:
-        return Brush(self.settings.diameter_mm, None if self.settings.ball else event.axis)
+        return Brush(self.settings.pressed_mm(event.pressure), None if self.settings.ball else event.axis)

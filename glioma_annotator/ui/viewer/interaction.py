@@ -102,7 +102,8 @@ class Interaction:
         index = pane.index_at(at)
         if index is None or pane.plane is None or pane.visit is not self._scene.visit:
             return None
-        return PointerEvent(pane.plane.axis, index, modifiers, buttons, 1 / pane.overlay.marks.zoom)
+        pressure = pane.gestures.pressure if buttons else 1.0
+        return PointerEvent(pane.plane.axis, index, modifiers, buttons, 1 / pane.overlay.marks.zoom, pressure)
 
     def refresh_cursor(self) -> None:
         """Outline what the tool would touch, in the pane under the pointer, and what it has drawn so far."""

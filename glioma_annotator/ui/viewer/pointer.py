@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtGui import QMouseEvent, QTabletEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 _NOTCH = 120  # eighths of a degree in a notch of the wheel
@@ -24,6 +24,10 @@ class PointerGestures(QObject):
     panned(QPointF): middle drag, since the last event.
     windowing(QPointF): right drag, since the button went down; `windowing_started()` comes first.
     window_reset(): double right click. doubled(QPointF, modifiers): double left click.
+
+    Attributes
+    ----------
+    pressure: of the pen that draws, 0..1; 1 for a mouse.
     """
 
     activated = Signal()
@@ -47,6 +51,7 @@ class PointerGestures(QObject):
         self._start = QPointF()
         self._last = QPointF()
         self._turned = 0
+        self.pressure = 1.0
         widget.setMouseTracking(True)
         widget.installEventFilter(self)
 
@@ -63,6 +68,10 @@ class PointerGestures(QObject):
                 self._double(event)
             event.accept()
             return True
+        if isinstance(event, QTabletEvent):
+            self._press_of_pen(event)
+            event.ignore()  # then Qt, or the system, sends the same as events of a mouse
+            return True
         if isinstance(event, QWheelEvent):
             self._wheel(event)
             event.accept()
@@ -73,6 +82,10 @@ class PointerGestures(QObject):
         if kind == QEvent.Type.Leave:
             self.left.emit()
         return False
+
+    def _press_of_pen(self, event: QTabletEvent) -> None:
+        drawing = event.type() in (QEvent.Type.TabletPress, QEvent.Type.TabletMove) and event.pressure() > 0
+        self.pressure = event.pressure() if drawing else 1.0
 
     def _press(self, event: QMouseEvent) -> None:
         self.activated.emit()

@@ -17,6 +17,8 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from glioma_annotator.ui.command_layout import ICONS, TOOL_BAR
+
 KEYS = {
     "edit.brush": "B", "edit.eraser": "E", "edit.label1": "1", "edit.label2": "2", "edit.label3": "3",
     "edit.label4": "4", "edit.smaller": "[", "edit.larger": "]", "view.mask": "H", "view.outline": "O",
@@ -44,6 +46,12 @@ def test_every_command_stands_in_a_menu_with_its_help(qtbot: QtBot, bench: Any) 
     listed = {action.objectName() for menu in window.menus.values() for action in menu.actions()}
     assert {command.id for command in window.registry} <= listed
     assert all(command.help for command in window.registry)
+
+
+def test_every_tool_has_an_icon_of_its_own() -> None:
+    of_tools = [ICONS[name] for name in TOOL_BAR if name]
+    assert len(set(of_tools)) == len(of_tools)
+    assert len(set(ICONS.values())) == len(ICONS)
 
 
 def test_a_tooltip_names_the_key(qtbot: QtBot, bench: Any) -> None:

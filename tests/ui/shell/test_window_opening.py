@@ -174,6 +174,25 @@ def test_geometry_and_workspace_are_kept_in_the_settings(qtbot: QtBot, bench: An
     assert kept.geometry and kept.state
 
 
+def test_a_window_that_was_closed_with_the_review_dock_in_front_comes_back_with_the_mask_panel(
+    qtbot: QtBot, bench: Any
+) -> None:
+    window = bench.open_patient(qtbot)
+    window.commands["view.islands"].trigger()
+    qtbot.waitUntil(lambda: not window.review_dock.visibleRegion().isEmpty())
+    window.commands["file.start"].trigger()
+    assert window.review_dock.isHidden()  # nothing to list on the start page
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None)
+    window.commands["view.islands"].trigger()
+    window.close()
+    again = bench.open_window(settings=bench.saved[-1])
+    again.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: again.study.visit is not None)
+    assert again.review_dock.isHidden()
+    qtbot.waitUntil(lambda: not again.mask_panel.visibleRegion().isEmpty())
+
+
 def test_the_workspace_is_closed_even_when_the_settings_cannot_be_kept(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
 
