@@ -20,9 +20,8 @@ from glioma_annotator.workflow.study import StudySession
 if TYPE_CHECKING:
     from glioma_annotator.adaptation.adapter import ModelAdapter
     from glioma_annotator.db.models import ModelShelf
-    from glioma_annotator.db.patient_import import MergeSummary
     from glioma_annotator.db.workspace import Workspace
-    from glioma_annotator.db.workspace_backup import BackupSummary
+    from glioma_annotator.domain.archive import BackupSummary, MergeSummary
     from glioma_annotator.ui.services import Services
     from glioma_annotator.workflow.model_ports import Shelf
 
@@ -74,10 +73,12 @@ def back_up_workspace(path: Path, folder: Path | None, report: Report, cancel: C
 
 
 def restore_workspace(archive: Path, path: Path, report: Report, cancel: CancelToken) -> list[str]:
-    """Unpack a backup into a new folder and check it; what is wrong with it, one sentence each."""
+    """Unpack an archive into a new folder, or put a copy of the database back in its workspace, and check what came of
+    it; what is wrong, one sentence each."""
+    from glioma_annotator.db.put_back import put_back_database
     from glioma_annotator.db.workspace_backup import restore_workspace
 
-    restore_workspace(archive, path, report, cancel)
+    (put_back_database if archive.suffix == ".db" else restore_workspace)(archive, path, report, cancel)
     open_for_command(path).close()  # brings one of an older version up to date
     return workspace_problems(path)
 
@@ -184,6 +185,7 @@ def make_services(workspace: Path | None, *, patient: str = "") -> Services:
         open_store=open_store,
         make_segmenter=make_segmenter,
         describe_engine=describe_engine,
+        restore_backup=restore_workspace,
         settings=load_settings(),
         save_settings=save_settings,
         build_demo=build_demo,

@@ -19,6 +19,7 @@ from fake_records import (
     FakeSearch,
 )
 
+from glioma_annotator.domain.archive import BackupFile, BackupSummary, MergeSummary
 from glioma_annotator.domain.clinical_event import ClinicalEvent
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.domain.histology import HistologySample
@@ -229,6 +230,28 @@ class FakeStore:
 
     def back_up(self, kept: int, report: Report, cancel: CancelToken) -> Path:
         return self._path / "backups" / "daily.db"
+
+    needs_check = False
+
+    def check_database(self, report: Report, cancel: CancelToken) -> None:
+        self._fail("check_database")
+        self.needs_check = False
+
+    def backups(self) -> tuple[BackupFile, ...]:
+        return ()
+
+    def back_up_all(self, folder: Path | None, report: Report, cancel: CancelToken) -> BackupSummary:
+        return BackupSummary((folder or self._path) / "glioma-backup.zip", 1, 1000, ())
+
+    def export_patient(
+        self, key: str, target: Path, report: Report, cancel: CancelToken, *, identities: bool = False
+    ) -> None:
+        self._fail("export_patient")
+        target.write_text(f"{key}{' with identities' if identities else ''}")
+
+    def import_patient(self, archive: Path, report: Report, cancel: CancelToken, *, key: str = "") -> MergeSummary:
+        self._fail("import_patient")
+        return MergeSummary(key or "PAT-0042", visits=1)
 
     def _fail(self, method: str) -> None:
         if method in self.failures:

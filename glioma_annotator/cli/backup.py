@@ -36,9 +36,16 @@ def run_backup_command(args: argparse.Namespace) -> int:
 
 
 def add_restore_parser(commands: Commands) -> None:
-    parser = commands.add_parser("restore", help="unpack a workspace's archive into a new folder")
-    parser.add_argument("archive", metavar="ARCHIVE", type=Path)
-    parser.add_argument("--to", required=True, type=Path, metavar="W", help="folder that is absent or empty")
+    parser = commands.add_parser(
+        "restore",
+        help="unpack a workspace's archive into a new folder, or put a copy of its database back",
+        description="An archive (.zip) is unpacked into a new folder. A copy of the database alone (.db, from the"
+        " workspace's folder `backups`) takes the place of the workspace's database, which is kept beside the copies.",
+    )
+    parser.add_argument("archive", metavar="BACKUP", type=Path)
+    parser.add_argument(
+        "--to", required=True, type=Path, metavar="W", help="folder that is absent or empty; for a .db the workspace"
+    )
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_restore_command)
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.names import free_name
-from glioma_annotator.progress import CancelToken, Report, ignore_progress
+from glioma_annotator.domain.archive import BackupFile, BackupKind
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress, part
 
 _TIME = "%Y%m%dT%H%M%SZ"
+_STAMP = re.compile(r"\d{8}T\d{6}Z")
+
+#: Of the files in the folder `backups`, by the beginning and the end of their names.
+_KINDS = {
+    ("daily-", ".db"): BackupKind.SCHEDULED,
+    ("before-migration-", ".db"): BackupKind.BEFORE_MIGRATION,
+    ("before-restore-", ".db"): BackupKind.BEFORE_RESTORE,
+    ("glioma-backup-", ".zip"): BackupKind.ARCHIVE,
+}
 
 
 def back_up_before_migration(connections: Connections, folder: Path, version: int) -> Path:
@@ -33,13 +44,48 @@ def backup_due(folder: Path, every_days: int) -> bool:
 def back_up_scheduled(connections: Connections, folder: Path, kept: int, report: Report, cancel: CancelToken) -> Path:
     """Copy the database as `daily-<UTC time>.db` and remove all such copies but the newest `kept`.
 
-    Raises `EnvironmentFailure` when disk or database refuse, `Cancelled` when asked to stop.
+    A copy of a damaged database takes the place of no older one. Raises `UserError` for that, `EnvironmentFailure` when
+    disk or database refuse, `Cancelled` when asked to stop; the new copy does not stay then.
     """
-    made = _copy(connections, folder, "daily", report, cancel)
+    made = _copy(connections, folder, "daily", part(report, 0, 0.8), cancel)
+    copy = Connections(made, read_only=True)
+    try:
+        report(Progress(0.8, "Checking the copy"))
+        copy.require_sound(cancel=cancel)
+    except BaseException:
+        copy.close()
+        made.unlink()
+        raise
+    copy.close()
     with explained("An old backup of the database could not be removed"):
         for old in _scheduled(folder)[: -max(kept, 1)]:
             old.unlink()
     return made
+
+
+def backup_files(folder: Path) -> tuple[BackupFile, ...]:
+    """The backups in a workspace's folder `backups`, newest first. Raises `EnvironmentFailure`."""
+    found = []
+    with explained("The folder with the backups could not be read"):
+        for file in folder.iterdir():
+            kind = next(
+                (k for (start, end), k in _KINDS.items() if file.name.startswith(start) and file.suffix == end), None
+            )
+            if kind is not None and file.is_file():
+                facts = file.stat()
+                found.append(BackupFile(file, kind, _made(file.name, facts.st_mtime), facts.st_size))
+    return tuple(sorted(found, key=lambda backup: (backup.made_utc, backup.path.name), reverse=True))
+
+
+def _made(name: str, changed: float) -> dt.datetime:
+    """When a backup was made: as its name says, else when the file was last changed (seconds since 1970)."""
+    stamped = _STAMP.search(name)
+    if stamped:
+        try:
+            return dt.datetime.strptime(stamped.group(), _TIME).replace(tzinfo=dt.UTC)
+        except ValueError:  # digits that are no date
+            pass
+    return dt.datetime.fromtimestamp(changed, dt.UTC)
 
 
 def stamp() -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from glioma_annotator.db.failures import DAMAGED, explained
+from glioma_annotator.db.filing import unused_name
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.volumes import file_sha256
 
@@ -84,6 +85,21 @@ def health_issues(layout: Layout, recorded: Mapping[str, str], database_faults: 
 def left_behind(layout: Layout, recorded: Mapping[str, str]) -> list[str]:
     """Files of ours that an interrupted save or import left, by relative path."""
     return [path for path in _unrecorded(layout, recorded) if _is_ours(path)]
+
+
+def clear_left_behind(layout: Layout, recorded: Mapping[str, str]) -> list[str]:
+    """Delete unfinished files and put whole volumes into the folder `set-aside`; the paths they had. Raises OSError."""
+    paths = left_behind(layout, recorded)
+    for path in paths:
+        file = layout.root / path
+        if is_temporary(file):
+            file.unlink()
+        else:
+            layout.set_aside.mkdir(mode=0o700, exist_ok=True)
+            folder = layout.set_aside / Path(path).parent
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.rename(folder / unused_name(folder, file.name))
+    return paths
 
 
 def _unrecorded(layout: Layout, recorded: Mapping[str, str]) -> Iterator[str]:

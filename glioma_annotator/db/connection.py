@@ -20,6 +20,7 @@ from glioma_annotator.progress import CancelToken, Progress, Report, ignore_prog
 Row = dict[str, Any]
 
 _WAIT_S = 5.0
+_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 _PAGES_AT_ONCE = 4096  # 16 MB of a backup between two looks at whether it was cancelled
 
 
@@ -119,19 +120,32 @@ class Connections:
     def _probe(self) -> None:
         self.bare().execute("SELECT count(*) FROM sqlite_master").fetchone()
 
-    def require_sound(self) -> None:
-        """Raise `UserError` when the file is damaged: its pages, or references between its tables."""
-        faults = self.faults()
+    @property
+    def size_bytes(self) -> int:
+        """Of the database file."""
+        return self._file.stat().st_size
+
+    def require_sound(self, tables: Sequence[str] = (), cancel: CancelToken | None = None) -> None:
+        """Raise `UserError` when the file is damaged: its pages, or references between its tables.
+
+        Given `tables`, only they and their indexes are looked at, as far as they are there. Raises `Cancelled`.
+        """
+        faults = self.faults(tables, cancel)
         if faults:
             raise UserError(f"The database glioma.db is damaged ({faults[0]}).", DAMAGED)
 
-    def faults(self) -> tuple[str, ...]:
-        """What SQLite's own checks find wrong, one sentence each."""
+    def faults(self, tables: Sequence[str] = (), cancel: CancelToken | None = None) -> tuple[str, ...]:
+        """What SQLite's own checks find wrong, one sentence each; arguments as in `require_sound`."""
         with explained("The database could not be checked"):
             database = self.bare()
-            pages = [row[0] for row in database.execute("PRAGMA quick_check").fetchall()]
-            references = database.execute("PRAGMA foreign_key_check").fetchall()
-        found = [] if pages == ["ok"] else pages
+            known = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            parts = [f"({name})" for name in tables if name in known] if tables else [""]
+            with _stoppable(database.conn, cancel):
+                pages = [row[0] for part in parts for row in database.execute(f"PRAGMA quick_check{part}").fetchall()]
+                references = [
+                    row for part in parts for row in database.execute(f"PRAGMA foreign_key_check{part}").fetchall()
+                ]
+        found = [sentence for sentence in pages if sentence != "ok"]
         return (*found, *(f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in references))
 
     def back_up(self, target: Path, report: Report = ignore_progress, cancel: CancelToken | None = None) -> None:
@@ -167,6 +181,23 @@ class Connections:
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None
+
+
+@contextmanager
+def _stoppable(connection: sqlite3.Connection, cancel: CancelToken | None) -> Iterator[None]:
+    """Statements in the block end with `Cancelled` soon after `cancel` was asked to stop."""
+    if cancel is None:
+        yield
+        return
+    cancel.raise_if_cancelled()
+    connection.set_progress_handler(lambda: cancel.cancelled, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except sqlite3.OperationalError:
+        cancel.raise_if_cancelled()
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def fetch(database: Database, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:

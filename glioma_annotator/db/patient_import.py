@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from glioma_annotator.db.patient_export import KIND, PATIENT, RECORDS
 from glioma_annotator.db.repositories import Repositories
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.db.timepoints import timepoint_of
+from glioma_annotator.domain.archive import MergeSummary
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient
 from glioma_annotator.domain.patient_identity import PatientIdentity
@@ -31,18 +31,6 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 
 _LARGEST_FACTS = 512 * 2**20
-
-
-@dataclass(slots=True)
-class MergeSummary:
-    """What an archive brought: added, replaced by a newer state, and known already."""
-
-    patient: str
-    visits: int = 0
-    masks: int = 0
-    records: int = 0
-    changed: int = 0
-    known: int = 0
 
 
 def import_patient_archive(

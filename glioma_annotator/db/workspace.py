@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from glioma_annotator.db import volumes
-from glioma_annotator.db.backups import back_up_before_migration, back_up_scheduled, backup_due
-from glioma_annotator.db.check import HealthIssue, health_issues, is_temporary, left_behind
+from glioma_annotator.db.backups import back_up_before_migration, back_up_scheduled, backup_due, backup_files
+from glioma_annotator.db.check import HealthIssue, clear_left_behind, health_issues
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import require_fitting, require_mask, unused_name, write_images, write_mask
@@ -23,19 +23,33 @@ from glioma_annotator.db.measures import mask_places_mm
 from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_ours, schema_version
 from glioma_annotator.db.names import safe_name
 from glioma_annotator.db.patient_export import export_patient_archive
-from glioma_annotator.db.patient_import import MergeSummary, import_patient_archive
+from glioma_annotator.db.patient_import import import_patient_archive
 from glioma_annotator.db.repositories import Repositories
 from glioma_annotator.db.verify import tampering
-from glioma_annotator.db.workspace_backup import BackupSummary, back_up_workspace
+from glioma_annotator.db.workspace_backup import back_up_workspace
+from glioma_annotator.domain.archive import BackupFile, BackupSummary, MergeSummary
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.progress import CancelToken, Report, ignore_progress
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 _VOLUME = ".nii.gz"
+
+#: A database up to this size is checked whole on opening (0.2 s); of a larger one only the tables that lead to images
+#: and masks, the rest by `check_database`, which the window runs as a job at once.
+_CHECKED_AT_ONCE_BYTES = 64 * 2**20
+_FIRST_CHECKED = (
+    "patients",
+    "timepoints",
+    "sequences",
+    "revisions",
+    "revision_volumes",
+    "revision_status",
+    "view_states",
+)
 
 
 def open_workspace(
@@ -72,8 +86,9 @@ def open_workspace(
 def _bring_up_to_date(connections: Connections, layout: Layout, read_only: bool, migrations: Sequence[str]) -> None:
     database = connections.bare()
     require_ours(database, len(migrations))
-    connections.require_sound()
     version = schema_version(database)
+    at_once = version < len(migrations) or connections.size_bytes <= _CHECKED_AT_ONCE_BYTES
+    connections.require_sound(() if at_once else _FIRST_CHECKED)
     if read_only:
         if version < len(migrations):
             raise UserError(
@@ -118,6 +133,7 @@ class Workspace:
         # From choosing a free file name to recording it; apart from the database's own queue of writers, so that
         # the window need not wait for volumes to be written.
         self._filing = threading.RLock()
+        self._checked = connections.size_bytes <= _CHECKED_AT_ONCE_BYTES
         if not self.read_only:
             self.measures.complete()
 
@@ -316,6 +332,18 @@ class Workspace:
         with self._filing:
             return health_issues(self._layout, self._recorded(), self._connections.faults())
 
+    @property
+    def needs_check(self) -> bool:
+        """Whether the database was too large to be checked whole on opening and has not been checked since."""
+        return not self._checked
+
+    def check_database(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> None:
+        """Check every page and reference of the database; about 4 s per GB. Raises `UserError` when it is damaged,
+        `Cancelled` when asked to stop."""
+        report(Progress(0.0, "Checking the database"))
+        self._connections.require_sound(cancel=cancel or CancelToken())
+        self._checked = True
+
     def backup_due(self, every_days: int) -> bool:
         """Whether the newest scheduled copy of the database is that old; never for 0 days, for a workspace without
         patients, or when reading only."""
@@ -325,6 +353,10 @@ class Workspace:
         """Copy the database into the folder `backups`, keep the newest `kept` copies; the new one's path."""
         self._require_writable()
         return back_up_scheduled(self._connections, self._layout.backups, kept, report, cancel or CancelToken())
+
+    def backups(self) -> tuple[BackupFile, ...]:
+        """What lies in the workspace's own folder `backups`, newest first."""
+        return backup_files(self._layout.backups)
 
     def back_up_all(self, folder: Path | None, report: Report, cancel: CancelToken) -> BackupSummary:
         """Write database and files as one archive into `folder`, by default the workspace's own `backups`."""
@@ -354,17 +386,7 @@ class Workspace:
         """
         self._require_writable()
         with self._filing, explained("What was left behind could not be removed"):
-            paths = left_behind(self._layout, self._recorded())
-            for path in paths:
-                file = self._layout.root / path
-                if is_temporary(file):
-                    file.unlink()
-                else:
-                    self._layout.set_aside.mkdir(mode=0o700, exist_ok=True)
-                    folder = self._layout.set_aside / Path(path).parent
-                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    file.rename(folder / unused_name(folder, file.name))
-            return paths
+            return clear_left_behind(self._layout, self._recorded())
 
     def _recorded(self) -> dict[str, str]:
         return self._all.timepoints.recorded_files() | self._all.revisions.recorded_files()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 from glioma_annotator import __version__
@@ -16,22 +15,13 @@ from glioma_annotator.db.failures import explained
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.migrations.runner import require_ours, schema_version
 from glioma_annotator.db.names import free_name
+from glioma_annotator.domain.archive import BackupSummary
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report, StepProgress, part
 
 KIND = "workspace backup"
 _DATABASE = "glioma.db"
 _FOLDERS = ("patients", "models", "journal", "set-aside")
-
-
-@dataclass(frozen=True, slots=True)
-class BackupSummary:
-    """What a backup holds; `problems` are files that are missing or not what was recorded, one sentence each."""
-
-    path: Path
-    files: int
-    size_bytes: int
-    problems: tuple[str, ...]
 
 
 def back_up_workspace(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.settings import Settings
 from glioma_annotator.workflow.model_ports import Adapter, Shelf
 from glioma_annotator.workflow.ports import BrainFinder, DemoBuilder, Segmenter, Store, StoreOpener
@@ -26,6 +27,8 @@ class Services:
     make_shelf: the models of a workspace and which is current; None where models cannot be managed.
     make_adapter: adapts the models of a shelf.
     find_brain: finds brains in raw scans; None where skulls cannot be stripped.
+    restore_backup: unpacks an archive into a new folder, or puts a copy of the database back in its workspace; what is
+        wrong with the result, one sentence each. None where nothing can be restored.
     describe_engine: what computes a segmentation on a device (auto, cpu, cuda), for a reader; None where unknown.
     workspace: the workspace to open; None for the last one used, or the default.
     import_paths: files or folders to import once the window shows.
@@ -42,6 +45,7 @@ class Services:
     make_adapter: Callable[[Shelf], Adapter] | None = None
     find_brain: BrainFinder | None = None
     describe_engine: Callable[[str], str] | None = None
+    restore_backup: Callable[[Path, Path, Report, CancelToken], list[str]] | None = None
     workspace: Path | None = None
     import_paths: tuple[Path, ...] = ()
     patient: str = ""

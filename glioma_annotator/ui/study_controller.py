@@ -157,6 +157,10 @@ class StudyController(QObject):
         self.session = StudySession(
             store, self.services.make_segmenter(store.path), settings.author, settings.editing.undo_mb * 2**20
         )
+        if store.needs_check:
+            self.workers.computing.submit(
+                "Checking the database", store.check_database, lambda _none: None, self.failed.emit
+            )
         self._back_up_when_due(store)
         self._seen.clear()
         self.workspace_changed.emit()

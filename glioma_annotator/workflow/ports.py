@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.archive import BackupFile, BackupSummary, MergeSummary
 from glioma_annotator.domain.audit import AuditEntry
 from glioma_annotator.domain.clinical_event import ClinicalEvent
 from glioma_annotator.domain.cohort import CohortResult, Condition, SavedQuestion, SearchHit
@@ -322,6 +323,36 @@ class Store(Protocol):
 
     def back_up(self, kept: int, report: Report, cancel: CancelToken) -> Path:
         """Copy the database and keep the newest `kept` copies; the copy's path. Takes seconds for large workspaces."""
+        ...
+
+    def backups(self) -> tuple[BackupFile, ...]:
+        """Copies and archives in the workspace's own folder, newest first."""
+        ...
+
+    def back_up_all(self, folder: Path | None, report: Report, cancel: CancelToken) -> BackupSummary:
+        """Write everything as one archive into a folder, the workspace's own for None."""
+        ...
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether the database was too large to be checked whole on opening and has not been checked since."""
+        ...
+
+    def check_database(self, report: Report, cancel: CancelToken) -> None:
+        """Check the whole database. Raises `UserError` when it is damaged."""
+        ...
+
+    def export_patient(
+        self, key: str, target: Path, report: Report, cancel: CancelToken, *, identities: bool = False
+    ) -> None:
+        """Write one patient as one archive; who the patient is only with `identities`."""
+        ...
+
+    def import_patient(self, archive: Path, report: Report, cancel: CancelToken, *, key: str = "") -> MergeSummary:
+        """Add or merge the patient of an archive, all or nothing; a new patient under `key` if given.
+
+        Raises `UserError` for an archive that is none or was tampered with, and when another patient has the key.
+        """
         ...
 
 
