@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from glioma_annotator.domain.geometry import FloatArray, Grid
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging import mutual_information
 from glioma_annotator.imaging.information import shared_information
 from glioma_annotator.imaging.resampling import Interpolation, resample_labels, resample_to
 from glioma_annotator.progress import CancelToken, Report, ignore_progress
@@ -146,6 +145,8 @@ def register(
     if method is Method.IDENTITY:
         shared = shared_information(fixed, moving, fixed_mask)
         return Registration(np.eye(4), method, 0.0, shared, shared)
+    from glioma_annotator.imaging import mutual_information  # scipy's optimiser: not at the program's start
+
     found = mutual_information.align(
         fixed, moving, method is Method.AFFINE, fixed_mask, moving_mask, finest_mm, seed, report, token
     )

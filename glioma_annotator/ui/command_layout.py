@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glioma_annotator.ui.registration_commands import VISITS_VIEW_ONLY
 from glioma_annotator.ui.tool_commands import TOOL_ICONS, TOOL_VIEW_ONLY
 from glioma_annotator.ui.viewer_commands import VIEW_ONLY as AID_VIEW_ONLY
 
@@ -15,6 +16,7 @@ MENU_BREAKS = (
     "file.quit",
     "study.next",
     "study.compare",
+    "visits.register",
     "finding.add",
     "edit.crosshair",
     "edit.label1",
@@ -41,7 +43,10 @@ MENU_BREAKS = (
 
 #: Heard only while the panes have the keyboard: these keys mean something else in lists and dialogs.
 VIEW_ONLY = (
-    frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"}) | TOOL_VIEW_ONLY | AID_VIEW_ONLY
+    frozenset({"view.slice_up", "view.slice_down", "view.next_pane", "edit.crosshair"})
+    | TOOL_VIEW_ONLY
+    | AID_VIEW_ONLY
+    | VISITS_VIEW_ONLY
 )
 
 ICONS = {

@@ -10,6 +10,7 @@ from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.registration import Together
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.uncertainty import Uncertainty
@@ -57,3 +58,4 @@ class Shell:
     uncertainty: Uncertainty
     review: Callable[[int], None]
     findings: FindingsController
+    together: Together

@@ -5,6 +5,7 @@ from __future__ import annotations
 from glioma_annotator.ui.course_dock import course_commands
 from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.pane_commands import mask_view_commands, panes_commands
+from glioma_annotator.ui.registration_commands import visits_commands
 from glioma_annotator.ui.review_dock import review_commands
 from glioma_annotator.ui.shell import Shell
 from glioma_annotator.ui.study_commands import (
@@ -25,6 +26,7 @@ def build_registry(shell: Shell) -> CommandRegistry:
     for make in (
         file_commands,
         study_commands,
+        _visits,
         _course,
         edit_commands,
         labels_commands,
@@ -45,6 +47,10 @@ def build_registry(shell: Shell) -> CommandRegistry:
 def _course(shell: Shell) -> list[Command]:
     acts = shell.acts
     return course_commands(shell.findings, acts.findings_panel, acts.clinical_panel, acts.course_page)
+
+
+def _visits(shell: Shell) -> list[Command]:
+    return visits_commands(shell.together)
 
 
 def _review(shell: Shell) -> list[Command]:

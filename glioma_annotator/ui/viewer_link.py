@@ -12,7 +12,7 @@ from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
-from glioma_annotator.ui.study_controller import OtherVisit, StudyController
+from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Layout
@@ -59,7 +59,6 @@ class ViewerLink(QObject):
         toolbox.previewing.changed.connect(self._on_hatched)
         toolbox.previewing.drawn.connect(view.proposal_changed)
         toolbox.sketch_changed.connect(view.refresh_cursor)
-        study.other_loaded.connect(self._on_other)
         reading.tool_changed.connect(self._on_tool)
         reading.tool_changed.connect(lambda: view.aids.measure(None))  # a tool was taken in hand
         view.aids.changed.connect(self.layout_changed)
@@ -109,12 +108,6 @@ class ViewerLink(QObject):
 
     def _on_hatched(self) -> None:
         self._view.set_proposal(*self._toolbox.previewing.hatched)
-
-    def _on_other(self, other: OtherVisit | None) -> None:
-        if other is None:
-            self._view.show_other(None)
-        else:
-            self._view.show_other(other.images, other.labels, other.title or other.timepoint.title, other.windows)
 
     def _show_other(self) -> None:
         if self._view.layout_name == Layout.TIMEPOINTS.value:
@@ -171,5 +164,6 @@ class ViewerLink(QObject):
             if sequence in visit.images:
                 visit.set_window(sequence, window)
         if not session.store.read_only:
+            patient_id = visit.timepoint.patient_id
             state = {"visit": visit.timepoint.key, "view": self._view.state()}
-            session.store.set_view_state(visit.timepoint.patient_id, state)
+            session.store.set_view_state(patient_id, {**session.store.view_state(patient_id), **state})

@@ -39,6 +39,8 @@ from glioma_annotator.ui.panels.mask_panel import MaskPanel
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.registration import Together
+from glioma_annotator.ui.registration_bar import VisitsBar
 from glioma_annotator.ui.review_dock import ReviewDock
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.shell import Shell
@@ -96,17 +98,19 @@ class MainWindow(QMainWindow):
         self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_axis, self)
         self.uncertainty = Uncertainty(self.study, self.view.set_heat, self._jump, self)
         self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
+        self.together = Together(self.study, self.view, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
             self.uncertainty, lambda page: self.review_dock.bring_up(page),
-            self.findings,
+            self.findings, self.together,
         )  # fmt: skip
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
         self.markers = FindingMarkers(self.findings, self.view, self)
         self.link = ViewerLink(self.view, self.study, self.reading, self.toolbox, self)
         self._held_mask = HeldKey(Qt.Key.Key_H, self.reading.flip_mask, self)
+        self._held_visit = HeldKey(Qt.Key.Key_V, self.together.flip_swapped, self)
         self._build()
         self.display = StudyDisplay(self)
         self._connect()
@@ -140,6 +144,8 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.banner)
+        self.visits_bar = VisitsBar(self.together, self.study, self.view)
+        column.addWidget(self.visits_bar)
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
         self.mask_panel = MaskPanel(
@@ -200,6 +206,7 @@ class MainWindow(QMainWindow):
             self.adapting.changed,
             self.adapting.choices_changed,
             self.findings.changed,
+            self.together.changed,
             self.reading.tool_changed,
             self.reading.mask_display_changed,
             self.link.layout_changed,
@@ -210,6 +217,7 @@ class MainWindow(QMainWindow):
         ):
             signal.connect(refresh)
         self.commands["view.mask"].triggered.connect(self._held_mask.switched)
+        self.commands["visits.swap"].triggered.connect(self._held_visit.switched)
         self.mask_panel.options.done.connect(self.view.setFocus)
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
         self.clinical_panel.changed.connect(self.display.show_events)
@@ -280,9 +288,8 @@ class MainWindow(QMainWindow):
             self.resize(1600, 960)
         if kept.state:
             self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")), _STATE_VERSION)
-        if not self.review_dock.isHidden():  # closed until it is asked for, in every run
-            self.review_dock.hide()
-            self.mask_dock.raise_()
+        self.review_was_open = not self.review_dock.isHidden()
+        self.review_dock.hide()  # closed until it is asked for, in every run
         self.display.show_page(study=False)
 
     # drops

@@ -13,7 +13,7 @@ from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.imaging.resampling import overlap
 from glioma_annotator.progress import CancelToken, Report, ignore_progress
 from glioma_annotator.workflow.ports import Store
-from glioma_annotator.workflow.timepoints_together import common_sequence
+from glioma_annotator.workflow.timepoints_together import common_sequence, kept_registration
 
 TOGETHER = 0.1
 """Visits whose brains share at least this much information where their headers put them are left there: registered
@@ -29,7 +29,7 @@ class Alignment(Protocol):
 
 
 class VisitAlignment:
-    """Aligns visits by their headers where the images agree with them, else by rigid registration.
+    """Aligns visits as a reader accepted it, by their headers where the images agree with them, else rigidly.
 
     Fulfils `Alignment`. Matrices found are remembered. `messages` says for a reader what was registered, one sentence
     for each pair.
@@ -52,6 +52,12 @@ class VisitAlignment:
 
     def _find(self, later: Timepoint, earlier: Timepoint) -> FloatArray:
         self._cancel.raise_if_cancelled()
+        accepted = kept_registration(self._store, later, earlier)
+        if accepted is not None:
+            self.messages.append(
+                f"{earlier.title} lies in {later.title} as {accepted.accepted_by} accepted it on {accepted.accepted}."
+            )
+            return accepted.placed.matrix
         name = common_sequence(later, earlier)
         from glioma_annotator.imaging.registration import register  # scipy's optimiser: not at the program's start
 

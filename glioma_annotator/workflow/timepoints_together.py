@@ -1,10 +1,11 @@
-"""Two visits of a patient side by side: registered, the earlier mask carried over, what changed."""
+"""Two visits of a patient side by side: registered, corrected by hand, the mask carried over, what changed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,27 @@ from glioma_annotator.domain.revision import SegmentationRevision
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.information import shared_information
 from glioma_annotator.imaging.normalisation import brain_mask
+from glioma_annotator.imaging.registration import (
+    Method,
+    Registration,
+    placed,
+    register,
+    resample_mask_registered,
+)
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.proposal import Proposal
 
 if TYPE_CHECKING:
-    from glioma_annotator.imaging.registration import Method, Registration
+    from glioma_annotator.imaging.reslicing import Deformation
 
 #: Finer takes twice as long and moved the landmarks of a real follow-up by 0.1 mm.
 _FINEST_MM = 2.0
+
+#: Relative change of the shared information that a reader should hear of; less is what sampling alone makes.
+_NOTABLE = 0.05
 
 
 class Change(IntEnum):
@@ -38,29 +50,80 @@ class Change(IntEnum):
     RELABELLED = 4
 
 
+Vector = tuple[float, float, float]
+_NONE: Vector = (0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class VisitRegistration:
-    """An earlier visit registered to a later one.
+    """Another visit registered to the one that is read.
 
     Attributes
     ----------
-    later, earlier: keys of the visits; `later` is the fixed one.
+    later, earlier: keys of the visits; `later` is the fixed one, whichever came first.
     sequence: the sequence of both that was registered.
-    registration: world RAS mm of the later visit to that of the earlier one, with its quality.
+    registration: world RAS mm of the fixed visit to that of the other one as it was found, with its quality.
+    centre_mm: what a rotation by hand turns about, world RAS mm of the fixed visit.
+    shift_mm, rotation_deg: the nudge by hand, as `Registration.nudged` takes it.
+    quality: shared information of the scans with the nudge.
+    accepted_by, accepted: who accepted it and on which day; empty until then.
     """
 
     later: str
     earlier: str
     sequence: str
     registration: Registration
+    centre_mm: Vector = _NONE
+    shift_mm: Vector = _NONE
+    rotation_deg: Vector = _NONE
+    quality: float = 0.0
+    accepted_by: str = ""
+    accepted: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a reader nudged it."""
+        return any((*self.shift_mm, *self.rotation_deg))
+
+    @property
+    def placed(self) -> Registration:
+        """The registration with the nudge."""
+        if not self.by_hand:
+            return self.registration
+        return self.registration.nudged(self.shift_mm, self.rotation_deg, self.centre_mm)
+
+    def nudged(self, shift_mm: Vector, rotation_deg: Vector) -> VisitRegistration:
+        """The same with another nudge in place of this one; to be accepted anew."""
+        return replace(self, shift_mm=shift_mm, rotation_deg=rotation_deg, accepted_by="", accepted="")
+
+    def seen_from_other(self) -> VisitRegistration:
+        """The same with the roles of the visits exchanged; the nudge is part of the matrix then."""
+        inverse = replace(self.placed.inverse(), quality=self.quality)
+        return replace(
+            self, later=self.earlier, earlier=self.later, registration=inverse, shift_mm=_NONE, rotation_deg=_NONE
+        )
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the reader should look before anything is built on it."""
+        return replace(self.registration, quality=self.quality).doubtful
+
+    @property
+    def verdict(self) -> str:
+        """What the quality figure means, in a few words."""
+        before, now = self.registration.quality_before, self.quality
+        if self.doubtful:
+            return "doubtful: check it before using it"
+        if now > before * (1 + _NOTABLE):
+            return "better than by the headers"
+        return "about as good as by the headers, which were right already"
 
     @property
     def summary(self) -> str:
         """One sentence for the reader, with the quality figure."""
-        found = self.registration
-        quality = f"shared information {found.quality:.2f}, {found.quality_before:.2f} by the headers"
-        doubt = " Doubtful: check it before using it." if found.doubtful else ""
-        return f"{self.earlier} registered to {self.later} by {self.sequence}: {quality}.{doubt}"
+        figures = f"shared information {self.quality:.2f}, {self.registration.quality_before:.2f} by the headers"
+        hand = " and nudged by hand" if self.by_hand else ""
+        return f"{self.earlier} registered to {self.later} by {self.sequence}{hand}: {figures}; {self.verdict}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +147,6 @@ def register_visits(
 
     Raises `UserError` when they have none in common or share nothing, `Cancelled`.
     """
-    from glioma_annotator.imaging.registration import register  # scipy's optimiser: not at the program's start
-
     name = common_sequence(later, earlier)
     report(Progress(0.0, f"Reading {name}"))
     fixed, moving = store.load_image(later, name), store.load_image(earlier, name)
@@ -100,7 +161,42 @@ def register_visits(
         report=part(report, 0.1, 1.0),
         cancel=cancel,
     )
-    return VisitRegistration(later.key, earlier.key, name, found)
+    x, y, z = _head_centre_mm(fixed)
+    return VisitRegistration(later.key, earlier.key, name, found, (x, y, z), quality=found.quality)
+
+
+def _head_centre_mm(volume: Volume) -> tuple[float, float, float]:
+    """World RAS mm of the middle of the brain."""
+    step = [max(1, round(_FINEST_MM * 2 / mm)) for mm in volume.grid.spacing_mm]
+    inside = np.argwhere(brain_mask([volume.data[:: step[0], :: step[1], :: step[2]]]))
+    middle = inside.mean(axis=0) * step if len(inside) else (np.asarray(volume.grid.shape) - 1) / 2
+    x, y, z = volume.grid.index_to_world(middle).tolist()
+    return x, y, z
+
+
+def measured(together: VisitRegistration, fixed: Volume, moving: Volume) -> VisitRegistration:
+    """The same with its quality measured anew on the sequence that was registered, after a nudge."""
+    brain = brain_mask([fixed.data])
+    quality, found = shared_information(fixed, placed(moving, together.placed), brain), together.registration
+    if found.method is Method.IDENTITY:  # nudged from where the headers put it
+        found = replace(found, quality_before=shared_information(fixed, moving, brain))
+    return replace(together, quality=quality, registration=found)
+
+
+def bend(
+    store: Store,
+    later: Timepoint,
+    earlier: Timepoint,
+    together: VisitRegistration,
+    report: Report,
+    cancel: CancelToken,
+) -> Deformation:
+    """Bend the earlier visit, registered already, to look like the later one: for viewing only; a job for a worker."""
+    from glioma_annotator.imaging.deformation import deform  # SimpleITK: not at the program's start
+
+    report(Progress(0.0, f"Reading {together.sequence}"))
+    fixed, moving = (store.load_image(visit, together.sequence) for visit in (later, earlier))
+    return deform(fixed, moving, together.placed.matrix, part(report, 0.1, 1.0), cancel)
 
 
 def common_sequence(later: Timepoint, earlier: Timepoint) -> str:
@@ -123,11 +219,9 @@ def carried_over(
     scheme: LabelScheme,
 ) -> Proposal:
     """The earlier visit's mask as a proposal for the later visit. Raises `UserError` when its file is gone."""
-    from glioma_annotator.imaging.registration import resample_mask_registered
-
     labels = store.load_labels(revision)
     labels = np.where(labels == IGNORE, np.uint8(BACKGROUND), labels)
-    moved = resample_mask_registered(labels, earlier.grid, together.registration, later.grid)
+    moved = resample_mask_registered(labels, earlier.grid, together.placed, later.grid)
     if later.id is None:
         raise ValueError("a stored visit has an id")
     return Proposal(
@@ -140,13 +234,13 @@ def carried_over(
     )
 
 
-def moved_image(
-    store: Store, earlier: Timepoint, sequence: str, later: Timepoint, together: VisitRegistration
-) -> Volume:
-    """A sequence of the earlier visit on the later visit's voxels, for looking at both at one place."""
-    from glioma_annotator.imaging.registration import resample_registered
-
-    return resample_registered(store.load_image(earlier, sequence), together.registration, later.grid)
+def changes_between(
+    present: LabelArray, before: LabelArray, later: Timepoint, earlier: Timepoint, together: VisitRegistration
+) -> ChangeMap:
+    """What changed from the earlier visit's mask, (i, j, k) on its own grid, to the later visit's, on that one's."""
+    known = np.where(before == IGNORE, np.uint8(BACKGROUND), before)
+    moved = resample_mask_registered(known, earlier.grid, together.placed, later.grid)
+    return change_map(present, moved, later.grid.voxel_volume_ml)
 
 
 def change_map(present: LabelArray, before: LabelArray, voxel_volume_ml: float) -> ChangeMap:
@@ -166,14 +260,60 @@ def change_map(present: LabelArray, before: LabelArray, voxel_volume_ml: float) 
     return ChangeMap(changes, {c.name.lower(): float(counts[c] * voxel_volume_ml) for c in named})
 
 
-def checkerboard(one: NDArray[np.float32], other: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
-    """Squares of `edge` pixels from each of two slices (rows, columns) in turn, each scaled to 0..1 by percentiles."""
-    if one.shape != other.shape:
-        raise ValueError("a checkerboard needs slices of one shape")
-    rows, columns = np.indices(one.shape) // max(edge, 1)
-    return np.where((rows + columns) % 2 == 0, _scaled(one), _scaled(other))
+# what is kept in the workspace
+
+_KEPT = "registrations"
 
 
-def _scaled(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = np.percentile(image, (1, 99.5))
-    return np.asarray(np.clip((image - low) / max(high - low, 1e-6), 0, 1), dtype=np.float32)
+def keep_registration(store: Store, patient_id: int, together: VisitRegistration) -> None:
+    """Keep a registration that a reader accepted, in place of an earlier one of the two visits."""
+    state = dict(store.view_state(patient_id))
+    pair = {together.later, together.earlier}
+    kept = [one for one in _entries(state) if {one.get("later"), one.get("earlier")} != pair]
+    found = together.registration
+    kept.append(
+        {
+            "later": together.later,
+            "earlier": together.earlier,
+            "sequence": together.sequence,
+            "matrix": np.asarray(found.matrix).tolist(),
+            "method": found.method.value,
+            "metric": found.metric,
+            "quality": [found.quality, found.quality_before, together.quality],
+            "centre_mm": list(together.centre_mm),
+            "shift_mm": list(together.shift_mm),
+            "rotation_deg": list(together.rotation_deg),
+            "accepted_by": together.accepted_by,
+            "accepted": together.accepted,
+        }
+    )
+    store.set_view_state(patient_id, {**state, _KEPT: kept})
+
+
+def kept_registration(store: Store, later: Timepoint, earlier: Timepoint) -> VisitRegistration | None:
+    """The accepted registration of two visits with `later` as the fixed one; None when there is none to be read."""
+    for entry in _entries(store.view_state(later.patient_id)):
+        if {entry.get("later"), entry.get("earlier")} == {later.key, earlier.key}:
+            found = _read(entry)
+            if found is not None:
+                return found if found.later == later.key else found.seen_from_other()
+    return None
+
+
+def _entries(state: Mapping[str, object]) -> list[Mapping[str, Any]]:
+    kept = state.get(_KEPT)
+    return [one for one in kept if isinstance(one, Mapping)] if isinstance(kept, list) else []
+
+
+def _read(entry: Mapping[str, Any]) -> VisitRegistration | None:
+    """An entry as it was kept; None for one of another version."""
+    try:
+        quality, before, now = (float(v) for v in entry["quality"])
+        found = Registration(np.array(entry["matrix"]), Method(entry["method"]), entry["metric"], quality, before)
+        vectors = [tuple(float(v) for v in entry[name]) for name in ("centre_mm", "shift_mm", "rotation_deg")]
+        centre, shift, rotation = ((x, y, z) for x, y, z in vectors)
+        later, earlier, sequence = (str(entry[name]) for name in ("later", "earlier", "sequence"))
+        by, on = str(entry["accepted_by"]), str(entry["accepted"])
+        return VisitRegistration(later, earlier, sequence, found, centre, shift, rotation, now, by, on)
+    except (KeyError, TypeError, ValueError):
+        return None

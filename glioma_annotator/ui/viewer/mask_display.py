@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.ui.viewer.mask_slice import HEAT_TABLE, MaskSlice, colour_table
+from glioma_annotator.ui.viewer.mask_slice import CHANGE_TABLE, HEAT_TABLE, ColourTable, MaskSlice, colour_table
 from glioma_annotator.ui.viewer.planes import SlicePlane
 from glioma_annotator.ui.viewer.types import MaskStyle
 
@@ -92,13 +92,22 @@ class MaskDisplay:
 
     def heat_slice(self, heat: LabelArray | None, plane: SlicePlane, number: int) -> MaskSlice | None:
         """The slice of an array of 0 to 255 in the colours of heat; None without an array."""
-        if heat is None:
+        return self._coloured(heat, plane, number, HEAT_TABLE)
+
+    def changes_slice(self, changes: LabelArray | None, plane: SlicePlane, number: int) -> MaskSlice | None:
+        """The slice of a change map in its colours; None without one."""
+        return self._coloured(changes, plane, number, CHANGE_TABLE)
+
+    def _coloured(
+        self, values: LabelArray | None, plane: SlicePlane, number: int, table: ColourTable
+    ) -> MaskSlice | None:
+        if values is None:
             return None
-        key = (id(heat), plane, number)
+        key = (id(values), plane, number)
         if key not in self._slices:
-            mask = MaskSlice(plane, number, heat)
-            mask.colour(HEAT_TABLE)
-            self._slices[key] = (heat, mask)
+            mask = MaskSlice(plane, number, values)
+            mask.colour(table)
+            self._slices[key] = (values, mask)
         self._used.add(key)
         return self._slices[key][1]
 

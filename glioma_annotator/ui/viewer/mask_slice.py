@@ -39,6 +39,22 @@ def _heat_table() -> ColourTable:
 
 HEAT_TABLE = _heat_table()
 
+#: Colours of what changed between two masks, by the values of `Change`: only here, only there, both, another label.
+CHANGE_COLOURS = {1: "#E69F00", 2: "#56B4E9", 3: "#9AA0A6", 4: "#CC79A7"}
+
+
+def change_table() -> ColourTable:
+    """Premultiplied ARGB (256,) of a change map; what is in both masks is faint."""
+    table = np.zeros(256, dtype=np.uint32)
+    for value, name in CHANGE_COLOURS.items():
+        alpha, colour = (70 if value == 3 else 160), QColor(name)
+        red, green, blue = (c * alpha // 255 for c in (colour.red(), colour.green(), colour.blue()))
+        table[value] = alpha << 24 | red << 16 | green << 8 | blue
+    return table
+
+
+CHANGE_TABLE = change_table()
+
 
 def outline_segments(inside: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Edges between inside and outside, (n, 4) as x0, y0, x1, y1 in voxel corners from the top left; runs are joined.

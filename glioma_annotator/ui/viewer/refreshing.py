@@ -72,7 +72,8 @@ class Refresher:
         removed = self._masks.labels_slice(visit.removed, plane, number, proposed=True)
         pane.show_markers(self.markers if own else ())
         pane.show_measures(self._measuring.items if own else (), self._measuring.current)
-        pane.show_extras(removed, self._masks.heat_slice(visit.heat, plane, number))
+        coloured = self._masks.heat_slice(visit.heat, plane, number)
+        pane.show_extras(removed, coloured or self._masks.changes_slice(visit.changes, plane, number))
         pane.show_mask(mask, proposal, self._masks.colours, self._masks.fill, self._masks.outline)
         pane.overlay.marks.crosshair = plane.to_plane(crosshair) if self.crosshair_visible else None
         pane.set_camera(plane.to_plane(scene.centre_in(visit)), zoom)

@@ -72,15 +72,14 @@ class Scene:
         """The crosshair's voxel in a visit's own grid, the nearest one where it lies outside."""
         if visit is self.visit or self.visit is None:
             return visit.clip(self.state.crosshair)
-        i, j, k = visit.grid.world_to_index(self.visit.grid.index_to_world(self.state.crosshair))
-        return visit.clip((float(i), float(j), float(k)))
+        return visit.clip(visit.from_read(self.visit.grid.index_to_world(self.state.crosshair)))
 
     def set_crosshair(self, visit: Visit, index: tuple[float, float, float]) -> bool:
         """Move the crosshair to a fractional index of a visit's grid; whether it moved."""
         if self.visit is None:
             return False
         if visit is not self.visit:
-            i, j, k = self.visit.grid.world_to_index(visit.grid.index_to_world(index))
+            i, j, k = self.visit.grid.world_to_index(visit.to_read(index))
             index = (float(i), float(j), float(k))
         before, self.state.crosshair = self.state.crosshair, self.visit.clip(index)
         return before != self.state.crosshair
@@ -103,11 +102,10 @@ class Scene:
             world = self.visit.grid.index_to_world(middle)
         else:
             world = np.asarray(self.state.centre_mm)
-        i, j, k = visit.grid.world_to_index(world)
-        return float(i), float(j), float(k)
+        return visit.from_read(world)
 
     def set_centre(self, visit: Visit, index: tuple[float, float, float]) -> None:
-        x, y, z = visit.grid.index_to_world(index)
+        x, y, z = visit.to_read(index)
         self.state.centre_mm = (float(x), float(y), float(z))
 
     def slice_with_label(self, axis: int, value: int | None, direction: int) -> int | None:

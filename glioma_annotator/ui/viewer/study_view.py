@@ -15,6 +15,7 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.ui.tools.base import Tool
+from glioma_annotator.ui.viewer.comparing import Comparing
 from glioma_annotator.ui.viewer.interaction import Interaction
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
 from glioma_annotator.ui.viewer.pane import Pane
@@ -65,6 +66,7 @@ class StudyView(QWidget):
         self._closed = False
         self._told = ""
         self.aids = ReadingAids(self._scene, self)
+        self.comparing = Comparing(self._scene, self)
         self._refresher = Refresher(self._scene, self._masks, self.aids.measuring)
         self._interaction = Interaction(self._scene, self)
         self._stage = PaneStage(self._scene, self, self._interaction, submit)
@@ -109,6 +111,7 @@ class StudyView(QWidget):
         if before is None or not before.grid.matches(self._scene.visit.grid):
             self._scene.state.centre_mm, self._scene.state.zoom = None, 1.0
             self._scene.set_crosshair(self._scene.visit, self._scene.centre_in(self._scene.visit))
+        self.comparing.rebuild()
         self._stage.arrange()
 
     def show_other(
@@ -119,13 +122,13 @@ class StudyView(QWidget):
         windows: Mapping[str, Window] | None = None,
     ) -> None:
         """The other visit of the *timepoints* layout, on its own grid, linked through RAS mm; None for none."""
-        self._scene.other = Visit(images, labels, title, dict(windows or {})) if images else None
-        self.schedule()
+        self.comparing.show(Visit(images, labels, title, dict(windows or {})) if images else None)
 
     def clear(self) -> None:
         """Show nothing."""
         self._interaction.cancel()
-        self._scene.visit = self._scene.other = None
+        self._scene.visit = None
+        self.comparing.show(None)
         self._masks.forget()
         self.schedule()
 
@@ -394,6 +397,7 @@ class StudyView(QWidget):
             self._closed = True
             self._interaction.stop()
             self.aids.close()
+            self.comparing.close()
             self._refresh_timer.stop()
             self._stage.close()
         super().closeEvent(event)

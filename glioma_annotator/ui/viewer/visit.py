@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.geometry import Box, FloatArray, Grid
 from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.normalisation import robust_window
@@ -38,6 +38,10 @@ class Visit:
     proposal: a proposed mask, or what a proposal adds, uint8 (i, j, k).
     removed: what a proposal takes away, uint8 (i, j, k).
     heat: uint8 (i, j, k), 0 to 255, drawn as colours under the mask, such as uncertainty.
+    changes: uint8 (i, j, k), values of `workflow.timepoints_together.Change`, drawn as colours; None for none.
+    place: (4, 4) world RAS mm of the visit that is read to this one's; None where both lie in one world.
+    fitted: what a view is fitted to; None for the head, which is looked for.
+    whole: whether the images are arrays in memory, so that two of them can be subtracted.
     """
 
     images: Mapping[str, Volume]
@@ -48,6 +52,10 @@ class Visit:
     proposal: LabelArray | None = None
     removed: LabelArray | None = None
     heat: LabelArray | None = None
+    changes: LabelArray | None = None
+    place: FloatArray | None = None
+    fitted: Box | None = None
+    whole: bool = True
     _subtraction: Volume | None = None
     _head: NDArray[np.bool_] | None = None
     _extent: Box | None = None
@@ -63,7 +71,7 @@ class Visit:
     @property
     def sequences(self) -> tuple[str, ...]:
         """Everything that can be shown: the images, and their subtraction where there are both parts of it."""
-        both = _MINUEND in self.images and _SUBTRAHEND in self.images
+        both = self.whole and _MINUEND in self.images and _SUBTRAHEND in self.images
         return (*self.images, *((SUBTRACTION,) if both else ()))
 
     def volume(self, sequence: str) -> Volume:
@@ -98,6 +106,8 @@ class Visit:
     @property
     def extent(self) -> Box:
         """The box of the head, to a few voxels; what a view is fitted to."""
+        if self.fitted is not None:
+            return self.fitted
         if self._extent is None:
             box = Box.around(self.head) or Box.whole((self.head.shape[0], self.head.shape[1], self.head.shape[2]))
             start, stop = ([v * n for v, n in zip(c, self.head_steps, strict=True)] for c in (box.start, box.stop))
@@ -118,6 +128,20 @@ class Visit:
             if sequence not in self.defaults:
                 self.defaults[sequence] = robust_window(volume.data[::2, ::2, ::2])
         return self.defaults[sequence]
+
+    def from_read(self, world: FloatArray) -> tuple[float, float, float]:
+        """The fractional index of this visit at world RAS mm (3,) of the visit that is read."""
+        there = world if self.place is None else self.place[:3, :3] @ world + self.place[:3, 3]
+        i, j, k = self.grid.world_to_index(there).tolist()
+        return i, j, k
+
+    def to_read(self, index: tuple[float, float, float]) -> FloatArray:
+        """World RAS mm (3,) of the visit that is read at a fractional index of this visit."""
+        there = self.grid.index_to_world(index)
+        if self.place is None:
+            return there
+        back = np.linalg.inv(self.place)
+        return np.asarray(back[:3, :3] @ there + back[:3, 3])
 
     def clip(self, index: tuple[float, float, float]) -> Index:
         """The voxel of the grid nearest to a fractional index."""

@@ -26,11 +26,13 @@ from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import Sequence, SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.imaging.reslicing import Placement
 from glioma_annotator.progress import CancelToken, Progress, Report
 from glioma_annotator.settings import Settings
 from glioma_annotator.ui import window as window_module
 from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.window import MainWindow
 
 SHAPE = (30, 34, 28)
@@ -56,6 +58,41 @@ class PlainAids(QObject):
         return lambda *args: None
 
 
+class PlainComparing(QObject):
+    """Stands in for `Comparing`: remembers what it was told."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture = Picture.AS_SCANNED
+        self.swapped = False
+        self.placement: Placement | None = None
+        self.changes: LabelArray | None = None
+
+    @property
+    def deformation(self) -> object:
+        return self.placement.deformation if self.placement is not None else None
+
+    def place(self, placement: Placement) -> None:
+        self.placement = placement
+        self.changed.emit()
+
+    def set_picture(self, picture: Picture) -> None:
+        self.picture = picture
+        self.changed.emit()
+
+    def set_changes(self, changes: LabelArray | None) -> None:
+        self.changes = changes
+
+    def swap(self, on: bool) -> None:
+        self.swapped = on
+        self.changed.emit()
+
+    def screen_axes(self, axis: int) -> tuple[Any, Any, Any]:
+        return np.array([-1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, -1.0])
+
+
 class PlainView(QWidget):
     """Stands in for `StudyView`: remembers what it was told."""
 
@@ -70,6 +107,7 @@ class PlainView(QWidget):
     def __init__(self, submit: object) -> None:
         super().__init__()
         self.aids = PlainAids()
+        self.comparing = PlainComparing()
         self.layout_name = "planes"
         self.active_axis = 2
         self.crosshair_index = (0, 0, 0)

@@ -1,0 +1,408 @@
+"""Two visits together in the window: registered on a worker, checked, nudged, accepted; the mask carried over."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from glioma_annotator.domain.geometry import FloatArray
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.registration import Method, identity
+from glioma_annotator.imaging.reslicing import Deformation, Placement
+from glioma_annotator.progress import CancelToken, Report, part
+from glioma_annotator.ui.study_controller import OtherVisit, StudyController
+from glioma_annotator.ui.viewer.comparing import Picture
+from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.workflow.export_study import best_revision
+from glioma_annotator.workflow.jobs import Job
+from glioma_annotator.workflow.proposal import Proposal
+from glioma_annotator.workflow.timepoints_together import (
+    ChangeMap,
+    Vector,
+    VisitRegistration,
+    bend,
+    carried_over,
+    changes_between,
+    common_sequence,
+    keep_registration,
+    kept_registration,
+    measured,
+    register_visits,
+)
+
+STEP_MM, STEP_DEG = 0.5, 0.5
+#: What follows from a nudge or a stroke is computed this long after the last one.
+_SETTLE_MS = 400
+
+Pair = tuple[int | None, int | None]
+R = TypeVar("R")
+
+
+class Together(QObject):
+    """The visit that is read and the one beside it.
+
+    Attributes
+    ----------
+    other: the visit beside; None while none is, or while a mask of the same visit is.
+    found: how the two are registered; None where the headers say where they lie.
+    changes: what changed between their masks, while that is shown.
+    note: what the reader should know of the last attempt; `failed` whether it is bad news.
+
+    Signals
+    -------
+    changed: any of it changed.
+    """
+
+    changed = Signal()
+
+    def __init__(self, study: StudyController, view: StudyView, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.study, self.view = study, view
+        self._shown: OtherVisit | None = None
+        self.other: Timepoint | None = None
+        self.found: VisitRegistration | None = None
+        self.changes: ChangeMap | None = None
+        self.changes_wanted = False
+        self.note, self.failed = "", False
+        self._known: dict[Pair, VisitRegistration] = {}
+        self._bent: dict[Pair, Deformation] = {}
+        self._job: Job | None = None
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(_SETTLE_MS)
+        self._settling.timeout.connect(self._settle)
+        study.other_loaded.connect(self._on_other)
+        study.visit_changed.connect(self._on_visit)
+        study.workspace_changed.connect(self._forget)
+        study.mask_changed.connect(self._on_mask)
+        view.comparing.changed.connect(self.changed)
+
+    # what is shown
+
+    @property
+    def picture(self) -> Picture:
+        return self.view.comparing.picture
+
+    @property
+    def running(self) -> bool:
+        """Whether a registration is being computed."""
+        return self._job is not None and self._job.active
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """What can be shown beside the visit."""
+        return tuple(p for p in Picture if p is not Picture.DEFORMED or self.view.comparing.deformation is not None)
+
+    @property
+    def _pair(self) -> Pair:
+        visit = self.study.visit
+        return (visit.id if visit else None, self.other.id if self.other else None)
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._bent.clear()
+
+    def _on_visit(self) -> None:
+        self._shown = self.other = self.found = self.changes = None
+        self.note, self.failed = "", False
+        self.changed.emit()
+
+    def _on_other(self, shown: OtherVisit | None) -> None:
+        visit = self.study.visit
+        self._shown, self.changes = shown, None
+        self.other = shown.timepoint if shown is not None and not shown.title else None
+        self.found = None
+        self.note, self.failed = "", False
+        if shown is None or visit is None:
+            self.view.show_other(None)
+        else:
+            self.view.show_other(shown.images, shown.labels, shown.title or shown.timepoint.title, shown.windows)
+            self._look_up()
+        self._place()
+        if self.changes_wanted:
+            self._settling.start()
+
+    def _look_up(self) -> None:
+        """What is known of the two visits: from this session, else what was accepted earlier."""
+        session, visit = self.study.session, self.study.visit
+        if session is None or visit is None or self.other is None:
+            return
+        one, other = self._pair
+        if (one, other) in self._known:
+            self.found = self._known[one, other]
+        elif (other, one) in self._known:
+            self.found = self._known[other, one].seen_from_other()
+        else:
+            self.found = kept_registration(session.store, visit.timepoint, self.other)
+
+    def _place(self) -> None:
+        matrix = self.found.placed.matrix if self.found is not None else np.eye(4)
+        self.view.comparing.place(Placement(matrix, self._bent.get(self._pair)))
+        self.changed.emit()
+
+    def choose_other(self, timepoint: Timepoint) -> None:
+        """Show another visit beside the one that is read."""
+        self.study.choose_other(timepoint)
+
+    def set_picture(self, picture: Picture) -> None:
+        """Change what is shown beside the visit; the map of changes needs both on one grid."""
+        if picture is Picture.AS_SCANNED and self.changes_wanted:
+            self.show_changes(False)
+        self.view.comparing.set_picture(picture)
+
+    def next_picture(self) -> None:
+        """The next of the pictures in turn."""
+        turn = self.pictures
+        self.set_picture(turn[(turn.index(self.picture) + 1) % len(turn)] if self.picture in turn else turn[0])
+
+    def flip_swapped(self) -> None:
+        """Show the visit that is read in the other one's place, or no longer."""
+        self.view.comparing.swap(not self.view.comparing.swapped)
+
+    # registering
+
+    def _require(self) -> tuple[Timepoint, Timepoint]:
+        visit = self.study.require_visit()
+        if self.other is None:
+            raise UserError("There is no other visit beside this one.", "Choose one in the bar above the pictures.")
+        return visit.timepoint, self.other
+
+    def register(self, method: Method = Method.RIGID) -> None:
+        """Register the visit beside to the visit that is read, on a worker."""
+        session, (fixed, moving) = self.study.require_session(), self._require()
+        store = session.store
+
+        def work(report: Report, cancel: CancelToken) -> VisitRegistration:
+            return register_visits(store, fixed, moving, method, report, cancel)
+
+        self._submit(f"Registering {moving.title}", work, fixed, moving, self._take)
+
+    def deform(self) -> None:
+        """Bend the visit beside until it looks like the visit that is read, for viewing only; rigidly first."""
+        session, (fixed, moving) = self.study.require_session(), self._require()
+        store, found = session.store, self.found
+
+        def work(report: Report, cancel: CancelToken) -> tuple[VisitRegistration, Deformation]:
+            known = found
+            if known is None:
+                known = register_visits(store, fixed, moving, Method.RIGID, part(report, 0.0, 0.6), cancel)
+                report = part(report, 0.6, 1.0)
+            return known, bend(store, fixed, moving, known, report, cancel)
+
+        def take(pair: Pair, made: tuple[VisitRegistration, Deformation]) -> None:
+            self._bent[pair] = made[1]
+            self._take(pair, made[0], keep_field=True)
+            if pair == self._pair:
+                self.set_picture(Picture.DEFORMED)
+
+        self._submit(f"Bending {moving.title}, for viewing only", work, fixed, moving, take)
+
+    def _submit(
+        self,
+        title: str,
+        work: Callable[[Report, CancelToken], R],
+        fixed: Timepoint,
+        moving: Timepoint,
+        take: Callable[[Pair, R], None],
+    ) -> None:
+        if self.running:
+            return
+        common_sequence(fixed, moving)  # refused at once where they have none
+        session, pair = self.study.session, (fixed.id, moving.id)
+
+        def done(result: R) -> None:
+            self._job = None
+            if self.study.session is session:
+                take(pair, result)
+            self.changed.emit()
+
+        def fail(error: BaseException) -> None:
+            self._job = None
+            if isinstance(error, UserError):
+                self.note, self.failed = str(error), True
+            else:
+                self.study.failed.emit(error)
+            self.changed.emit()
+
+        def cancelled() -> None:
+            self._job = None
+            self.note, self.failed = "Cancelled; the visits lie where they did.", False
+            self.changed.emit()
+
+        self.note, self.failed = "", False
+        self._job = self.study.workers.computing.submit(title, work, done, fail, cancelled)
+        self.changed.emit()
+
+    def _take(self, pair: Pair, found: VisitRegistration, keep_field: bool = False) -> None:
+        self._known[pair] = found
+        if not keep_field:
+            self._bent.pop(pair, None)
+        if pair != self._pair:
+            self.study.notice.emit(f"{found.earlier} is registered to {found.later}: open them to check it.")
+            return
+        self.found = found
+        self._place()
+        if self.picture is Picture.AS_SCANNED:
+            self.view.comparing.set_picture(Picture.REGISTERED)
+        if self.changes_wanted:
+            self._settling.start()
+
+    # by hand
+
+    def nudge(self, across: float, up: float, clockwise_deg: float) -> None:
+        """Move the visit beside by mm across and up and turn it, as seen in the active pane's plane.
+
+        Without a registration the headers' place is what is nudged.
+        """
+        axis = self.view.active_axis
+        if axis is None or self.other is None:
+            return
+        found = self._start()
+        right, above, towards = self.view.comparing.screen_axes(axis)
+        shift = np.asarray(found.shift_mm) + across * right + up * above
+        # A turn about the world axis nearest to the plane's normal, in the sense that is seen.
+        turn = np.zeros(3)
+        main = int(np.abs(towards).argmax())
+        turn[main] = -np.sign(towards[main]) * clockwise_deg
+        self.set_nudge(_vector(shift), _vector(np.asarray(found.rotation_deg) + turn))
+
+    def set_nudge(self, shift_mm: Vector, rotation_deg: Vector) -> None:
+        """Put the visit beside so far from where it was found: mm in RAS, degrees about these axes."""
+        if self.other is None:
+            return
+        self._keep(self._start().nudged(shift_mm, rotation_deg))
+        if self.picture is Picture.AS_SCANNED:
+            self.view.comparing.set_picture(Picture.REGISTERED)
+        self._settling.start()
+
+    def reset_nudge(self) -> None:
+        """Back to where it was found."""
+        if self.found is not None:
+            self.set_nudge((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+
+    def _start(self) -> VisitRegistration:
+        """The registration to nudge: where the headers put the visits, when there is none yet."""
+        if self.found is not None:
+            return self.found
+        fixed, moving = self._require()
+        by_headers = replace(identity(), quality=0.0, quality_before=0.0)
+        middle = self.study.require_visit().timepoint.grid
+        centre = middle.index_to_world((np.asarray(middle.shape) - 1) / 2)
+        return VisitRegistration(fixed.key, moving.key, common_sequence(fixed, moving), by_headers, _vector(centre))
+
+    def _keep(self, found: VisitRegistration) -> None:
+        self.found = self._known[self._pair] = found
+        self._bent.pop(self._pair, None)  # it was bent from another place
+        self._place()
+
+    def accept(self) -> None:
+        """Keep the registration in the workspace with the reader's name; findings and response build on it."""
+        session, visit, found = self.study.require_session(), self.study.require_visit(), self.found
+        if found is None or session.store.read_only:
+            return
+        name = session.author.strip()
+        if not name:
+            raise UserError("Accepting a registration needs the reader's name.", "Enter it in the preferences.")
+        today = dt.datetime.now(dt.UTC).date().isoformat()
+        self._known[self._pair] = self.found = replace(found, accepted_by=name, accepted=today)
+        keep_registration(session.store, visit.timepoint.patient_id, self.found)
+        self.study.notice.emit("The registration is kept; following lesions from visit to visit builds on it.")
+        self.changed.emit()
+
+    # what follows from it
+
+    def _on_mask(self, _box: object) -> None:
+        if self.changes_wanted and self._shown is not None:
+            self._settling.start()
+
+    def show_changes(self, on: bool) -> None:
+        """The map of what changed between the two masks, on or off."""
+        self.changes_wanted = on
+        if on and self.picture in (Picture.AS_SCANNED, Picture.DEFORMED):
+            self.view.comparing.set_picture(Picture.REGISTERED)
+        if on:
+            self._settle()
+        else:
+            self.changes = None
+            self.view.comparing.set_changes(None)
+        self.changed.emit()
+
+    def _settle(self) -> None:
+        """Measure the quality anew after a nudge, and what changed between the masks."""
+        visit, shown, found, pair = self.study.visit, self._shown, self.found, self._pair
+        if visit is None or shown is None or self.other is None:
+            return
+        other = self.other
+        if found is not None:
+            fixed, moving = visit.images.get(found.sequence), shown.images.get(found.sequence)
+            stale = found.by_hand or found.quality != found.registration.quality
+            if fixed is not None and moving is not None and stale:
+                self.study.workers.reading.submit(
+                    "Measuring the registration",
+                    lambda _report, _cancel: measured(found, fixed, moving),
+                    lambda better: self._better(pair, found, better),
+                    self.study.failed.emit,
+                )
+        if not self.changes_wanted:
+            return
+        present, before, timepoint = visit.editor.labels.copy(), shown.labels, visit.timepoint
+        together = found or self._start()
+
+        def done(made: ChangeMap) -> None:
+            if self._pair == pair and self.changes_wanted:
+                self.changes = made
+                self.view.comparing.set_changes(made.changes)
+                self.changed.emit()
+
+        self.study.workers.reading.submit(
+            "Comparing the masks",
+            lambda _report, _cancel: changes_between(present, before, timepoint, other, together),
+            done,
+            self.study.failed.emit,
+        )
+
+    def _better(self, pair: Pair, asked: VisitRegistration, now: VisitRegistration) -> None:
+        if self._pair == pair and self.found is asked:
+            self.found = self._known[pair] = now
+            self.changed.emit()
+
+    @property
+    def can_carry(self) -> bool:
+        """Whether the visit beside has a mask to carry over."""
+        session = self.study.session
+        if session is None or self.other is None or self.other.id is None:
+            return False
+        return best_revision(session.store.revisions(self.other.id)) is not None
+
+    def carry_over(self) -> None:
+        """Propose the other visit's mask for the visit that is read, where the registration puts it."""
+        session, (fixed, moving) = self.study.require_session(), self._require()
+        store, scheme, together = session.store, session.scheme, self.found or self._start()
+        revision = best_revision(store.revisions(moving.id or 0))
+        if revision is None:
+            raise UserError(f"{moving.title} has no mask to carry over.", "Segment that visit and save it first.")
+
+        def work(_report: Report, _cancel: CancelToken) -> Proposal:
+            return carried_over(store, revision, moving, fixed, together, scheme)
+
+        def done(proposal: Proposal) -> None:
+            visit = self.study.visit
+            if visit is not None and visit.id == proposal.timepoint_id:
+                visit.show_proposal(proposal)
+                self.study.notice.emit("The mask is proposed: accept or reject it in the Mask panel.")
+            else:
+                self.study.notice.emit("The carried mask was dropped: another visit is open now.")
+
+        self.study.workers.computing.submit(f"Carrying the mask over from {moving.title}", work, done,
+                                             self.study.failed.emit)  # fmt: skip
+
+
+def _vector(values: FloatArray) -> Vector:
+    x, y, z = (round(float(v), 4) for v in values)
+    return x, y, z

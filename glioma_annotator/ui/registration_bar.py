@@ -1,0 +1,249 @@
+"""The bar above the panes of the *timepoints* layout: which visit stands beside, how, and how well it is registered."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
+
+from glioma_annotator.imaging.registration import Method
+from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet
+from glioma_annotator.ui.registration import STEP_DEG, STEP_MM, Together
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.viewer.comparing import Picture
+from glioma_annotator.ui.viewer.mask_slice import CHANGE_COLOURS
+from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.ui.viewer.types import Layout
+from glioma_annotator.workflow.timepoints_together import Change
+
+_METHODS: tuple[tuple[str, str], ...] = (
+    ("Rigid", Method.RIGID.value),
+    ("Affine", Method.AFFINE.value),
+    ("Deformable, for viewing only", "deformable"),
+)
+_SHIFTS = (
+    ("right", "Right (+) or left (−), mm"),
+    ("front", "Front (+) or back (−), mm"),
+    ("up", "Up (+) or down (−), mm"),
+)
+_TURNS = (("nod", "Nod about the left-right axis, degrees"), ("tilt", "Tilt about the front-back axis, degrees"),
+          ("turn", "Turn about the up-down axis, degrees"))  # fmt: skip
+_MOST_MM, _MOST_DEG = 60.0, 45.0
+
+
+class VisitsBar(QWidget):
+    """Shown while the layout has another visit beside the one that is read."""
+
+    def __init__(self, together: Together, study: StudyController, view: StudyView) -> None:
+        super().__init__()
+        self._together, self._study, self._view = together, study, view
+        self.setObjectName("visits-bar")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(4)
+        column.addLayout(self._first_row())
+        column.addLayout(self._second_row())
+        self.nudging = self._nudge_row()
+        column.addWidget(self.nudging)
+        self.nudging.hide()
+        together.changed.connect(self.refresh)
+        view.layout_changed.connect(self.refresh)
+        for signal in (study.patient_changed, study.visit_changed, study.revisions_changed):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    # building
+
+    def _first_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self.other = QComboBox()
+        self.other.setAccessibleName("Visit beside")
+        self.other.setToolTip("The visit to compare with")
+        self.other.setMinimumContentsLength(14)
+        self.other.activated.connect(self._choose)
+        self.picture = QComboBox()
+        self.picture.setAccessibleName("Picture beside")
+        self.picture.setToolTip("What stands beside (Shift+V: the next one; hold V: this visit in its place)")
+        self.picture.activated.connect(lambda _i: self._together.set_picture(Picture(self.picture.currentData())))
+        self.changes = QCheckBox("Changes")
+        self.changes.setAccessibleName("Changes between the masks")
+        self.changes.setToolTip("Colour what is in one mask only, in both, or under another label (Alt+V)")
+        self.changes.clicked.connect(self._together.show_changes)
+        self.method = QComboBox()
+        self.method.setAccessibleName("Kind of registration")
+        for title, value in _METHODS:
+            self.method.addItem(title, value)
+        self.method.setItemData(2, "Bends the other visit to look like this one. Nothing is measured with it.",
+                                Qt.ItemDataRole.ToolTipRole)  # fmt: skip
+        self.register = push_button("Register", "Find where the other visit lies in this one (Ctrl+Shift+V)", self._run)
+        row.addWidget(quiet("Beside", wrap=False))
+        row.addWidget(self.other, 2)
+        row.addWidget(quiet("shown", wrap=False))
+        row.addWidget(self.picture, 1)
+        row.addWidget(self.changes)
+        row.addStretch(1)
+        row.addWidget(self.method)
+        row.addWidget(self.register)
+        for combo in (self.other, self.picture, self.method):
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.picture.setMinimumContentsLength(15)
+        self.method.setMinimumContentsLength(10)
+        self.changes.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return row
+
+    def _second_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self.told = QLabel()
+        self.told.setWordWrap(True)
+        self.told.setTextFormat(Qt.TextFormat.RichText)
+        self.told.setAccessibleName("State of the registration")
+        self.nudge = push_button("Nudge", "Move and turn the other visit by hand", lambda: None)
+        self.nudge.setCheckable(True)
+        self.nudge.toggled.connect(self._on_nudge)
+        self.accept = push_button("Accept", "Keep this registration in the workspace with your name",
+                                  self._together.accept)  # fmt: skip
+        self.carry = push_button("Carry mask over", "Propose the other visit's mask here, where the registration puts "
+                                 "it", self._together.carry_over)  # fmt: skip
+        row.addWidget(self.told, 1)
+        for button in (self.nudge, self.accept, self.carry):
+            row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        return row
+
+    def _nudge_row(self) -> QWidget:
+        widget = QWidget()
+        row = QHBoxLayout(widget)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        self.spins: list[QDoubleSpinBox] = []
+        for kinds, most, step, unit in ((_SHIFTS, _MOST_MM, STEP_MM, " mm"), (_TURNS, _MOST_DEG, STEP_DEG, "°")):
+            for title, tip in kinds:
+                spin = QDoubleSpinBox()
+                spin.setRange(-most, most)
+                spin.setSingleStep(step)
+                spin.setDecimals(1)
+                spin.setSuffix(unit)
+                spin.setKeyboardTracking(False)
+                spin.setAccessibleName(tip)
+                spin.setToolTip(f"{tip}. Ctrl+arrows move and Ctrl+Shift+left or right turn in the active pane")
+                spin.valueChanged.connect(self._set_nudge)
+                self.spins.append(spin)
+                row.addWidget(quiet(title, wrap=False))
+                row.addWidget(spin)
+        self.reset = push_button("Reset", "Back to where it was found", self._together.reset_nudge)
+        row.addWidget(self.reset)
+        row.addStretch(1)
+        return widget
+
+    # acting
+
+    def _choose(self, row: int) -> None:
+        self._together.choose_other(self.other.itemData(row))
+
+    def _run(self) -> None:
+        chosen = str(self.method.currentData())
+        if chosen == "deformable":
+            self._together.deform()
+        else:
+            self._together.register(Method(chosen))
+
+    def _on_nudge(self, on: bool) -> None:
+        self.nudging.setVisible(on)
+
+    def _set_nudge(self) -> None:
+        x, y, z, nod, tilt, turn = (spin.value() for spin in self.spins)
+        self._together.set_nudge((x, y, z), (nod, tilt, turn))
+
+    # showing
+
+    def refresh(self) -> None:
+        """Show how things stand."""
+        visit, together = self._study.visit, self._together
+        self.setVisible(visit is not None and self._view.layout_name == Layout.TIMEPOINTS.value)
+        if self.isHidden():
+            return
+        self._show_choices()
+        beside, editable = together.other is not None, not self._study.read_only
+        self.changes.setChecked(together.changes_wanted)
+        self.changes.setEnabled(beside)
+        self.picture.setEnabled(beside)
+        self.method.setEnabled(beside and not together.running)
+        self.register.setEnabled(beside and not together.running)
+        self.nudge.setEnabled(beside)
+        found = together.found
+        self.accept.setEnabled(editable and found is not None and not found.accepted_by)
+        self.carry.setEnabled(beside and editable and together.can_carry)
+        shift, turn = (found.shift_mm, found.rotation_deg) if found is not None else ((0.0,) * 3, (0.0,) * 3)
+        for spin, value in zip(self.spins, (*shift, *turn), strict=True):
+            with QSignalBlocker(spin):
+                spin.setValue(value)
+        self.reset.setEnabled(found is not None and found.by_hand)
+        self.told.setText(" ".join(part for part in (self._state(), self._legend()) if part))
+
+    def _show_choices(self) -> None:
+        visit, together = self._study.visit, self._together
+        others = [t for t in self._study.timepoints() if visit is None or t.id != visit.id]
+        with QSignalBlocker(self.other):
+            if [self.other.itemText(n) for n in range(self.other.count())] != [t.title for t in others]:
+                self.other.clear()
+                for timepoint in others:
+                    self.other.addItem(timepoint.title, timepoint)
+            here = next(
+                (n for n, t in enumerate(others) if together.other is not None and t.id == together.other.id), -1
+            )
+            self.other.setCurrentIndex(here)
+        self.other.setEnabled(bool(others))
+        with QSignalBlocker(self.picture):
+            names = [p.value for p in together.pictures]
+            if [self.picture.itemText(n) for n in range(self.picture.count())] != names:
+                self.picture.clear()
+                for picture in together.pictures:
+                    self.picture.addItem(picture.value, picture.value)
+            self.picture.setCurrentIndex(max(0, self.picture.findText(together.picture.value)))
+
+    def _state(self) -> str:
+        """How the visits lie, in plain words."""
+        together, found = self._together, self._together.found
+        if len(self._study.timepoints()) < 2:
+            return "This patient has one visit. Import another to compare with."
+        if together.running:
+            return "Registering; the bar at the bottom shows how far it is."
+        if together.note:
+            return f"<b>{together.note}</b>" if together.failed else together.note
+        if together.other is None:
+            return ""
+        if found is None:
+            return "Not registered: both visits lie where their headers say."
+        before, now = found.registration.quality_before, found.quality
+        what = f"Registered by {found.sequence} ({found.registration.method.value})"
+        if found.registration.method is Method.IDENTITY:
+            what = "Placed by the headers"
+        hand = ", nudged by hand" if found.by_hand else ""
+        agreement = f"agreement {now:.2f} of 1, {before:.2f} by the headers: {found.verdict}"
+        if found.doubtful:
+            agreement = f"<b>{agreement}</b>"
+        moved = f"turned {found.placed.rotation_deg:.1f}°"
+        kept = f" Accepted by {found.accepted_by} on {found.accepted}." if found.accepted_by else " Not accepted yet."
+        return f"{what}{hand}: {agreement}; {moved}.{kept}"
+
+    def _legend(self) -> str:
+        made = self._together.changes
+        if made is None:
+            return "<br>Comparing the masks …" if self._together.changes_wanted else ""
+        words = {Change.GAINED: "only here", Change.LOST: "only beside", Change.KEPT: "both",
+                 Change.RELABELLED: "another label"}  # fmt: skip
+        parts = [
+            f'<span style="color:{CHANGE_COLOURS[int(c)]}">■</span>&nbsp;{text}&nbsp;'
+            f"{ml_text(made.volumes_ml[c.name.lower()])}&nbsp;mL"
+            for c, text in words.items()
+        ]
+        return "<br>" + " &nbsp; ".join(parts)
