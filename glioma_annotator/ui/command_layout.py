@@ -18,6 +18,8 @@ MENU_BREAKS = (
     "study.compare",
     "visits.register",
     "finding.add",
+    "study.histology",
+    "study.clinical",
     "edit.crosshair",
     "edit.label1",
     "edit.smaller",

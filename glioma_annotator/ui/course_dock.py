@@ -33,6 +33,7 @@ def course_commands(
     show_findings: Callable[[], None],
     show_clinical: Callable[[], None],
     show_course: Callable[[], None],
+    draw_region: Callable[[], None],
 ) -> list[Command]:
     """Findings, clinical events, the course."""
     study = findings.study
@@ -50,6 +51,8 @@ def course_commands(
     return [
         Command("finding.add", "Finding at the crosshair", "Record a finding where the crosshair is; on the mask's "
                 "component there, with its mL", add, "Study", ("Ctrl+D",), can_add),
+        Command("finding.region", "Finding in a drawn region", "Draw around something in one slice: a finding with its "
+                "box and mL, without a mask", draw_region, "Study", ("Ctrl+Shift+G",), can_add),
         Command("finding.propose", "Propose findings", "Follow the lesions of the visit before into this one, with "
                 "their change in mL; confirm each", findings.propose, "Study", (),
                 lambda: can_add() and len(study.timepoints()) > 1),

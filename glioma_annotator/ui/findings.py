@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from glioma_annotator.domain.finding import Finding, FindingStatus
@@ -13,7 +15,7 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.panels.parts import count_text
 from glioma_annotator.ui.study_controller import StudyController
-from glioma_annotator.workflow.finding_entry import Index, finding_at, side_of
+from glioma_annotator.workflow.finding_entry import Index, finding_at, finding_of_region, side_of
 from glioma_annotator.workflow.profiles import load_profile
 
 
@@ -23,6 +25,7 @@ class FindingsController(QObject):
     Signals
     -------
     changed: the list is another one. selected(str): id of the finding to show; empty for none.
+    panel_wanted: the reader asked, from another panel, to see the finding that is selected.
 
     Parameters
     ----------
@@ -32,6 +35,7 @@ class FindingsController(QObject):
 
     changed = Signal()
     selected = Signal(str)
+    panel_wanted = Signal()
 
     def __init__(
         self,
@@ -93,14 +97,29 @@ class FindingsController(QObject):
             head = reference.data > 0 if reference is not None else None
             return finding_at(index, timepoint, patient, labels, profile, author, revision, head)
 
-        def done(finding: Finding) -> None:
-            if self.study.session is session and self.study.patient_key == patient:
-                session.store.findings.add(finding)
-                self.changed.emit()
-                self.select(finding.id)
-                self.study.notice.emit(f"Finding added: {self.title_of(finding)}.")
+        self.study.workers.draw(work, self._added)
 
-        self.study.workers.draw(work, done)
+    def add_region(self, outline: NDArray[np.float64], axis: int, number: int) -> None:
+        """A finding in a region drawn in a slice; `outline` as `workflow.finding_entry.finding_of_region` takes it.
+
+        Raises `UserError` without a visit, or when the outline encloses nothing.
+        """
+        visit, author = self.study.require_visit(), self.study.require_session().author
+        reference = visit.images.get(visit.timepoint.reference)
+        head = reference.data > 0 if reference is not None else None
+        labels, patient = visit.editor.labels, self.study.patient_key
+        finding = finding_of_region(outline, axis, number, visit.timepoint, patient, labels, self.profile, author, head)
+        self._added(finding)
+        self.go_to(finding)
+
+    def _added(self, finding: Finding) -> None:
+        """Record a finding of the open patient and show it."""
+        session = self.study.session
+        if session is not None and self.study.patient_key == finding.patient:
+            session.store.findings.add(finding)
+            self.changed.emit()
+            self.select(finding.id)
+            self.study.notice.emit(f"Finding added: {self.title_of(finding)}.")
 
     def change(self, finding: Finding, **values: object) -> None:
         """Keep other values of a finding; does nothing when they are the same."""
@@ -195,7 +214,8 @@ class FindingsController(QObject):
         return f"{kind.title if kind else finding.kind}{side}"
 
     def _on_patient(self) -> None:
-        self.select("")
+        if self.current not in {finding.id for finding in self.all()}:  # a mask saved changes no finding
+            self.select("")
         self.changed.emit()
 
     def _on_visit(self) -> None:

@@ -32,6 +32,7 @@ class ToolName(StrEnum):
     BOX = "box"
     ACCEPT_BRUSH = "accept brush"
     ACCEPT_PIECE = "accept piece"
+    FINDING_REGION = "finding region"
 
 
 class ReadingState(QObject):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.findings import FindingsController
+from glioma_annotator.ui.histology import HistologyController
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
@@ -41,6 +42,8 @@ class WindowActs:
     findings_panel: Callable[[], None]
     clinical_panel: Callable[[], None]
     course_page: Callable[[], None]
+    histology_panel: Callable[[], None]
+    vasari_page: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +61,5 @@ class Shell:
     uncertainty: Uncertainty
     review: Callable[[int], None]
     findings: FindingsController
+    histology: HistologyController
     together: Together

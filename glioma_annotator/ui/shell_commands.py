@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from glioma_annotator.ui.clinical_commands import histology_commands
 from glioma_annotator.ui.course_dock import course_commands
 from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.pane_commands import mask_view_commands, panes_commands
+from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.registration_commands import visits_commands
 from glioma_annotator.ui.review_dock import review_commands
 from glioma_annotator.ui.shell import Shell
@@ -28,6 +30,7 @@ def build_registry(shell: Shell) -> CommandRegistry:
         study_commands,
         _visits,
         _course,
+        _histology,
         edit_commands,
         labels_commands,
         _tools,
@@ -46,7 +49,16 @@ def build_registry(shell: Shell) -> CommandRegistry:
 
 def _course(shell: Shell) -> list[Command]:
     acts = shell.acts
-    return course_commands(shell.findings, acts.findings_panel, acts.clinical_panel, acts.course_page)
+
+    def draw_region() -> None:
+        shell.reading.set_tool(ToolName.FINDING_REGION)
+        shell.study.notice.emit("Draw around the finding in one slice; Esc puts the pen down.")
+
+    return course_commands(shell.findings, acts.findings_panel, acts.clinical_panel, acts.course_page, draw_region)
+
+
+def _histology(shell: Shell) -> list[Command]:
+    return histology_commands(shell.histology, shell.acts.histology_panel, shell.acts.vasari_page)
 
 
 def _visits(shell: Shell) -> list[Command]:

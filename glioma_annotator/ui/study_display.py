@@ -50,12 +50,16 @@ class StudyDisplay(QObject):
             window.tool_bar,
             window.mask_dock,
             window.findings_dock,
+            window.histology_dock,
             window.clinical_dock,
             window.model_dock,
         ):
             part.setVisible(study)
         if not study:
             window.review_dock.hide()  # it has nothing to list
+        elif window.review_was_open:  # when the program ended: its place in front is the mask's now
+            window.review_was_open = False
+            QTimer.singleShot(0, window, window.mask_dock.raise_)  # once the docks have their tabs
         window.status.show_figures(study)
 
     def _on_workspace(self) -> None:
@@ -84,7 +88,8 @@ class StudyDisplay(QObject):
         session, key = self._study.session, self._study.patient_key
         if session is not None and key:
             events = session.store.events.of_patient(key)
-            self._window.timeline.show_events(event_marks(self._study.timepoints(), events))
+            samples = session.store.histology.of_patient(key)
+            self._window.timeline.show_events(event_marks(self._study.timepoints(), events, samples))
 
     def _on_failed(self) -> None:
         if self._study.session is None:

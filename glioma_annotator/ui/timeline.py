@@ -22,10 +22,12 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QMenu, QSizePolicy, 
 
 from glioma_annotator.domain.clinical_event import SPANS, ClinicalEvent, EventKind
 from glioma_annotator.domain.course import CourseClock
+from glioma_annotator.domain.histology import HistologySample
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.ui import theme
 from glioma_annotator.workflow.event_entry import details_text
 from glioma_annotator.workflow.event_entry import when_text as event_when
+from glioma_annotator.workflow.histology_entry import diagnosis_text, sample_title
 
 _DOT = 10
 _PAD = 6
@@ -108,8 +110,14 @@ _LETTERS = {
 }
 
 
-def event_marks(visits: Sequence[Timepoint], events: Sequence[ClinicalEvent]) -> tuple[EventMark, ...]:
-    """Surgery and treatments where they lie between the visits; none where the visits are not to scale.
+#: What stands on the axis for a histology sample.
+SAMPLE_SIGN = "\N{BLACK DIAMOND}"
+
+
+def event_marks(
+    visits: Sequence[Timepoint], events: Sequence[ClinicalEvent], samples: Sequence[HistologySample] = ()
+) -> tuple[EventMark, ...]:
+    """Surgery, treatments and samples where they lie between the visits; none where the visits are not to scale.
 
     A span that goes on ends at the last visit; what lies outside the first and the last visit is cut there.
     """
@@ -129,6 +137,11 @@ def event_marks(visits: Sequence[Timepoint], events: Sequence[ClinicalEvent]) ->
         ]
         tip = " ".join(filter(None, (event.kind.value, event_when(event), details_text(event))))
         marks.append(EventMark(places[0], places[1], _LETTERS[event.kind], tip))
+    for sample in samples:
+        day = clock.day(sample.date, sample.day)
+        if day is not None:
+            place = (min(max(day, first), last) - first) / (last - first)
+            marks.append(EventMark(place, place, SAMPLE_SIGN, f"{sample_title(sample)}: {diagnosis_text(sample)}"))
     return tuple(marks)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
@@ -30,15 +32,17 @@ from glioma_annotator.ui.error_dialog import ErrorReporter
 from glioma_annotator.ui.finding_markers import FindingMarkers
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.held_key import HeldKey
+from glioma_annotator.ui.histology import HistologyController
 from glioma_annotator.ui.importing import Importing
 from glioma_annotator.ui.job_bar import StatusBar
 from glioma_annotator.ui.model_dock import make_model_dock
 from glioma_annotator.ui.panels.clinical import ClinicalPanel
 from glioma_annotator.ui.panels.findings import FindingsPanel
+from glioma_annotator.ui.panels.histology import HistologyPanel
 from glioma_annotator.ui.panels.mask_panel import MaskPanel
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
-from glioma_annotator.ui.reading_state import ReadingState
+from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.registration import Together
 from glioma_annotator.ui.registration_bar import VisitsBar
 from glioma_annotator.ui.review_dock import ReviewDock
@@ -98,16 +102,17 @@ class MainWindow(QMainWindow):
         self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_axis, self)
         self.uncertainty = Uncertainty(self.study, self.view.set_heat, self._jump, self)
         self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
+        self.histology = HistologyController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.together = Together(self.study, self.view, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
             self.uncertainty, lambda page: self.review_dock.bring_up(page),
-            self.findings, self.together,
+            self.findings, self.histology, self.together,
         )  # fmt: skip
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
-        self.markers = FindingMarkers(self.findings, self.view, self)
+        self.markers = FindingMarkers(self.findings, self.histology, self.view, self)
         self.link = ViewerLink(self.view, self.study, self.reading, self.toolbox, self)
         self._held_mask = HeldKey(Qt.Key.Key_H, self.reading.flip_mask, self)
         self._held_visit = HeldKey(Qt.Key.Key_V, self.together.flip_swapped, self)
@@ -161,11 +166,13 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.review_dock)
         self.model_dock = make_model_dock(self.adapting, self.study, self.dialogs.models_page)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.model_dock)
-        self.findings_panel = FindingsPanel(self.findings, self.commands)
+        self.findings_panel = FindingsPanel(self.findings, self.histology, self.commands)
         self.findings_dock = make_dock("Findings", "findings-dock", self.findings_panel)
+        self.histology_panel = HistologyPanel(self.histology, self.findings, self.commands)
+        self.histology_dock = make_dock("Histology", "histology-dock", self.histology_panel)
         self.clinical_panel = ClinicalPanel(self.study, self.commands)
         self.clinical_dock = make_dock("Clinical", "clinical-dock", self.clinical_panel)
-        for dock in (self.findings_dock, self.clinical_dock):
+        for dock in (self.findings_dock, self.histology_dock, self.clinical_dock):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
             self.tabifyDockWidget(self.mask_dock, dock)
         self.tabifyDockWidget(self.clinical_dock, self.model_dock)
@@ -174,6 +181,12 @@ class MainWindow(QMainWindow):
         self.resizeDocks([self.mask_dock], [_PANEL_WIDTH], Qt.Orientation.Horizontal)
         self.status = StatusBar(self.workers)
         self.setStatusBar(self.status)
+
+    def _add_region(self, outline: NDArray[np.float64], axis: int, number: int) -> None:
+        """A region was drawn for a finding: record it and put the pen down."""
+        QTimer.singleShot(0, self, lambda: self.reading.set_tool(ToolName.CROSSHAIR))  # not while its stroke ends
+        self.findings.add_region(outline, axis, number)
+        self.commands["study.findings"].trigger()
 
     def _jump(self, index: tuple[int, int, int]) -> None:
         """Move the crosshair to a voxel."""
@@ -206,6 +219,7 @@ class MainWindow(QMainWindow):
             self.adapting.changed,
             self.adapting.choices_changed,
             self.findings.changed,
+            self.histology.changed,
             self.together.changed,
             self.reading.tool_changed,
             self.reading.mask_display_changed,
@@ -221,6 +235,10 @@ class MainWindow(QMainWindow):
         self.mask_panel.options.done.connect(self.view.setFocus)
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
         self.clinical_panel.changed.connect(self.display.show_events)
+        self.histology.changed.connect(self.display.show_events)
+        self.histology.panel_wanted.connect(self.commands["study.histology"].trigger)
+        self.findings.panel_wanted.connect(self.commands["study.findings"].trigger)
+        self.toolbox.region_drawn.connect(self._add_region)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
         self.start_page.workspace_chosen.connect(study.open_workspace)

@@ -22,6 +22,7 @@ from glioma_annotator.ui.dialogs.models_page import ModelsPage
 from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
 from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage
 from glioma_annotator.ui.dialogs.small import AboutDialog, BusyDialog
+from glioma_annotator.ui.dialogs.vasari_page import VasariPage
 from glioma_annotator.ui.proposing import PriorMask
 from glioma_annotator.ui.shell import WindowActs
 from glioma_annotator.ui.viewer.types import Layout
@@ -72,6 +73,8 @@ class WindowDialogs(QObject):
             findings_panel=lambda: self._bring_up(window.findings_dock),
             clinical_panel=lambda: self._bring_up(window.clinical_dock),
             course_page=self.course_page,
+            histology_panel=lambda: self._bring_up(window.histology_dock),
+            vasari_page=self.vasari_page,
         )
 
     def _show(self, dialog: QDialog) -> None:
@@ -228,6 +231,9 @@ class WindowDialogs(QObject):
 
     def course_page(self) -> None:
         self._show(CoursePage(self._window.study, self._window))
+
+    def vasari_page(self) -> None:
+        self._show(VasariPage(self._window.study, self._window))
 
     # workspace
 

@@ -1,4 +1,4 @@
-"""New findings: at a point the reader chose, or on the component of the mask that lies there."""
+"""New findings: at a point the reader chose, on the component of the mask that lies there, or in a drawn region."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.finding import Finding, FindingSource, Side
-from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.domain.volume import LabelArray
+from glioma_annotator.errors import UserError
 
 Index = tuple[int, int, int]
 
@@ -83,3 +84,52 @@ def finding_at(
     lesion = find_lesions(labels == value, grid, smallest_ml=0.0).at(made.point_mm)
     assert lesion is not None, "the voxel has the label"
     return replace(made, source=FindingSource.COMPONENT, box=lesion.box, volume_ml=lesion.volume_ml, revision=revision)
+
+
+def finding_of_region(
+    outline: NDArray[np.float64],
+    axis: int,
+    number: int,
+    timepoint: Timepoint,
+    patient: str,
+    labels: LabelArray,
+    profile: TaskProfile,
+    author: str,
+    head: NDArray[np.bool_] | None = None,
+) -> Finding:
+    """A finding in a region that the reader drew around in one slice, with its box and the mL of that slice.
+
+    Its point is the voxel of the region nearest to the region's middle; its kind is proposed by the label that most of
+    the region has. It stays a finding of the region, not of the mask.
+
+    Parameters
+    ----------
+    outline: fractional array indices (n, 3) of the closed outline, drawn in slice `number` normal to `axis`.
+    labels: the mask as it is, uint8 (i, j, k), on the timepoint's grid.
+
+    Raises `UserError` when the outline encloses no voxel.
+    """
+    from glioma_annotator.imaging.label_ops.lasso import enclosed  # scikit-image: not when the window opens
+
+    grid = timepoint.grid
+    flat = enclosed(outline, axis, number, grid.shape)
+    if not flat.size:
+        raise UserError("The outline encloses no voxel.", "Draw around what you mean in one stroke.")
+    voxels = np.stack(np.unravel_index(flat, grid.shape), axis=1)
+    away = np.linalg.norm((voxels - voxels.mean(axis=0)) * grid.spacing_mm, axis=1)
+    i, j, k = (int(v) for v in voxels[int(away.argmin())])
+    x, y, z = (float(v) for v in grid.index_to_world((i, j, k)))
+    most = int(np.bincount(labels.reshape(-1)[flat]).argmax())
+    label = profile.scheme.label(most)
+    low, high = voxels.min(axis=0).tolist(), (voxels.max(axis=0) + 1).tolist()
+    return Finding(
+        patient=patient,
+        timepoint=timepoint.key,
+        kind=kind_for(profile, label.name if label is not None else ""),
+        point_mm=(x, y, z),
+        side=side_of((i, j, k), grid, head),
+        source=FindingSource.REGION,
+        box=Box((low[0], low[1], low[2]), (high[0], high[1], high[2])),
+        volume_ml=flat.size * grid.voxel_volume_ml,
+        author=author,
+    )

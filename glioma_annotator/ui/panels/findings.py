@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFocusEvent, QResizeEvent
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QGridLayout,
+    QHBoxLayout,
     QHeaderView,
     QLineEdit,
     QMenu,
-    QPlainTextEdit,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -24,12 +22,18 @@ from PySide6.QtWidgets import (
 from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.findings import FindingsController
+from glioma_annotator.ui.histology import HistologyController
+from glioma_annotator.ui.panels.entry_fields import Choice, Words
+from glioma_annotator.ui.panels.finding_samples import FindingSamples
 from glioma_annotator.ui.panels.parts import count_text, follow_action, line, list_table, ml_text, push_button, quiet
+from glioma_annotator.workflow.histology_entry import diagnosis_text, sample_title
 
 _ID = Qt.ItemDataRole.UserRole
 _SORT = Qt.ItemDataRole.UserRole + 1
-_COLUMNS = ("Finding", "mL", "Visit", "Change", "Status", "Side")
-_NAME, _ML, _VISIT, *_WIDE = range(len(_COLUMNS))
+_COLUMNS = ("Finding", "mL", "Visit", "Histology", "Change", "Status", "Side")
+_NAME, _ML, _VISIT, _HISTOLOGY, *_WIDE = range(len(_COLUMNS))
+#: Stands for histology where the column is too narrow for words; samples are marked with it in the images too.
+_SAMPLE_SIGN = "\N{BLACK DIAMOND}"
 #: Narrower than this the panel shows the first three columns; the rest is in the tooltips.
 _WIDE_PX = 480
 
@@ -47,34 +51,22 @@ class _Cell(QTableWidgetItem):
         return bool(self.data(_SORT) < other.data(_SORT))
 
 
-class _Text(QPlainTextEdit):
-    """Tells when the reader has left it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.left: Callable[[], None] = lambda: None
-        self.setTabChangesFocus(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.left()
-
-    def sizeHint(self) -> QSize:
-        return QSize(200, 56)
-
-
 class FindingsPanel(QWidget):
     """Findings of the open patient."""
 
-    def __init__(self, findings: FindingsController, actions: CommandActions) -> None:
+    def __init__(self, findings: FindingsController, histology: HistologyController, actions: CommandActions) -> None:
         super().__init__()
-        self._findings = findings
+        self._findings, self._histology = findings, histology
         self._filling = False
+        self._shown = ""
+        self._wide = False
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
         self.add = push_button("Add at the crosshair", "", lambda: None)
         follow_action(self.add, actions["finding.add"])
+        self.add_region = push_button("Draw a region", "", lambda: None)
+        follow_action(self.add_region, actions["finding.region"])
         self.propose = push_button("Propose from the visit before", "", lambda: None)
         follow_action(self.propose, actions["finding.propose"])
         self.filter = QLineEdit()
@@ -82,7 +74,8 @@ class FindingsPanel(QWidget):
         self.filter.setClearButtonEnabled(True)
         self.filter.setAccessibleName("Filter findings")
         self.filter.textChanged.connect(self._refresh)
-        self.only_visit = QCheckBox("This visit only")
+        self.only_visit = QCheckBox("This visit")
+        self.only_visit.setToolTip("List the findings of the open visit only")
         self.only_visit.toggled.connect(self._refresh)
         self.table = list_table(_COLUMNS, "Findings")
         header = self.table.horizontalHeader()
@@ -90,20 +83,41 @@ class FindingsPanel(QWidget):
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
         self.table.itemSelectionChanged.connect(self._on_row)
-        self.empty = quiet("No findings yet. Put the crosshair on something and press Ctrl+D.")
+        self.table.itemClicked.connect(self._on_cell)
+        self.table.setMinimumHeight(120)
+        self.empty = quiet(
+            "No findings yet. Put the crosshair on something and press Ctrl+D; a component of the mask brings its mL"
+            " along. Or draw around something that has no mask."
+        )
+        self.none_found = quiet("No finding has all these words; empty the filter to see every one.")
         self.form = QWidget()
         self._build_form()
-        column.addWidget(self.add)
-        column.addWidget(self.propose)
-        column.addWidget(self.filter)
-        column.addWidget(self.only_visit)
+        head = QGridLayout()
+        head.setSpacing(4)
+        for place, button in enumerate((self.add, self.add_region)):
+            button.setProperty("role", "narrow")
+            head.addWidget(button, 0, place)
+        head.addWidget(self.propose, 1, 0, 1, 2)
+        found = QHBoxLayout()
+        found.addWidget(self.filter, 1)
+        found.addWidget(self.only_visit)
+        self._list = QWidget()
+        inner = QVBoxLayout(self._list)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(6)
+        inner.addLayout(found)
+        inner.addWidget(self.none_found)
+        inner.addWidget(self.table, 1)
+        inner.addWidget(line())
+        column.addLayout(head)
         column.addWidget(self.empty)
-        column.addWidget(self.table, 1)
-        column.addWidget(line())
+        column.addWidget(self._list, 1)
         column.addWidget(self.form)
         self.bin = push_button("Deleted findings", "Bring a deleted finding back", self._show_deleted)
         self.bin.setProperty("role", "narrow")
         column.addWidget(self.bin)
+        column.addStretch()  # takes nothing while the table is there
+        histology.changed.connect(self._refresh)
         findings.changed.connect(self._refresh)
         findings.selected.connect(self._show)
         self._refresh()
@@ -113,21 +127,20 @@ class FindingsPanel(QWidget):
         form = QFormLayout(self.form)
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(6)
-        self.kind = QComboBox()
+        self.kind = Choice("Finding")
         for kind in self._findings.profile.finding_kinds:
-            self.kind.addItem(kind.title, kind.code)
-            tip = f"{kind.group}: {kind.description}"
-            self.kind.setItemData(self.kind.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.kind.activated.connect(lambda _i: self._keep(kind=self.kind.currentData()))
+            self.kind.add(kind.title, kind.code, f"{kind.group}: {kind.description}")
+        self.kind.chosen.connect(lambda: self._keep(kind=self.kind.currentData()))
         self.side = self._choice(Side, "side")
         self.location = QLineEdit()
         self.location.setPlaceholderText("Lobe or structure")
         self.location.editingFinished.connect(lambda: self._keep(location=self.location.text().strip()))
         self.confidence = self._choice(Confidence, "confidence")
         self.status = self._choice(FindingStatus, "status")
-        self.text = _Text()
+        self.text = Words("Text of the finding")
         self.text.setPlaceholderText("What was seen")
-        self.text.left = lambda: self._keep(text=self.text.toPlainText().strip())
+        self.text.left = lambda: self._keep(text=self.text.words)
+        self.samples = FindingSamples(self._histology)
         self.measure = quiet()
         form.addRow("Finding", self.kind)
         form.addRow("Side", self.side)
@@ -135,6 +148,7 @@ class FindingsPanel(QWidget):
         form.addRow("Confidence", self.confidence)
         form.addRow("Status", self.status)
         form.addRow("Text", self.text)
+        form.addRow("Histology", self.samples)
         form.addRow("", self.measure)
         buttons = QGridLayout()
         buttons.setSpacing(4)
@@ -146,24 +160,21 @@ class FindingsPanel(QWidget):
             button.setProperty("role", "narrow")
             buttons.addWidget(button, *divmod(place, 2))
         form.addRow(buttons)
-        for box in (self.kind, self.side, self.confidence, self.status):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(10)
-        for name, field in (("Finding", self.kind), ("Location", self.location), ("Text of the finding", self.text)):
-            field.setAccessibleName(name)
+        self.location.setAccessibleName("Location")
 
-    def _choice(self, values: type[StrEnum], field: str) -> QComboBox:
-        box = QComboBox()
-        for value in values:
-            box.addItem(value.value, value)
-        box.setAccessibleName(field.capitalize())
-        box.activated.connect(lambda _i: self._keep(**{field: values(box.currentData())}))
+    def _choice(self, values: type[StrEnum], field: str) -> Choice:
+        box = Choice.of(field.capitalize(), values)
+        box.chosen.connect(lambda: self._keep(**{field: values(box.currentData())}))
         return box
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        wide = self.width() >= _WIDE_PX
         for column in _WIDE:
-            self.table.setColumnHidden(column, self.width() < _WIDE_PX)
+            self.table.setColumnHidden(column, not wide)
+        if wide != self._wide:
+            self._wide = wide
+            self._refresh()  # histology is a word or a sign, by the room there is
 
     # the table
 
@@ -188,7 +199,9 @@ class FindingsPanel(QWidget):
         self.table.setSortingEnabled(True)
         self._filling = False
         self.empty.setVisible(not every)
-        self.table.setVisible(bool(every))
+        self._list.setVisible(bool(every))
+        self.none_found.setVisible(bool(every) and not shown and bool(words))
+        self.table.setColumnHidden(_HISTOLOGY, not any(f.samples for f in every))
         gone = len(self._findings.deleted())
         self.bin.setVisible(bool(gone) and self._findings.editable)
         self.bin.setText(f"{count_text(gone, 'deleted finding')}…")
@@ -198,6 +211,7 @@ class FindingsPanel(QWidget):
         parts = (
             self._findings.title_of(finding), finding.location, finding.text, finding.status.value, finding.label,
             titles.get(finding.timepoint, ""), finding.change.value if finding.change else "",
+            *(f"{sample_title(s)} {diagnosis_text(s)}" for s in self._histology.samples_of(finding)),
         )  # fmt: skip
         return " ".join(parts)
 
@@ -209,10 +223,14 @@ class FindingsPanel(QWidget):
         side = "" if finding.side is Side.UNKNOWN else finding.side.value
         when = titles.get(finding.timepoint, finding.timepoint).split()[0]
         change = finding.change.value if finding.change else ""
+        samples = self._histology.samples_of(finding)
+        taken = ", ".join(sample_title(sample) for sample in samples)
+        short = taken if self._wide else _SAMPLE_SIGN * bool(samples)
         cells: tuple[tuple[str, float | str], ...] = (
             (name, name.casefold()),
             (ml_text(finding.volume_ml), finding.volume_ml if finding.volume_ml is not None else -1.0),
             (when, float(order.get(finding.timepoint, -1))),
+            (short, taken),
             (change, change),
             (finding.status.value, finding.status.value),
             (side, side),
@@ -220,7 +238,10 @@ class FindingsPanel(QWidget):
         said = ", ".join(filter(None, (name, side, change, finding.status.value, finding.text)))
         for place, (text, key) in enumerate(cells):
             cell = _Cell(text, key, finding.id)
-            cell.setToolTip(titles.get(finding.timepoint, finding.timepoint) if place == _VISIT else said)
+            tips = {_VISIT: titles.get(finding.timepoint, finding.timepoint)}
+            if samples:
+                tips[_HISTOLOGY] = "\n".join(f"{sample_title(s)}: {diagnosis_text(s)}" for s in samples)
+            cell.setToolTip(tips.get(place, said))
             if place == _ML:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(row, place, cell)
@@ -233,12 +254,29 @@ class FindingsPanel(QWidget):
         if finding is not None:
             self._findings.go_to(finding)
 
+    def _on_cell(self, item: QTableWidgetItem) -> None:
+        """A click on the sign of histology opens the sample."""
+        finding = self._findings.get(str(item.data(_ID)))
+        samples = self._histology.samples_of(finding) if finding is not None else ()
+        if item.column() == _HISTOLOGY and samples:
+            self._histology.open(samples[0].id)
+
     # the selected one
 
     def _selected(self) -> Finding | None:
-        return self._findings.get(self._findings.current)
+        return self._findings.get(self._shown)
+
+    def _flush(self) -> None:
+        """Keep what was typed and not left yet."""
+        finding = self._selected()
+        if finding is not None and self._findings.editable:
+            self._findings.change(finding, text=self.text.words, location=self.location.text().strip())
 
     def _show(self, finding_id: str) -> None:
+        other = finding_id != self._shown
+        if other:
+            self._flush()
+            self._shown = finding_id
         finding = self._findings.get(finding_id)
         self.form.setVisible(finding is not None)
         self._filling = True
@@ -250,15 +288,18 @@ class FindingsPanel(QWidget):
         self._filling = False
         if finding is None:
             return
-        self.kind.setCurrentIndex(self.kind.findData(finding.kind))
-        self.side.setCurrentIndex(self.side.findText(finding.side.value))
-        self.confidence.setCurrentIndex(self.confidence.findText(finding.confidence.value))
-        self.status.setCurrentIndex(self.status.findText(finding.status.value))
-        self.location.setText(finding.location)
-        if self.text.toPlainText() != finding.text:
-            self.text.setPlainText(finding.text)
+        self.kind.show_value(finding.kind)
+        self.side.show_value(finding.side)
+        self.confidence.show_value(finding.confidence)
+        self.status.show_value(finding.status)
+        if other or not self.location.hasFocus():  # what is being typed stays
+            self.location.setText(finding.location)
+        if other or not self.text.hasFocus():
+            self.text.show_words(finding.text)
+        self.samples.show_finding(finding)
         x, y, z = finding.point_mm
-        size = f"{ml_text(finding.volume_ml)} mL of {finding.label}. " if finding.volume_ml is not None else ""
+        what = finding.label or "the drawn region"
+        size = f"{ml_text(finding.volume_ml)} mL of {what}. " if finding.volume_ml is not None else ""
         self.measure.setText(f"{size}At x {x:.0f} y {y:.0f} z {z:.0f} mm")
         for field in (self.kind, self.side, self.location, self.confidence, self.status, self.text):
             field.setEnabled(self._findings.editable)

@@ -53,10 +53,12 @@ class Toolbox(QObject):
     -------
     options_changed: option values or choices changed other than by the panel.
     sketch_changed: the outline in hand changed other than by the pointer.
+    region_drawn(points, axis, slice): a region was drawn for a finding; fractional array indices (n, 3).
     """
 
     options_changed = Signal()
     sketch_changed = Signal()
+    region_drawn = Signal(object, int, int)
 
     def __init__(
         self,
@@ -184,6 +186,9 @@ class Toolbox(QObject):
             return LassoTool(grid, self._fill_outline, tell, changed, lambda: bool(options.edit_first))
         if name is ToolName.POLYGON:
             return PolygonTool(grid, self._fill_outline, self._study.notice.emit, self.sketch_changed.emit)
+        if name is ToolName.FINDING_REGION:
+            tell, drawn = self._study.notice.emit, self.region_drawn.emit
+            return LassoTool(grid, drawn, tell, self.sketch_changed.emit, lambda: False)
         if name in (ToolName.SEEDS, ToolName.BOX):
             act = self._grow_from_seeds if name is ToolName.SEEDS else self._edit_inside
             return BoxTool(grid, lambda: float(options.depth_mm), act)

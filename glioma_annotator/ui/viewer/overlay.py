@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QWidget
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice
 from glioma_annotator.ui.viewer.overlay_measures import MeasureMark, paint_measures
 from glioma_annotator.ui.viewer.planes import Letters, nice_length_mm
+from glioma_annotator.ui.viewer.types import Marker
 
 LETTER_COLOUR = QColor(255, 255, 255, 190)
 CROSSHAIR_COLOUR = QColor(76, 154, 255, 190)
@@ -41,7 +42,7 @@ class Marks:
     removed: a label slice that a proposal would take away, hatched the other way; None for none.
     heat: a coloured slice under the mask, such as uncertainty; None for none.
     sketch: plane mm of an outline that is being drawn; `sketch_closed`, `sketch_handles` say how.
-    markers: findings on this slice: plane mm, text, whether it is the chosen one.
+    markers: findings and samples on this slice, each with its place in plane mm.
     measures: rulers and diameters on this slice.
     lines: of the crosshair in a view of surfaces, in pixels.
     note: said in the middle where there is no picture.
@@ -66,7 +67,7 @@ class Marks:
     sketch: tuple[tuple[float, float], ...] = ()
     sketch_closed: bool = False
     sketch_handles: bool = False
-    markers: tuple[tuple[tuple[float, float], str, bool], ...] = ()
+    markers: tuple[tuple[tuple[float, float], Marker], ...] = ()
     measures: tuple[MeasureMark, ...] = ()
     lines: tuple[QLineF, ...] = ()
     note: str = ""
@@ -137,8 +138,8 @@ class Overlay(QWidget):
             self._paint_proposal(painter, m.removed, event.rect(), Qt.BrushStyle.FDiagPattern)
         if m.crosshair is not None:
             self._paint_crosshair(painter, self.to_pixels(m.crosshair))
-        for place, text, current in m.markers:
-            self._paint_marker(painter, self.to_pixels(place), text, current)
+        for place, marker in m.markers:
+            self._paint_marker(painter, self.to_pixels(place), marker)
         if m.lines:
             painter.setPen(QPen(CROSSHAIR_COLOUR, 1.0))
             painter.drawLines(list(m.lines))
@@ -242,17 +243,21 @@ class Overlay(QWidget):
             ]
         )
 
-    def _paint_marker(self, painter: QPainter, at: QPointF, text: str, current: bool) -> None:
-        """A ring around a finding, with its number; the chosen one in the accent colour."""
-        colour = self.palette().highlight().color() if current else LETTER_COLOUR
+    def _paint_marker(self, painter: QPainter, at: QPointF, marker: Marker) -> None:
+        """A ring around a finding, a diamond around a sample, with its text; the chosen one in the accent colour."""
+        colour = self.palette().highlight().color() if marker.current else LETTER_COLOUR
+        across, down = QPointF(_MARKER_PX + 1, 0), QPointF(0, _MARKER_PX + 1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for pen in (QPen(SHADOW, 3.5), QPen(colour, 1.5)):
             painter.setPen(pen)
-            painter.drawEllipse(at, _MARKER_PX, _MARKER_PX)
+            if marker.sample:
+                painter.drawPolygon([at - down, at + across, at + down, at - across])
+            else:
+                painter.drawEllipse(at, _MARKER_PX, _MARKER_PX)
         painter.restore()
-        self._text(painter, at.x() + _MARKER_PX + 2, at.y() - _MARKER_PX + 4, text)
+        self._text(painter, at.x() + _MARKER_PX + 2, at.y() - _MARKER_PX + 4, marker.text)
 
     def _text(self, painter: QPainter, x: float, y: float, text: str) -> None:
         painter.setPen(SHADOW)

@@ -130,12 +130,12 @@ class SlicePane(Pane):
         )
 
     def show_markers(self, markers: Sequence[Marker]) -> None:
-        """Findings within `_MARKER_MM` of the slice shown."""
+        """Findings and samples within `_MARKER_MM` of the slice shown."""
         plane = self.plane
         assert plane is not None
         away = plane.grid.spacing_mm[plane.axis]
         near = [m for m in markers if abs(m.index[plane.axis] - self.number) * away <= max(_MARKER_MM, away / 2)]
-        self.overlay.marks.markers = tuple((plane.to_plane(m.index), m.text, m.current) for m in near)
+        self.overlay.marks.markers = tuple((plane.to_plane(m.index), m) for m in near)
 
     def set_sketch(self, sketch: Sketch | None) -> None:
         """Draw a tool's outline where it lies in the slice shown; None for none."""

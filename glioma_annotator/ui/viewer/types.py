@@ -60,11 +60,20 @@ class CrosshairPlace:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A finding: its fractional voxel (i, j, k) on the visit's grid, a short text beside it, whether it is chosen."""
+    """A finding or the place of a sample.
+
+    Attributes
+    ----------
+    index: fractional voxel (i, j, k) on the visit's grid.
+    text: short, beside it.
+    current: whether it is chosen.
+    sample: a histology sample was taken here: drawn as a diamond, a finding as a ring.
+    """
 
     index: tuple[float, float, float]
     text: str
     current: bool
+    sample: bool = False
 
 
 class Submit(Protocol):

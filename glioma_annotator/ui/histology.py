@@ -1,0 +1,214 @@
+"""The patient's histology samples in the window: adds, changes and removes them, and says when they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, Signal
+
+from glioma_annotator.domain.course import CourseClock
+from glioma_annotator.domain.finding import Finding, Point
+from glioma_annotator.domain.histology import HistologySample, SampleKind
+from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.finding_entry import Index
+from glioma_annotator.workflow.histology_entry import (
+    in_order,
+    sample_of,
+    sample_title,
+    with_point,
+    without_point,
+)
+
+
+class HistologyController(QObject):
+    """Samples of the open patient.
+
+    Signals
+    -------
+    changed: the samples are others. selected(str): id of the sample to show; empty for none.
+    panel_wanted: the reader asked, from another panel, to see the sample that is selected.
+
+    Parameters
+    ----------
+    crosshair: gives the voxel under the crosshair.
+    jump: moves the crosshair to a voxel.
+    """
+
+    changed = Signal()
+    selected = Signal(str)
+    panel_wanted = Signal()
+
+    def __init__(
+        self,
+        study: StudyController,
+        crosshair: Callable[[], Index],
+        jump: Callable[[Index], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.study = study
+        self._crosshair, self._jump = crosshair, jump
+        self._wanted: tuple[str, Point] | None = None  # visit and place to go to once it is open
+        self.current = ""
+        study.patient_changed.connect(self._on_patient)
+        study.visit_changed.connect(self._on_visit)
+
+    @property
+    def editable(self) -> bool:
+        return bool(self.study.patient_key) and not self.study.read_only
+
+    def all(self) -> tuple[HistologySample, ...]:
+        """Of the open patient, in order of time."""
+        session = self.study.session
+        if session is None or not self.study.patient_key:
+            return ()
+        clock = CourseClock.of(self.study.timepoints())
+        return in_order(session.store.histology.of_patient(self.study.patient_key), clock)
+
+    def get(self, sample_id: str) -> HistologySample | None:
+        session = self.study.session
+        return session.store.histology.get(sample_id) if session is not None and sample_id else None
+
+    def deleted(self) -> tuple[HistologySample, ...]:
+        session = self.study.session
+        if session is None or not self.study.patient_key:
+            return ()
+        return session.store.histology.deleted(self.study.patient_key)
+
+    # changes
+
+    def add(self) -> None:
+        """A sample without a place yet. Raises `UserError` without a workspace."""
+        author = self.study.require_session().author
+        self._add(HistologySample(self.study.patient_key, SampleKind.BIOPSY, author=author))
+
+    def add_at_crosshair(self) -> None:
+        """A sample taken where the crosshair is. Raises `UserError` without a visit."""
+        visit, author = self.study.require_visit(), self.study.require_session().author
+        sample = HistologySample(self.study.patient_key, SampleKind.BIOPSY, author=author)
+        self._add(with_point(sample, visit.timepoint.key, visit.timepoint.title, self._place()))
+
+    def add_from(self, finding: Finding) -> HistologySample:
+        """A sample taken from a finding, linked to it."""
+        session = self.study.require_session()
+        sample = sample_of(finding, session.author)
+        self._add(sample)
+        self.link(finding, sample.id, linked=True)
+        return sample
+
+    def _add(self, sample: HistologySample) -> None:
+        self.study.require_session().store.histology.add(sample)
+        self.changed.emit()
+        self.select(sample.id)
+        self.study.notice.emit("Histology sample added. Give its date and results.")
+
+    def change(self, sample: HistologySample, **values: object) -> None:
+        """Keep other values of a sample; does nothing when they are the same."""
+        self.keep(replace(sample, **values))  # type: ignore[arg-type]
+
+    def keep(self, sample: HistologySample) -> None:
+        """Keep a sample's new state; does nothing when it is the present one, or the sample was deleted."""
+        session = self.study.session
+        known = self.get(sample.id)
+        if session is not None and known is not None and known != sample:
+            session.store.histology.change(sample)
+            self.changed.emit()
+
+    def add_point(self, sample: HistologySample) -> None:
+        """One more site point at the crosshair. Raises `UserError` when its points lie in another visit."""
+        visit = self.study.require_visit()
+        self.keep(with_point(sample, visit.timepoint.key, visit.timepoint.title, self._place()))
+
+    def remove_point(self, sample: HistologySample, place: int) -> None:
+        self.keep(without_point(sample, place))
+
+    def delete(self, sample: HistologySample) -> None:
+        """Take it out of the lists; the notice names how it comes back."""
+        self.study.require_session().store.histology.delete(sample.id)
+        self.select("")
+        self.changed.emit()
+        self.study.notice.emit(f"Deleted: {sample_title(sample)}. “Deleted samples” brings it back.")
+
+    def restore(self, sample_id: str) -> None:
+        self.study.require_session().store.histology.restore(sample_id)
+        self.changed.emit()
+        self.select(sample_id)
+
+    # findings that samples were taken from
+
+    def findings_of(self, sample: HistologySample) -> tuple[Finding, ...]:
+        session = self.study.session
+        return session.store.findings.of_sample(sample.id) if session is not None else ()
+
+    def samples_of(self, finding: Finding) -> tuple[HistologySample, ...]:
+        """The samples taken from a finding, without deleted ones."""
+        return tuple(sample for uid in finding.samples if (sample := self.get(uid)) is not None)
+
+    def samples_of_lesion(self, finding: Finding) -> tuple[HistologySample, ...]:
+        """Samples taken from the same lesion at other visits, those of the finding itself left out."""
+        session = self.study.session
+        if session is None:
+            return ()
+        others = (uid for f in session.store.findings.of_lesion(finding.lesion) for uid in f.samples)
+        wanted = dict.fromkeys(uid for uid in others if uid not in finding.samples)
+        return tuple(sample for uid in wanted if (sample := self.get(uid)) is not None)
+
+    def open(self, sample_id: str) -> None:
+        """Show a sample: its panel, and its first site point in the image."""
+        sample = self.get(sample_id)
+        if sample is not None:
+            self.go_to(sample)
+            self.panel_wanted.emit()
+
+    def link(self, finding: Finding, sample_id: str, *, linked: bool) -> None:
+        """Record that a sample was taken from a finding, or that it was not."""
+        others = tuple(uid for uid in finding.samples if uid != sample_id)
+        made = replace(finding, samples=(*others, sample_id) if linked else others)
+        if made != finding:
+            self.study.require_session().store.findings.change(made)
+            self.changed.emit()
+
+    # showing
+
+    def select(self, sample_id: str) -> None:
+        if sample_id != self.current:
+            self.current = sample_id
+            self.selected.emit(sample_id)
+
+    def go_to(self, sample: HistologySample, place: int = 0) -> None:
+        """Show one of its site points: open its visit if need be, and put the crosshair there."""
+        self.select(sample.id)
+        if place < len(sample.sites_mm):
+            self._go(sample.timepoint, sample.sites_mm[place])
+
+    def _go(self, key: str, point: Point) -> None:
+        visit = self.study.visit
+        if visit is not None and visit.timepoint.key == key:
+            grid = visit.timepoint.grid
+            i, j, k = (
+                min(max(round(float(v)), 0), n - 1) for v, n in zip(grid.world_to_index(point), grid.shape, strict=True)
+            )
+            self._jump((i, j, k))
+            return
+        timepoint = next((t for t in self.study.timepoints() if t.key == key), None)
+        if timepoint is not None:
+            self._wanted = (key, point)
+            self.study.open_visit(timepoint)
+
+    def _place(self) -> Point:
+        """The crosshair in RAS mm."""
+        x, y, z = (float(v) for v in self.study.require_visit().timepoint.grid.index_to_world(self._crosshair()))
+        return x, y, z
+
+    def _on_patient(self) -> None:
+        if self.get(self.current) is None or self.current not in {s.id for s in self.all()}:
+            self.select("")
+        self.changed.emit()
+
+    def _on_visit(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        visit = self.study.visit
+        if wanted is not None and visit is not None and visit.timepoint.key == wanted[0]:
+            self._go(*wanted)
+        self.changed.emit()

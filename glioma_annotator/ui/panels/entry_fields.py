@@ -1,0 +1,119 @@
+"""Fields of forms that lie in a scrolling panel: the wheel scrolls the panel and never changes what was entered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QFocusEvent, QHideEvent, QWheelEvent
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPlainTextEdit, QSpinBox
+
+#: A text that is being typed is kept this long after the last key.
+_KEEP_AFTER_MS = 800
+
+
+class Choice(QComboBox):
+    """A list to choose from.
+
+    Signals
+    -------
+    chosen: the reader chose, also what was chosen before.
+    """
+
+    chosen = Signal()
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.activated.connect(lambda _i: self.chosen.emit())
+
+    @classmethod
+    def of(cls, name: str, values: type[Enum], *, none: str = "") -> Choice:
+        """With the members of an enumeration, after an empty choice that reads `none`, if any."""
+        made = cls(name)
+        if none:
+            made.addItem(none, None)
+        for value in values:
+            made.addItem(str(value.value), value)
+        return made
+
+    def add(self, text: str, value: Any, tip: str = "") -> None:
+        """One more choice; its text is shown in full as a tooltip where it does not fit."""
+        self.addItem(text, value)
+        self.setItemData(self.count() - 1, tip or text, Qt.ItemDataRole.ToolTipRole)
+
+    def show_value(self, value: Any) -> None:
+        """Show the choice with this value, the first one for None."""
+        held = [self.itemData(i) for i in range(self.count())]
+        self.setCurrentIndex(held.index(value) if value in held else 0)
+        self.setToolTip(self.currentText())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class Number(QSpinBox):
+    """A whole number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class Figure(QDoubleSpinBox):
+    """A number with decimals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class Words(QPlainTextEdit):
+    """A text of several lines that tells when there is something to keep: soon after a key, when left, when hidden."""
+
+    def __init__(self, name: str, height: int = 56) -> None:
+        super().__init__()
+        self._height = height
+        self.left: Callable[[], None] = lambda: None
+        self.setTabChangesFocus(True)
+        self.setAccessibleName(name)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_KEEP_AFTER_MS)
+        self._timer.timeout.connect(lambda: self.left())
+        self.textChanged.connect(lambda: self._timer.start() if self.hasFocus() else None)
+
+    @property
+    def words(self) -> str:
+        return self.toPlainText().strip()
+
+    def show_words(self, words: str) -> None:
+        """Show a text, unless it is what the reader is typing already."""
+        if self.words != words:
+            self.setPlainText(words)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._leave()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._timer.stop()
+        self.left()
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, self._height)
