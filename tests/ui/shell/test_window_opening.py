@@ -190,7 +190,7 @@ def test_a_window_that_was_closed_with_the_review_dock_in_front_comes_back_with_
     again.study.open_patient(PATIENT)
     qtbot.waitUntil(lambda: again.study.visit is not None)
     assert again.review_dock.isHidden()
-    qtbot.waitUntil(lambda: not again.mask_panel.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: not again.mask_panel.labels.visibleRegion().isEmpty())
 
 
 def test_the_workspace_is_closed_even_when_the_settings_cannot_be_kept(qtbot: QtBot, bench: Any) -> None:
