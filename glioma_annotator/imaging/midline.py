@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.progress import CancelToken
 
 _SAMPLE_MM = 6.0
 _SMOOTH_MM = 4.0
@@ -37,7 +38,9 @@ class MidPlane:
         return np.asarray(np.asarray(points, dtype=np.float64) @ np.asarray(self.normal) - self.offset_mm)
 
 
-def find_midplane(image: Volume, ignore: NDArray[np.bool_] | None = None) -> MidPlane:
+def find_midplane(
+    image: Volume, ignore: NDArray[np.bool_] | None = None, cancel: CancelToken | None = None
+) -> MidPlane:
     """The plane in which a head mirrors best onto itself.
 
     The image is smoothed and sampled every 6 mm, air included, as the head's outline is its most symmetric part;
@@ -49,7 +52,7 @@ def find_midplane(image: Volume, ignore: NDArray[np.bool_] | None = None) -> Mid
     image: float intensities (i, j, k); zero or low outside the head.
     ignore: (i, j, k) voxels that break the symmetry, such as the tumour; they are left out.
 
-    Raises `UserError` for an empty image.
+    Raises `UserError` for an empty image, `Cancelled`.
     """
     from scipy import ndimage, optimize  # here, to keep it off the program's start
 
@@ -76,6 +79,8 @@ def find_midplane(image: Volume, ignore: NDArray[np.bool_] | None = None) -> Mid
         return normal, float(normal @ centre + parameters[0])
 
     def asymmetry(parameters: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
         normal, offset = plane(parameters)
         mirrored = world - 2 * np.outer(world @ normal - offset, normal)
         there = image.grid.world_to_index(mirrored)

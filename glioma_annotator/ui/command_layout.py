@@ -70,6 +70,7 @@ ICONS = {
     "view.ruler": "ruler",
     "view.diameters": "diameter-variant",
     "view.magnifier": "magnify",
+    "view.mirror": "flip-horizontal",
     "view.cine": "play-outline",
     "segment.run": "auto-fix",
     **TOOL_ICONS,
@@ -115,4 +116,5 @@ TOOL_BAR = (
     "view.diameters",
     "view.magnifier",
     "view.cine",
+    "view.mirror",
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
+from glioma_annotator.ui.mirror_check import MirrorCheck
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
@@ -60,6 +61,7 @@ class Shell:
     adapting: Adapting
     uncertainty: Uncertainty
     review: Callable[[int], None]
+    mirror: MirrorCheck
     findings: FindingsController
     histology: HistologyController
     together: Together

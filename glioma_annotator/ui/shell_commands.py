@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glioma_annotator.ui.clinical_commands import histology_commands
 from glioma_annotator.ui.course_dock import course_commands
+from glioma_annotator.ui.mirror_check import mirror_commands
 from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.pane_commands import mask_view_commands, panes_commands
 from glioma_annotator.ui.reading_state import ToolName
@@ -70,7 +71,7 @@ def _review(shell: Shell) -> list[Command]:
 
 
 def _aids(shell: Shell) -> list[Command]:
-    return viewer_commands(shell.view, shell.study, shell.reading)
+    return viewer_commands(shell.view, shell.study, shell.reading) + mirror_commands(shell.study, shell.mirror)
 
 
 def _tools(shell: Shell) -> list[Command]:

@@ -35,6 +35,7 @@ from glioma_annotator.ui.held_key import HeldKey
 from glioma_annotator.ui.histology import HistologyController
 from glioma_annotator.ui.importing import Importing
 from glioma_annotator.ui.job_bar import StatusBar
+from glioma_annotator.ui.mirror_check import MirrorCheck
 from glioma_annotator.ui.model_dock import make_model_dock
 from glioma_annotator.ui.panels.clinical import ClinicalPanel
 from glioma_annotator.ui.panels.findings import FindingsPanel
@@ -104,10 +105,11 @@ class MainWindow(QMainWindow):
         self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.histology = HistologyController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.together = Together(self.study, self.view, self)
+        self.mirror = MirrorCheck(self.study, self.view, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
-            self.uncertainty, lambda page: self.review_dock.bring_up(page),
+            self.uncertainty, lambda page: self.review_dock.bring_up(page), self.mirror,
             self.findings, self.histology, self.together,
         )  # fmt: skip
         self.registry = build_registry(shell)
@@ -226,6 +228,7 @@ class MainWindow(QMainWindow):
             self.link.layout_changed,
             self.previewing.changed,
             self.uncertainty.changed,
+            self.mirror.changed,
             self.toolbox.options_changed,
             self.toolbox.sketch_changed,
         ):

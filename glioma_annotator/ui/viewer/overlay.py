@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
@@ -22,6 +22,7 @@ SHADOW = QColor(0, 0, 0, 160)
 _GAP_PX = 9.0  # the crosshair leaves the voxel itself free
 _MARGIN_PX = 8
 _MARKER_PX = 7.0
+_SAMPLE_PX = 11.0
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Marks:
     sketch: plane mm of an outline that is being drawn; `sketch_closed`, `sketch_handles` say how.
     markers: findings and samples on this slice, each with its place in plane mm.
     measures: rulers and diameters on this slice.
+    opposite: outlines of the mask's mirror image by label value, in voxel corners; `midline`: where it is mirrored.
     lines: of the crosshair in a view of surfaces, in pixels.
     note: said in the middle where there is no picture.
     active: whether the pane has the quiet outline.
@@ -69,6 +71,8 @@ class Marks:
     sketch_handles: bool = False
     markers: tuple[tuple[tuple[float, float], Marker], ...] = ()
     measures: tuple[MeasureMark, ...] = ()
+    opposite: Mapping[int, list[QLineF]] = field(default_factory=dict)
+    midline: tuple[QLineF, ...] = ()
     lines: tuple[QLineF, ...] = ()
     note: str = ""
     active: bool = False
@@ -136,6 +140,11 @@ class Overlay(QWidget):
             self._paint_proposal(painter, m.proposal, event.rect(), Qt.BrushStyle.BDiagPattern)
         if m.removed is not None:
             self._paint_proposal(painter, m.removed, event.rect(), Qt.BrushStyle.FDiagPattern)
+        for value, lines in m.opposite.items():
+            if value in m.colours and m.mask is not None:
+                self._paint_lines(painter, lines, QPen(m.colours[value], 1.5, Qt.PenStyle.DotLine))
+        if m.midline:
+            self._paint_lines(painter, m.midline, QPen(LETTER_COLOUR, 1.0, Qt.PenStyle.DashLine))
         if m.crosshair is not None:
             self._paint_crosshair(painter, self.to_pixels(m.crosshair))
         for place, marker in m.markers:
@@ -246,7 +255,7 @@ class Overlay(QWidget):
     def _paint_marker(self, painter: QPainter, at: QPointF, marker: Marker) -> None:
         """A ring around a finding, a diamond around a sample, with its text; the chosen one in the accent colour."""
         colour = self.palette().highlight().color() if marker.current else LETTER_COLOUR
-        across, down = QPointF(_MARKER_PX + 1, 0), QPointF(0, _MARKER_PX + 1)
+        across, down = QPointF(_SAMPLE_PX, 0), QPointF(0, _SAMPLE_PX)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -257,7 +266,9 @@ class Overlay(QWidget):
             else:
                 painter.drawEllipse(at, _MARKER_PX, _MARKER_PX)
         painter.restore()
-        self._text(painter, at.x() + _MARKER_PX + 2, at.y() - _MARKER_PX + 4, marker.text)
+        high, low = 4 - _MARKER_PX, _MARKER_PX + QFontMetrics(painter.font()).capHeight()
+        # A sample's text is lower, for a finding may lie in the same place.
+        self._text(painter, at.x() + _MARKER_PX + 2, at.y() + (low if marker.sample else high), marker.text)
 
     def _text(self, painter: QPainter, x: float, y: float, text: str) -> None:
         painter.setPen(SHADOW)

@@ -1,4 +1,4 @@
-"""What helps the reader look: blending, subtraction, cine, magnifier, measuring."""
+"""What helps the reader look: blending, subtraction, cine, magnifier, measuring, mirror check."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from glioma_annotator.ui.viewer.cine import Cine
 from glioma_annotator.ui.viewer.magnifier import Magnifier
 from glioma_annotator.ui.viewer.measures import MeasureKind, proposed
 from glioma_annotator.ui.viewer.measuring import Measuring
+from glioma_annotator.ui.viewer.mirroring import Mirror
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.viewer.visit import SUBTRACTION
@@ -169,6 +170,13 @@ class ReadingAids(QObject):
             return False
         self.measuring.add(measure)
         return True
+
+    # mirror check
+
+    def set_mirror(self, mirror: Mirror | None) -> None:
+        """Compare the sides of the visit shown in every pane; None for the images as they are."""
+        self._scene.mirror = mirror
+        self._view.schedule()
 
     # 3D
 

@@ -63,10 +63,19 @@ class Refresher:
         plane = scene.plane(visit, content.axis)
         crosshair = scene.crosshair_in(visit)
         number = crosshair[content.axis]
-        pane.show_slice(
-            visit, content.sequence, plane, number, content.choices, content.planes, content.blend, content.weight
-        )
         own = visit is scene.visit
+        mirror = scene.mirror if own else None
+        pane.show_slice(
+            visit,
+            content.sequence,
+            plane,
+            number,
+            content.choices,
+            content.planes,
+            content.blend,
+            content.weight,
+            mirror,
+        )
         mask = self._masks.labels_slice(visit.labels, plane, number)
         proposal = self._masks.labels_slice(visit.proposal, plane, number, proposed=True)
         removed = self._masks.labels_slice(visit.removed, plane, number, proposed=True)

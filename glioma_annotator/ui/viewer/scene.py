@@ -9,6 +9,7 @@ import numpy as np
 
 from glioma_annotator.domain.labels import BACKGROUND
 from glioma_annotator.domain.sequences import SequenceRole, Window
+from glioma_annotator.ui.viewer.mirroring import Mirror
 from glioma_annotator.ui.viewer.planes import SlicePlane
 from glioma_annotator.ui.viewer.types import Convention, CrosshairPlace, HoverInfo, Layout
 from glioma_annotator.ui.viewer.view_state import ViewState
@@ -54,6 +55,7 @@ class Scene:
         self.visit: Visit | None = None
         self.other: Visit | None = None
         self.state = ViewState()
+        self.mirror: Mirror | None = None
         self.convention = Convention.RADIOLOGICAL
 
     # --- place ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from glioma_annotator.ui.tools.base import Sketch
 from glioma_annotator.ui.viewer.drawing import SliceCanvas
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice, outline_segments, shifted_lines
 from glioma_annotator.ui.viewer.measures import Measure
+from glioma_annotator.ui.viewer.mirroring import Mirror
 from glioma_annotator.ui.viewer.overlay_measures import MeasureMark
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import PLANE_NAMES, SlicePlane
@@ -50,7 +51,8 @@ class SlicePane(Pane):
         marks = self.overlay.marks
         marks.mask = marks.proposal = marks.removed = marks.heat = marks.crosshair = marks.letters = None
         marks.sketch = ()
-        marks.markers = marks.measures = ()
+        marks.markers = marks.measures = marks.midline = ()
+        marks.opposite = {}
         marks.cursor = ()
         marks.note = note
         self.header.set_text(header, "", "", visit_title)
@@ -68,22 +70,29 @@ class SlicePane(Pane):
         planes: bool = False,
         blend: str = "",
         weight: float = 0.5,
+        mirror: Mirror | None = None,
     ) -> None:
         """Show a slice of a sequence, with a share `weight` of the sequence `blend` laid over it.
 
-        `choices` and `planes` are what the header offers instead.
+        `choices` and `planes` are what the header offers instead. With `mirror` the slice is compared with, or replaced
+        by, what lies opposite, and nothing is laid over it.
         """
         volume, window = visit.volume(sequence), visit.window(sequence)
+        blend = "" if mirror is not None else blend
         mixed = (visit.volume(blend), weight, window, visit.window(blend)) if blend else None
-        if self._drawn != (volume, plane, number, mixed):  # volumes and planes compare by what they are
+        if self._drawn != (volume, plane, number, mixed, mirror):  # volumes and planes compare by what they are
             picture = plane.picture(volume.data, number)
-            if mixed is not None:
+            if mirror is not None:
+                picture = mirror.picture(volume.data, plane, number)
+            elif mixed is not None:
                 over = plane.picture(mixed[0].data, number)
                 picture = (1 - weight) * _shares(picture, window) + weight * _shares(over, mixed[3])
             self._canvas.set_picture(picture, plane.row_mm, plane.column_mm)
             self._picture = picture
-            self._drawn = (volume, plane, number, mixed)
+            self._drawn = (volume, plane, number, mixed, mirror)
         self._window = window if mixed is None else Window(0.0, 1.0)
+        if mirror is not None:
+            self._window = mirror.window(window)
         self._canvas.set_window(self._window)
         self._canvas.set_shown(True)
         self.visit, self.sequence, self.plane, self.number = visit, sequence, plane, number
@@ -91,9 +100,12 @@ class SlicePane(Pane):
         marks.row_mm, marks.column_mm = plane.row_mm, plane.column_mm
         marks.letters = plane.letters()
         marks.note = ""
-        self.header.set_text(sequence, PLANE_NAMES[plane.axis], f"{number + 1}/{plane.depth}", visit.title)
+        name = sequence if mirror is None else f"{sequence} {mirror.mode.value}"
+        self.header.set_text(name, PLANE_NAMES[plane.axis], f"{number + 1}/{plane.depth}", visit.title)
         self.header.set_choices(choices, planes)
         self.header.set_blend(blend, weight)
+        marks.opposite = {} if mirror is None else mirror.outlines(visit.labels, plane, number)
+        marks.midline = () if mirror is None else mirror.midline(plane, number)
 
     def picture(self) -> tuple[NDArray[Any], Window]:
         """The slice shown, rows and columns from the top left corner, and the window it is shown in."""
