@@ -59,6 +59,23 @@ class FakeJournal:
         self._parent = parent_revision_id
 
 
+class FakeSchemes:
+    """Fulfils `ports.LabelSchemes`."""
+
+    def __init__(self, revisions: Mapping[int, SegmentationRevision]) -> None:
+        self._revisions = revisions
+        self._schemes: dict[str, LabelScheme] = {}
+
+    def get(self, name: str) -> LabelScheme | None:
+        return self._schemes.get(name)
+
+    def keep(self, scheme: LabelScheme, by: str = "") -> None:
+        self._schemes[scheme.name] = scheme
+
+    def used(self, name: str) -> bool:
+        return any(revision.volumes_ml.get(name) for revision in self._revisions.values())
+
+
 class FakeStore:
     """Fulfils `ports.Store`; `failures` maps a method's name to the error that it raises."""
 
@@ -73,6 +90,7 @@ class FakeStore:
         self._view_states: dict[int, Mapping[str, object]] = {}
         self.failures: dict[str, Exception] = {}
         self.audit = FakeAudit()
+        self.schemes = FakeSchemes(self._revisions)
         self.findings = FakeFindings("findings", self.audit, self._knows)
         self.vasari = FakeRecords[VasariEntry]("vasari_entries", self.audit, self._knows)
         self.histology = FakeRecords[HistologySample]("histology_samples", self.audit, self._knows)
@@ -184,6 +202,7 @@ class FakeStore:
         parent_id: int | None = None,
         model: str = "",
         note: str = "",
+        minutes: Mapping[str, float] | None = None,
     ) -> SegmentationRevision:
         self._fail("add_revision")
         assert timepoint.id is not None
@@ -203,6 +222,7 @@ class FakeStore:
             parent_id=parent_id,
             model=model,
             note=note,
+            minutes=dict(minutes or {}),
             id=identity,
         )
         self._revisions[identity] = revision

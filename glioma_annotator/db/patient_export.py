@@ -12,6 +12,7 @@ from glioma_annotator.db.connection import Row, fetch
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.repositories import Repositories
+from glioma_annotator.db.revisions import TIMES
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.domain.patient import Patient
 from glioma_annotator.domain.plain import Plain, to_plain
@@ -99,6 +100,7 @@ def _revision(database: Database, row: Row) -> Plain:
     return {
         **_without(row, "id", "timepoint_id", "parent_id"),
         "volumes_ml": dict(database.execute(volumes, [row["id"]]).fetchall()),
+        "minutes": dict(database.execute(TIMES, [row["id"]]).fetchall()),
         "places_mm": {name: point for name, *point in database.execute(places, [row["id"]])},
     }
 

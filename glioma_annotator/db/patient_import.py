@@ -15,6 +15,7 @@ from typing import Any
 from glioma_annotator.db.archive import ArchiveReader, read_archive
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import VOLUME, unused_name
+from glioma_annotator.db.label_schemes import merge_scheme
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.names import safe_name
 from glioma_annotator.db.patient_export import KIND, PATIENT, RECORDS
@@ -22,7 +23,6 @@ from glioma_annotator.db.repositories import Repositories
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.db.timepoints import timepoint_of
 from glioma_annotator.domain.archive import MergeSummary
-from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient
 from glioma_annotator.domain.patient_identity import PatientIdentity
 from glioma_annotator.domain.plain import Plain, from_plain
@@ -79,8 +79,7 @@ class _Merge:
                 self._patient_id = patient.id or 0
                 summary = MergeSummary(patient.key)
                 for name, definition in self._facts["schemes"].items():
-                    from_plain(LabelScheme, json.loads(definition))  # refuses what is none
-                    db.execute("INSERT OR IGNORE INTO label_schemes VALUES (?, ?)", [name, definition])
+                    merge_scheme(db, name, definition)
                 for visit in self._facts["visits"]:
                     self._visit(db, patient, visit, summary)
                 self._all.measures.refresh(db, patient.id or 0)
@@ -220,6 +219,7 @@ class _Merge:
             parent_id,
             str(row["model"]),
             str(row["note"]),
+            {str(tool): float(minutes) for tool, minutes in row.get("minutes", {}).items()},
         )
         revision_id = self._all.revisions.add(revision, str(row["file_sha256"]))
         places = {str(name): (float(x), float(y), float(z)) for name, (x, y, z) in row["places_mm"].items()}

@@ -9,6 +9,7 @@ from glioma_annotator.db.course import EventRepository, MeasurementRepository, N
 from glioma_annotator.db.findings import FindingRepository, VasariRepository
 from glioma_annotator.db.histology import HistologyRepository
 from glioma_annotator.db.identities import IdentityRepository
+from glioma_annotator.db.label_schemes import LabelSchemeRepository
 from glioma_annotator.db.measures import MeasureRepository
 from glioma_annotator.db.patients import PatientRepository
 from glioma_annotator.db.revisions import RevisionRepository
@@ -26,6 +27,7 @@ class Repositories:
         self.audit = AuditTrail(connections, actor)
         self.patients = PatientRepository(connections, self.audit)
         self.timepoints = TimepointRepository(connections, self.audit)
+        self.schemes = LabelSchemeRepository(connections, self.audit)
         self.revisions = RevisionRepository(connections, self.audit)
         self.findings = FindingRepository(connections, self.audit)
         self.vasari = VasariRepository(connections, self.audit)

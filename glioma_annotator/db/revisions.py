@@ -21,6 +21,10 @@ FROM revisions
 """
 
 
+#: Active minutes by tool of a revision, most first.
+TIMES = "SELECT tool, minutes FROM revision_times WHERE revision_id = ? ORDER BY minutes DESC, tool"
+
+
 class RevisionRepository:
     def __init__(self, connections: Connections, audit: AuditTrail) -> None:
         self._connections = connections
@@ -40,7 +44,10 @@ class RevisionRepository:
             for revision_id, of_revision in volumes.items():
                 query = "SELECT label, volume_ml FROM revision_volumes WHERE revision_id = ? ORDER BY rowid"
                 of_revision.update({row["label"]: row["volume_ml"] for row in database.query(query, [revision_id])})
-            return tuple(_revision(row, volumes[row["id"]]) for row in rows)
+            minutes: dict[int, dict[str, float]] = {row["id"]: {} for row in rows}
+            for revision_id, by_tool in minutes.items():
+                by_tool.update(database.execute(TIMES, [revision_id]).fetchall())
+            return tuple(_revision(row, volumes[row["id"]], minutes[row["id"]]) for row in rows)
 
     def add(self, revision: SegmentationRevision, file_sha256: str) -> int:
         """Record a revision whose file is written; its id."""
@@ -49,9 +56,12 @@ class RevisionRepository:
             for label, volume_ml in revision.volumes_ml.items():
                 row = {"revision_id": revision_id, "label": label, "volume_ml": volume_ml}
                 insert(database, "revision_volumes", row)
+            for tool, minutes in revision.minutes.items():
+                insert(database, "revision_times", {"revision_id": revision_id, "tool": tool, "minutes": minutes})
             insert(database, "revision_status", _status_row(revision_id, revision.status))
             record = _uid(database, revision_id)
             state = {**_row(revision, file_sha256), "volumes_ml": dict(revision.volumes_ml)}
+            state |= {"minutes": dict(revision.minutes)} if revision.minutes else {}
             state = {name: value for name, value in state.items() if name not in _OF_THIS_DATABASE}
             self._audit.write(database, AuditAction.ADD, "revisions", record, None, state, revision.author)
         return revision_id
@@ -106,7 +116,7 @@ def _row(revision: SegmentationRevision, file_sha256: str) -> Row:
     }
 
 
-def _revision(row: Row, volumes_ml: dict[str, float]) -> SegmentationRevision:
+def _revision(row: Row, volumes_ml: dict[str, float], minutes: dict[str, float]) -> SegmentationRevision:
     return SegmentationRevision(
         timepoint_id=row["timepoint_id"],
         number=row["number"],
@@ -121,5 +131,6 @@ def _revision(row: Row, volumes_ml: dict[str, float]) -> SegmentationRevision:
         parent_id=row["parent_id"],
         model=row["model"],
         note=row["note"],
+        minutes=minutes,
         id=row["id"],
     )

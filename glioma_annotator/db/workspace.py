@@ -117,6 +117,7 @@ class Workspace:
         self._lock = lock
         self._all = Repositories(connections, actor)
         self.audit = self._all.audit
+        self.schemes = self._all.schemes
         self.findings = self._all.findings
         self.vasari = self._all.vasari
         self.histology = self._all.histology
@@ -250,6 +251,7 @@ class Workspace:
         parent_id: int | None = None,
         model: str = "",
         note: str = "",
+        minutes: Mapping[str, float] | None = None,
     ) -> SegmentationRevision:
         """Write a mask (i, j, k on the visit's grid) and record it; number, time, hash and volumes are filled in.
 
@@ -266,7 +268,7 @@ class Workspace:
             folder = self._timepoint_folder(timepoint)
             imported = ImportedMask(labels, scheme, author, note)
             revision, file_sha256 = write_mask(self._layout, folder, timepoint, imported, number)
-            revision = dataclasses.replace(revision, origin=origin, parent_id=parent_id, model=model)
+            revision = dataclasses.replace(revision, origin=origin, parent_id=parent_id, model=model, minutes=minutes or {})
             return dataclasses.replace(revision, id=self._record(revision, file_sha256, timepoint, imported))
 
     def _record(self, revision: SegmentationRevision, file_sha256: str, visit: Timepoint, mask: ImportedMask) -> int:

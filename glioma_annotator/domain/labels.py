@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.colours import is_colour
 from glioma_annotator.domain.volume import LabelArray
 
 BACKGROUND = 0
 IGNORE = 255  # voxels the reader has not reviewed; never a tissue
+LONGEST_NAME = 16  # of a label, so that lists and tables need not cut it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,39 @@ class LabelScheme:
     @property
     def values(self) -> tuple[int, ...]:
         return tuple(label.value for label in self.labels)
+
+    @property
+    def free_value(self) -> int | None:
+        """The smallest value that no label has; None when there is none."""
+        return next((value for value in range(1, IGNORE) if value not in self.values), None)
+
+    def fault(self, label: Label) -> str:
+        """Why a label cannot be put in, for a reader; empty when it can. One of the same value is not looked at."""
+        others = [other.name.casefold() for other in self.labels if other.value != label.value]
+        of_label = [region for region in self.regions if region.values == (label.value,)]
+        others += [region.name.casefold() for region in self.regions if region not in of_label]
+        if not label.name.strip() or label.name != label.name.strip() or not label.name.isprintable():
+            return "A label needs a name."
+        if len(label.name) > LONGEST_NAME:
+            return f"A label's name has at most {LONGEST_NAME} letters."
+        if label.name.casefold() in others:
+            return f"There is a label or region {label.name} already."
+        if not BACKGROUND < label.value < IGNORE:
+            return f"A label's value lies between 1 and {IGNORE - 1}."
+        return "" if is_colour(label.colour) else "A colour is written as #RRGGBB."
+
+    def with_label(self, label: Label) -> LabelScheme:
+        """The scheme with a label put in, in place of one of the same value. Raises `ValueError` for a faulty one."""
+        if fault := self.fault(label):
+            raise ValueError(fault)
+        labels = {known.value: known for known in self.labels} | {label.value: label}
+        return replace(self, labels=tuple(labels[value] for value in sorted(labels)))
+
+    def without_label(self, value: int) -> LabelScheme:
+        """The scheme without a label. Raises `ValueError` for one that a region is made of."""
+        if any(value in region.values for region in self.regions):
+            raise ValueError("a label that a region is made of stays")
+        return replace(self, labels=tuple(label for label in self.labels if label.value != value))
 
 
 GLIOMA_POST_TREATMENT = LabelScheme(

@@ -54,6 +54,7 @@ class SegmentationRevision:
     parent_id: the revision it was made from; None for a first one.
     model: name and weights hash of the model that proposed it (`name@sha256`), empty when none did.
     note: free text, such as what an imported file was called.
+    minutes: active minutes since the revision before by the tool in hand; empty when they were not counted.
     """
 
     timepoint_id: int
@@ -69,4 +70,5 @@ class SegmentationRevision:
     parent_id: int | None = None
     model: str = ""
     note: str = ""
+    minutes: Mapping[str, float] = field(default_factory=dict)
     id: int | None = None

@@ -28,6 +28,7 @@ from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.workflow.model_ports import Adapter, Shelf
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.study_labels import for_models
 
 Watch = Callable[[CurvePoint], None]
 
@@ -169,7 +170,7 @@ def read_case(store: Store, usable: UsableRevision, channels: Sequence[SequenceR
     """A visit's images that the model knows, and its mask. Raises `UserError` for damaged files."""
     visit = usable.timepoint
     images = {s.role: store.load_image(visit, s.name) for s in visit.sequences if s.role in channels}
-    return AdaptationCase(visit.title, images, store.load_labels(usable.revision), visit.grid)
+    return AdaptationCase(visit.title, images, for_models(store.load_labels(usable.revision)), visit.grid)
 
 
 def carried_over(

@@ -157,6 +157,22 @@ class Identities(Protocol):
         ...
 
 
+class LabelSchemes(Protocol):
+    """What the values of masks mean, with the labels that were added in the workspace."""
+
+    def get(self, name: str) -> LabelScheme | None:
+        """The scheme as it was kept last; None before there is a mask or an added label."""
+        ...
+
+    def keep(self, scheme: LabelScheme, by: str = "") -> None:
+        """Keep a scheme in place of the one of its name."""
+        ...
+
+    def used(self, name: str) -> bool:
+        """Whether any revision holds voxels of the label."""
+        ...
+
+
 class Measures(Protocol):
     """Volumes of the visits, kept up to date with every mask saved or approved."""
 
@@ -212,6 +228,9 @@ class Store(Protocol):
 
     @property
     def findings(self) -> Findings: ...
+
+    @property
+    def schemes(self) -> LabelSchemes: ...
 
     @property
     def vasari(self) -> Records[VasariEntry]:
@@ -299,8 +318,12 @@ class Store(Protocol):
         parent_id: int | None = None,
         model: str = "",
         note: str = "",
+        minutes: Mapping[str, float] | None = None,
     ) -> SegmentationRevision:
-        """Write a mask and record it as the next revision; number, time, hash and volumes are filled in."""
+        """Write a mask and record it as the next revision; number, time, hash and volumes are filled in.
+
+        `minutes` are the active minutes since the revision before, by tool.
+        """
         ...
 
     def load_labels(self, revision: SegmentationRevision) -> LabelArray:
