@@ -153,11 +153,13 @@ class LossConfig:
     ----------
     smooth: added to numerator and denominator of Dice, in voxels; keeps small tissues calm.
     class_weights: of the classes in the cross-entropy, background first; empty for equal ones.
+    skip_below: a batch whose loss is smaller, such as normal brain that is known well, costs its forward pass only.
     """
 
     kind: LossKind = LossKind.DICE_CE
     smooth: float = 50.0
     class_weights: tuple[float, ...] = ()
+    skip_below: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

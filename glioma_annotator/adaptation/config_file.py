@@ -77,6 +77,7 @@ def _problem(config: TrainingConfig) -> str:
         "optimiser.final_learning_rate": opt.final_learning_rate,
         "network.init.noise": init.noise,
         "loss.smooth": loss.smooth,
+        "loss.skip_below": loss.skip_below,
         "repeat.folds": repeat.folds,
         "repeat.members": repeat.members,
     }

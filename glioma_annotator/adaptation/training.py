@@ -209,10 +209,11 @@ class Trainer:
                 f"The training went wrong at step {self._step + 1}: the loss is no number any more.",
                 "Lower optimiser.learning_rate or set optimiser.clip_norm, and start anew.",
             )
-        loss.backward()
-        if clip:
-            nn.utils.clip_grad_norm_(self._network.parameters(), clip)
-        self._optimiser.step()
+        if value >= self._config.loss.skip_below:
+            loss.backward()
+            if clip:
+                nn.utils.clip_grad_norm_(self._network.parameters(), clip)
+            self._optimiser.step()
         self._step += 1
         self._follow()
         return value

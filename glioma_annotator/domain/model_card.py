@@ -33,6 +33,25 @@ class TooSmall:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirrored:
+    """Components of one label that mirror each other across the mid-sagittal plane.
+
+    Both cerebellar hemispheres, both orbits or both caps of the ventricles are normal anatomy; a tumour on one side has
+    no mirror image. Without such a rule "keep the largest component" may keep the cerebellum and drop the tumour.
+
+    Attributes
+    ----------
+    label: value of which such a component consists, but for a share of `most_other`.
+    share: of a component's voxels that must have tissue at their mirror image's place, within `within_mm`.
+    """
+
+    label: int
+    share: float = 0.5
+    within_mm: float = 3.0
+    most_other: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
 class PostProcessing:
     """What is done to a model's mask after the network; it can be switched off as a whole.
 
@@ -42,15 +61,20 @@ class PostProcessing:
         4.6 mm, a fifth of the smallest measurable lesion (a 10 mm sphere).
     fill_holes_ml: background enclosed in tissue, up to this volume per hole, becomes its most probable tissue.
     too_small: labels that are taken for others where there is little of them, in this order.
+    mirrored: what is left out as normal anatomy, as long as other tissue remains; None for nothing.
     """
 
     min_component_ml: float = 0.1
     fill_holes_ml: float = 0.0
     too_small: tuple[TooSmall, ...] = ()
+    mirrored: Mirrored | None = None
 
 
-#: For the program's glioma labels (1 NETC, 3 ET): islands and holes below 0.1 mL, and nnU-Net's 0.2 mL of ET.
-GLIOMA_POST_PROCESSING = PostProcessing(0.1, 0.1, (TooSmall(label=3, below_ml=0.2, becomes=1),))
+#: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of ET, and
+#: SNFH on both sides alike.
+GLIOMA_POST_PROCESSING = PostProcessing(
+    0.1, 0.1, (TooSmall(label=3, below_ml=0.2, becomes=1),), mirrored=Mirrored(label=2)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
-from glioma_annotator.domain.model_card import BRAIN, TUMOUR, ModelCard, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import BRAIN, TUMOUR, Mirrored, ModelCard, PostProcessing, TooSmall
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 
@@ -162,6 +162,19 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         too_small=tuple(
             TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"])) for x in data.get("too_small", ())
         ),
+        mirrored=_mirrored(data.get("mirrored")),
+    )
+
+
+def _mirrored(data: Mapping[str, Any] | None) -> Mirrored | None:
+    if data is None:
+        return None
+    standard = Mirrored(int(data["label"]))
+    return Mirrored(
+        standard.label,
+        share=float(data.get("share", standard.share)),
+        within_mm=float(data.get("within_mm", standard.within_mm)),
+        most_other=float(data.get("most_other", standard.most_other)),
     )
 
 
@@ -204,6 +217,15 @@ def _contradiction(card: ModelCard) -> str:
         "a volume of its post-processing is not a number of mL": not all(0 <= ml < math.inf for ml in volumes),
         "its post-processing names a value that no label has": any(
             rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
+        )
+        or bool(after.mirrored and after.mirrored.label not in values),
+        "a number of its rule for mirrored tissue is out of range": bool(
+            after.mirrored
+            and not (
+                0 < after.mirrored.share <= 1
+                and 0 <= after.mirrored.most_other < 1
+                and 0 <= after.mirrored.within_mm < math.inf
+            )
         ),
     }
     return next((problem for problem, present in checks.items() if present), "")

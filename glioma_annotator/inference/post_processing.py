@@ -5,31 +5,49 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import PostProcessing
-from glioma_annotator.domain.volume import LabelArray
+from glioma_annotator.domain.model_card import Mirrored, PostProcessing
+from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
+from glioma_annotator.imaging.midline import MidPlane, find_midplane
+
+_COARSE_MM = 3.0
 
 
 def post_processed(
-    labels: LabelArray, softmax: NDArray[np.uint8], rules: PostProcessing, scheme: LabelScheme, grid: Grid
+    labels: LabelArray,
+    softmax: NDArray[np.uint8],
+    brain: NDArray[np.bool_],
+    rules: PostProcessing,
+    scheme: LabelScheme,
+    grid: Grid,
 ) -> tuple[LabelArray, tuple[str, ...]]:
     """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
 
-    In this order: islands of tissue that are too small are left out, small holes in the tissue are filled, labels of
-    which there is too little become others.
+    In this order: islands of tissue that are too small are left out, then what lies on both sides alike, small holes in
+    the tissue are filled, labels of which there is too little become others.
 
     Parameters
     ----------
     softmax: uint8 (class, i, j, k) on the mask's voxels, class n the n-th label of `scheme`.
-    grid: gives the voxels' volume.
+    brain: (i, j, k), whose symmetry gives the mid-sagittal plane.
+    grid: gives the voxels' size; their place is taken from the mask's own corner.
     """
     result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
-    if rules.fill_holes_ml:
-        _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
     messages = []
+    if rules.mirrored is not None:
+        both_sides = _mirrored(result, brain, rules.mirrored, grid.spacing_mm)
+        if both_sides.any():
+            result[both_sides] = 0
+            volume_ml = np.count_nonzero(both_sides) * grid.voxel_volume_ml
+            messages.append(
+                f"{volume_ml:.1f} mL of {names[rules.mirrored.label]} that lie on both sides alike were left out as "
+                "normal anatomy."
+            )
+    if rules.fill_holes_ml:
+        _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
@@ -40,6 +58,53 @@ def post_processed(
                 f"{names[rule.becomes]}."
             )
     return result, tuple(messages)
+
+
+def _mirrored(
+    labels: LabelArray, brain: NDArray[np.bool_], rule: Mirrored, spacing_mm: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """The components, (i, j, k), that the rule leaves out; none when no other tissue would remain."""
+    tissue = labels != 0
+    numbered, count = components(tissue)
+    nothing = np.zeros(labels.shape, dtype=bool)
+    of = numbered[tissue]
+    sizes = np.maximum(np.bincount(of, minlength=count + 1), 1)
+    other = np.bincount(of, weights=labels[tissue] != rule.label, minlength=count + 1) / sizes
+    candidates = other <= rule.most_other
+    candidates[0] = False
+    if count < 2 or not candidates.any():
+        return nothing
+    grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
+    middle = _middle(brain, spacing_mm)
+    world = grid.index_to_world(np.argwhere(tissue))
+    mirrored = world - 2 * middle.right_of_mm(world)[:, None] * np.asarray(middle.normal)
+    place = np.rint(grid.world_to_index(mirrored)).astype(int)
+    inside = np.all((place >= 0) & (place < labels.shape), axis=1)
+    has_image = np.zeros(len(world), dtype=bool)
+    has_image[inside] = _near(tissue, rule.within_mm, spacing_mm)[tuple(place[inside].T)]
+    share = np.bincount(of, weights=has_image, minlength=count + 1) / sizes
+    out = candidates & (share >= rule.share)
+    return out[numbered] if np.count_nonzero(out) < count else nothing
+
+
+def _middle(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> MidPlane:
+    """The mid-sagittal plane of a brain (i, j, k) in mm from its first voxel, found on voxels of about 3 mm."""
+    steps = [max(1, round(_COARSE_MM / spacing)) for spacing in spacing_mm]
+    coarse = brain[:: steps[0], :: steps[1], :: steps[2]].astype(np.float32)
+    scale = np.diag([*(n * mm for n, mm in zip(steps, spacing_mm, strict=True)), 1.0])
+    return find_midplane(Volume(coarse, Grid(coarse.shape, scale)))
+
+
+def _near(tissue: NDArray[np.bool_], within_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Where tissue lies within a distance, bool (i, j, k)."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    box = Box.around(tissue)
+    assert box is not None
+    box = box.grown(int(np.ceil(within_mm / min(spacing_mm))) + 1).clipped(tissue.shape)
+    near = np.zeros(tissue.shape, dtype=bool)
+    near[box.slices] = ndimage.distance_transform_edt(~tissue[box.slices], sampling=spacing_mm) <= within_mm
+    return near
 
 
 def _fill_holes(

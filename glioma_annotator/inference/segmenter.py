@@ -110,7 +110,7 @@ class ModelSegmenter:
         if options.post_processing:
             inside = np.ascontiguousarray(labels[prepared.box.slices])
             labels[prepared.box.slices], notes = post_processed(
-                inside, softmax, card.post_processing, card.scheme, prepared.grid
+                inside, softmax, prepared.inside, card.post_processing, card.scheme, prepared.grid
             )
         cancel.raise_if_cancelled()
         report(Progress(1.0, "Done", 0.0))

@@ -137,8 +137,9 @@ def load_backgrounds(data: Path) -> list[RealBackground]:
     """The real tumour-free brains found in a data folder.
 
     Reads `healthy/kirby*` (T1, T2, FLAIR), `healthy/open_ms_*` (T1 with Gd, T2, FLAIR; multiple-sclerosis lesions stay
-    in as background), `atlas/sri24` (T1, T2; FLAIR derived from proton density) and `unlabelled/*` (the hemisphere
-    without tumour, mirrored). Raises `UserError` when none of them is there.
+    in as background), `atlas/sri24` (T1, T2; FLAIR derived from proton density), and of `unlabelled/*`,
+    `raw_clinical/*/sri24_bet` and the last visit of `longitudinal/*` the hemisphere without tumour, mirrored.
+    Raises `UserError` when none of them is there.
     """
     found: list[RealBackground] = []
     for folder in sorted((data / "healthy").glob("*")):
@@ -156,12 +157,26 @@ def load_backgrounds(data: Path) -> list[RealBackground]:
         flair = density * (1 - fluid) + 0.35 * np.median(density[density > 0]) * fluid
         flair[density <= 0] = 0
         found.append(_prepare("sri24", np.stack([spgr, spgr, late, flair]), False))
-    for folder in sorted((data / "unlabelled").glob("*")):
-        images = np.stack([_read(folder / f"{folder.name}-{c}.nii.gz") for c in ("t1n", "t1c", "t2w", "t2f")])
-        found.append(_prepare(f"{folder.name} mirrored", _mirror_healthy_half(images), True))
+    for name, paths in _cases_with_tumour(data).items():
+        images = np.stack([_read(path) for path in paths])
+        found.append(_prepare(f"{name} mirrored", _mirror_healthy_half(images), True))
     if not found:
         raise UserError(f"No tumour-free brains were found in {data}.", "Name a folder with healthy/ or atlas/sri24.")
     return found
+
+
+def _cases_with_tumour(data: Path) -> dict[str, list[Path]]:
+    """Stripped scans of gliomas without a mask: T1, T1Gd, T2, FLAIR by a name."""
+    cases = {}
+    for folder in sorted((data / "unlabelled").glob("*")):
+        cases[folder.name] = [folder / f"{folder.name}-{c}.nii.gz" for c in ("t1n", "t1c", "t2w", "t2f")]
+    for folder in sorted((data / "longitudinal").glob("*")):
+        visits = sorted(path for path in folder.iterdir() if path.is_dir())
+        if visits:
+            cases[folder.name] = [visits[-1] / f"{c}.nii.gz" for c in ("t1", "t1ce", "t2", "flair")]
+    for folder in sorted((data / "raw_clinical").glob("*/sri24_bet")):
+        cases[folder.parent.name] = [folder / f"{c}.nii.gz" for c in ("t1", "t1c", "t2", "flair")]
+    return cases
 
 
 def load_label_maps(data: Path) -> list[LabelMapBackground]:

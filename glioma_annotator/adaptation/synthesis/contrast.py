@@ -38,29 +38,33 @@ class TissueContrast:
 ENHANCING = TissueContrast((0.6, 1.0), (1.12, 2.3), (1.1, 2.3), (1.1, 2.0))
 OEDEMA = TissueContrast((0.65, 0.95), (0.62, 0.97), (1.25, 2.6), (1.2, 2.3))
 FAINT = TissueContrast((0.75, 0.97), (0.75, 0.98), (1.15, 1.9), (1.1, 1.7))
+BRIGHT = TissueContrast((0.6, 0.85), (0.6, 0.85), (1.9, 2.9), (1.6, 2.6))
 FAINT_CORE = TissueContrast((0.6, 0.95), (0.6, 0.95), (1.25, 2.2), (1.1, 1.8))
 NECROSIS = TissueContrast((0.3, 0.8), (0.3, 0.85), (1.5, 3.3), (0.5, 2.0))
 NON_ENHANCING = TissueContrast((0.45, 0.85), (0.45, 0.9), (1.6, 3.4), (1.1, 2.4))
 MISMATCH = TissueContrast((0.4, 0.7), (0.4, 0.75), (2.2, 3.4), (0.8, 1.2))
-CAVITY = TissueContrast((0.2, 0.5), (0.2, 0.55), (2.0, 3.8), (0.15, 1.2))
+CAVITY = TissueContrast((0.2, 0.5), (0.2, 0.55), (2.0, 3.8), (0.15, 0.8))
+TURBID = TissueContrast((0.25, 0.6), (0.25, 0.65), (1.8, 3.4), (0.8, 1.4))
 BLOOD = TissueContrast((1.1, 1.8), (1.1, 1.8), (0.4, 1.8), (0.6, 1.9))
 
 
 def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[int, NDArray[np.float32]]:
     """Intensities (T1, T1Gd, T2, FLAIR) by label; `kind` None for a shape of unknown kind."""
     low_grade = kind is TumourKind.LOW_GRADE
-    oedema = FAINT if rng.random() < (0.4 if low_grade or kind is TumourKind.OEDEMA_ONLY else 0.15) else OEDEMA
+    oedema = FAINT if rng.random() < (0.5 if low_grade or kind is TumourKind.OEDEMA_ONLY else 0.15) else OEDEMA
+    if kind is TumourKind.RING and rng.random() < 0.35:
+        oedema = BRIGHT  # as bright and even as a core, outside the ring
     core = NECROSIS
     if low_grade:
         choice = rng.random()
-        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.4 else NON_ENHANCING
+        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.45 else NON_ENHANCING
     elif kind is TumourKind.SOLID or rng.random() < 0.15:
         core = NON_ENHANCING
     contrasts = {
         SNFH: oedema.draw(rng, 0.7),
         NETC: core.draw(rng, 0.4),
         ET: ENHANCING.draw(rng, 0.3),
-        RC: (BLOOD if rng.random() < 0.06 else CAVITY).draw(rng, 0.2),
+        RC: (BLOOD if rng.random() < 0.06 else TURBID if rng.random() < 0.15 else CAVITY).draw(rng, 0.2),
     }
     # Enhancement is what contrast agent adds, so ET is always brighter on T1Gd than the core it surrounds.
     contrasts[ET][1] = max(contrasts[ET][1], contrasts[NETC][1] + 0.25)
@@ -100,7 +104,7 @@ def paint(
         anatomy = 0.0
         if label == SNFH:
             # Oedema lets the anatomy shine through and fades here and there.
-            anatomy = float(rng.uniform(0.1, 0.5))
+            anatomy = float(rng.uniform(0.1, 0.5) if rng.random() < 0.7 else rng.uniform(0.5, 0.95))
             fade = 1.0 - rng.uniform(0.0, 0.35) * np.clip(smooth_noise(rng, shape, 12.0) * 0.5 + 0.5, 0, 1)
             alpha *= fade
             alpha[tissue == CSF] = 0

@@ -43,9 +43,9 @@ class SampleShares:
     missing: share of patches that lack T1, T1Gd, T2, FLAIR; never both T1Gd and FLAIR.
     """
 
-    tumour: float = 0.56
-    inferior: float = 0.22
-    ventricle: float = 0.12
+    tumour: float = 0.62
+    inferior: float = 0.2
+    ventricle: float = 0.1
     label_map: float = 0.25
     real_shape: float = 0.2
     missing: tuple[float, float, float, float] = (0.3, 0.04, 0.04, 0.04)
@@ -126,10 +126,8 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
 
     if place is _Place.VENTRICLE:
         _add_ependymal_rim(images, tissue, rng)
-    elif place is _Place.INFERIOR and rng.random() < 0.6:
-        # The cerebellum is often brighter than the hemispheres on FLAIR and T2, and is no oedema.
-        images[T2] *= 1 + rng.uniform(0.0, 0.25)
-        images[FLAIR] *= 1 + rng.uniform(0.0, 0.5)
+    if rng.random() < 0.5:
+        _brighten_cerebellum(images, coordinates, background.tissue.shape, rng)
 
     labels = np.zeros(tissue.shape, dtype=np.uint8)
     if plan is not None:
@@ -200,11 +198,14 @@ def _draw_spot(tissue: NDArray[np.uint8], rng: np.random.Generator, place: _Plac
         wanted = (tumour.CSF,)
     elif place is _Place.TUMOUR:
         wanted = (tumour.GREY, tumour.WHITE)
-        if rng.random() < 0.9:
-            low[2] = 0.35  # gliomas of adults rarely lie below the tentorium
+    # Gliomas of adults rarely lie below the tentorium; the temporal lobes lie as low, but further in front.
+    above = place is _Place.TUMOUR and rng.random() < 0.9
     spot = np.zeros(3)
     for _attempt in range(200):
-        spot = np.floor((low + (high - low) * rng.random(3)) * size)
+        share = low + (high - low) * rng.random(3)
+        spot = np.floor(share * size)
+        if above and share[2] < 0.35 and share[1] < 0.5:
+            continue
         if tissue[tuple(spot.astype(int))] in wanted:
             break
     return spot
@@ -227,6 +228,22 @@ def _add_ependymal_rim(images: Field, tissue: NDArray[np.uint8], rng: np.random.
     rim = np.where(tissue > tumour.CSF, fluid * caps, 0).astype(np.float32)
     images[T2] += rng.uniform(0.0, 0.6) * rim
     images[FLAIR] += rng.uniform(0.1, 1.2) * rim
+
+
+def _brighten_cerebellum(
+    images: Field, coordinates: NDArray[np.float32], size: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    """Make the cerebellum brighter than the hemispheres on T2 and FLAIR, in place: it often is, and is no oedema.
+
+    The cerebellum is taken for what lies below a plane that falls from the occiput, at 0.38 of the brain's height, to
+    the front, and behind the brain's middle; `coordinates` (3, i, j, k) are those of the background of that `size`.
+    """
+    along, up = coordinates[1] / size[1], coordinates[2] / size[2]
+    below = 1 / (1 + np.exp((up + 0.15 * along - 0.38) / 0.02))
+    behind = 1 / (1 + np.exp((along - 0.5) / 0.02))
+    share = (below * behind).astype(np.float32)
+    images[T2] *= 1 + rng.uniform(0.0, 0.3) * share
+    images[FLAIR] *= 1 + rng.uniform(0.0, 0.6) * share
 
 
 def _coordinates(

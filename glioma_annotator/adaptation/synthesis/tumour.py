@@ -81,7 +81,7 @@ def draw_plan(rng: np.random.Generator, kind: TumourKind | None = None) -> Tumou
     axes = np.exp(rng.normal(0.0, 0.2, 3))
     axes /= np.cbrt(axes.prod())
     rotation, _ = np.linalg.qr(rng.standard_normal((3, 3)))
-    oedema = radius * rng.uniform(0.15, 1.6)
+    oedema = radius * rng.uniform(0.15, 2.0)
     if kind is TumourKind.LOW_GRADE:
         oedema = radius * rng.uniform(0.0, 0.5)
     elif kind is TumourKind.OEDEMA_ONLY:
@@ -198,7 +198,8 @@ def _oedema(depth: Field, plan: TumourPlan, rng: np.random.Generator, tissue: ND
     white = ndimage.gaussian_filter((tissue == WHITE).astype(np.float32), 1.2)
     fingers = smooth_noise(rng, tissue.shape, 14.0)
     ripples = smooth_noise(rng, tissue.shape, 5.0)
-    reach = plan.oedema_mm * (1.0 + 0.5 * fingers + 0.15 * ripples) * (0.25 + 0.85 * white)
+    spared = 0.85 if rng.random() < 0.7 else rng.uniform(0.2, 0.85)  # how far the cortex is; some tumours take it in
+    reach = plan.oedema_mm * (1.0 + 0.5 * fingers + 0.15 * ripples) * (1.1 - spared + spared * white)
     return np.asarray((depth > -reach) & (tissue > CSF))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from glioma_annotator.adaptation.synthesis import acquisition, contrast, tumour
+from glioma_annotator.adaptation.synthesis import acquisition, contrast, samples, tumour
 from glioma_annotator.adaptation.synthesis.backgrounds import LabelMapBackground, RealBackground, load_backgrounds
 from glioma_annotator.adaptation.synthesis.noise import smooth_noise
 from glioma_annotator.adaptation.synthesis.samples import SampleShares, SampleSource, draw_sample
@@ -263,6 +266,39 @@ def test_label_maps_give_brains_of_varied_contrast() -> None:
     maps = SampleSource([], [LabelMapBackground("cube", classes)], shares=SampleShares(0.5, 0.2, 0.1, 1.0, 0.0))
     samples = [draw_sample(maps, 32, seed=4, index=index) for index in range(4)]
     assert len({float(s.images.std()) for s in samples}) == 4
+
+
+def test_only_the_cerebellum_of_normal_brain_is_brightened() -> None:
+    size = (60, 80, 60)
+    coordinates = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float32) for n in size], indexing="ij"))
+    images = np.ones((4, *size), np.float32)
+    samples._brighten_cerebellum(images, coordinates, size, np.random.default_rng(1))
+    assert (images[:2] == 1).all()
+    cerebellum, elsewhere = images[2:, 20:40, 8:24, 2:12], images[2:, :, 56:, :]
+    assert (cerebellum > 1.01).all()
+    assert elsewhere.max() < 1.001 and images[2:, :, :, 36:].max() < 1.001
+
+
+def write_case(folder: Path, names: Sequence[str], tumour_on_right: bool) -> None:
+    """A brain of 40 x 48 x 40 mm in RAS with a bright lesion on one side."""
+    folder.mkdir(parents=True)
+    tissue = ball_brain((40, 48, 40))
+    for name, image in zip(names, brain_images(tissue), strict=True):
+        if "f" in name:
+            image[(28 if tumour_on_right else 6) :][:6, 20:28, 16:24] = 3.0
+        nib.save(nib.Nifti1Image(image * 100, np.eye(4)), folder / f"{name}.nii.gz")
+
+
+@pytest.mark.parametrize("tumour_on_right", [True, False])
+def test_the_healthy_hemispheres_of_unlabelled_cases_are_backgrounds(tmp_path: Path, tumour_on_right: bool) -> None:
+    write_case(tmp_path / "raw_clinical" / "A" / "sri24_bet", ("t1", "t1c", "t2", "flair"), tumour_on_right)
+    write_case(tmp_path / "longitudinal" / "B" / "tp0", ("t1", "t1ce", "t2", "flair"), tumour_on_right)
+    write_case(tmp_path / "longitudinal" / "B" / "tp1", ("t1", "t1ce", "t2", "flair"), tumour_on_right)
+    found = load_backgrounds(tmp_path)
+    assert [background.name for background in found] == ["B mirrored", "A mirrored"]
+    for background in found:
+        assert background.has_gadolinium
+        assert background.images[3].max() < 2
 
 
 def test_a_data_folder_without_brains_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

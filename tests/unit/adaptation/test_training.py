@@ -212,3 +212,13 @@ def test_the_background_of_a_multi_label_network_stays_at_zero(tmp_path: Path) -
         logits = done.averaged(x)
     assert torch.equal(logits[:, 0], torch.zeros_like(logits[:, 0]))
     assert logits[:, 1:].abs().max() > 0
+
+
+def test_a_batch_that_is_known_well_changes_nothing(tmp_path: Path) -> None:
+    settings = config(steps=2, ema=0.0)
+    settings = dataclasses.replace(settings, loss=dataclasses.replace(settings.loss, skip_below=1e6))
+    skipping = trainer(settings, tmp_path / "skipping")
+    before = {name: value.clone() for name, value in skipping.averaged.named_parameters()}
+    assert skipping.train().steps == 2
+    for name, value in skipping.averaged.named_parameters():
+        assert torch.equal(value, before[name]), name

@@ -8,7 +8,7 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Mirrored, PostProcessing, TooSmall
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET = 1, 2, 3
@@ -18,7 +18,7 @@ GRID = Grid((20, 20, 20), np.eye(4))  # a voxel is 0.001 mL
 def processed(labels: np.ndarray, rules: PostProcessing, softmax: np.ndarray | None = None) -> tuple[Any, Any]:
     if softmax is None:
         softmax = np.zeros((5, *labels.shape), np.uint8)
-    return post_processed(labels, softmax, rules, SCHEME, GRID)
+    return post_processed(labels, softmax, np.ones(labels.shape, bool), rules, SCHEME, GRID)
 
 
 @pytest.fixture
@@ -74,3 +74,48 @@ def test_the_glioma_rules_name_the_program_s_labels() -> None:
     (rule,) = GLIOMA_POST_PROCESSING.too_small
     assert (names[rule.label], names[rule.becomes]) == ("ET", "NETC")
     assert replace(rule, below_ml=0.2) == rule
+
+
+HEAD = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
+
+
+def on_a_head(labels: np.ndarray, rule: Mirrored, aside: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What the rule leaves of labels on an ellipsoidal brain about voxel 30 + aside, 24, 20."""
+    i, j, k = np.ogrid[:60, :48, :40]
+    brain = ((i - 30 - aside) / 22) ** 2 + ((j - 24) / 20) ** 2 + ((k - 20) / 17) ** 2 < 1
+    return post_processed(
+        labels, np.zeros((5, *labels.shape), np.uint8), brain, PostProcessing(0, mirrored=rule), SCHEME, HEAD
+    )
+
+
+def tumour_and_cerebellum() -> np.ndarray:
+    labels = np.zeros(HEAD.shape, np.uint8)
+    labels[34:44, 20:30, 22:30] = SNFH  # a tumour on one side
+    labels[36:40, 22:26, 24:27] = ET
+    labels[16:26, 8:16, 6:11] = SNFH  # both hemispheres of the cerebellum
+    labels[35:45, 8:16, 6:11] = SNFH
+    return labels
+
+
+@pytest.mark.parametrize("aside", [0, -6])
+def test_tissue_that_both_sides_show_alike_is_left_out_and_the_reader_is_told(aside: int) -> None:
+    labels = np.roll(tumour_and_cerebellum(), aside, axis=0)
+    found, messages = on_a_head(labels, Mirrored(SNFH), aside)
+    assert not found[:, :, :18].any()
+    assert np.array_equal(found[:, :, 18:], labels[:, :, 18:])
+    assert messages == ("3.6 mL of SNFH that lie on both sides alike were left out as normal anatomy.",)
+
+
+def test_a_core_on_both_sides_stays() -> None:
+    labels = tumour_and_cerebellum()
+    labels[18:24, 9:15, 7:10] = ET
+    found, _ = on_a_head(labels, Mirrored(SNFH))
+    assert (found[16:26, 8:16, 6:11] > 0).all()
+    assert not found[35:45, 8:16, 6:11].any()
+
+
+def test_tissue_on_both_sides_stays_when_there_is_no_other() -> None:
+    labels = tumour_and_cerebellum()
+    labels[:, :, 20:] = 0
+    found, messages = on_a_head(labels, Mirrored(SNFH))
+    assert np.array_equal(found, labels) and messages == ()
