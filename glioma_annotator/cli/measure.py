@@ -17,7 +17,8 @@ from glioma_annotator.workflow.measure import measure_course
 from glioma_annotator.workflow.patient_course import load_course
 from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.response import assess_response, measure_lesions
-from glioma_annotator.workflow.vasari_sheet import current_sheet, merged_sheet, propose_sheet, value_text
+from glioma_annotator.workflow.vasari_entry import current_sheet, merged_sheet, value_text
+from glioma_annotator.workflow.vasari_sheet import propose_sheet
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.rano import RanoProposal

@@ -63,6 +63,7 @@ def marker_title(marker: Marker) -> str:
 def marker_choices(marker: Marker) -> tuple[MarkerChoice, ...]:
     """What can be said of a marker; not tested comes first."""
     _, yes, no = WORDS[marker]
+    results: tuple[MarkerChoice, ...]
     if marker is Marker.KI67:
         results = (MarkerChoice("percentage", MarkerStatus.RESULT),)
     else:

@@ -1,8 +1,6 @@
-"""The VASARI sheet of a visit: what the mask says, offered until a reader confirms it, and what was entered."""
+"""The features of the VASARI sheet that a visit's mask gives; `vasari_entry` has what becomes of them."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
@@ -11,7 +9,7 @@ from glioma_annotator.domain.vasari import VasariEntry
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
 from glioma_annotator.imaging.vasari_features import TissueMasks, tissue_masks, vasari_features
-from glioma_annotator.progress import CancelToken
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
 from glioma_annotator.workflow.ports import Store
 
@@ -29,7 +27,12 @@ _BY_CONTRAST = (
 
 
 def propose_sheet(
-    store: Store, course: PatientCourse, index: int, profile: TaskProfile, cancel: CancelToken
+    store: Store,
+    course: PatientCourse,
+    index: int,
+    profile: TaskProfile,
+    cancel: CancelToken,
+    report: Report = ignore_progress,
 ) -> tuple[VasariEntry, ...]:
     """Compute the features that the mask of visit `index` of the course gives; takes seconds, for the midline.
 
@@ -43,8 +46,10 @@ def propose_sheet(
     if tissue is None:
         raise UserError(f"{visit.timepoint.title} has no mask.", "Segment the visit first.")
     cancel.raise_if_cancelled()
+    report(Progress(0.15, "Finding the midline"))
     plane = _midplane(store, visit.timepoint, tissue)
     cancel.raise_if_cancelled()
+    report(Progress(0.7, "Measuring the tissues"))
     before = _before_surgery(course, index)
     found = vasari_features(tissue, plane, _tissue(store, before, profile) if before is not None else None)
     return tuple(
@@ -60,26 +65,6 @@ def propose_sheet(
         for computed in found
         if profile.feature(computed.feature) is not None
     )
-
-
-def current_sheet(store: Store, patient: str, timepoint: str) -> Mapping[str, VasariEntry]:
-    """The entries that count by feature number: the newest recorded one of each."""
-    return {entry.feature: entry for entry in store.vasari.of_timepoint(patient, timepoint)}
-
-
-def merged_sheet(recorded: Mapping[str, VasariEntry], proposed: tuple[VasariEntry, ...]) -> Mapping[str, VasariEntry]:
-    """Recorded entries, with proposals where nothing is recorded, or only an unconfirmed proposal of an older mask."""
-    fresh = {e.feature: e for e in proposed if e.feature not in recorded or not recorded[e.feature].confirmed}
-    return {**recorded, **fresh}
-
-
-def value_text(profile: TaskProfile, entry: VasariEntry) -> str:
-    """An entry's value in words."""
-    feature = profile.feature(entry.feature)
-    option = feature.option(entry.value) if feature else None
-    if option is not None:
-        return option.title
-    return f"{entry.value} {feature.unit}" if feature and feature.unit else entry.value
 
 
 def _tissue(store: Store, visit: CourseVisit, profile: TaskProfile) -> TissueMasks | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.histology import IntegratedDiagnosis
@@ -43,12 +44,12 @@ class AdviceBox(QFrame):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             lines.addWidget(label)
         lines.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(self._text)
-        column.addWidget(self.scroll)
+        self.scroller = QScrollArea()
+        self.scroller.setWidgetResizable(True)
+        self.scroller.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroller.setWidget(self._text)
+        column.addWidget(self.scroller)
         self.use = push_button("Use this diagnosis", "Put the proposed type and grade into the form", self._on_use)
         self.use.setProperty("role", "narrow")
         column.addWidget(self.use)
@@ -73,18 +74,26 @@ class AdviceBox(QFrame):
         if self._proposal is not None:
             self._use(self._proposal)
 
-    def resizeEvent(self, event: object) -> None:
-        super().resizeEvent(event)  # type: ignore[arg-type]
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
         self._fit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fit()  # only now do the labels have their fonts
 
     def _fit(self) -> None:
         """As tall as its text, up to a limit beyond which it scrolls."""
-        width = max(self.width() - 18, 100)
-        layout = self._text.layout()
+        layout = self.layout()
         assert layout is not None
-        layout.invalidate()
-        needed = layout.heightForWidth(width)
-        self.scroll.setFixedHeight(min(max(needed, 20), _TALLEST))
+        margins = self.contentsMargins() + layout.contentsMargins()
+        width = max(self.width() - margins.left() - margins.right(), 100)
+        shown = [label for label in (self.headline, self.contradictions, self.details) if not label.isHidden()]
+        needed = sum(label.heightForWidth(width) for label in shown) + 4 * len(shown)
+        scrolls = needed > _TALLEST
+        policy = Qt.ScrollBarPolicy
+        self.scroller.setVerticalScrollBarPolicy(policy.ScrollBarAsNeeded if scrolls else policy.ScrollBarAlwaysOff)
+        self.scroller.setFixedHeight(_TALLEST if scrolls else needed)
 
     def sizeHint(self) -> QSize:
         return QSize(280, super().sizeHint().height())

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QMenu,
+    QSizePolicy,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -80,11 +81,13 @@ class FindingsPanel(QWidget):
         self.table = list_table(_COLUMNS, "Findings")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        self._name_histology(_SAMPLE_SIGN)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
         self.table.itemSelectionChanged.connect(self._on_row)
         self.table.itemClicked.connect(self._on_cell)
         self.table.setMinimumHeight(120)
+        self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # what the form leaves
         self.empty = quiet(
             "No findings yet. Put the crosshair on something and press Ctrl+D; a component of the mask brings its mL"
             " along. Or draw around something that has no mask."
@@ -174,7 +177,13 @@ class FindingsPanel(QWidget):
             self.table.setColumnHidden(column, not wide)
         if wide != self._wide:
             self._wide = wide
+            self._name_histology(_COLUMNS[_HISTOLOGY] if wide else _SAMPLE_SIGN)
             self._refresh()  # histology is a word or a sign, by the room there is
+
+    def _name_histology(self, text: str) -> None:
+        head = QTableWidgetItem(text)
+        head.setToolTip("Histology samples taken from the finding; a click opens them")
+        self.table.setHorizontalHeaderItem(_HISTOLOGY, head)
 
     # the table
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QMenu,
     QScrollArea,
+    QSizePolicy,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -59,13 +60,14 @@ class HistologyPanel(QWidget):
         self.form = HistologyForm(
             self._selected, histology.keep, self._add_point, self._go, self._drop_point, self._open_finding
         )
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setMinimumHeight(150)
-        self.scroll.setWidget(self.form)
+        self.scroller = QScrollArea()
+        self.scroller.setWidgetResizable(True)
+        self.scroller.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroller.setMinimumHeight(150)
+        self.scroller.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # what the rest leaves
+        self.scroller.setWidget(self.form)
         self.advice = AdviceBox(self._use)
         self.delete = push_button("Delete sample", "Take it out of the list; it can be brought back", self._delete)
         self.delete.setProperty("role", "narrow")
@@ -78,7 +80,7 @@ class HistologyPanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.empty)
         column.addWidget(self.table)
-        column.addWidget(self.scroll, 1)
+        column.addWidget(self.scroller, 1)
         column.addWidget(self.advice)
         column.addLayout(last)
         self._space = quiet()
@@ -128,9 +130,9 @@ class HistologyPanel(QWidget):
         if other:
             self.form.flush()
             self._shown = sample_id
-            self.scroll.verticalScrollBar().setValue(0)
+            self.scroller.verticalScrollBar().setValue(0)
         sample = self._selected()
-        for part in (self.scroll, self.advice, self.delete):
+        for part in (self.scroller, self.advice, self.delete):
             part.setVisible(sample is not None)
         self._space.setVisible(sample is None)
         self._mark_row(sample)

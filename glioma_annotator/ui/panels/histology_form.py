@@ -139,8 +139,8 @@ class HistologyForm(QWidget):
     def _build_diagnosis(self) -> QFormLayout:
         form = QFormLayout()
         form.setSpacing(4)
-        self.grade = _grades("Histological grade", "as reported")
-        self.grade.setToolTip("Histological grade, before integration")
+        self.grade = _grades("Histological grade", "not given")
+        self.grade.setToolTip("Histological grade as reported, before integration")
         self.grade.chosen.connect(lambda: self._keep(grade=self.grade.currentData()))
         self.type = Choice.of("Integrated diagnosis", TumourType, none="none yet")
         self.who_grade = _grades("CNS WHO grade", "not given")

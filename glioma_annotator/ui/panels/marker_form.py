@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QFormLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
 
 from glioma_annotator.domain.histology import HistologySample, Marker, MarkerResult, MarkerStatus
 from glioma_annotator.ui.panels.entry_fields import Choice, Figure
@@ -33,13 +33,24 @@ class MarkerRow(QObject):
         label = QLabel(_SHORT.get(marker, title))
         label.setToolTip(title)
         label.setBuddy(self.choice)
-        form.addRow(label, self.choice)
+        self.more = QToolButton()
+        self.more.setText("…")
+        self.more.setCheckable(True)
+        self.more.setToolTip("Variant or method, as reported")
+        self.more.setAccessibleName(f"Detail of {title}")
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.more.toggled.connect(self._show_parts)
+        line = QHBoxLayout()
+        line.setSpacing(2)
+        line.addWidget(self.choice, 1)
+        line.addWidget(self.more)
+        form.addRow(label, line)
         self.percent: Figure | None = None
         if marker is Marker.KI67:
             self.percent = self._build_percent(title)
             form.addRow("", self.percent)
         self.detail = QLineEdit()
-        self.detail.setPlaceholderText("Variant or method, as reported")
+        self.detail.setPlaceholderText("Variant, method")
         self.detail.setAccessibleName(f"{title}, detail")
         self.detail.editingFinished.connect(self.flush)
         form.addRow("", self.detail)
@@ -67,6 +78,8 @@ class MarkerRow(QObject):
                 self.percent.blockSignals(False)
         if other or not self.detail.hasFocus():
             self.detail.setText(result.detail)
+        if other:
+            self.more.setChecked(False)
         self._show_parts()
 
     def flush(self) -> None:
@@ -101,9 +114,11 @@ class MarkerRow(QObject):
         self.flush()
 
     def _show_parts(self) -> None:
-        """The detail only where there is something to detail."""
+        """The detail where there is one, or where the reader asked for it."""
         tested = self._chosen.status is not MarkerStatus.NOT_TESTED
-        self._form.setRowVisible(self.detail, tested or bool(self.detail.text()))
+        written = bool(self.detail.text())
+        self.more.setVisible(tested and not written)
+        self._form.setRowVisible(self.detail, written or (tested and self.more.isChecked()))
         if self.percent is not None:
             self._form.setRowVisible(self.percent, self._chosen.status is MarkerStatus.RESULT)
 

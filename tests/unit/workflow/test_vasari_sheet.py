@@ -12,7 +12,8 @@ from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.progress import CancelToken
 from glioma_annotator.workflow.patient_course import load_course
 from glioma_annotator.workflow.profiles import load_profile
-from glioma_annotator.workflow.vasari_sheet import current_sheet, merged_sheet, propose_sheet, value_text
+from glioma_annotator.workflow.vasari_entry import current_sheet, merged_sheet, value_text
+from glioma_annotator.workflow.vasari_sheet import propose_sheet
 
 RIGHT: Box = (ET, (30, 15, 8), (5, 6, 5))
 AROUND: Box = (SNFH, (27, 12, 6), (10, 12, 9))
