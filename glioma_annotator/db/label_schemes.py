@@ -23,7 +23,7 @@ class LabelSchemeRepository:
         self._audit = audit
 
     def get(self, name: str) -> LabelScheme | None:
-        """The scheme as it was kept last, with the workspace's own labels; None before there is a mask or such a label."""
+        """The scheme as it was kept last, with the workspace's own labels; None before it is first used."""
         with self._connections.reading("The labels could not be read from the database") as database:
             return _kept(database, name)
 

@@ -18,8 +18,8 @@ OFFERED = (
     "#BBBBBB", "#FFFFFF",
 )  # fmt: skip
 
-#: How colours look to readers without long-wave (protan), middle-wave (deutan) and short-wave (tritan) cones: linear RGB
-#: to linear RGB at severity 1, Machado, Oliveira and Fernandes 2009, table 1.
+#: How colours look to readers without long-wave (protan), middle-wave (deutan) and short-wave (tritan) cones: linear
+#: RGB to linear RGB at severity 1, Machado, Oliveira and Fernandes 2009, table 1.
 COLOUR_BLIND = {
     "protan": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
     "deutan": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),

@@ -48,7 +48,7 @@ class StudyController(QObject):
     patient_changed: another patient, or its visits or their revisions changed.
     visit_changed: another visit is open, or none (`visit` is None).
     mask_changed(Box): voxels changed. edit_state_changed: undo names, locks or the unsaved state changed.
-    proposal_changed, revisions_changed: of the open visit.
+    proposal_changed, revisions_changed: of the open visit. scheme_changed: labels were added, changed or deleted.
     recovered(int): the visit came with so many steps that an earlier run of the program left unsaved.
     other_loaded(OtherVisit | None): for the *timepoints* layout.
     notice(str): a sentence for the status bar. failed(BaseException): for the error dialog.
@@ -63,6 +63,7 @@ class StudyController(QObject):
     edit_state_changed = Signal()
     proposal_changed = Signal()
     revisions_changed = Signal()
+    scheme_changed = Signal()
     recovered = Signal(int)
     other_loaded = Signal(object)
     notice = Signal(str)
@@ -161,8 +162,10 @@ class StudyController(QObject):
             self.workers.computing.submit(
                 "Checking the database", store.check_database, lambda _none: None, self.failed.emit
             )
+        self.session.scheme_changed.connect(self._tell_scheme)
         self._back_up_when_due(store)
         self._seen.clear()
+        self.scheme_changed.emit()
         self.workspace_changed.emit()
         self.patient_changed.emit()
         self.visit_changed.emit()
@@ -303,6 +306,9 @@ class StudyController(QObject):
     def _tell_proposal(self) -> None:
         self.proposal_changed.emit()
 
+    def _tell_scheme(self) -> None:
+        self.scheme_changed.emit()
+
     def _tell_revisions(self) -> None:
         self.revisions_changed.emit()
 
@@ -375,7 +381,7 @@ class StudyController(QObject):
 
     def save(self) -> None:
         visit = self.require_visit()
-        revision = visit.save(self.time_log.note())
+        revision = visit.save(minutes=self.time_log.kept())
         self.time_log.clear()
         self.notice.emit(f"Saved as revision {revision.number}.")
         self.patient_changed.emit()

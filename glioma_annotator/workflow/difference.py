@@ -20,12 +20,15 @@ class Difference:
     proposed: uint8 (i, j, k).
     added: the proposed label where it differs from the present one and is not background, else 0.
     removed: the present label where the proposal has background, else 0.
+
+    Voxels of labels in `spared` are not removed: the proposal knows nothing of those labels.
     """
 
-    def __init__(self, present: LabelArray, proposed: LabelArray) -> None:
+    def __init__(self, present: LabelArray, proposed: LabelArray, spared: Collection[int] = ()) -> None:
         if present.shape != proposed.shape:
             raise ValueError(f"a proposal of shape {proposed.shape} for a mask of shape {present.shape}")
         self._present = present
+        self._spared = sorted(spared)
         self.proposed = proposed
         self.added: LabelArray = np.zeros_like(present)
         self.removed: LabelArray = np.zeros_like(present)
@@ -35,6 +38,8 @@ class Difference:
         """The present mask changed within `box`."""
         present, proposed = self._present[box.slices], self.proposed[box.slices]
         differs = present != proposed
+        if self._spared:
+            differs &= ~(np.isin(present, self._spared) & (proposed == 0))
         self.added[box.slices] = np.where(differs, proposed, 0)
         self.removed[box.slices] = np.where(differs & (proposed == 0), present, 0)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
@@ -17,8 +17,10 @@ from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.nifti import write_labels, write_volume
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.study_labels import own_labels, study_scheme
 
 VOLUMES_FILE = "volumes.csv"
+LABELS_FILE = "labels.csv"
 #: First line of the table: by it a later export knows the folder as its own.
 _COLUMNS = ("patient", "timepoint", "date", "day", "phase", "revision", "status", "kind", "name", "volume_ml")
 
@@ -32,11 +34,13 @@ def export_patient(
 
     Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
     reference file's axis order, and `volumes.csv` with mL per label and region; when all visits are exported, the
-    table of all lies in `out`/PATIENT too. An earlier export is replaced, any other file of these names is not.
+    table of all lies in `out`/PATIENT too. Where labels were added in the workspace, `labels.csv` says what the mask's
+    values mean. An earlier export is replaced, any other file of these names is not.
 
     Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files;
     `EnvironmentFailure` when the disk fails; `Cancelled` between files.
     """
+    scheme = study_scheme(store)
     visits = _visits(store, patient_key, timepoint_key)
     folder = out / _file_name(patient_key)
     masks = {visit.key: best_revision(store.revisions(_id(visit))) for visit in visits}
@@ -44,7 +48,8 @@ def export_patient(
     tables = {visit.key: folder / _file_name(visit.key) / VOLUMES_FILE for visit in visits}
     if timepoint_key is None:
         tables[""] = folder / VOLUMES_FILE
-    _refuse_foreign([*targets.values(), *tables.values()])
+    legends = [table.with_name(LABELS_FILE) for table in tables.values()] if own_labels(scheme) else []
+    _refuse_foreign([*targets.values(), *tables.values(), *legends])
     steps = StepProgress(report, len(targets), "Exporting")
     rows: list[Row] = []
     for visit in visits:
@@ -60,15 +65,17 @@ def export_patient(
             labels = store.load_labels(revision)
             write_labels(targets[visit.key, ""], labels, visit.grid, visit.source_axes)
             steps.step(f"Writing the mask of {visit.key}")
-            ml = label_volumes_ml(labels, visit.grid.voxel_volume_ml, GLIOMA_POST_TREATMENT)
+            ml = label_volumes_ml(labels, visit.grid.voxel_volume_ml, scheme)
             own = _rows(patient_key, visit, revision, "label", ml)
-            own += _rows(patient_key, visit, revision, "region", region_volumes_ml(ml, GLIOMA_POST_TREATMENT))
+            own += _rows(patient_key, visit, revision, "region", region_volumes_ml(ml, scheme))
             _write_table(tables[visit.key], own)
             rows += own
     if timepoint_key is None:
         _make(folder)
         _write_table(tables[""], rows)
-    return (*targets.values(), *tables.values())
+    for legend in legends:
+        _write_legend(legend, scheme)
+    return (*targets.values(), *tables.values(), *legends)
 
 
 def best_revision(revisions: Sequence[SegmentationRevision]) -> SegmentationRevision | None:
@@ -144,9 +151,17 @@ def _rows(
 
 
 def _write_table(path: Path, rows: Sequence[Row]) -> None:
+    _write_csv(path, [_COLUMNS, *rows])
+
+
+def _write_legend(path: Path, scheme: LabelScheme) -> None:
+    rows = [(label.value, label.name, label.title, label.colour) for label in scheme.labels]
+    _write_csv(path, [("value", "name", "title", "colour"), *rows])
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
     writer.writerows(rows)
     with atomic_write(path) as file:
         file.write(text.getvalue().encode("utf-8"))

@@ -9,7 +9,7 @@ import numpy as np
 from psygnal import Signal
 
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_from_arrays
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
+from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
@@ -22,6 +22,7 @@ from glioma_annotator.workflow.difference import LabelChange, label_changes
 from glioma_annotator.workflow.editing import Editor
 from glioma_annotator.workflow.ports import Segmenter, Store
 from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
+from glioma_annotator.workflow.study_labels import own_labels, study_scheme
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +63,10 @@ class OpenTimepoint:
         self.editor = Editor(loaded.labels, loaded.timepoint.grid, scheme, journal, undo_bytes)
         self.recovered_steps = self.editor.replay(loaded.steps)
 
+    def use_scheme(self, scheme: LabelScheme) -> None:
+        """The study's labels changed."""
+        self.scheme = self.editor.scheme = scheme
+
     @property
     def id(self) -> int:
         return _stored(self.timepoint.id)
@@ -95,11 +100,18 @@ class OpenTimepoint:
         proposal = self.proposal
         if proposal is None:
             return False
-        after = merged(self.editor.labels, proposal.labels, values)
+        after = merged(self.editor.labels, proposal.labels, values, self.spared)
         what = "all" if values is None else ", ".join(self._names(values))
         edit = self.editor.apply(f"Accept proposal ({what})", after, proposal.model)
         self.reject_proposal()
         return edit is not None
+
+    @property
+    def spared(self) -> frozenset[int]:
+        """Added labels that the proposal knows nothing of: it does not clear them."""
+        own = frozenset(label.value for label in own_labels(self.scheme))
+        known = frozenset(np.unique(self.proposal.labels).tolist()) if self.proposal is not None and own else frozenset()
+        return own - known
 
     def reject_proposal(self) -> None:
         """Drop the proposal; the mask stays as it is."""
@@ -111,8 +123,11 @@ class OpenTimepoint:
 
     # revisions
 
-    def save(self, note: str = "") -> SegmentationRevision:
-        """Keep the mask as a new immutable revision. Raises `UserError` when the workspace is read-only."""
+    def save(self, note: str = "", minutes: Mapping[str, float] | None = None) -> SegmentationRevision:
+        """Keep the mask as a new immutable revision, with the active minutes by tool that went into it.
+
+        Raises `UserError` when the workspace is read-only.
+        """
         if self._store.read_only:
             raise UserError("The workspace is open for reading only.", "Close it elsewhere and open it again.")
         self.editor.end_stroke()
@@ -125,6 +140,7 @@ class OpenTimepoint:
             parent_id=self.parent_id,
             model=self._model(),
             note=note,
+            minutes=minutes,
         )
         self.parent_id = revision.id
         self.editor.mark_saved(_stored(revision.id))
@@ -187,15 +203,23 @@ class StudySession:
     """
 
     timepoint_opened = Signal(object)
+    scheme_changed = Signal()
 
     def __init__(self, store: Store, segmenter: Segmenter, author: str, undo_bytes: int = 256 * 2**20) -> None:
         self.store = store
         self.segmenter = segmenter
         self.author = author
-        self.scheme = GLIOMA_POST_TREATMENT
+        self.scheme = study_scheme(store)
         self._undo_bytes = undo_bytes
         self.patient: Patient | None = None
         self.open: OpenTimepoint | None = None
+
+    def use_scheme(self, scheme: LabelScheme) -> None:
+        """A label was added, changed or deleted."""
+        self.scheme = scheme
+        if self.open is not None:
+            self.open.use_scheme(scheme)
+        self.scheme_changed.emit()
 
     def patients(self) -> tuple[Patient, ...]:
         return self.store.patients()

@@ -40,11 +40,7 @@ class TimeLog:
         """Active minutes by tool, most first."""
         return {tool: s / 60 for tool, s in sorted(self._seconds.items(), key=lambda item: -item[1])}
 
-    def note(self) -> str:
-        """For a revision, e.g. "Active 12.5 min: brush 8.1, crosshair 4.4"; empty below six seconds."""
+    def kept(self) -> dict[str, float]:
+        """What goes with a revision: active minutes by tool, most first; empty while it is off, and below six seconds."""
         minutes = self.minutes
-        total = sum(minutes.values())
-        if not self.on or total < 0.1:
-            return ""
-        parts = ", ".join(f"{tool} {m:.1f}" for tool, m in minutes.items() if m >= 0.05)
-        return f"Active {total:.1f} min: {parts}"
+        return minutes if self.on and sum(minutes.values()) >= 0.1 else {}

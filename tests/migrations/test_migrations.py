@@ -18,6 +18,7 @@ from glioma_annotator.errors import UserError
 RELEASED = (
     "154bdb18af2691ef0cd26d8006ca1d2fe2cbe05efd7e31c49fc9dd514c0cac55",
     "046e7f4e7ace7592798266637bee03dc0d419d109ebeb9436f0a5628449c1c19",
+    "eb8af028bf7e3c3bce2be53ba67715b0b06b98b49ac8da3f87208e745216085f",
 )
 
 

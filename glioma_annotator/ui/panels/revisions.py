@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -101,7 +103,14 @@ class RevisionList(QWidget):
         rows += [f"{name} {ml_text(ml)} mL" for name, ml in revision.volumes_ml.items()]
         rows += [f"Model {revision.model}"] if revision.model else []
         rows += [revision.note] if revision.note else []
+        rows += [minutes_text(revision.minutes)] if revision.minutes else []
         return "\n".join(rows)
+
+
+def minutes_text(minutes: Mapping[str, float]) -> str:
+    """Active minutes by tool, e.g. "Active 12.5 min: brush 8.1, crosshair 4.4"."""
+    parts = ", ".join(f"{tool} {m:.1f}" for tool, m in minutes.items() if m >= 0.05)
+    return f"Active {sum(minutes.values()):.1f} min: {parts}"
 
 
 def _button(text: str, action: QAction) -> QPushButton:

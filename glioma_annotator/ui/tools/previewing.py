@@ -95,7 +95,7 @@ class Previewing(QObject):
         if visit is None or proposal is None:
             self.difference = None
         elif known is not proposal.labels:
-            self.difference = Difference(visit.editor.labels, proposal.labels)
+            self.difference = Difference(visit.editor.labels, proposal.labels, visit.spared)
         self.changed.emit()
 
     def _on_mask(self, box: Box) -> None:

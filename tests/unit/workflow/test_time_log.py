@@ -20,7 +20,7 @@ def at_work(*acts: tuple[float, str], on: bool = True) -> TimeLog:
 def test_time_between_acts_counts_for_the_tool_in_hand() -> None:
     log = at_work((0, "brush"), (20, "brush"), (44, "lasso"), (60, "brush"))
     assert log.minutes == pytest.approx({"brush": 0.6, "lasso": 0.4})
-    assert log.note() == "Active 1.0 min: brush 0.6, lasso 0.4"
+    assert log.kept() == log.minutes and list(log.kept()) == ["brush", "lasso"]  # most first
 
 
 def test_a_long_pause_does_not_count() -> None:
@@ -28,11 +28,11 @@ def test_a_long_pause_does_not_count() -> None:
 
 
 def test_nothing_is_counted_while_it_is_off_or_after_it_was_cleared() -> None:
-    assert at_work((0, "brush"), (20, "brush"), on=False).note() == ""
+    assert at_work((0, "brush"), (20, "brush"), on=False).kept() == {}
     log = at_work((0, "brush"), (20, "brush"))
     log.clear()
-    assert log.note() == "" and log.minutes == {}
+    assert log.kept() == log.minutes == {}
 
 
 def test_a_moment_is_no_work() -> None:
-    assert at_work((0, "brush"), (3, "brush")).note() == ""
+    assert at_work((0, "brush"), (3, "brush")).kept() == {}
