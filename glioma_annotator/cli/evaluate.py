@@ -42,6 +42,7 @@ def add_evaluate_parser(commands: Commands) -> None:
     )
     model.add_argument("--cases", action="append", metavar="DIR", help="case folders in BraTS naming; may be repeated")
     model.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    model.add_argument("--pre-operative", action="store_true", help="nobody was operated on yet: look for no cavity")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     conventions = [c.value for c in LabelConvention]
@@ -121,6 +122,7 @@ def _evaluate_many(args: argparse.Namespace) -> int:
                 args.seed,
                 report,
                 cancel,
+                operated=not args.pre_operative,
             )
         else:
             result = evaluate_folders(

@@ -55,6 +55,9 @@ def add_segment_parser(commands: Commands) -> None:
     parser.add_argument("--memory", type=_gib, metavar="GIB", help="memory a segmentation may use")
     parser.add_argument("--flips", action="store_true", help="average with the mirrored images: twice the time")
     parser.add_argument("--raw", action="store_true", help="leave out the post-processing that the card asks for")
+    parser.add_argument(
+        "--pre-operative", action="store_true", help="loose files of a scan before any surgery: look for no cavity"
+    )
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_segment_command)
 
@@ -106,7 +109,14 @@ def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) ->
     segmenter = app.make_segmenter(options=lambda: options)
     with progress_bar("Segmenting") as (report, cancel):
         outcome, grid = segment_files(
-            segmenter, files, args.out, model=args.model, device=args.device, report=report, cancel=cancel
+            segmenter,
+            files,
+            args.out,
+            model=args.model,
+            device=args.device,
+            operated=not args.pre_operative,
+            report=report,
+            cancel=cancel,
         )
     volumes = dict(label_volumes_ml(outcome.labels, grid.voxel_volume_ml, outcome.card.scheme))
     facts = {

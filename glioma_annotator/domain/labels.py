@@ -12,6 +12,7 @@ from glioma_annotator.domain.colours import is_colour
 from glioma_annotator.domain.volume import LabelArray
 
 BACKGROUND = 0
+LEFT_BY_SURGERY = ("RC",)  # names of labels that nobody has who was not operated on
 IGNORE = 255  # voxels the reader has not reviewed; never a tissue
 LONGEST_NAME = 16  # of a label, so that lists and tables need not cut it
 

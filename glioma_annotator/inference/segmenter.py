@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Shape
-from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.labels import LEFT_BY_SURGERY, LabelScheme
 from glioma_annotator.domain.model_card import TUMOUR, ModelCard
 from glioma_annotator.domain.segmentation import SegmentationOutcome, Softmax
 from glioma_annotator.domain.sequences import SequenceRole
@@ -30,6 +30,7 @@ from glioma_annotator.settings import SegmentationSettings
 
 #: Joins the names of models whose predictions are averaged.
 ENSEMBLE = "+"
+_WORTH_TELLING_ML = 0.1
 
 
 class ModelSegmenter:
@@ -70,6 +71,8 @@ class ModelSegmenter:
         device: str,
         report: Report,
         cancel: CancelToken,
+        *,
+        operated: bool = True,
     ) -> SegmentationOutcome:
         """Propose a mask on the images' own grid, background outside the brain.
 
@@ -81,6 +84,7 @@ class ModelSegmenter:
         images: float32 volumes by role on one grid; those the model does not need are ignored.
         model: name or folder of a model; several joined by "+" are averaged; empty for the default one.
         device: auto, cpu or cuda.
+        operated: False before any surgery: what the model takes for a cavity gets its next most probable label.
 
         Raises `UserError` (unknown or damaged model, missing or empty sequence, different grids, no brain, no such
         device), `EnvironmentFailure` (memory), `Cancelled`.
@@ -102,16 +106,20 @@ class ModelSegmenter:
             )
         prediction = _averaged(predictions)
         report(Progress(0.96, "Making the mask"))
-        softmax, best = eight_bits_and_labels(prediction.probabilities, card.scheme, prepared.box.shape, cancel)
+        probabilities, notes = prediction.probabilities, ()
+        if not operated:
+            voxel_ml = prepared.grid.voxel_volume_ml * np.prod(prepared.box.shape) / np.prod(probabilities.shape[1:])
+            probabilities, notes = _before_surgery(probabilities, card.scheme, float(voxel_ml))
+        softmax, best = eight_bits_and_labels(probabilities, card.scheme, prepared.box.shape, cancel)
         labels = np.zeros(prepared.grid.shape, dtype=np.uint8)
         labels[prepared.box.slices] = best * prepared.inside
         cancel.raise_if_cancelled()
-        notes: tuple[str, ...] = ()
         if options.post_processing:
             inside = np.ascontiguousarray(labels[prepared.box.slices])
-            labels[prepared.box.slices], notes = post_processed(
+            labels[prepared.box.slices], more = post_processed(
                 inside, softmax, prepared.inside, card.post_processing, card.scheme, prepared.grid
             )
+            notes = (*notes, *more)
         cancel.raise_if_cancelled()
         report(Progress(1.0, "Done", 0.0))
         return SegmentationOutcome(
@@ -181,6 +189,23 @@ def _averaged(predictions: Sequence[Prediction]) -> Prediction:
     messages = tuple(dict.fromkeys(message for prediction in predictions for message in prediction.messages))
     blocks = sum(prediction.patches for prediction in predictions)
     return replace(first, probabilities=mean, messages=messages, patches=blocks)
+
+
+def _before_surgery(
+    probabilities: NDArray[np.float32], scheme: LabelScheme, voxel_ml: float
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Probabilities (class, i, j, k) without the labels that surgery leaves, and what the reader should know."""
+    left = [n for n, label in enumerate(scheme.labels, start=1) if label.name in LEFT_BY_SURGERY]
+    if not left:
+        return probabilities, ()
+    kept = probabilities.copy()
+    kept[left] = 0
+    found_ml = np.count_nonzero(probabilities[left].max(axis=0) > kept.max(axis=0)) * voxel_ml
+    kept /= np.maximum(kept.sum(axis=0), np.float32(1e-6))
+    if found_ml < _WORTH_TELLING_ML:
+        return kept, ()
+    names = " and ".join(scheme.labels[n - 1].name for n in left)
+    return kept, (f"Before surgery there is no {names}: {found_ml:.1f} mL of it became the next most probable label.",)
 
 
 def _for_tumours(folder: Path, card: ModelCard) -> tuple[Path, ModelCard]:

@@ -49,10 +49,13 @@ class Segmenter(Protocol):
         device: str,
         report: Report,
         cancel: CancelToken,
+        *,
+        operated: bool = True,
     ) -> SegmentationOutcome:
         """Propose a mask for float32 images on one grid.
 
         `model` is a model's name or a model folder's path, empty for the default; `device` is auto, cpu or cuda.
+        Where nobody has `operated`, labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed.
         Raises `UserError`, `EnvironmentFailure` (memory, device) or `Cancelled` within a second of the request.
         """
         ...
@@ -186,6 +189,10 @@ class Audit(Protocol):
         """Every change of a record by its id, oldest first."""
         ...
 
+    def of_patient(self, patient: str, limit: int = 500) -> tuple[AuditEntry, ...]:
+        """The latest changes of a patient, its visits, masks and records, newest first; by the patient's key."""
+        ...
+
     def newest(self, limit: int = 200) -> tuple[AuditEntry, ...]:
         """The latest changes, newest first."""
         ...
@@ -216,6 +223,10 @@ class Cohort(Protocol):
 
     def save(self, name: str, text: str, by: str = "") -> None:
         """In place of the one of that name. Raises `UserError` without a name, `QuestionError` when unreadable."""
+        ...
+
+    def rename(self, name: str, other: str, by: str = "") -> None:
+        """Raises `KeyError` when there is none of that name, `UserError` for a name that is empty or taken."""
         ...
 
     def forget(self, name: str, by: str = "") -> None:

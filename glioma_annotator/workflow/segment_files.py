@@ -26,11 +26,13 @@ def segment_files(
     *,
     model: str,
     device: str,
+    operated: bool,
     report: Report,
     cancel: CancelToken,
 ) -> tuple[SegmentationOutcome, Grid]:
     """Segment one visit given as files by role and write the mask on the reference (T1Gd) file's grid.
 
+    `operated` is False for a scan before any surgery, in which no resection cavity is looked for.
     Raises `UserError` for unreadable files, grids that cannot be reconciled or a model that does not fit, and
     `EnvironmentFailure` when the machine fails; the mask file then stays as it was.
     """
@@ -47,7 +49,7 @@ def segment_files(
     notes = [note for one in loaded.values() for note in one.notes]
     doubts = check_contents({role: shrink(volume) for role, volume in images.items()})
     notes += [f"{shown(files[role])}: {doubt}" for role, found in doubts.items() for doubt in found]
-    outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel)
+    outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel, operated=operated)
     outcome = replace(outcome, messages=(*notes, *outcome.messages))
     report(Progress(0.97, "Writing the mask"))
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)

@@ -97,9 +97,11 @@ def evaluate_model(
     seed: int,
     report: Report,
     cancel: CancelToken,
+    operated: bool = True,
 ) -> EvaluationResult:
     """Segment every case with a model, write the masks to `out/masks`, and score them.
 
+    `operated` is False for cases before any surgery, in which no resection cavity is looked for.
     Raises as `evaluate_folders` and the segmenter do.
     """
     cases = find_cases(places)
@@ -122,7 +124,14 @@ def evaluate_model(
             share(Progress(progress.fraction, f"{name}: {progress.message}", progress.seconds_left))
 
         outcome, _ = segment_files(
-            segmenter, case.images, target, model=model, device=device, report=told, cancel=cancel
+            segmenter,
+            case.images,
+            target,
+            model=model,
+            device=device,
+            operated=operated,
+            report=told,
+            cancel=cancel,
         )
         seconds.append(time.monotonic() - began)
         result.facts |= {"model": outcome.card.identity, "device": outcome.device}

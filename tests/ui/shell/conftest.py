@@ -177,7 +177,14 @@ class GatedSegmenter:
             raise self.refusal
 
     def segment(
-        self, images: Mapping[SequenceRole, Volume], model: str, device: str, report: Report, cancel: CancelToken
+        self,
+        images: Mapping[SequenceRole, Volume],
+        model: str,
+        device: str,
+        report: Report,
+        cancel: CancelToken,
+        *,
+        operated: bool = True,
     ) -> SegmentationOutcome:
         while not self.gate.wait(0.01):
             report(Progress(0.5, "Patch 2 of 4", 7.0))

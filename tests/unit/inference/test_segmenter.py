@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_models import enhancing_network
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label, LabelScheme
@@ -374,6 +375,30 @@ class TestBrainModels:
         assert find_cards([models], BRAIN)[0] == load_card(models / "brain")
         with pytest.raises(UserError, match="finds the brain, not tumours"):
             segment(models, phantom.images, "brain")
+
+
+def test_before_surgery_a_cavity_becomes_the_next_most_probable_label(
+    models: Path, phantom: Any, card: ModelCard
+) -> None:
+    network = enhancing_network()
+    with torch.no_grad():  # RC where the plain model finds ET, NETC a little less probable
+        network.head.weight[4], network.head.weight[1] = network.head.weight[3], 0.9 * network.head.weight[3]
+        network.head.weight[3] = 0
+        network.head.bias[4], network.head.bias[1], network.head.bias[3] = -20.0, -18.0, -50.0  # type: ignore[index]
+    save_model(models / "cavities", replace(card, name="cavities"), network)
+
+    def found(operated: bool) -> SegmentationOutcome:
+        segmenter = ModelSegmenter([models])
+        return segmenter.segment(phantom.images, "cavities", "cpu", ignore_progress, CancelToken(), operated=operated)
+
+    after, before = found(True), found(False)
+    assert set(np.unique(after.labels)) == {0, 4} and after.messages == ()
+    assert np.array_equal(before.labels == 1, after.labels == 4) and not (before.labels == 4).any()
+    assert before.softmax is not None and not before.softmax.values[4].any()
+    volume_ml = np.count_nonzero(after.labels) * phantom.grid.voxel_volume_ml
+    assert before.messages == (
+        f"Before surgery there is no RC: {volume_ml:.1f} mL of it became the next most probable label.",
+    )
 
 
 class TestMemory:

@@ -28,7 +28,7 @@ class EmptySegmenter:
     def check(self, *_: object) -> None:
         pass
 
-    def segment(self, images: dict[SequenceRole, Volume], *_: object) -> SegmentationOutcome:
+    def segment(self, images: dict[SequenceRole, Volume], *_: object, operated: bool = True) -> SegmentationOutcome:
         labels = np.zeros(images[T1GD].data.shape, np.uint8)
         return SegmentationOutcome(labels, None, "CPU", 0.1, 1, ("The model speaks.",))  # type: ignore[arg-type]
 
@@ -41,6 +41,7 @@ def test_segmenting_a_file_of_unknown_orientation_says_that_left_and_right_are_a
         tmp_path / "mask.nii.gz",
         model="",
         device="cpu",
+        operated=True,
         report=ignore_progress,
         cancel=CancelToken(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -12,7 +13,7 @@ from phantoms import FLAIR, T1GD, T2, grid_of, head
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import Sequence, SequenceRole, Window
@@ -38,7 +39,14 @@ CARD = ModelCard(
 
 
 class CubeSegmenter:
-    """Proposes an oedema cube with an enhancing voxel; refuses without T1Gd."""
+    """Proposes an oedema cube with an enhancing voxel; refuses without T1Gd.
+
+    Attributes
+    ----------
+    operated: what it was last told.
+    """
+
+    operated: bool | None = None
 
     def models(self) -> tuple[ModelCard, ...]:
         return (CARD,)
@@ -48,8 +56,16 @@ class CubeSegmenter:
             raise UserError("T1Gd is missing.", "Import it.")
 
     def segment(
-        self, images: Mapping[SequenceRole, Volume], model: str, device: str, report: Report, cancel: CancelToken
+        self,
+        images: Mapping[SequenceRole, Volume],
+        model: str,
+        device: str,
+        report: Report,
+        cancel: CancelToken,
+        *,
+        operated: bool = True,
     ) -> SegmentationOutcome:
+        self.operated = operated
         labels = np.zeros(GRID.shape, np.uint8)
         labels[10:14, 10:14, 10:14] = 2
         labels[12, 12, 12] = 3
@@ -103,6 +119,17 @@ def test_a_proposal_changes_nothing_until_it_is_accepted(session: StudySession) 
     assert visit.proposal is None
     visit.editor.undo()
     assert not visit.editor.labels.any()
+
+
+@pytest.mark.parametrize("phase", list(TreatmentPhase))
+def test_no_cavity_is_looked_for_before_surgery_alone(store: FakeStore, phase: TreatmentPhase) -> None:
+    segmenter = CubeSegmenter()
+    session = StudySession(store, segmenter, "reader")
+    session.select_patient("PAT-1")
+    visit = open_visit(session)
+    timepoint = dataclasses.replace(visit.timepoint, phase=phase)
+    session.propose(timepoint, visit.images, "", "auto", ignore_progress, CancelToken())
+    assert segmenter.operated is (phase is not TreatmentPhase.PRE_OPERATIVE)
 
 
 def test_a_rejected_proposal_leaves_the_mask(session: StudySession) -> None:
