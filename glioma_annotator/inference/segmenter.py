@@ -106,7 +106,8 @@ class ModelSegmenter:
             )
         prediction = _averaged(predictions)
         report(Progress(0.96, "Making the mask"))
-        probabilities, notes = prediction.probabilities, ()
+        probabilities = prediction.probabilities
+        notes: tuple[str, ...] = ()
         if not operated:
             voxel_ml = prepared.grid.voxel_volume_ml * np.prod(prepared.box.shape) / np.prod(probabilities.shape[1:])
             probabilities, notes = _before_surgery(probabilities, card.scheme, float(voxel_ml))
