@@ -60,9 +60,9 @@ class Placement:
 def _shifts(deformation: Deformation, points: FloatArray) -> FloatArray:
     from scipy.ndimage import map_coordinates  # here, to keep it off the program's start
 
-    index = np.moveaxis(deformation.grid.world_to_index(points), -1, 0)
+    index = deformation.grid.world_to_index(points.reshape(-1, 3)).T
     parts = [map_coordinates(deformation.shift_mm[..., n], index, order=1, mode="nearest") for n in range(3)]
-    return np.stack(parts, axis=-1).astype(np.float64)
+    return np.stack(parts, axis=-1).astype(np.float64).reshape(points.shape)
 
 
 class SlicedArray(ABC):
@@ -164,7 +164,7 @@ def _shares(values: NDArray[Any], window: Window) -> NDArray[np.float32]:
 
 
 class MatchedDifference(SlicedArray):
-    """One scan less another that is carried onto its scale of intensity; 0 where either shows background.
+    """One scan less another that is carried onto its scale of intensity; the window's foot where either is background.
 
     The scale is a straight line fitted to the voxels of both (`subtraction.match`).
 
@@ -181,14 +181,14 @@ class MatchedDifference(SlicedArray):
         ours, theirs = np.asarray(one[cut], dtype=np.float32), np.asarray(other[cut], dtype=np.float32)
         matching = match(ours, theirs)
         self._slope, self._offset = np.float32(matching.slope), np.float32(matching.offset)
-        seen = np.abs(self._difference(ours, theirs)[(ours != 0) & (theirs != 0)])
+        seen = np.abs(self._difference(ours, theirs, 0.0)[(ours != 0) & (theirs != 0)])
         top = max(float(np.percentile(seen, 98)) if seen.size else 0.0, 4 * matching.noise, 1e-3)
         self.window = Window(-top, top)
 
-    def _difference(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
+    def _difference(self, one: NDArray[Any], other: NDArray[Any], background: float) -> NDArray[np.float32]:
         difference = one - self._slope * other - self._offset
-        return np.where((one == 0) | (other == 0), np.float32(0), difference)
+        return np.where((one == 0) | (other == 0), np.float32(background), difference)
 
     def _at(self, axes: Axes) -> NDArray[Any]:
         where = np.ix_(*axes)
-        return self._difference(self._one[where], self._other[where])
+        return self._difference(self._one[where], self._other[where], self.window.low)

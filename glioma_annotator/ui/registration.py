@@ -95,6 +95,11 @@ class Together(QObject):
         return self._job is not None and self._job.active
 
     @property
+    def settling(self) -> bool:
+        """Whether figures of the last nudge or stroke are still to come."""
+        return self._settling.isActive()
+
+    @property
     def pictures(self) -> tuple[Picture, ...]:
         """What can be shown beside the visit."""
         return tuple(p for p in Picture if p is not Picture.DEFORMED or self.view.comparing.deformation is not None)
@@ -213,7 +218,8 @@ class Together(QObject):
     ) -> None:
         if self.running:
             return
-        common_sequence(fixed, moving)  # refused at once where they have none
+        if not self._comparable(fixed, moving):
+            return
         session, pair = self.study.session, (fixed.id, moving.id)
 
         def done(result: R) -> None:
@@ -225,10 +231,10 @@ class Together(QObject):
         def fail(error: BaseException) -> None:
             self._job = None
             if isinstance(error, UserError):
-                self.note, self.failed = str(error), True
+                self._tell(error)
             else:
                 self.study.failed.emit(error)
-            self.changed.emit()
+                self.changed.emit()
 
         def cancelled() -> None:
             self._job = None
@@ -237,6 +243,19 @@ class Together(QObject):
 
         self.note, self.failed = "", False
         self._job = self.study.workers.computing.submit(title, work, done, fail, cancelled)
+        self.changed.emit()
+
+    def _comparable(self, fixed: Timepoint, moving: Timepoint) -> bool:
+        """Whether the visits have a sequence in common; says so where they have none."""
+        try:
+            common_sequence(fixed, moving)
+        except UserError as error:
+            self._tell(error)
+            return False
+        return True
+
+    def _tell(self, error: UserError) -> None:
+        self.note, self.failed = str(error), True
         self.changed.emit()
 
     def _take(self, pair: Pair, found: VisitRegistration, keep_field: bool = False) -> None:
@@ -261,7 +280,7 @@ class Together(QObject):
         Without a registration the headers' place is what is nudged.
         """
         axis = self.view.active_axis
-        if axis is None or self.other is None:
+        if axis is None or self.other is None or not self._comparable(*self._require()):
             return
         found = self._start()
         right, above, towards = self.view.comparing.screen_axes(axis)
@@ -274,7 +293,7 @@ class Together(QObject):
 
     def set_nudge(self, shift_mm: Vector, rotation_deg: Vector) -> None:
         """Put the visit beside so far from where it was found: mm in RAS, degrees about these axes."""
-        if self.other is None:
+        if self.other is None or not self._comparable(*self._require()):
             return
         self._keep(self._start().nudged(shift_mm, rotation_deg))
         if self.picture is Picture.AS_SCANNED:
@@ -291,10 +310,13 @@ class Together(QObject):
         if self.found is not None:
             return self.found
         fixed, moving = self._require()
+        try:
+            sequence = common_sequence(fixed, moving)
+        except UserError:  # nothing to measure the quality by; the masks can be compared all the same
+            sequence = ""
         by_headers = replace(identity(), quality=0.0, quality_before=0.0)
-        middle = self.study.require_visit().timepoint.grid
-        centre = middle.index_to_world((np.asarray(middle.shape) - 1) / 2)
-        return VisitRegistration(fixed.key, moving.key, common_sequence(fixed, moving), by_headers, _vector(centre))
+        centre = fixed.grid.index_to_world((np.asarray(fixed.grid.shape) - 1) / 2)
+        return VisitRegistration(fixed.key, moving.key, sequence, by_headers, _vector(centre))
 
     def _keep(self, found: VisitRegistration) -> None:
         self.found = self._known[self._pair] = found

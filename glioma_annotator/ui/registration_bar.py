@@ -50,6 +50,10 @@ class VisitsBar(QWidget):
         column.setSpacing(4)
         column.addLayout(self._first_row())
         column.addLayout(self._second_row())
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setAccessibleName("Volumes of the changes")
+        column.addWidget(self.legend)
         self.nudging = self._nudge_row()
         column.addWidget(self.nudging)
         self.nudging.hide()
@@ -187,7 +191,10 @@ class VisitsBar(QWidget):
             with QSignalBlocker(spin):
                 spin.setValue(value)
         self.reset.setEnabled(found is not None and found.by_hand)
-        self.told.setText(" ".join(part for part in (self._state(), self._legend()) if part))
+        self.told.setText(self._state())
+        legend = self._legend()
+        self.legend.setText(legend)
+        self.legend.setVisible(bool(legend))
 
     def _show_choices(self) -> None:
         visit, together = self._study.visit, self._together
@@ -231,14 +238,14 @@ class VisitsBar(QWidget):
         agreement = f"agreement {now:.2f} of 1, {before:.2f} by the headers: {found.verdict}"
         if found.doubtful:
             agreement = f"<b>{agreement}</b>"
-        moved = f"turned {found.placed.rotation_deg:.1f}°"
+        moved = f"moved {found.moved_mm:.1f} mm, turned {found.placed.rotation_deg:.1f}°"
         kept = f" Accepted by {found.accepted_by} on {found.accepted}." if found.accepted_by else " Not accepted yet."
         return f"{what}{hand}: {agreement}; {moved}.{kept}"
 
     def _legend(self) -> str:
         made = self._together.changes
         if made is None:
-            return "<br>Comparing the masks …" if self._together.changes_wanted else ""
+            return "Comparing the masks …" if self._together.changes_wanted else ""
         words = {Change.GAINED: "only here", Change.LOST: "only beside", Change.KEPT: "both",
                  Change.RELABELLED: "another label"}  # fmt: skip
         parts = [
@@ -246,4 +253,4 @@ class VisitsBar(QWidget):
             f"{ml_text(made.volumes_ml[c.name.lower()])}&nbsp;mL"
             for c, text in words.items()
         ]
-        return "<br>" + " &nbsp; ".join(parts)
+        return " &nbsp; ".join(parts)

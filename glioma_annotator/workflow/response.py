@@ -32,6 +32,11 @@ SKEW_DEG = 5.0
 """How far two diameters set by hand may be from a right angle. Our choice: what the eye takes for one."""
 
 
+MOST_TARGETS = 3  # two, three if needed (RANO 2.0)
+_TARGETS, _CHOSEN_BY = "chosen_targets", "targets_chosen_by"
+_CHOICE = (_TARGETS, _CHOSEN_BY)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredCourse:
     """The lesions of the response region through the course.
@@ -87,13 +92,18 @@ def measure_lesions(
     visits = []
     for index, visit in enumerate(course.visits):
         cancel.raise_if_cancelled()
-        adjusted: dict[str, list[LesionMeasurement]] = {}
-        for made in store.measurements.of_timepoint(course.patient, visit.timepoint.key):
-            if made.adjusted:
-                adjusted.setdefault(made.lesion, []).append(made)
-        visits.append(_visit(store, course, index, maps[index], tracked, totals[index], adjusted))
+        visits.append(_visit(store, course, index, maps[index], tracked, totals[index]))
         steps.step(f"Measured {visit.timepoint.key}")
     return MeasuredCourse(course, tuple(maps), tracked, tuple(visits))
+
+
+def measure_again(store: Store, measured: MeasuredCourse) -> MeasuredCourse:
+    """The same lesions with the diameters that are recorded now; nothing is searched or followed anew."""
+    visits = [
+        _visit(store, measured.course, index, lesions, measured.lesions, measured.visits[index].total_ml)
+        for index, lesions in enumerate(measured.maps)
+    ]
+    return replace(measured, visits=tuple(visits))
 
 
 def assess_response(
@@ -104,6 +114,8 @@ def assess_response(
     non_target_worse: Collection[str] = (),
 ) -> CourseResponse:
     """Propose a category for the baseline and every later visit; earlier decisions of the reader are built upon.
+
+    Target lesions are those that the reader chose, else the largest measurable ones of the baseline.
 
     Parameters
     ----------
@@ -121,7 +133,7 @@ def assess_response(
         if assessment.method is method and assessment.decided is not None
     }
     decided = {key: a.decided for key, a in decisions.items() if a.decided is not None}
-    targets = select_targets(visits[course.baseline], limit)
+    targets = chosen_targets(store, course) or select_targets(visits[course.baseline], limit)
     proposals = assess_course(
         visits,
         course.baseline,
@@ -164,11 +176,57 @@ def decide(
     )
     earlier = [a for a in store.responses.of_timepoint(patient, proposal.timepoint) if a.method is method]
     if earlier:
-        made = replace(made, id=earlier[-1].id, created_utc=earlier[-1].created_utc)
+        kept = {name: earlier[-1].inputs[name] for name in _CHOICE if name in earlier[-1].inputs}
+        made = replace(made, id=earlier[-1].id, created_utc=earlier[-1].created_utc, inputs={**proposal.inputs, **kept})
         store.responses.change(made, by=reader)
     else:
         store.responses.add(made, by=reader)
     return made
+
+
+def choose_targets(
+    store: Store, measured: MeasuredCourse, response: CourseResponse, targets: Sequence[str], reader: str
+) -> None:
+    """Record which lesions of the baseline are followed as targets, for both ways of measuring; none for the rule's.
+
+    The choice stands with the assessment of the baseline. Raises `UserError` without a reader's name, for more than
+    `MOST_TARGETS` lesions, or one that the baseline does not have.
+    """
+    if not reader.strip():
+        raise UserError("A choice of target lesions needs the reader's name.", "Enter it in the preferences.")
+    if len(targets) > MOST_TARGETS:
+        raise UserError(f"RANO 2.0 follows at most {MOST_TARGETS} target lesions.", "Take one out first.")
+    course, at_start = measured.course, measured.visits[measured.course.baseline]
+    unknown = set(targets) - {lesion.lesion for lesion in at_start.lesions}
+    if unknown:
+        raise UserError(f"The baseline has no lesion {', '.join(sorted(unknown))}.", "Choose among its lesions.")
+    choice = {_TARGETS: list(targets), _CHOSEN_BY: reader.strip()}
+    earlier = store.responses.of_timepoint(course.patient, at_start.timepoint)
+    if earlier:
+        for assessment in earlier:
+            store.responses.change(replace(assessment, inputs={**assessment.inputs, **choice}), by=reader)
+        return
+    proposal = response.proposals[0]
+    made = ResponseAssessment(
+        patient=course.patient,
+        timepoint=at_start.timepoint,
+        method=response.method,
+        proposed=proposal.category,
+        reasons=proposal.reasons,
+        inputs={**proposal.inputs, **choice},
+        baseline=proposal.baseline,
+        nadir=proposal.nadir,
+    )
+    store.responses.add(made, by=reader)
+
+
+def chosen_targets(store: Store, course: PatientCourse) -> tuple[str, ...]:
+    """The target lesions that a reader chose at the baseline; none where the rule chooses."""
+    key = course.visits[course.baseline].timepoint.key
+    for assessment in reversed(store.responses.of_timepoint(course.patient, key)):
+        if assessment.inputs.get(_CHOSEN_BY):
+            return tuple(str(lesion) for lesion in assessment.inputs.get(_TARGETS, ()))
+    return ()
 
 
 def adjust_diameters(
@@ -210,6 +268,12 @@ def adjust_diameters(
     return made
 
 
+def reset_diameters(store: Store, measured: LesionMeasurement, reader: str) -> None:
+    """Take back diameters that a reader adjusted; later assessments measure from the mask again."""
+    if store.measurements.get(measured.id) is not None:
+        store.measurements.delete(measured.id, by=reader)
+
+
 def _visit(
     store: Store,
     course: PatientCourse,
@@ -217,9 +281,12 @@ def _visit(
     lesions: LesionMap | None,
     tracked: Sequence[Sequence[TrackedLesion]],
     total_ml: float | None,
-    adjusted: Mapping[str, list[LesionMeasurement]],
 ) -> RanoVisit:
     visit = course.visits[index]
+    adjusted: dict[str, list[LesionMeasurement]] = {}
+    for recorded in store.measurements.of_timepoint(course.patient, visit.timepoint.key):
+        if recorded.adjusted:
+            adjusted.setdefault(recorded.lesion, []).append(recorded)
     own = [t for t in tracked[index] if t.number is not None]
     measured, measurable = [], set()
     for lesion in own:

@@ -104,6 +104,11 @@ class VisitRegistration:
         )
 
     @property
+    def moved_mm(self) -> float:
+        """How far the middle of the head lies from where the headers put it."""
+        return float(np.linalg.norm(self.placed.apply(self.centre_mm) - np.asarray(self.centre_mm)))
+
+    @property
     def doubtful(self) -> bool:
         """Whether the reader should look before anything is built on it."""
         return replace(self.registration, quality=self.quality).doubtful
@@ -116,7 +121,7 @@ class VisitRegistration:
             return "doubtful: check it before using it"
         if now > before * (1 + _NOTABLE):
             return "better than by the headers"
-        return "about as good as by the headers, which were right already"
+        return "no better than by the headers, which were right already"
 
     @property
     def summary(self) -> str:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPixmap, QResizeEvent
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QFileDialog,
-    QFormLayout,
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QScrollArea,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
+from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
-from glioma_annotator.ui.panels.parts import heading, push_button, quiet
+from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, LesionPicture
+from glioma_annotator.ui.dialogs.response_page import ResponsePage, short_ids
+from glioma_annotator.ui.dialogs.volume_table import fill_volumes, volume_table
+from glioma_annotator.ui.panels.parts import push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.viewer.types import Convention
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.rano import RanoProposal
+    from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
     from glioma_annotator.domain.task_profile import TaskProfile
     from glioma_annotator.workflow.measure import MeasuredVisit
     from glioma_annotator.workflow.response import CourseResponse, MeasuredCourse
@@ -47,6 +38,7 @@ class _Measured:
     profile: TaskProfile
     volumes_png: bytes
     lesions_png: bytes
+    messages: tuple[str, ...]
 
 
 class _Picture(QLabel):
@@ -88,9 +80,11 @@ class CoursePage(QDialog):
         self._study = study
         self._patient = study.patient_key
         self._measured: _Measured | None = None
+        self._worse: set[str] = set()
+        self.editor: DiameterEditor | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Course and response of {self._patient}")
-        self.resize(960, 640)
+        self.resize(1080, 660)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
@@ -98,19 +92,23 @@ class CoursePage(QDialog):
         column.addWidget(self.told)
         self.tabs = QTabWidget()
         self.volumes, self.waterfall = _Picture("Volumes over time"), _Picture("Change of each lesion")
-        self.response = QScrollArea()
-        self.response.setWidgetResizable(True)
-        self.response.setFrameShape(QFrame.Shape.NoFrame)
+        self.table = volume_table()
+        self.response = ResponsePage()
+        self.response.decided.connect(self._decide)
+        self.response.targets_chosen.connect(self._choose_targets)
+        self.response.judged.connect(self._judge)
+        self.response.adjust.connect(self.adjust)
         self.tabs.addTab(self.volumes, "Volumes")
+        self.tabs.addTab(self.table, "Table")
         self.tabs.addTab(self.waterfall, "Lesions")
         self.tabs.addTab(self.response, "Response (RANO 2.0)")
         column.addWidget(self.tabs, 1)
         row = QHBoxLayout()
         self.method = QComboBox()
         for method in ResponseMethod:
-            self.method.addItem(method.value, method)
+            self.method.addItem(method.value, method.value)
         self.method.setAccessibleName("Response measured by")
-        self.method.activated.connect(lambda _i: self.measure())
+        self.method.activated.connect(lambda _i: self._assess())
         row.addWidget(quiet("Response by", wrap=False))
         row.addWidget(self.method)
         row.addStretch(1)
@@ -123,10 +121,13 @@ class CoursePage(QDialog):
         study.workspace_changed.connect(self.close)
         self.measure()
 
+    @property
+    def _method(self) -> ResponseMethod:
+        return ResponseMethod(self.method.currentData())
+
     def measure(self) -> None:
         """Measure anew, on a worker."""
-        session, patient = self._study.require_session(), self._patient
-        method = ResponseMethod(self.method.currentData())
+        session, patient, method = self._study.require_session(), self._patient, self._method
         self.export.setEnabled(False)
 
         def work(report: Report, cancel: CancelToken) -> _Measured:
@@ -140,7 +141,8 @@ class CoursePage(QDialog):
             store, profile = session.store, load_profile()
             course = load_course(store, patient)
             visits = measure_course(store, course, profile, report, cancel)
-            lesions = measure_lesions(store, course, profile, VisitAlignment(store, report, cancel), report, cancel)
+            align = VisitAlignment(store, report, cancel)
+            lesions = measure_lesions(store, course, profile, align, report, cancel)
             return _Measured(
                 tuple(visits),
                 lesions,
@@ -148,11 +150,14 @@ class CoursePage(QDialog):
                 profile,
                 rendered(volume_figure(course, visits, profile), "png"),
                 rendered(waterfall_figure(lesions), "png"),
+                tuple(align.messages),
             )
 
         def fail(error: BaseException) -> None:
-            self.told.setText("The course could not be measured.")
-            self._study.failed.emit(error)
+            reason = str(error) if isinstance(error, UserError) else "The course could not be measured."
+            self.told.setText(reason)
+            if not isinstance(error, UserError):
+                self._study.failed.emit(error)
 
         self._study.workers.computing.submit(
             "Measuring the course", work, self._show, fail, lambda: self.told.setText("Cancelled.")
@@ -161,81 +166,133 @@ class CoursePage(QDialog):
     def _show(self, measured: _Measured) -> None:
         self._measured = measured
         self.export.setEnabled(True)
-        self.told.setText(
+        lines = (
             "Volumes are voxel counts on the native grid of the newest approved mask of a visit, else of the newest. "
-            "The category is a proposal; the reader decides."
+            "The category is a proposal; the reader decides.",
+            *measured.messages,
         )
+        self.told.setText("\n".join(lines))
         self.volumes.show_png(measured.volumes_png)
         self.waterfall.show_png(measured.lesions_png)
-        self._show_response(measured.response)
+        fill_volumes(self.table, measured.visits, measured.profile.scheme)
+        self._show_response()
 
-    def _show_response(self, response: CourseResponse) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setSpacing(12)
-        titles = {t.key: t.title for t in self._study.timepoints()}
-        targets = _short_ids(", ".join(response.targets)) or "none measurable"
-        column.addWidget(quiet(f"Target lesions: {targets}"))
-        for proposal in response.proposals:
-            column.addWidget(self._card(proposal, titles.get(proposal.timepoint, proposal.timepoint), response))
-        column.addStretch(1)
-        self.response.setWidget(inside)
+    def _show_response(self) -> None:
+        measured = self._measured
+        if measured is not None:
+            self.response.show_response(measured.lesions, measured.response, not self._study.read_only)
 
-    def _card(self, proposal: RanoProposal, title: str, response: CourseResponse) -> QWidget:
-        card = QFrame()
-        card.setFrameShape(QFrame.Shape.StyledPanel)
-        form = QFormLayout(card)
-        form.setContentsMargins(12, 8, 12, 8)
-        form.addRow(heading(f"{title}: {proposal.category.value}"))
-        reasons = QLabel(_short_ids("\n".join(f"• {reason}" for reason in proposal.reasons)))
-        reasons.setWordWrap(True)
-        reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        form.addRow(reasons)
-        if proposal.inputs:
-            inputs = quiet("\n".join(f"{name.replace('_', ' ')}: {_plain(v)}" for name, v in proposal.inputs.items()))
-            inputs.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            form.addRow("Inputs", inputs)
-        decided = response.decisions.get(proposal.timepoint)
-        choice, comment = QComboBox(), QLineEdit(decided.comment if decided is not None else "")
-        for category in ResponseCategory:
-            choice.addItem(category.value, category)
-        shown = decided.decided if decided is not None and decided.decided is not None else proposal.category
-        choice.setCurrentIndex(choice.findText(shown.value))
-        choice.setAccessibleName(f"Decision for {title}")
-        comment.setPlaceholderText("Why, where it differs")
-        comment.setAccessibleName(f"Comment for {title}")
-        said = (
-            f"Decided by {decided.reader} on {decided.decided_utc:%Y-%m-%d}"
-            if decided is not None and decided.decided_utc is not None
-            else "Not decided yet"
-        )
-        row = QHBoxLayout()
-        row.addWidget(choice)
-        row.addWidget(comment, 1)
-        record = push_button("Record", "Keep the decision with name and time", lambda: None)
-        record.clicked.connect(partial(self._decide, proposal, choice, comment))
-        record.setAutoDefault(False)
-        record.setEnabled(not self._study.read_only)
-        row.addWidget(record)
-        form.addRow("Decision", row)
-        form.addRow("", quiet(said))
-        return card
+    # deciding
 
-    def _decide(self, proposal: RanoProposal, choice: QComboBox, comment: QLineEdit) -> None:
+    def _assess(self) -> None:
+        """Propose anew from what is measured."""
+        from glioma_annotator.workflow.response import assess_response
+
+        measured, store = self._measured, self._study.require_session().store
+        if measured is not None:
+            response = assess_response(store, measured.lesions, self._method, non_target_worse=self._worse)
+            self._measured = replace(measured, response=response)
+            self._show_response()
+
+    def _judge(self, visit: str, worse: bool) -> None:
+        """The reader's judgement of non-target disease; it is recorded with the decision."""
+        measured = self._measured
+        if measured is None:
+            return
+        self._worse = self._worse | {visit} if worse else self._worse - {visit}
+        if not worse:  # also where an earlier decision recorded it
+            visits = tuple(
+                replace(v, non_target_worse=False) if v.timepoint == visit else v for v in measured.lesions.visits
+            )
+            self._measured = replace(measured, lesions=replace(measured.lesions, visits=visits))
+        self._assess()
+
+    def _decide(self, proposal: RanoProposal, category: ResponseCategory, comment: str) -> None:
         from glioma_annotator.workflow.response import decide
 
         session = self._study.require_session()
-        decide(
-            session.store,
-            self._patient,
-            ResponseMethod(self.method.currentData()),
-            proposal,
-            ResponseCategory(choice.currentData()),
-            session.author,
-            comment.text().strip(),
-        )
-        self._study.notice.emit(f"Decision recorded: {choice.currentText()}.")
-        self.measure()
+        decide(session.store, self._patient, self._method, proposal, category, session.author, comment)
+        self._study.notice.emit(f"Decision recorded: {category.value}.")
+        self._assess()
+
+    def _choose_targets(self, targets: tuple[str, ...]) -> None:
+        from glioma_annotator.workflow.response import choose_targets
+
+        measured, session = self._measured, self._study.require_session()
+        if measured is None:
+            return
+        try:
+            choose_targets(session.store, measured.lesions, measured.response, targets, session.author)
+        except UserError as error:
+            self.told.setText(str(error))
+        self._assess()
+
+    # diameters
+
+    def adjust(self, visit: int, lesion: int) -> None:
+        """Show the diameters of a lesion on its slice, to be moved."""
+        measured, store = self._measured, self._study.require_session().store
+        if measured is None:
+            return
+        seen, made = measured.lesions.course.visits[visit], measured.lesions.visits[visit].lesions[lesion]
+        found = measured.lesions.maps[visit]
+        assert found is not None, "a lesion was measured in a mask"
+        numbers = [t.number for t in measured.lesions.lesions[visit] if t.number is not None]
+        inside = found.numbered == numbers[lesion]
+        timepoint = seen.timepoint
+
+        def work(_report: Report, _cancel: CancelToken) -> LesionPicture:
+            name = next((n for n in ("T1Gd", timepoint.reference) if timepoint.sequence(n)), timepoint.reference)
+            title = f"{short_ids(made.lesion)}, {timepoint.title}, {name}"
+            return LesionPicture(store.load_image(timepoint, name), inside, title)
+
+        def show(picture: LesionPicture) -> None:
+            convention = Convention(self._study.services.settings.display.convention)
+            self.editor = DiameterEditor(picture, made, convention, not self._study.read_only, self)
+            self.editor.recorded.connect(lambda one, other: self._record(made, one, other))
+            self.editor.reset.connect(lambda: self._reset(made))
+            self.editor.finished.connect(self._forget_editor)
+            self.editor.open()
+
+        self._study.workers.reading.submit(f"Opening {timepoint.title}", work, show, self._study.failed.emit)
+
+    def _forget_editor(self) -> None:
+        self.editor = None
+
+    def _record(self, made: LesionMeasurement, one: DiameterLine, other: DiameterLine) -> None:
+        from glioma_annotator.workflow.response import adjust_diameters
+
+        session = self._study.require_session()
+        adjusted = adjust_diameters(session.store, made, one, other, session.author)
+        product = f"{adjusted.longest_mm:.1f} × {adjusted.perpendicular_mm:.1f} mm"
+        self._study.notice.emit(f"Diameters recorded: {product}, adjusted by {session.author}.")
+        self._measure_again()
+
+    def _reset(self, made: LesionMeasurement) -> None:
+        from glioma_annotator.workflow.response import reset_diameters
+
+        session = self._study.require_session()
+        reset_diameters(session.store, made, session.author)
+        self._study.notice.emit("The diameters are measured from the mask again.")
+        self._measure_again()
+
+    def _measure_again(self) -> None:
+        """Take over the diameters that are recorded now, on a worker."""
+        measured, store = self._measured, self._study.require_session().store
+        if measured is None:
+            return
+
+        def work(_report: Report, _cancel: CancelToken) -> MeasuredCourse:
+            from glioma_annotator.workflow.response import measure_again
+
+            return measure_again(store, measured.lesions)
+
+        def done(lesions: MeasuredCourse) -> None:
+            if self._measured is not None:
+                self._measured = replace(self._measured, lesions=lesions)
+                self._assess()
+
+        self._study.workers.reading.submit("Measuring the lesions again", work, done, self._study.failed.emit)
 
     def _export(self) -> None:
         dialog = QFileDialog(self, "Folder for plots and tables")
@@ -259,21 +316,3 @@ class CoursePage(QDialog):
             self._study.notice.emit(f"{count} files written.")
 
         self._study.workers.reading.submit("Writing plots", work, done, self._study.failed.emit)
-
-
-def _short_ids(text: str) -> str:
-    """Identities of lesions, 32 hexadecimal digits, cut to what tells them apart."""
-    return re.sub(r"\b([0-9a-f]{6})[0-9a-f]{26}\b", r"\1", text)
-
-
-def _plain(value: object) -> str:
-    """A value of the rules' inputs for a reader."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{str(key).replace('_', ' ')} {_plain(inner)}" for key, inner in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return "; ".join(_plain(inner) for inner in value) or "none"
-    return "unknown" if value is None else _short_ids(str(value))

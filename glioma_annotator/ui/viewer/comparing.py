@@ -38,6 +38,12 @@ class Picture(StrEnum):
     DEFORMED = "deformed, for viewing only"
 
 
+def _short(title: str) -> str:
+    """The day of a visit without its phase: a pane's header holds no two titles."""
+    words = title.split()
+    return " ".join(words[:2] if words[0] == "day" else words[:1])
+
+
 class _Lazily(Mapping[str, Volume]):
     """Volumes by sequence name, made when first looked at."""
 
@@ -166,7 +172,7 @@ class Comparing(QObject):
             other.window(name)  # found on the scan itself: the slices here are computed one by one
         note = "deformed, for viewing only" if bent else "in these slices"
         images = {name: self._resliced(image, read, placement) for name, image in other.images.items()}
-        return self._on_read_grid(read, images, f"{other.title}, {note}", other.windows, labels)
+        return self._on_read_grid(read, images, f"{_short(other.title)} {note}", other.windows, labels)
 
     def _both(self, read: Visit, other: Visit) -> Visit:
         """The checkerboard or the difference of every sequence that both have."""
@@ -188,7 +194,9 @@ class Comparing(QObject):
             return Checkerboard(one, two, shown, (i, j, k)).as_volume(read.grid)
 
         sign = "and" if self.picture is Picture.CHECKERBOARD else "less"
-        return self._on_read_grid(read, _Lazily(names, make), f"{read.title} {sign} {other.title}", windows, None)
+        return self._on_read_grid(
+            read, _Lazily(names, make), f"{_short(read.title)} {sign} {_short(other.title)}", windows, None
+        )
 
     def _on_read_grid(
         self,

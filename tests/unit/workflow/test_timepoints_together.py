@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +17,19 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.errors import Cancelled, UserError
-from glioma_annotator.imaging.registration import Method
+from glioma_annotator.imaging.registration import Method, Registration
 from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.workflow.alignment import VisitAlignment
 from glioma_annotator.workflow.import_study import propose_import, run_import
 from glioma_annotator.workflow.timepoints_together import (
     Change,
+    VisitRegistration,
     carried_over,
     change_map,
-    checkerboard,
-    moved_image,
+    changes_between,
+    keep_registration,
+    kept_registration,
+    measured,
     register_visits,
 )
 
@@ -71,9 +77,63 @@ def test_visits_are_registered_and_the_mask_lands_on_the_tumour(
     assert proposal.timepoint_id == later.id
     assert "carried over" in proposal.source
     assert proposal.messages == (together.summary,)
-    image = moved_image(store, earlier, "T1Gd", later, together)
-    assert image.grid.matches(later.grid)
-    assert np.corrcoef(image.data.ravel(), store.load_image(later, "T1Gd").data.ravel())[0, 1] > 0.9
+    assert together.moved_mm > 10
+
+
+def test_a_nudge_moves_what_follows_and_is_told_by_the_quality(
+    course: tuple[FakeStore, Timepoint, Timepoint],
+) -> None:
+    store, later, earlier = course
+    together = register_visits(store, later, earlier, Method.RIGID, ignore_progress, CancelToken())
+    fixed, moving = store.load_image(later, "T1Gd"), store.load_image(earlier, "T1Gd")
+    nudged = measured(together.nudged((15.0, 0, 0), (0, 0, 0)), fixed, moving)
+    assert nudged.by_hand
+    assert nudged.quality < 0.7 * together.quality
+    assert nudged.doubtful
+    assert "doubtful" in nudged.summary
+    (revision,) = store.revisions(earlier.id or 0)
+    labels = store.load_labels(revision)
+    here, there = (
+        np.argwhere(carried_over(store, revision, earlier, later, one, GLIOMA_POST_TREATMENT).labels).mean(axis=0)
+        for one in (together, nudged)
+    )
+    shift = later.grid.index_to_world(there) - later.grid.index_to_world(here)
+    assert shift == pytest.approx((15, 0, 0), abs=1)
+    same = carried_over(store, revision, earlier, later, together, GLIOMA_POST_TREATMENT).labels
+    assert changes_between(same, labels, later, earlier, together).volumes_ml["gained"] == 0
+    assert changes_between(same, labels, later, earlier, nudged).volumes_ml["gained"] > 0
+    back = nudged.nudged((0, 0, 0), (0, 0, 0))
+    assert not back.by_hand
+    assert (back.placed.matrix == together.registration.matrix).all()
+
+
+def test_an_accepted_registration_is_kept_and_followed_both_ways(
+    course: tuple[FakeStore, Timepoint, Timepoint],
+) -> None:
+    store, later, earlier = course
+    found = Registration(moved(), Method.RIGID, 1.0, 0.4, 0.1)
+    together = VisitRegistration(later.key, earlier.key, "T1Gd", found, (1, 2, 3), (2, 0, 0), (0, 0, 5), 0.45)
+    together = replace(together, accepted_by="Dr New", accepted="2026-11-20")
+    store.set_view_state(later.patient_id, {"view": {"layout": "planes"}})
+    keep_registration(store, later.patient_id, together)
+    state = json.loads(json.dumps(store.view_state(later.patient_id)))
+    assert state["view"] == {"layout": "planes"}
+    store.set_view_state(later.patient_id, state)
+    known = kept_registration(store, later, earlier)
+    assert known is not None
+    assert (known.accepted_by, known.quality, known.shift_mm) == ("Dr New", 0.45, (2, 0, 0))
+    np.testing.assert_allclose(known.placed.matrix, together.placed.matrix)
+    other_way = kept_registration(store, earlier, later)
+    assert other_way is not None
+    np.testing.assert_allclose(other_way.placed.matrix, np.linalg.inv(together.placed.matrix))
+    align = VisitAlignment(store)
+    np.testing.assert_allclose(align(later, earlier), together.placed.matrix)
+    np.testing.assert_allclose(align(earlier, later), np.linalg.inv(together.placed.matrix))
+    assert "Dr New" in align.messages[0]
+    keep_registration(store, later.patient_id, together.seen_from_other())  # in place of the other one
+    assert len(store.view_state(later.patient_id)["registrations"]) == 1  # type: ignore[arg-type]
+    store.set_view_state(later.patient_id, {"registrations": [{"later": later.key, "earlier": earlier.key}, 3]})
+    assert kept_registration(store, later, earlier) is None  # of another version
 
 
 def test_visits_without_a_common_sequence_are_refused(tmp_path: Path) -> None:
@@ -101,15 +161,3 @@ def test_the_change_map_counts_every_voxel_once() -> None:
     expected = [Change.NONE, Change.KEPT, Change.RELABELLED, Change.LOST, Change.GAINED, Change.NONE, Change.NONE]
     assert found.changes.ravel().tolist() == expected
     assert found.volumes_ml == {"gained": 0.5, "lost": 0.5, "kept": 0.5, "relabelled": 0.5}
-
-
-def test_a_checkerboard_shows_both_slices_in_turn() -> None:
-    one = np.tile(np.linspace(0, 900, 8, dtype=np.float32), (8, 1))
-    other = np.zeros((8, 8), np.float32)
-    board = checkerboard(one, other, 4)
-    assert (board[:4, 4:] == 0).all()
-    assert (board[4:, :4] == 0).all()
-    assert board[:4, 1:4].min() > 0
-    assert board[4:, 4:].max() == pytest.approx(1, abs=0.01)
-    with pytest.raises(ValueError, match="one shape"):
-        checkerboard(one, other[:4], 2)

@@ -1,0 +1,233 @@
+"""The response at every visit: category with reasons, lesions with their diameters, every input, the decision."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory
+from glioma_annotator.ui.panels.parts import heading, list_table, ml_text, push_button, quiet
+
+if TYPE_CHECKING:
+    from glioma_annotator.domain.rano import RanoProposal
+    from glioma_annotator.domain.rano_visit import RanoVisit
+    from glioma_annotator.workflow.response import CourseResponse, MeasuredCourse
+
+_HEADS = ("Target", "Lesion", "Longest", "Across", "Product", "Volume", "Measurable", "How measured", "")
+_ROW_PX = 30
+#: Inputs that the table or the reasons show already.
+_SHOWN = ("lesions", "targets", "chosen_targets", "method", "unit", "non_target_worse")
+_WORDS = {
+    "burden": "measured",
+    "baseline": "baseline",
+    "nadir": "nadir",
+    "enhancing_ml": "all enhancing tumour, mL",
+    "steroid_mg": "steroids, mg a day",
+    "steroid_mg_baseline": "steroids at baseline, mg a day",
+    "clinical_state": "clinical state",
+    "kps": "KPS",
+    "ecog": "ECOG",
+    "days_since_radiotherapy": "days since radiotherapy",
+    "thresholds": "thresholds",
+    "targets_chosen_by": "targets chosen by",
+}
+
+
+class ResponsePage(QScrollArea):
+    """One card for the baseline and each later visit.
+
+    Signals
+    -------
+    decided(RanoProposal, ResponseCategory, str comment), targets_chosen(tuple of lesions; empty for the rule's),
+    adjust(int visit, int lesion): numbers in the measured course; judged(str visit, bool): non-target disease.
+    """
+
+    decided = Signal(object, object, str)
+    targets_chosen = Signal(object)
+    adjust = Signal(int, int)
+    judged = Signal(str, bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.cards: list[ResponseCard] = []
+
+    def show_response(self, measured: MeasuredCourse, response: CourseResponse, editable: bool) -> None:
+        """Show the proposals, what they were made from, and what was decided."""
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setSpacing(12)
+        targets = short_ids(", ".join(response.targets)) or "none is measurable at the baseline"
+        by = response.proposals[0].inputs.get("targets_chosen_by") if response.proposals else None
+        how = f"chosen by {by}" if by else "the largest measurable ones of the baseline; tick others there to choose"
+        column.addWidget(quiet(f"Target lesions: {targets} ({how})"))
+        self.cards = []
+        numbers = {visit.timepoint: number for number, visit in enumerate(measured.visits)}
+        for proposal in response.proposals:
+            number = numbers[proposal.timepoint]
+            card = ResponseCard(self, proposal, measured.visits[number], number, response, editable)
+            self.cards.append(card)
+            column.addWidget(card)
+        column.addStretch(1)
+        place = self.verticalScrollBar().value()
+        self.setWidget(inside)
+        self.verticalScrollBar().setValue(place)
+
+
+class ResponseCard(QFrame):
+    """One visit."""
+
+    def __init__(
+        self,
+        page: ResponsePage,
+        proposal: RanoProposal,
+        visit: RanoVisit,
+        number: int,
+        response: CourseResponse,
+        editable: bool,
+    ) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._page, self._visit, self._number, self._editable = page, visit, number, editable
+        self._baseline = proposal.timepoint == proposal.baseline
+        form = QFormLayout(self)
+        form.setContentsMargins(12, 8, 12, 8)
+        form.addRow(heading(f"{visit.title}: {proposal.category.value}"))
+        reasons = QLabel(short_ids("\n".join(f"• {reason}" for reason in proposal.reasons)))
+        reasons.setWordWrap(True)
+        reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        form.addRow(reasons)
+        self.targets: list[QCheckBox] = []
+        self.adjusting: list[QWidget] = []
+        if visit.lesions:
+            self.table = self._lesions(response)
+            form.addRow(self.table)
+        else:
+            form.addRow(quiet("No enhancing lesion in this visit's mask."))
+        words = [f"{_WORDS.get(n, n.replace('_', ' '))}: {plain(v)}" for n, v in proposal.inputs.items()
+                 if n not in _SHOWN]  # fmt: skip
+        inputs = quiet(" · ".join(words))
+        inputs.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        inputs.setAccessibleName(f"Inputs of {visit.title}")
+        form.addRow("Inputs", inputs)
+        if not self._baseline:
+            self.worse = QCheckBox("Clear progression of non-measurable or non-target disease")
+            self.worse.setChecked(bool(proposal.inputs.get("non_target_worse")))
+            self.worse.setEnabled(editable)
+            self.worse.clicked.connect(lambda on: page.judged.emit(proposal.timepoint, on))
+            form.addRow("Your reading", self.worse)
+        self._decision(form, proposal, response)
+
+    def _lesions(self, response: CourseResponse) -> QTableWidget:
+        visit = self._visit
+        table = list_table(_HEADS, f"Lesions of {visit.title}")
+        table.setRowCount(len(visit.lesions))
+        table.verticalHeader().setDefaultSectionSize(_ROW_PX)
+        for row, lesion in enumerate(visit.lesions):
+            is_target = lesion.lesion in response.targets
+            how = f"adjusted by {lesion.author}" if lesion.adjusted else "computed from the mask"
+            measurable = "yes" if lesion.lesion in visit.measurable else "no"
+            name = short_ids(lesion.lesion) + (" (new)" if lesion.lesion in visit.new else "")
+            cells = ("target" if is_target and not self._baseline else "", name, f"{lesion.longest_mm:.1f} mm",
+                     f"{lesion.perpendicular_mm:.1f} mm", f"{lesion.product_mm2:.0f} mm²",
+                     f"{ml_text(lesion.volume_ml)} mL", measurable, how)  # fmt: skip
+            for column, text in enumerate(cells):
+                item = QTableWidgetItem(text)
+                if 2 <= column <= 5:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                table.setItem(row, column, item)
+            if self._baseline:
+                table.setCellWidget(row, 0, self._target_box(lesion, is_target))
+            adjust = push_button("Adjust…", "Move the ends of the two diameters on the slice",
+                                 partial(self._page.adjust.emit, self._number, row))  # fmt: skip
+            adjust.setAutoDefault(False)
+            adjust.setAccessibleName(f"Adjust the diameters of {name} at {visit.title}")
+            adjust.setEnabled(lesion.longest is not None)
+            self.adjusting.append(adjust)
+            table.setCellWidget(row, len(_HEADS) - 1, adjust)
+        table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table.setFixedHeight(table.horizontalHeader().sizeHint().height() + _ROW_PX * len(visit.lesions) + 4)
+        return table
+
+    def _target_box(self, lesion: LesionMeasurement, on: bool) -> QCheckBox:
+        box = QCheckBox()
+        box.setChecked(on)
+        box.setEnabled(self._editable)
+        box.setAccessibleName(f"{short_ids(lesion.lesion)} is a target lesion")
+        box.setToolTip("Follow this lesion; at most three. Ticks off again: the rule chooses")
+        box.setProperty("lesion", lesion.lesion)
+        box.clicked.connect(self._choose_targets)
+        self.targets.append(box)
+        return box
+
+    def _choose_targets(self) -> None:
+        chosen = dict.fromkeys(str(box.property("lesion")) for box in self.targets if box.isChecked())
+        self._page.targets_chosen.emit(tuple(chosen))
+
+    def _decision(self, form: QFormLayout, proposal: RanoProposal, response: CourseResponse) -> None:
+        title, decided = self._visit.title, response.decisions.get(proposal.timepoint)
+        self.choice, self.comment = QComboBox(), QLineEdit(decided.comment if decided is not None else "")
+        for category in ResponseCategory:
+            self.choice.addItem(category.value, category.value)
+        shown = decided.decided if decided is not None and decided.decided is not None else proposal.category
+        self.choice.setCurrentIndex(self.choice.findText(shown.value))
+        self.choice.setAccessibleName(f"Decision for {title}")
+        self.comment.setPlaceholderText("Why, where it differs")
+        self.comment.setAccessibleName(f"Comment for {title}")
+        self.record = push_button("Record", "Keep the decision with name and time", lambda: None)
+        self.record.clicked.connect(
+            lambda: self._page.decided.emit(
+                proposal, ResponseCategory(self.choice.currentData()), self.comment.text().strip()
+            )
+        )
+        self.record.setAutoDefault(False)
+        for widget in (self.choice, self.comment, self.record):
+            widget.setEnabled(self._editable)
+        row = QHBoxLayout()
+        row.addWidget(self.choice)
+        row.addWidget(self.comment, 1)
+        row.addWidget(self.record)
+        form.addRow("Decision", row)
+        self.said = quiet("Not decided yet")
+        if decided is not None and decided.decided_utc is not None and decided.decided is not None:
+            differs = "" if decided.proposed is proposal.category else f"; then proposed: {decided.proposed.value}"
+            when = f"{decided.decided_utc:%Y-%m-%d %H:%M} UTC"
+            self.said.setText(f"{decided.decided.value}, decided by {decided.reader} on {when}{differs}")
+        form.addRow("", self.said)
+
+
+def short_ids(text: str) -> str:
+    """Identities of lesions, 32 hexadecimal digits, cut to what tells them apart."""
+    return re.sub(r"\b([0-9a-f]{6})[0-9a-f]{26}\b", r"\1", text)
+
+
+def plain(value: object) -> str:
+    """A value of the rules' inputs for a reader."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{str(key).replace('_', ' ')} {plain(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return "; ".join(plain(inner) for inner in value) or "none"
+    return "not recorded" if value is None else short_ids(str(value))

@@ -1,0 +1,267 @@
+"""The bar of two visits: register on a worker, check, nudge, accept, carry the mask over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.registration import Method, Registration
+from glioma_annotator.progress import CancelToken, Progress, Report
+from glioma_annotator.ui import registration as registration_module
+from glioma_annotator.ui.viewer.comparing import Picture
+from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow.timepoints_together import VisitRegistration, kept_registration
+
+FIRST, THIRD = "2019-01-14", "2019-10-21"
+SHIFT = np.eye(4)
+SHIFT[0, 3] = 12.0
+
+
+class Registrar:
+    """Stands in for the registration: its result at once, or a refusal, or it waits to be cancelled."""
+
+    def __init__(self) -> None:
+        self.refusal: UserError | None = None
+        self.waits = False
+
+    def __call__(
+        self, _store: object, later: object, earlier: object, method: Method, report: Report, cancel: CancelToken
+    ) -> VisitRegistration:
+        if self.refusal is not None:
+            raise self.refusal
+        while self.waits:
+            report(Progress(0.4, "Registering"))
+            cancel.raise_if_cancelled()
+        found = Registration(SHIFT, method, 1.0, 0.42, 0.1)
+        return VisitRegistration(later.key, earlier.key, "T1Gd", found, quality=0.42)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def registrar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registrar]:
+    made = Registrar()
+    monkeypatch.setattr(registration_module, "register_visits", made)
+    yield made
+    made.waits = False
+
+
+def shown(bench: Any, qtbot: QtBot, visit: int = 1) -> MainWindow:
+    window: MainWindow = bench.open_patient(qtbot, visit)
+    window.commands["view.timepoints"].trigger()
+    settle(qtbot, window)
+    return window
+
+
+def comparing(window: MainWindow) -> Any:
+    """The view's stand-in, which remembers what it was told."""
+    return window.view.comparing
+
+
+def settle(qtbot: QtBot, window: MainWindow) -> None:
+    """Wait until no job runs."""
+    qtbot.waitUntil(lambda: not window.workers.jobs and not window.workers.drawing.active)
+
+
+def press(qtbot: QtBot, widget: QWidget) -> None:
+    qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def test_the_bar_stands_only_over_two_visits_and_chooses_the_one_beside(bench: Any, qtbot: QtBot) -> None:
+    window = bench.open_patient(qtbot, 1)
+    bar = window.visits_bar
+    assert bar.isHidden()
+    window.commands["view.timepoints"].trigger()
+    settle(qtbot, window)
+    assert bar.isVisible()
+    assert bar.other.currentText().startswith(FIRST)  # the visit before
+    assert [bar.other.itemText(n)[:10] for n in range(bar.other.count())] == [
+        FIRST,
+        THIRD,
+    ]
+    bar.other.setFocus()
+    qtbot.keyClick(bar.other, Qt.Key.Key_Down)
+    bar.other.activated.emit(1)
+    settle(qtbot, window)
+    assert window.study.other is not None
+    assert window.study.other.key == THIRD
+    assert window.view.other.startswith(THIRD)  # type: ignore[attr-defined]
+    assert "headers" in bar.told.text()
+    window.commands["view.planes"].trigger()
+    assert bar.isHidden()
+
+
+def test_registering_places_the_visit_beside_and_says_how_well(bench: Any, qtbot: QtBot, registrar: Registrar) -> None:
+    window = shown(bench, qtbot)
+    press(qtbot, window.visits_bar.register)
+    settle(qtbot, window)
+    placement = comparing(window).placement
+    assert placement is not None
+    assert placement.matrix[0, 3] == 12
+    assert comparing(window).picture is Picture.REGISTERED
+    told = window.visits_bar.told.text()
+    assert "0.42 of 1, 0.10 by the headers: better" in told
+    assert "moved 12.0 mm" in told
+    assert "Not accepted" in told
+
+
+def test_a_registration_can_be_cancelled_and_a_refusal_is_told_in_the_bar(
+    bench: Any, qtbot: QtBot, registrar: Registrar
+) -> None:
+    window = shown(bench, qtbot)
+    registrar.waits = True
+    press(qtbot, window.visits_bar.register)
+    qtbot.waitUntil(lambda: window.together.running)
+    assert not window.visits_bar.register.isEnabled()
+    (job,) = window.workers.computing.active
+    job.cancel()
+    settle(qtbot, window)
+    assert "Cancelled" in window.visits_bar.told.text()
+    assert window.together.found is None
+    registrar.waits = False
+    registrar.refusal = UserError("The two scans could not be registered.", "Check them.")
+    press(qtbot, window.visits_bar.register)
+    settle(qtbot, window)
+    assert "could not be registered" in window.visits_bar.told.text()
+    assert window.visits_bar.register.isEnabled()
+
+
+def test_visits_without_a_common_sequence_are_refused_in_words(
+    bench: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise UserError("The visits have no sequence in common.", "Import T1Gd or FLAIR for both.")
+
+    monkeypatch.setattr(registration_module, "common_sequence", refuse)
+    window = shown(bench, qtbot)
+    press(qtbot, window.visits_bar.register)
+    assert "no sequence in common" in window.visits_bar.told.text()
+    assert "Import T1Gd or FLAIR" in window.visits_bar.told.text()
+    window.commands["visits.right"].trigger()
+    assert window.together.found is None
+
+
+def test_the_nudge_moves_by_spin_boxes_and_by_keys_and_goes_back(
+    bench: Any, qtbot: QtBot, registrar: Registrar
+) -> None:
+    window = shown(bench, qtbot)
+    bar = window.visits_bar
+    press(qtbot, bar.register)
+    settle(qtbot, window)
+    press(qtbot, bar.nudge)
+    assert bar.nudging.isVisible()
+    bar.spins[1].setFocus()
+    bar.spins[1].selectAll()
+    qtbot.keyClicks(bar.spins[1], "2.5")
+    qtbot.keyClick(bar.spins[1], Qt.Key.Key_Return)
+    assert window.together.found is not None
+    assert window.together.found.shift_mm == (0, 2.5, 0)
+    window.view.setFocus()
+    window.commands["visits.right"].trigger()
+    window.commands["visits.up"].trigger()
+    window.commands["visits.clockwise"].trigger()
+    assert window.together.found.shift_mm == (-0.5, 3.0, 0)  # to the right of the screen is the patient's left
+    assert window.together.found.rotation_deg == (0, 0, 0.5)
+    assert bar.spins[0].value() == -0.5
+    placement = comparing(window).placement
+    assert placement is not None
+    moved = np.linalg.inv(placement.matrix @ np.linalg.inv(SHIFT))
+    assert moved[:3, 3] == pytest.approx((-0.5, 3.0, 0), abs=0.05)
+    press(qtbot, bar.reset)
+    assert not window.together.found.by_hand
+    qtbot.waitUntil(lambda: not window.together.settling)
+    settle(qtbot, window)
+
+
+def test_an_accepted_registration_is_there_again_the_next_time(bench: Any, qtbot: QtBot, registrar: Registrar) -> None:
+    window = shown(bench, qtbot)
+    assert not window.visits_bar.accept.isEnabled()
+    press(qtbot, window.visits_bar.register)
+    settle(qtbot, window)
+    press(qtbot, window.visits_bar.accept)
+    assert "Accepted by Dr New" in window.visits_bar.told.text()
+    visit, other = window.study.require_visit().timepoint, window.together.other
+    assert other is not None
+    assert kept_registration(bench.store, visit, other) is not None
+    window.link.write_state()  # the view's own state does not overwrite it
+    assert kept_registration(bench.store, visit, other) is not None
+    again = bench.open_window()
+    again.study.open_patient("PAT-0042", visit.key)
+    qtbot.waitUntil(lambda: again.study.visit is not None)
+    again.commands["view.timepoints"].trigger()
+    settle(qtbot, again)
+    assert "Accepted by Dr New" in again.visits_bar.told.text()
+    placement = comparing(again).placement
+    assert placement is not None
+    assert placement.matrix[0, 3] == 12
+
+
+def test_the_carried_mask_is_a_proposal_where_the_registration_puts_it(
+    bench: Any, qtbot: QtBot, registrar: Registrar
+) -> None:
+    window = shown(bench, qtbot, 2)
+    press(qtbot, window.visits_bar.register)
+    settle(qtbot, window)
+    press(qtbot, window.visits_bar.carry)
+    settle(qtbot, window)
+    proposal = window.study.require_visit().proposal
+    assert proposal is not None
+    assert "carried over" in proposal.source
+    # The mask of the visit before starts at voxel 10; its visit lies 12 mm, two voxels, to the right.
+    assert np.argwhere(proposal.labels)[:, 0].min() == 8
+
+
+def test_what_changed_between_the_masks_is_coloured_with_its_volumes(
+    bench: Any, qtbot: QtBot, registrar: Registrar
+) -> None:
+    window = shown(bench, qtbot)
+    bar = window.visits_bar
+    press(qtbot, bar.changes)
+    qtbot.waitUntil(lambda: window.together.changes is not None)
+    assert comparing(window).picture is Picture.REGISTERED
+    assert comparing(window).changes is not None
+    assert "both&nbsp;13.8&nbsp;mL" in bar.legend.text()  # 64 voxels of 6 mm
+    editor = window.study.require_visit().editor
+    editor.set_voxels("Erase", np.flatnonzero(editor.labels), 0)
+    qtbot.waitUntil(lambda: window.together.changes is not None and window.together.changes.volumes_ml["kept"] == 0)
+    press(qtbot, bar.changes)
+    assert comparing(window).changes is None
+    settle(qtbot, window)
+
+
+def test_a_key_shows_this_visit_in_the_others_place(bench: Any, qtbot: QtBot) -> None:
+    window = shown(bench, qtbot)
+    window.view.setFocus()
+    window.commands["visits.swap"].trigger()
+    assert comparing(window).swapped
+    window.commands["visits.swap"].trigger()
+    assert not comparing(window).swapped
+    window.commands["visits.picture"].trigger()
+    assert comparing(window).picture is Picture.REGISTERED
+
+
+def test_a_patient_with_one_visit_is_told_what_to_do(bench: Any, qtbot: QtBot) -> None:
+    window = bench.open_window()
+    window.study.open_patient("PAT-0043")
+    qtbot.waitUntil(lambda: window.study.visit is not None)
+    window.commands["view.timepoints"].trigger()
+    settle(qtbot, window)
+    assert "one visit" in window.visits_bar.told.text()
+    assert not window.visits_bar.register.isEnabled()
+    assert not window.commands["visits.register"].isEnabled()
+
+
+def test_every_control_has_a_name_and_is_reached_with_the_keyboard(bench: Any, qtbot: QtBot) -> None:
+    window = shown(bench, qtbot)
+    bar = window.visits_bar
+    for widget in (bar.other, bar.picture, bar.changes, bar.method, bar.register, bar.nudge, bar.accept, bar.carry,
+                   bar.reset, *bar.spins):  # fmt: skip
+        assert widget.accessibleName()
+        assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    assert window.width() == 1280
+    assert bar.minimumSizeHint().width() <= bar.width()
