@@ -268,7 +268,9 @@ class Workspace:
             folder = self._timepoint_folder(timepoint)
             imported = ImportedMask(labels, scheme, author, note)
             revision, file_sha256 = write_mask(self._layout, folder, timepoint, imported, number)
-            revision = dataclasses.replace(revision, origin=origin, parent_id=parent_id, model=model, minutes=minutes or {})
+            revision = dataclasses.replace(
+                revision, origin=origin, parent_id=parent_id, model=model, minutes=minutes or {}
+            )
             return dataclasses.replace(revision, id=self._record(revision, file_sha256, timepoint, imported))
 
     def _record(self, revision: SegmentationRevision, file_sha256: str, visit: Timepoint, mask: ImportedMask) -> int:

@@ -269,6 +269,12 @@ class Editor:
     def depth(self) -> int:
         return self._stack.depth
 
+    def holds(self, value: int) -> bool:
+        """Whether the mask, or a step that can be undone or redone, holds a label value."""
+        steps = (*self._stack.done, *self._stack.undone)
+        in_steps = any(bool((edit.old == value).any() or (edit.new == value).any()) for edit in steps)
+        return in_steps or bool((self.labels == value).any())
+
     @property
     def undo_bytes(self) -> int:
         """Memory that the remembered steps take, in bytes."""

@@ -110,8 +110,9 @@ class OpenTimepoint:
     def spared(self) -> frozenset[int]:
         """Added labels that the proposal knows nothing of: it does not clear them."""
         own = frozenset(label.value for label in own_labels(self.scheme))
-        known = frozenset(np.unique(self.proposal.labels).tolist()) if self.proposal is not None and own else frozenset()
-        return own - known
+        if self.proposal is None or not own:
+            return own
+        return own - frozenset(np.unique(self.proposal.labels).tolist())
 
     def reject_proposal(self) -> None:
         """Drop the proposal; the mask stays as it is."""
