@@ -13,6 +13,7 @@ from glioma_annotator.domain.rano_visit import TARGET_LIMIT
 from glioma_annotator.domain.response import ResponseMethod
 from glioma_annotator.workflow.alignment import VisitAlignment
 from glioma_annotator.workflow.course_plots import write_plots
+from glioma_annotator.workflow.histology_entry import SAMPLE_COLUMNS, sample_rows
 from glioma_annotator.workflow.measure import measure_course
 from glioma_annotator.workflow.patient_course import load_course
 from glioma_annotator.workflow.profiles import load_profile
@@ -21,6 +22,7 @@ from glioma_annotator.workflow.vasari_entry import current_sheet, merged_sheet, 
 from glioma_annotator.workflow.vasari_sheet import propose_sheet
 
 if TYPE_CHECKING:
+    from glioma_annotator.domain.histology import HistologySample
     from glioma_annotator.domain.rano import RanoProposal
     from glioma_annotator.domain.response import ResponseAssessment
     from glioma_annotator.domain.task_profile import TaskProfile
@@ -67,6 +69,7 @@ def run_measure_command(args: argparse.Namespace) -> int:
         course = load_course(store, args.patient)
         sheets: dict[str, Sheet] = {}
         written: tuple[Path, ...] = ()
+        samples = store.histology.of_patient(args.patient)
         with progress_bar("Measuring") as (report, cancel):
             measured = measure_course(store, course, profile, report, cancel)
             if args.vasari:
@@ -82,7 +85,7 @@ def run_measure_command(args: argparse.Namespace) -> int:
     finally:
         store.close()
     if args.json:
-        print_json(_measure_json(course, measured, sheets, profile, written))
+        print_json(_measure_json(course, measured, sheets, profile, written) | {"histology": _samples_json(samples)})
     else:
         _print_measures(course, measured, sheets, profile, written)
     return ExitCode.DONE
@@ -161,6 +164,14 @@ def _measure_json(
         "timepoints": visits,
         "files": [str(path) for path in written],
     }
+
+
+def _samples_json(samples: Sequence[HistologySample]) -> list[dict[str, Any]]:
+    """The columns of an export's `histology.csv`; site points as numbers, RAS mm."""
+    rows = zip(samples, sample_rows(samples), strict=True)
+    return [
+        dict(zip(SAMPLE_COLUMNS, row, strict=True)) | {"sites_mm": [list(p) for p in s.sites_mm]} for s, row in rows
+    ]
 
 
 def _print_measures(

@@ -128,6 +128,7 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
         _draw_row(row, name, course, last)
     if by_day:
         _mark_surgery(list(axes), course)
+        _mark_samples(top, course)
         axes[-1].set_xlabel("days since the first visit", color=_TEXT)
     else:
         axes[-1].set_xticks(x, [v.visit.timepoint.key for v in masked], color=_TEXT)
@@ -293,6 +294,15 @@ def _mark_surgery(axes: Sequence[Axes], course: PatientCourse) -> None:
             one.axvline(day, color=_SURGERY_COLOUR, linewidth=1.2)
         axes[0].annotate("surgery", (day, 1), xycoords=("data", "axes fraction"), xytext=(3, -20),
                          textcoords="offset points", color=_SURGERY_COLOUR, fontsize=8)  # fmt: skip
+
+
+def _mark_samples(axes: Axes, course: PatientCourse) -> None:
+    """A diamond at the foot of the curves for every sample, the first one named."""
+    days = [day for s in course.samples if (day := course.clock.day(s.date, s.day)) is not None]
+    if days:
+        axes.plot(days, [0.0] * len(days), "D", color=_SURGERY_COLOUR, markersize=7, clip_on=False, zorder=5)
+        axes.annotate("histology", (days[0], 0), xytext=(6, 4), textcoords="offset points", color=_SURGERY_COLOUR,
+                      fontsize=8)  # fmt: skip
 
 
 def _figure(width: float, height: float) -> Figure:

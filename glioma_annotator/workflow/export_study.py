@@ -16,6 +16,7 @@ from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.nifti import write_labels, write_volume
 from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.export_records import record_tables
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study_labels import own_labels, study_scheme
 
@@ -34,7 +35,7 @@ def export_patient(
 
     Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
     reference file's axis order, and `volumes.csv` with mL per label and region; when all visits are exported, the
-    table of all lies in `out`/PATIENT too. Where labels were added in the workspace, `labels.csv` says what the mask's
+    table of all lies in `out`/PATIENT too, with `vasari.csv` and `histology.csv` where there are any. Where labels were added in the workspace, `labels.csv` says what the mask's
     values mean. An earlier export is replaced, any other file of these names is not.
 
     Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files;
@@ -49,7 +50,9 @@ def export_patient(
     if timepoint_key is None:
         tables[""] = folder / VOLUMES_FILE
     legends = [table.with_name(LABELS_FILE) for table in tables.values()] if own_labels(scheme) else []
-    _refuse_foreign([*targets.values(), *tables.values(), *legends])
+    told = record_tables(store, patient_key, visits) if timepoint_key is None else {}
+    records = {folder / name: table for name, table in told.items()}
+    _refuse_foreign([*targets.values(), *tables.values(), *legends, *records])
     steps = StepProgress(report, len(targets), "Exporting")
     rows: list[Row] = []
     for visit in visits:
@@ -73,9 +76,11 @@ def export_patient(
     if timepoint_key is None:
         _make(folder)
         _write_table(tables[""], rows)
+    for path, (columns, recorded) in records.items():
+        _write_table(path, recorded, columns)
     for legend in legends:
         _write_legend(legend, scheme)
-    return (*targets.values(), *tables.values(), *legends)
+    return (*targets.values(), *tables.values(), *legends, *records)
 
 
 def best_revision(revisions: Sequence[SegmentationRevision]) -> SegmentationRevision | None:
@@ -150,7 +155,7 @@ def _rows(
     return [(*head, name, f"{ml:.4f}") for name, ml in volumes_ml.items()]
 
 
-def _write_table(path: Path, rows: Sequence[Row]) -> None:
+def _write_table(path: Path, rows: Sequence[Row], columns: Sequence[str] = _COLUMNS) -> None:
     _write_csv(path, [_COLUMNS, *rows])
 
 

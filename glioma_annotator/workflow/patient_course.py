@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent
 from glioma_annotator.domain.course import CourseClock, radiotherapy_end
+from glioma_annotator.domain.histology import HistologySample
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.rano_visit import find_baseline
 from glioma_annotator.domain.revision import SegmentationRevision
@@ -36,6 +37,7 @@ class PatientCourse:
     patient: key.
     visits: every visit, measured or not.
     events: the clinical events.
+    samples: the histology samples.
     clock: turns their dates into days.
     baseline: index of the visit that change is judged against; `baseline_reason` says why.
     """
@@ -46,6 +48,7 @@ class PatientCourse:
     clock: CourseClock
     baseline: int
     baseline_reason: str
+    samples: tuple[HistologySample, ...] = ()
 
 
 def load_course(store: Store, patient_key: str) -> PatientCourse:
@@ -71,4 +74,5 @@ def load_course(store: Store, patient_key: str) -> PatientCourse:
     if all(visit.revision is None for visit in visits):
         raise UserError(f"No visit of {patient_key} has a mask.", "Segment a visit first.")
     baseline, why = find_baseline([v.timepoint.phase for v in visits], [v.days_since_rt for v in visits])
-    return PatientCourse(patient_key, tuple(visits), events, clock, baseline, why)
+    samples = store.histology.of_patient(patient_key)
+    return PatientCourse(patient_key, tuple(visits), events, clock, baseline, why, samples)
