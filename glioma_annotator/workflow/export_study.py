@@ -35,8 +35,9 @@ def export_patient(
 
     Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
     reference file's axis order, and `volumes.csv` with mL per label and region; when all visits are exported, the
-    table of all lies in `out`/PATIENT too, with `vasari.csv` and `histology.csv` where there are any. Where labels were added in the workspace, `labels.csv` says what the mask's
-    values mean. An earlier export is replaced, any other file of these names is not.
+    table of all lies in `out`/PATIENT too, with `vasari.csv` and `histology.csv` where there are any. Where labels were
+    added in the workspace, `labels.csv` says what the mask's values mean. An earlier export is replaced, any other file
+    of these names is not.
 
     Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files;
     `EnvironmentFailure` when the disk fails; `Cancelled` between files.
@@ -156,7 +157,7 @@ def _rows(
 
 
 def _write_table(path: Path, rows: Sequence[Row], columns: Sequence[str] = _COLUMNS) -> None:
-    _write_csv(path, [_COLUMNS, *rows])
+    _write_csv(path, [columns, *rows])
 
 
 def _write_legend(path: Path, scheme: LabelScheme) -> None:
