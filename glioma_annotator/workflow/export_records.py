@@ -10,7 +10,7 @@ from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.vasari_entry import VASARI_COLUMNS, sheet_rows
 
-Table = tuple[Sequence[str], Sequence[tuple[object, ...]]]
+Table = tuple[tuple[str, ...], Sequence[tuple[object, ...]]]
 """Names of the columns, and the rows."""
 
 

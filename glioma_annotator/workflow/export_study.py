@@ -156,7 +156,7 @@ def _rows(
     return [(*head, name, f"{ml:.4f}") for name, ml in volumes_ml.items()]
 
 
-def _write_table(path: Path, rows: Sequence[Row], columns: Sequence[str] = _COLUMNS) -> None:
+def _write_table(path: Path, rows: Sequence[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
     _write_csv(path, [columns, *rows])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -30,6 +29,7 @@ from glioma_annotator.domain.clinical_event import (
 from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui.command_ui import CommandActions
+from glioma_annotator.ui.panels.entry_fields import Choice, Figure, Number
 from glioma_annotator.ui.panels.parts import follow_action, line, list_table, push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
@@ -71,6 +71,7 @@ class ClinicalPanel(QWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.table.itemSelectionChanged.connect(self._on_row)
         self.empty = quiet("No events yet: surgery, radiotherapy, steroids, KPS … Fill in the form and press Return.")
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.course = push_button("Course and response…", "", lambda: None)
         follow_action(self.course, actions["study.course"])
         column.addWidget(self.course)
@@ -84,10 +85,7 @@ class ClinicalPanel(QWidget):
     def _build_form(self) -> QFormLayout:
         self._form = form = QFormLayout()
         form.setSpacing(6)
-        self.kind = QComboBox()
-        for kind in EventKind:
-            self.kind.addItem(kind.value, kind)
-        self.kind.setAccessibleName("Kind of event")
+        self.kind = Choice.of("Kind of event", EventKind)
         self.kind.currentIndexChanged.connect(self._show_fields)
         self.start = QLineEdit()
         self.start.setPlaceholderText("2019-04-02 or day 45")
@@ -97,17 +95,20 @@ class ClinicalPanel(QWidget):
         end, drug, text = QLineEdit(), QLineEdit(), QLineEdit()
         end.setPlaceholderText("empty while it goes on")
         drug.setPlaceholderText("e.g. dexamethasone")
-        extent, state = QComboBox(), QComboBox()
-        self._fill_choice(extent, ExtentOfResection)
-        self._fill_choice(state, ClinicalState)
-        dose_gy, dose_mg = QDoubleSpinBox(), QDoubleSpinBox()
+        extent, state = Choice("Extent"), Choice("State")
+        # What stands first is what is recorded when nothing is chosen.
+        for value in sorted(ExtentOfResection, key=lambda e: e is not ExtentOfResection.UNKNOWN):
+            extent.add(value.value, value)
+        for change in sorted(ClinicalState, key=lambda s: s is not ClinicalState.STABLE):
+            state.add(change.value, change)
+        dose_gy, dose_mg = Figure(), Figure()
         for spin, top, suffix in ((dose_gy, 200.0, " Gy"), (dose_mg, 5000.0, " mg")):
             spin.setRange(-1.0, top)
             spin.setSpecialValueText("unknown")
             spin.setDecimals(1)
             spin.setSuffix(suffix)
             spin.setValue(-1.0)
-        fractions, cycle, score = QSpinBox(), QSpinBox(), QSpinBox()
+        fractions, cycle, score = Number(), Number(), Number()
         for count, top in ((fractions, 100), (cycle, 99)):
             count.setRange(-1, top)
             count.setSpecialValueText("unknown")
@@ -132,11 +133,6 @@ class ClinicalPanel(QWidget):
         form.addRow(buttons)
         self._show_fields()
         return form
-
-    @staticmethod
-    def _fill_choice(box: QComboBox, values: type[StrEnum]) -> None:
-        for value in values:
-            box.addItem(value.value, value)
 
     # the list
 
