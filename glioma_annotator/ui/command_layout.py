@@ -22,6 +22,7 @@ MENU_BREAKS = (
     "study.clinical",
     "edit.crosshair",
     "edit.label1",
+    "edit.new_label",
     "edit.smaller",
     "edit.lasso",
     "edit.region",

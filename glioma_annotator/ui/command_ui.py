@@ -87,6 +87,7 @@ class CommandActions(QObject):
         for command in self.registry:
             action = self._actions[command.id]
             action.setEnabled(command.enabled())
+            action.setVisible(command.listed())
             if command.checked is not None:
                 action.setChecked(command.checked())
 

@@ -14,6 +14,7 @@ from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.registration import Together
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.study_labels import StudyLabels
 from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.uncertainty import Uncertainty
 from glioma_annotator.ui.viewer.study_view import StudyView
@@ -61,6 +62,7 @@ class Shell:
     adapting: Adapting
     uncertainty: Uncertainty
     review: Callable[[int], None]
+    labels: StudyLabels
     mirror: MirrorCheck
     findings: FindingsController
     histology: HistologyController

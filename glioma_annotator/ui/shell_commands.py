@@ -18,6 +18,7 @@ from glioma_annotator.ui.study_commands import (
     segment_commands,
     study_commands,
 )
+from glioma_annotator.ui.study_labels import label_commands
 from glioma_annotator.ui.tool_commands import tool_commands
 from glioma_annotator.ui.viewer_commands import viewer_commands
 from glioma_annotator.workflow.commands import Command, CommandRegistry
@@ -34,6 +35,7 @@ def build_registry(shell: Shell) -> CommandRegistry:
         _histology,
         edit_commands,
         labels_commands,
+        _added_labels,
         _tools,
         mask_view_commands,
         _review,
@@ -68,6 +70,10 @@ def _visits(shell: Shell) -> list[Command]:
 
 def _review(shell: Shell) -> list[Command]:
     return review_commands(shell.study, shell.uncertainty, shell.review)
+
+
+def _added_labels(shell: Shell) -> list[Command]:
+    return label_commands(shell.study, shell.reading, shell.labels)
 
 
 def _aids(shell: Shell) -> list[Command]:

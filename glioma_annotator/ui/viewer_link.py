@@ -54,6 +54,7 @@ class ViewerLink(QObject):
         self._timer.timeout.connect(self.write_state)
         study.patient_changed.connect(self._on_patient)
         study.visit_changed.connect(self._on_visit)
+        study.scheme_changed.connect(self._on_scheme)
         study.leaving_visit.connect(self.write_state)
         study.mask_changed.connect(self._on_mask)
         toolbox.previewing.changed.connect(self._on_hatched)
@@ -95,6 +96,10 @@ class ViewerLink(QObject):
         self._on_tool()
         self._on_hatched()
         self._show_other()
+
+    def _on_scheme(self) -> None:
+        if self._study.visit is not None:
+            self._view.set_scheme(self._study.scheme)
 
     def _kept_state(self) -> dict[str, Any]:
         session = self._study.session

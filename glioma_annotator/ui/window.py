@@ -53,6 +53,7 @@ from glioma_annotator.ui.shell_commands import build_registry
 from glioma_annotator.ui.start_page import StartPage
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.study_display import StudyDisplay
+from glioma_annotator.ui.study_labels import StudyLabels
 from glioma_annotator.ui.timeline import Timeline
 from glioma_annotator.ui.tool_bar import ToolGrid
 from glioma_annotator.ui.tools.previewing import Previewing
@@ -106,10 +107,11 @@ class MainWindow(QMainWindow):
         self.histology = HistologyController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.together = Together(self.study, self.view, self)
         self.mirror = MirrorCheck(self.study, self.view, self)
+        self.study_labels = StudyLabels(self.study, self.reading, self.dialogs.show, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
-            self.uncertainty, lambda page: self.review_dock.bring_up(page), self.mirror,
+            self.uncertainty, lambda page: self.review_dock.bring_up(page), self.study_labels, self.mirror,
             self.findings, self.histology, self.together,
         )  # fmt: skip
         self.registry = build_registry(shell)
@@ -213,6 +215,7 @@ class MainWindow(QMainWindow):
             study.patient_changed,
             study.visit_changed,
             study.edit_state_changed,
+            study.scheme_changed,
             study.proposal_changed,
             study.revisions_changed,
             self.revisions.selection_changed,
@@ -236,6 +239,8 @@ class MainWindow(QMainWindow):
         self.commands["view.mask"].triggered.connect(self._held_mask.switched)
         self.commands["visits.swap"].triggered.connect(self._held_visit.switched)
         self.mask_panel.options.done.connect(self.view.setFocus)
+        self.mask_panel.labels.change_asked.connect(self.study_labels.ask_change)
+        self.mask_panel.labels.delete_asked.connect(self.study_labels.delete)
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)
         self.clinical_panel.changed.connect(self.display.show_events)
         self.histology.changed.connect(self.display.show_events)

@@ -24,6 +24,7 @@ class Command:
     shortcuts: key sequences in Qt's portable text, the first one is shown in the menu.
     enabled: whether it can be run now.
     checked: for a command that switches something, whether it is on; None for others.
+    listed: whether menus show it.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Command:
     shortcuts: tuple[str, ...] = ()
     enabled: Callable[[], bool] = always
     checked: Callable[[], bool] | None = None
+    listed: Callable[[], bool] = always
 
 
 class CommandRegistry:

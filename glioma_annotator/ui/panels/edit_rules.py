@@ -36,20 +36,14 @@ class EditRulesForm(QWidget):
         self.over.setToolTip("Which voxels a label may replace; erasing is not held to it")
         self.over.setAccessibleName("Paint over")
         self.over.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        menu = QMenu(self.over)
         self.values: dict[int, QAction] = {}
-        for value, name in ((0, "Background"), *((label.value, label.name) for label in scheme.labels)):
-            action = menu.addAction(name)
-            action.setCheckable(True)
-            action.setChecked(True)
-            action.toggled.connect(self._on_over)
-            self.values[value] = action
-        menu.addSeparator()
-        self.all = menu.addAction("Everything")
+        self._menu = QMenu(self.over)
+        self.all = QAction("Everything", self)
         self.all.triggered.connect(lambda: self._choose(frozenset(self.values)))
-        self.only_background = menu.addAction("Background only")
+        self.only_background = QAction("Background only", self)
         self.only_background.triggered.connect(lambda: self._choose(frozenset({0})))
-        self.over.setMenu(menu)
+        self._fill_menu()
+        self.over.setMenu(self._menu)
         self.inside = QComboBox()
         self.inside.setToolTip("Nothing outside this area is changed by any tool or proposal")
         self.inside.setAccessibleName("Edit inside")
@@ -64,9 +58,29 @@ class EditRulesForm(QWidget):
         self.inside.activated.connect(self._on_inside)
         form.addRow("Paint over", self.over)
         form.addRow("Edit inside", self.inside)
+        study.scheme_changed.connect(self._on_scheme)
         study.visit_changed.connect(self._refresh)
         study.edit_state_changed.connect(self._refresh)
         self._refresh()
+
+    def _fill_menu(self) -> None:
+        self._menu.clear()
+        self.values.clear()
+        for value, name in ((0, "Background"), *((label.value, label.name) for label in self._scheme.labels)):
+            action = self._menu.addAction(name)
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.toggled.connect(self._on_over)
+            self.values[value] = action
+        self._menu.addSeparator()
+        self._menu.addAction(self.all)
+        self._menu.addAction(self.only_background)
+
+    def _on_scheme(self) -> None:
+        if self._scheme != self._study.scheme:
+            self._scheme = self._study.scheme
+            self._fill_menu()
+            self._refresh()
 
     def _choose(self, values: frozenset[int]) -> None:
         for value, action in self.values.items():

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from glioma_annotator.domain.labels import Label, LabelScheme
 from glioma_annotator.domain.measurement import region_volumes_ml
-from glioma_annotator.ui.panels.parts import SwitchButton, ml_text, quiet, swatch
+from glioma_annotator.ui import theme
+from glioma_annotator.ui.panels.parts import IconButton, SwitchButton, follow_action, ml_text, quiet, swatch
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.study_labels import own_labels
 
 
 class LabelList(QWidget):
-    """One row per label of the scheme; volumes follow the mask."""
+    """One row per label of the scheme; volumes follow the mask.
 
-    def __init__(self, scheme: LabelScheme, reading: ReadingState, study: StudyController) -> None:
+    Signals
+    -------
+    change_asked(Label), delete_asked(Label): from the menu of a label that was added.
+    """
+
+    change_asked = Signal(object)
+    delete_asked = Signal(object)
+
+    def __init__(self, scheme: LabelScheme, reading: ReadingState, study: StudyController, new: QAction) -> None:
         super().__init__()
         self._scheme = scheme
         self._reading = reading
@@ -26,28 +47,81 @@ class LabelList(QWidget):
         self.volumes: dict[int, QLabel] = {}
         self.eyes: dict[int, QToolButton] = {}
         self.locks: dict[int, QToolButton] = {}
+        self.menus: dict[int, QToolButton] = {}
         self._choice = QButtonGroup(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(4)
-        grid.setVerticalSpacing(0)
-        grid.setColumnStretch(0, 1)
-        for row, label in enumerate(scheme.labels):
-            self._add_row(grid, row, label)
-        column.addLayout(grid)
+        self._volumes_ml: Mapping[str, float] | None = None
+        self._rows: QWidget | None = None
+        self._place = QVBoxLayout()
+        column.addLayout(self._place)
+        self.new = IconButton("New", "plus")
+        self.new.setProperty("role", "narrow")
+        self.new.setAccessibleName("New label")
+        self.new.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        follow_action(self.new, new)
         self.regions = quiet()
         self.regions.setToolTip(
             "Reported regions: TC, tumour core, is NETC and ET; WT, whole tumour, is NETC, SNFH and ET"
         )
-        column.addWidget(self.regions)
+        foot = QHBoxLayout()
+        foot.addWidget(self.regions, 1)
+        foot.addWidget(self.new)
+        column.addLayout(foot)
+        self._build()
+        study.scheme_changed.connect(self._on_scheme)
         reading.tool_changed.connect(self._refresh)
         reading.mask_display_changed.connect(self._refresh)
         study.edit_state_changed.connect(self._refresh)
         study.visit_changed.connect(self._refresh)
         self._refresh()
         self.show_volumes(None)
+
+    def _on_scheme(self) -> None:
+        if self._scheme != self._study.scheme:
+            self._scheme = self._study.scheme
+            self._build()
+            self._refresh()
+            self.show_volumes(self._volumes_ml)
+
+    def _build(self) -> None:
+        """Make the rows anew."""
+        for button in self._choice.buttons():
+            self._choice.removeButton(button)
+        if self._rows is not None:
+            self._place.removeWidget(self._rows)
+            self._rows.hide()
+            self._rows.deleteLater()
+        for fields in (self.names, self.volumes, self.eyes, self.locks, self.menus):
+            fields.clear()
+        self._rows = QWidget()
+        grid = QGridLayout(self._rows)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(0)
+        grid.setColumnStretch(0, 1)
+        own = own_labels(self._scheme)
+        for row, label in enumerate(self._scheme.labels):
+            self._add_row(grid, row, label)
+            if label in own:
+                self._add_menu(grid, row, label)
+        self._place.addWidget(self._rows)
+
+    def _add_menu(self, grid: QGridLayout, row: int, label: Label) -> None:
+        """What can be done to a label that was added."""
+        more = QToolButton()
+        more.setIcon(theme.icon("dots-vertical"))
+        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        more.setAccessibleName(f"Change or delete {label.name}")
+        more.setToolTip(f"Change or delete {label.name}")
+        menu = QMenu(more)
+        menu.addAction("Change…").triggered.connect(lambda: self.change_asked.emit(label))
+        menu.addAction("Delete").triggered.connect(lambda: self.delete_asked.emit(label))
+        more.setMenu(menu)
+        grid.addWidget(more, row, 4)
+        self.menus[label.value] = more
 
     def _add_row(self, grid: QGridLayout, row: int, label: Label) -> None:
         reading = self._reading
@@ -94,9 +168,12 @@ class LabelList(QWidget):
             self.eyes[value].setChecked(value not in self._reading.hidden)
             self.locks[value].setChecked(value in locked)
             self.locks[value].setEnabled(self._study.editable)
+        for more in self.menus.values():
+            more.setEnabled(not self._study.read_only)
 
     def show_volumes(self, volumes_ml: Mapping[str, float] | None) -> None:
         """Volumes in mL by label name; None while no visit is open."""
+        self._volumes_ml = volumes_ml
         for label in self._scheme.labels:
             ml = None if volumes_ml is None else volumes_ml.get(label.name, 0.0)
             self.volumes[label.value].setText("" if ml is None else f"{ml_text(ml)} mL")

@@ -54,7 +54,7 @@ class MaskPanel(QScrollArea):
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(8)
-        self.labels = LabelList(scheme, reading, study)
+        self.labels = LabelList(scheme, reading, study, actions["edit.new_label"])
         self.options = ToolOptions(reading, "[ and ]", actions["edit.ball"])
         self.rules = EditRulesForm(scheme, reading, study)
         self.tool = ToolPanel(reading, study, toolbox, actions)

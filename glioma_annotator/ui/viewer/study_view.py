@@ -199,6 +199,11 @@ class StudyView(QWidget):
         self._masks.visible = visible
         self.schedule()
 
+    def set_scheme(self, scheme: LabelScheme) -> None:
+        """Labels were added, or have other colours."""
+        self._masks.set_scheme(scheme)
+        self.schedule()
+
     def set_label_visible(self, value: int, visible: bool) -> None:
         self._masks.set_label_visible(value, visible)
         self.schedule()
