@@ -8,7 +8,7 @@ import csv
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glioma_annotator.adaptation.synthesis.heads import HeadMap, draw_head, load_head_maps
+from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
 from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.inference.brain import COARSER
+from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
@@ -30,24 +32,33 @@ _SMOOTH = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Samples of `shape` voxels until a share `until` of the time has passed."""
+class View:
+    """Samples of `shape` voxels of `spacing_mm`; `weight` says how often, beside the others'."""
 
-    until: float
     shape: Shape
+    spacing_mm: float
+    weight: float
+
+
+#: What the finder looks at: the whole head, coarsely, and the brain with what is around it; and pieces of the latter.
+VIEWS = (
+    View((64, 80, 64), SPACING_MM, 0.5),
+    View((80, 96, 80), SPACING_MM, 0.3),
+    View((56, 64, 56), COARSER * SPACING_MM, 0.2),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class BrainPlan:
-    """How to train: wall time in minutes, stages, seed, Adam's peak and last learning rate, EMA's decay."""
+    """How to train: wall time in minutes, views, seed, Adam's peak and last learning rate, EMA's decay."""
 
     minutes: float = 60.0
-    stages: Sequence[Stage] = field(default=(Stage(0.9, (64, 80, 64)), Stage(1.0, (96, 112, 96))))
+    views: Sequence[View] = VIEWS
     seed: int = 20261120
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     last_learning_rate: float = 2e-5
     warm_up: int = 30
-    ema: float = 0.99
+    ema: float = 0.995
     checkpoint_every: int = 100
     max_steps: int | None = None
 
@@ -98,14 +109,13 @@ class BrainTrainer:
         plan, began, before = self._plan, time.monotonic(), self.seconds
         recent: list[float] = []
         while self._share < 1 and (plan.max_steps is None or self.steps < plan.max_steps):
-            stage = next(stage for stage in plan.stages if self._share < stage.until)
-            recent = [*recent[-99:], self._update(stage)]
+            recent = [*recent[-99:], self._update(self._view())]
             self.seconds = before + time.monotonic() - began
             mean = sum(recent) / len(recent)
             left = max(plan.minutes * 60 - self.seconds, 0.0)
             report(Progress(self._share, f"Step {self.steps}, loss {mean:.4f}", left))
             if self.steps % 20 == 0:
-                self._log(stage, mean)
+                self._log(mean)
             stop = cancel is not None and cancel.cancelled
             if stop or self.steps % plan.checkpoint_every == 0:
                 self._save()
@@ -123,8 +133,15 @@ class BrainTrainer:
         rate = plan.last_learning_rate + (plan.learning_rate - plan.last_learning_rate) * cosine
         return rate * min((self.steps + 1) / plan.warm_up, 1.0)
 
-    def _update(self, stage: Stage) -> float:
-        sample = draw_head(self._maps, stage.shape, self._plan.seed, self.steps)
+    def _view(self) -> View:
+        """The next step's, drawn at random, the same whenever the step is taken."""
+        views = self._plan.views
+        weights = np.array([view.weight for view in views])
+        rng = np.random.default_rng((self._plan.seed, self.steps, 1))
+        return views[int(rng.choice(len(views), p=weights / weights.sum()))]
+
+    def _update(self, view: View) -> float:
+        sample = draw_head(self._maps, view.shape, self._plan.seed, self.steps, view.spacing_mm)
         image = torch.from_numpy(np.ascontiguousarray(sample.image))[None, None]
         brain = torch.from_numpy(np.ascontiguousarray(sample.brain))[None]
         for group in self._optimiser.param_groups:
@@ -148,15 +165,14 @@ class BrainTrainer:
                     value.copy_(current[name])
         return float(loss.detach())
 
-    def _log(self, stage: Stage, mean: float) -> None:
+    def _log(self, mean: float) -> None:
         path = self._run / "log.csv"
         fresh = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if fresh:
-                writer.writerow(["step", "seconds", "shape", "learning_rate", "mean_loss_of_100"])
-            shape = "x".join(map(str, stage.shape))
-            writer.writerow([self.steps, f"{self.seconds:.0f}", shape, f"{self._rate():.2e}", f"{mean:.4f}"])
+                writer.writerow(["step", "seconds", "learning_rate", "mean_loss_of_100"])
+            writer.writerow([self.steps, f"{self.seconds:.0f}", f"{self._rate():.2e}", f"{mean:.4f}"])
 
     def _save(self) -> None:
         state = {
@@ -177,13 +193,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with label_maps/synthseg")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--minutes", type=float, default=60.0, help="time to train, in minutes")
+    parser.add_argument("--start", type=Path, help="model folder whose weights to begin with; at random without it")
     parser.add_argument("--threads", type=int, default=1)
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(parsed.threads)
     plan = BrainPlan(minutes=parsed.minutes)
     torch.manual_seed(plan.seed)
     maps = load_head_maps(p for p in label_map_files(parsed.data) if p.name not in HELD_OUT)
-    trainer = BrainTrainer(build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2), maps, parsed.run, plan)
+    network = load_model(parsed.start)[1] if parsed.start else build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
+    trainer = BrainTrainer(network, maps, parsed.run, plan)
     trainer.resume()
     trainer.train(lambda progress: print(f"\r{progress.message}   ", end="", flush=True))
 

@@ -5,6 +5,7 @@ Torch is loaded with the first scan, not with this module.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
 from glioma_annotator.domain.model_card import BRAIN, ModelCard
 from glioma_annotator.domain.volume import Volume
@@ -26,12 +27,12 @@ from glioma_annotator.progress import CancelToken, Progress, Report, ignore_prog
 if TYPE_CHECKING:
     from torch import nn
 
-    from glioma_annotator.inference.networks import SegmentationNetwork
-
-#: The scaled scan, and whether normalisation takes its statistics from it; the share of brain in each voxel.
-Network = Callable[[NDArray[np.float32], bool, CancelToken], NDArray[np.float32]]
-#: Voxels around the rough brain that the second look sees.
-MARGIN = 3
+#: From the scaled scan to the share of brain in each voxel.
+Network = Callable[[NDArray[np.float32], CancelToken], NDArray[np.float32]]
+#: The first look's voxels have so many times the edge of the second's.
+COARSER = 2
+#: Around the rough brain that the second look sees.
+MARGIN_MM = 10.0
 
 #: What a brain model's card names as its normalisation: of the scan, `brain_extraction.scaled`; in the network,
 #: `own_statistics`.
@@ -60,8 +61,8 @@ class ModelBrainFinder:
     def share(self, volume: Volume, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
         """The share of brain, 0 to 1, in each voxel (i, j, k) of a scan; interpolated linearly from the model's grid.
 
-        Found in two looks: at the whole scan, for the box that holds the brain; then at that box with the statistics of
-        what is in it, as in the training, where most of what is seen is brain. Air and neck would change them.
+        Found in two looks: at the whole scan on coarser voxels, for the box that holds the brain; then at that box.
+        So the network always sees mostly brain, of which its normalisation takes the statistics.
 
         Raises `UserError` (no or damaged model, impossible voxel size), `EnvironmentFailure` (memory), `Cancelled`.
         """
@@ -71,14 +72,13 @@ class ModelBrainFinder:
         cancel.raise_if_cancelled()
         if self._network is None or self._key != card.weights_sha256:
             self._network, self._key = _load(folder), card.weights_sha256
-        image, found = scaled(small.data), np.zeros(small.data.shape, dtype=np.float32)
         report(Progress(0.3, "Finding the brain"))
-        rough = largest(self._network(image, False, cancel) >= 0.5)
-        box = Box.around(rough)
-        if box is not None:
-            report(Progress(0.6, "Finding the brain"))
-            near = box.grown(MARGIN).clipped(small.grid.shape).slices
-            found[near] = self._network(np.ascontiguousarray(image[near]), True, cancel)
+        coarse = at_spacing(small, [COARSER * mm for mm in card.spacing_mm])
+        rough = self._network(scaled(coarse.data), cancel)
+        report(Progress(0.6, "Finding the brain"))
+        near = _near(rough, small.grid)
+        found = np.zeros(small.grid.shape, dtype=np.float32)
+        found[near] = self._network(scaled(small.data[near]), cancel)
         share = resample_to(Volume(found, small.grid), volume.grid).data
         report(Progress(1.0, "Finding the brain"))
         return np.asarray(share, dtype=np.float32)
@@ -97,10 +97,23 @@ class ModelBrainFinder:
         )
 
 
+def _near(rough: NDArray[np.float32], grid: Grid) -> tuple[slice, ...]:
+    """Where in `grid` the brain and `MARGIN_MM` around it lie, by the share of brain on coarser voxels (i, j, k).
+
+    Everywhere when no brain was seen.
+    """
+    box = Box.around(largest(rough >= 0.5))
+    if box is None:
+        return (slice(None),) * 3
+    places = zip(box.start, box.stop, rough.shape, grid.shape, grid.spacing_mm, strict=True)
+    return tuple(
+        slice(max(math.floor(a * n / few - MARGIN_MM / mm), 0), min(math.ceil(b * n / few + MARGIN_MM / mm), n))
+        for a, b, few, n, mm in places
+    )
+
+
 def _load(folder: Path) -> Network:
     """The model as a function; see `Network`."""
-    import copy
-
     import torch
 
     from glioma_annotator.inference.device import choose_device
@@ -110,29 +123,28 @@ def _load(folder: Path) -> Network:
 
     device = choose_device("auto")
     _, network = load_model(folder)
+    own_statistics(network)
     network = network.to(device.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    adaptive = copy.deepcopy(network)
-    own_statistics(adaptive)
 
-    def share(image: NDArray[np.float32], own: bool, cancel: CancelToken) -> NDArray[np.float32]:
+    def share(image: NDArray[np.float32], cancel: CancelToken) -> NDArray[np.float32]:
         try:
-            return forward(adaptive if own else network, image, cancel)
+            return forward(image, cancel)
         except OutOfMemory as error:
             raise EnvironmentFailure(
                 "The memory does not suffice to find the brain.", "Close other programs, or use a larger computer."
             ) from error
 
-    def forward(chosen: SegmentationNetwork, image: NDArray[np.float32], cancel: CancelToken) -> NDArray[np.float32]:
+    def forward(image: NDArray[np.float32], cancel: CancelToken) -> NDArray[np.float32]:
         i, j, k = image.shape
-        padded = np.pad(image, [(0, -n % chosen.multiple) for n in image.shape])
+        padded = np.pad(image, [(0, -n % network.multiple) for n in image.shape])
         with (
             out_of_memory_named(),
-            watched(chosen, ignore_progress, cancel),
+            watched(network, ignore_progress, cancel),
             torch.inference_mode(),
             precision(device),
         ):
             batch = torch.from_numpy(padded)[None, None]
-            logits = chosen(batch.to(device.device, memory_format=torch.channels_last_3d))
+            logits = network(batch.to(device.device, memory_format=torch.channels_last_3d))
         found = torch.sigmoid((logits[0, 1] - logits[0, 0]).float()).cpu().numpy()
         return np.ascontiguousarray(found[:i, :j, :k], dtype=np.float32)
 

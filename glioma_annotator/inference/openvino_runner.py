@@ -83,18 +83,19 @@ class OpenVinoRunner:
     ----------
     folder, card: the model.
     cache: folder for converted networks.
+    full_precision: compute in float32 everywhere, to compare with.
 
     Raises what `load_model` raises.
     """
 
     gpu = False
 
-    def __init__(self, folder: Path, card: ModelCard, cache: Path) -> None:
+    def __init__(self, folder: Path, card: ModelCard, cache: Path, full_precision: bool = False) -> None:
         read_weights(folder, card)  # a damaged model is refused even where it lies converted in the cache
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
         found = load_or_make(cache, key_of(card, self._openvino.__version__), lambda: convert(folder))
-        mixed = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        mixed = not full_precision and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._type = self._openvino.Type.bf16 if mixed else self._openvino.Type.f32
         self._stored: type[np.generic] = np.uint16 if mixed else np.float32  # NumPy has no bfloat16: its bits
         self._settings: dict[str, Any] = {

@@ -19,14 +19,14 @@ def acquire(image: Field, brain: Field, rng: np.random.Generator, spacing_mm: fl
     image = np.maximum(image, 0) ** np.float32(np.exp(rng.uniform(-0.3, 0.3)))
     sigma = rng.uniform(0.25, 0.9)
     image = ndimage.gaussian_filter(image, sigma, truncate=2.5)
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         thick = float(rng.uniform(2.0, 7.0))
         image = _thick_slices(image, int(rng.choice(3, p=[0.2, 0.2, 0.6])), thick / spacing_mm, rng)
     if rng.random() < 0.1:  # ghosts of motion along the phase direction
         shift = int(rng.integers(4, 30))
         axis = int(rng.integers(2))
         image = image + np.float32(rng.uniform(0.02, 0.12)) * np.roll(image, shift, axis)
-    level = float(np.percentile(image[::4, ::4, ::4], 95)) * rng.uniform(0, 0.07)
+    level = float(np.percentile(image[::4, ::4, ::4], 95)) * rng.uniform(0, 0.05)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.5:
         image = np.abs(image + np.float32(level) * noise)

@@ -68,13 +68,16 @@ _SCANNED: dict[str, tuple[Range, Range, Range, Range]] = {
 }
 
 
-def draw_contrast(looks: Sequence[NDArray[np.uint8]], brain: Field, rng: np.random.Generator) -> Field:
+def draw_contrast(
+    looks: Sequence[NDArray[np.uint8]], brain: Field, rng: np.random.Generator, spacing_mm: float
+) -> Field:
     """An image, float32 (i, j, k), of the classes that each voxel's looks found, with lesions and texture.
 
     Parameters
     ----------
     looks: uint8 (i, j, k), 0 air, else 1 + position in `CLASSES`.
     brain: float32 (i, j, k), share of brain.
+    spacing_mm: edge of the voxels.
     """
     table, other = _table(rng), _table(rng)
     split = np.zeros(len(CLASSES) + 1, dtype=bool)
@@ -88,10 +91,10 @@ def draw_contrast(looks: Sequence[NDArray[np.uint8]], brain: Field, rng: np.rand
         image += np.where(where, table[classes], changed[classes])
     image /= len(looks)
     if rng.random() < 0.35:  # dura, or what enhances at the surface
-        image[(brain > 0.03) & (brain < 0.35)] = rng.uniform(0, 2)
+        image[(brain > 0.03) & (brain < 0.6)] = rng.uniform(0, 2)
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.5, 0.3, 0.15, 0.05]))):
-        _add_lesion(image, brain, rng)
-    image *= 1 + np.float32(rng.uniform(0, 0.12)) * smooth_noise(rng, brain.shape, float(rng.uniform(1.5, 8)))
+        _add_lesion(image, brain, rng, spacing_mm)
+    image *= 1 + np.float32(rng.uniform(0, 0.07)) * smooth_noise(rng, brain.shape, float(rng.uniform(1.5, 8)))
     return np.maximum(image, 0)
 
 
@@ -114,7 +117,7 @@ def _table(rng: np.random.Generator) -> Field:
     return table
 
 
-def _add_lesion(image: Field, brain: Field, rng: np.random.Generator) -> None:
+def _add_lesion(image: Field, brain: Field, rng: np.random.Generator, spacing_mm: float) -> None:
     """Paint a blob in place: tumour, with or without a rim, cavity or bleeding; some reach through the surface.
 
     The blob lies in the brain; so does the mask under it. A few lie at the surface and go on outside: operated bone.
@@ -123,7 +126,7 @@ def _add_lesion(image: Field, brain: Field, rng: np.random.Generator) -> None:
     if inside.size == 0:
         return
     middle = np.unravel_index(int(rng.choice(inside)), brain.shape)
-    radius = float(np.exp(rng.uniform(np.log(2.5), np.log(16))))
+    radius = float(np.exp(rng.uniform(np.log(5), np.log(32)))) / spacing_mm
     reach = int(np.ceil(radius * 1.6))
     box = tuple(slice(max(m - reach, 0), min(m + reach + 1, n)) for m, n in zip(middle, brain.shape, strict=True))
     grid = np.ogrid[box]

@@ -23,12 +23,15 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.components import fill_holes, largest
 
 SPACING_MM = 2.0
-"""Voxel size of the samples."""
+"""Voxel size of the brain model."""
 
 #: The brain is its tissue with the sulci between; the closing bridges fissures of this width.
 _CLOSING_MM = 6.0
-#: Fluid on the brain's surface that belongs to the mask, as in the stripped scans that the tumour models expect.
-_RIM_MM = 1.0
+#: Fluid around the tissue that belongs to the mask: all within the skull but for what is far, in large cisterns.
+_FLUID_MM = 15.0
+#: Meninges, which the maps call bone; the mask goes over them as in the stripped scans that the tumour models expect:
+#: on TCGA-FG-6692 their border lies 1 to 2 mm outside the fluid.
+_MENINGES_MM = 1.0
 _FLUID = 24
 _FIRST_OUTSIDE = 500
 
@@ -88,36 +91,44 @@ def head_map(name: str, labels: NDArray[np.int16]) -> HeadMap:
 
 
 def brain_of_labels(labels: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """The brain mask that a label map (i, j, k at 1 mm) means: tissue, ventricles, sulci, a rim of fluid."""
+    """The brain mask that a label map (i, j, k at 1 mm) means: tissue, ventricles, fluid within the skull, meninges.
+
+    The fluid ends where the brainstem does: that of the spine does not belong to it.
+    """
     inside = (labels > 0) & (labels < _FIRST_OUTSIDE)
     tissue = largest(inside & (labels != _FLUID))
     box = Box.around(tissue)
     if box is None:
         raise UserError("A label map holds no brain.", "Remove it from the data folder.")
-    reach = int(_CLOSING_MM) + 2
-    grown = np.pad(tissue[box.slices], reach)
-    near = ndimage.distance_transform_edt(~grown) <= _CLOSING_MM
-    depth = ndimage.distance_transform_edt(near)[reach:-reach, reach:-reach, reach:-reach]
-    brain = tissue.copy()
-    # What the sulci enclose belongs to the brain whatever it is labelled; of the rim around, the fluid.
-    brain[box.slices] |= depth > _CLOSING_MM
-    brain[box.slices] |= (depth > _CLOSING_MM - _RIM_MM) & inside[box.slices]
-    return fill_holes(largest(ndimage.gaussian_filter(brain.astype(np.float32), 1.0) > 0.5))
+    reach = int(_FLUID_MM) + 2
+    start = tuple(max(a - reach, 0) for a in box.start)
+    around = tuple(slice(a, b + reach) for a, b in zip(start, box.stop, strict=True))
+    here = tissue[around]
+    distance = ndimage.distance_transform_edt(~np.pad(here, reach))
+    depth = ndimage.distance_transform_edt(distance <= _CLOSING_MM)
+    inner = (slice(reach, -reach),) * 3
+    fluid = inside[around] & (distance[inner] <= _FLUID_MM)
+    fluid[:, :, : box.start[2] - start[2]] = False
+    brain = largest(here | fluid | (depth[inner] > _CLOSING_MM))
+    brain = ndimage.distance_transform_edt(~brain) <= _MENINGES_MM
+    result = np.zeros_like(tissue)
+    result[around] = fill_holes(largest(ndimage.gaussian_filter(brain.astype(np.float32), 1.0) > 0.5))
+    return result
 
 
-def draw_head(maps: list[HeadMap], shape: Shape, seed: int, number: int) -> HeadSample:
-    """Sample `number` of a seed: the same whoever draws it. `shape` in voxels of `SPACING_MM`."""
+def draw_head(maps: list[HeadMap], shape: Shape, seed: int, number: int, spacing_mm: float = SPACING_MM) -> HeadSample:
+    """Sample `number` of a seed, `shape` in voxels of `spacing_mm`: the same whoever draws it."""
     rng = np.random.default_rng((seed, number))
     head = maps[int(rng.integers(len(maps)))]
-    index = _place(head, shape, rng)
-    offset = rng.uniform(-0.4, 0.4, (2, 3)).astype(np.float32)
-    # Two looks per voxel, half a millimetre or so apart, make borders partial as a scanner's voxels do.
-    looks = [_look_up(head, index, step) for step in (offset[0], -offset[0])]
-    brain = looks[0][1]
-    image = draw_contrast([classes for classes, _ in looks], brain, rng)
+    index = _place(head, shape, rng, spacing_mm)
+    offset = (0.2 * spacing_mm * rng.uniform(-1, 1, 3)).astype(np.float32)
+    # Two looks per voxel, a part of it apart, make borders partial as a scanner's voxels do.
+    looks = [_look_up(head, index, step) for step in (offset, -offset)]
+    brain = (looks[0][1] + looks[1][1]) / 2
+    image = draw_contrast([classes for classes, _ in looks], brain, rng, spacing_mm)
     if rng.random() < 0.08:  # already stripped: the brain is what is left
         image *= smooth_edge(brain)
-    return HeadSample(acquire(image, brain, rng, SPACING_MM), brain)
+    return HeadSample(acquire(image, brain, rng, spacing_mm), brain)
 
 
 def smooth_edge(brain: Field) -> Field:
@@ -125,14 +136,14 @@ def smooth_edge(brain: Field) -> Field:
     return (brain >= 0.5).astype(np.float32)
 
 
-def _place(head: HeadMap, shape: Shape, rng: np.random.Generator) -> tuple[Field, Field, Field]:
+def _place(head: HeadMap, shape: Shape, rng: np.random.Generator, spacing_mm: float) -> tuple[Field, Field, Field]:
     """Where in the map, in its voxels, each voxel of the sample looks: turned, scaled, bent, off centre, mirrored."""
     angles = np.radians(rng.uniform(-20, 20, 3) * (1.0, 0.6, 0.6))
-    scales = np.exp(rng.uniform(-0.14, 0.14)) * np.exp(rng.uniform(-0.06, 0.06, 3)) * SPACING_MM
-    matrix = _rotation(angles) @ np.diag(scales) + rng.uniform(-0.04, 0.04, (3, 3)) * SPACING_MM
+    scales = np.exp(rng.uniform(-0.14, 0.14)) * np.exp(rng.uniform(-0.06, 0.06, 3)) * spacing_mm
+    matrix = _rotation(angles) @ np.diag(scales) + rng.uniform(-0.04, 0.04, (3, 3)) * spacing_mm
     if rng.random() < 0.5:
         matrix[:, 0] *= -1
-    slack = np.maximum(np.asarray(head.classes.shape) - np.asarray(shape) * SPACING_MM, 0) / 2 + 12
+    slack = np.maximum(np.asarray(head.classes.shape) - np.asarray(shape) * spacing_mm, 0) / 2 + 12
     middle = head.middle + rng.uniform(-1, 1, 3) * np.minimum(slack, 40)
     axes = [np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in shape]
     bend, scale = float(rng.uniform(0, 3.5)), float(rng.uniform(10, 24))

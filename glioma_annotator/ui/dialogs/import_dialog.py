@@ -46,7 +46,7 @@ from glioma_annotator.workflow.ports import Store
 _Index = QModelIndex | QPersistentModelIndex
 _Button = QDialogButtonBox.StandardButton
 _FILE_WIDTHS = (64, 150, 110, 220, 76, 90, 190)
-_VISIT_WIDTHS = (130, 74, 84, 46, 110, 140)
+_VISIT_WIDTHS = (130, 100, 84, 46, 110, 150)
 
 
 class _TickDelegate(QStyledItemDelegate):
@@ -171,9 +171,11 @@ class ImportDialog(QDialog):
             head.addWidget(button)
         left.addLayout(head)
         left.addWidget(self.visits)
-        row.addLayout(left, 3)
+        row.addLayout(left, 5)
         right = QVBoxLayout()
-        right.addWidget(heading("Selected file"))
+        title = heading("Selected file")
+        title.setMinimumHeight(self.later.sizeHint().height())
+        right.addWidget(title)
         self.details = QScrollArea()
         self.details.setWidgetResizable(True)
         self.details.setMinimumHeight(120)
@@ -202,12 +204,14 @@ class ImportDialog(QDialog):
         patients = len({i.patient for i in included})
         warnings = sum(bool(i.warnings) for i in included)
         raw = sum(v.preparation is not Preparation.NONE for v in plan.visits)
+        skulls = sum(v.preparation is Preparation.STRIP for v in plan.visits)
         counts = [
             count_text(patients, "patient"),
             count_text(visits, "visit"),
             count_text(len(included) - masks, "sequence"),
             *([count_text(masks, "mask")] if masks else []),
-            *([f"{raw} of the visits to be registered first"] if raw else []),
+            *([f"{count_text(raw, 'visit')} to be registered"] if raw else []),
+            *([f"skull to be removed in {skulls}"] if skulls else []),
         ]
         self.summary.setText(
             ", ".join(counts) + (f"; {count_text(warnings, 'file')} with warnings" if warnings else "")
