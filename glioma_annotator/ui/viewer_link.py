@@ -87,6 +87,9 @@ class ViewerLink(QObject):
             self._view.clear()
             return
         self._view.show_images(visit.images, visit.editor.labels, visit.scheme, visit.windows, visit.timepoint.title)
+        measuring = self._view.aids.measuring
+        grid = next(iter(visit.images.values())).grid
+        measuring.bring_back(visit.timepoint.title, grid, self._kept_measures(visit.timepoint.key))
         kept = self._kept_state()
         if kept:
             self._view.restore(kept)
@@ -107,6 +110,15 @@ class ViewerLink(QObject):
             return {}
         kept = session.store.view_state(session.patient.id).get("view")
         return dict(kept) if isinstance(kept, dict) else {}
+
+    def _kept_measures(self, key: str) -> list[dict[str, Any]]:
+        """Rulers and diameters of a visit of the open patient."""
+        session = self._study.session
+        if session is None or session.patient is None or session.patient.id is None:
+            return []
+        kept = session.store.view_state(session.patient.id).get("measures")
+        found = kept.get(key) if isinstance(kept, dict) else None
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def _on_mask(self, box: Box) -> None:
         self._view.labels_changed(box)
@@ -170,5 +182,11 @@ class ViewerLink(QObject):
                 visit.set_window(sequence, window)
         if not session.store.read_only:
             patient_id = visit.timepoint.patient_id
-            state = {"visit": visit.timepoint.key, "view": self._view.state()}
-            session.store.set_view_state(patient_id, {**session.store.view_state(patient_id), **state})
+            before = session.store.view_state(patient_id)
+            known = before.get("measures")
+            measures = {
+                **(known if isinstance(known, dict) else {}),
+                visit.timepoint.key: self._view.aids.measuring.kept(),
+            }
+            state = {"visit": visit.timepoint.key, "view": self._view.state(), "measures": measures}
+            session.store.set_view_state(patient_id, {**before, **state})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -234,3 +235,23 @@ def test_the_view_is_saved_as_a_picture_or_the_failure_is_told(stage: Stage, tmp
     stage.settle()
     assert len(told) == 1
     assert (QImage(str(tmp_path / name)).width() == stage.view.width()) == isinstance(told[0], str)
+
+
+def test_measurements_come_back_with_the_visit_they_were_kept_with(stage: Stage) -> None:
+    measuring = stage.view.aids.measuring
+    stage.view.aids.measure(MeasureKind.DIAMETERS)
+    stage.drag(
+        AXIAL, [stage.pixel(AXIAL, (10, 12, 8)), stage.pixel(AXIAL, (18, 20, 8)), stage.pixel(AXIAL, (26, 28, 8))]
+    )
+    stage.view.aids.measure(None)
+    (made,) = measuring.items
+    kept = json.loads(json.dumps(measuring.kept()))
+    measuring.clear()
+    grid = made.grid
+    bad = [{"kind": "ruler"}, {**kept[0], "number": 999}, {**kept[0], "start": [float("nan"), 0.0]}]
+    measuring.bring_back("2019-10-21", grid, [*kept, *bad])
+    (again,) = measuring.items
+    assert again.text == made.text
+    assert again.lines == made.lines
+    measuring.bring_back("2019-10-21", grid, [])
+    assert not measuring.items

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +113,33 @@ class Measure:
         for a, value in zip(in_plane_axes(self.axis), point / self.spacing, strict=True):
             index[a] = float(value)
         return index[0], index[1], index[2]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, to be kept with the visit."""
+        return {
+            "kind": self.kind.value,
+            "axis": self.axis,
+            "number": self.number,
+            "start": self.start.tolist(),
+            "end": self.end.tolist(),
+            "along": self.along,
+            "sides": list(self.sides),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], grid: Grid) -> Measure | None:
+        """What `to_json` gave, on the grid it was laid over; None when it does not lie there or is malformed."""
+        try:
+            kind, axis, number = MeasureKind(values["kind"]), int(values["axis"]), int(values["number"])
+            start, end = (np.array(values[name], dtype=np.float64) for name in ("start", "end"))
+            low, high = (float(side) for side in values["sides"])
+            along = float(values["along"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        known = start.shape == end.shape == (2,) and bool(np.isfinite([*start, *end, low, high, along]).all())
+        if not known or axis not in (0, 1, 2) or not 0 <= number < grid.shape[axis]:
+            return None
+        return cls(kind, grid, axis, number, start, end, along, (low, high))
 
     @property
     def lines(self) -> list[tuple[IndexPoint, IndexPoint]]:

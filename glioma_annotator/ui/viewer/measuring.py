@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _CLICK_PX = 3.0  # a line shorter than this was a click
 class Measuring:
     """The measurements of the visit shown, and the tool (`ui.tools.base.Tool`) that makes them.
 
-    Measurements belong to the visit by its title and last until the program ends.
+    Measurements belong to the visit by its title; whoever opens a visit brings back what was kept of it.
 
     Parameters
     ----------
@@ -43,6 +44,17 @@ class Measuring:
     @property
     def items(self) -> list[Measure]:
         return [m for m in self._of.get(self._title, []) if m.grid is self._grid or m.grid == self._grid]
+
+    def kept(self) -> list[dict[str, Any]]:
+        """The measurements of the visit as JSON values."""
+        return [measure.to_json() for measure in self.items]
+
+    def bring_back(self, title: str, grid: Grid, values: Iterable[Mapping[str, Any]]) -> None:
+        """Lay over the visit `title`, on `grid`, what was kept of it, in place of anything else."""
+        found = (Measure.from_json(one, grid) for one in values)
+        self._of[title] = [measure for measure in found if measure is not None]
+        self.use(title, grid)
+        self._changed()
 
     def add(self, measure: Measure) -> None:
         self._of.setdefault(self._title, []).append(measure)

@@ -50,7 +50,9 @@ class PlainAids(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.cine = SimpleNamespace(running=False)
-        self.measuring = SimpleNamespace(kind=None, items=[], remove=lambda: None, clear=lambda: None)
+        self.measuring = SimpleNamespace(
+            kind=None, items=[], remove=lambda: None, clear=lambda: None, kept=list, bring_back=lambda *_: None
+        )
         self.magnifying = self.blending = self.can_subtract = False
         self.head_shown = True
 
