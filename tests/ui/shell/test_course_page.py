@@ -1,0 +1,220 @@
+"""The course page: plots, table, response with handles for the diameters, targets, decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
+from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.ui.dialogs.course_page import CoursePage
+from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, lines_of, measure_of
+from glioma_annotator.ui.window import MainWindow
+
+PATIENT, BASELINE = "PAT-0042", "2019-04-02"
+
+
+def settle(qtbot: QtBot, window: MainWindow) -> None:
+    """Wait until no job runs."""
+    qtbot.waitUntil(lambda: not window.workers.jobs)
+
+
+@pytest.fixture
+def page(bench: Any, qtbot: QtBot) -> CoursePage:
+    """The course of a patient whose two lesions grow from the baseline to the last visit."""
+    store = bench.store
+    patient = store.patient(PATIENT)
+    visits = store.timepoints(patient.id)
+    for visit, size in ((visits[1], 3), (visits[2], 5)):
+        labels = np.zeros(visit.grid.shape, np.uint8)
+        labels[8 : 8 + size, 9 : 11 + size, 10 : 10 + size] = 3
+        labels[20:23, 20:23, 12:15] = 3
+        store.add_revision(visit, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr Old")
+    window = bench.open_patient(qtbot, 2)
+    window.commands["study.course"].trigger()
+    settle(qtbot, window)
+    opened = window.dialogs.open
+    assert isinstance(opened, CoursePage)
+    opened.tabs.setCurrentWidget(opened.response)
+    return opened
+
+
+def window_of(page: CoursePage) -> MainWindow:
+    window = page.parentWidget()
+    assert isinstance(window, MainWindow)
+    return window
+
+
+def press(qtbot: QtBot, widget: QWidget) -> None:
+    qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def open_editor(page: CoursePage, qtbot: QtBot, card: int, row: int = 0) -> DiameterEditor:
+    press(qtbot, page.response.cards[card].adjusting[row])
+    qtbot.waitUntil(lambda: page.editor is not None)
+    assert page.editor is not None
+    qtbot.waitExposed(page.editor)
+    return page.editor
+
+
+def drag(qtbot: QtBot, editor: DiameterEditor, handle: int, by: QPointF) -> None:
+    """Pull an end of a diameter with the mouse."""
+    start = editor.picture.handles()[handle].toPoint()
+    end = QPoint(start.x() + round(by.x()), start.y() + round(by.y()))
+    qtbot.mousePress(editor.picture, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(editor.picture, end)
+    qtbot.mouseRelease(editor.picture, Qt.MouseButton.LeftButton, pos=end)
+
+
+def test_the_table_shows_change_against_baseline_and_nadir_and_the_doubling_time(page: CoursePage) -> None:
+    table = page.table
+    heads = [table.horizontalHeaderItem(c).text() for c in range(table.columnCount())]
+    rows = [{head: table.item(r, c).text() for c, head in enumerate(heads)} for r in range(table.rowCount())]
+    first = next(n for n, row in enumerate(rows) if row["Visit"].startswith("2019-10"))
+    et = next(row for row in rows[first:] if row["Of"] == "ET")
+    voxels_before, voxels_now = 3 * 5 * 3 + 27, 5 * 7 * 5 + 27
+    assert et["Volume, mL"] == f"{voxels_now * 0.216:.1f}"
+    assert et["Baseline, mL"] == f"{voxels_before * 0.216:.1f}"
+    assert et["Since baseline"] == f"{voxels_now / voxels_before - 1:+.0%}"
+    assert et["Since nadir"] == et["Since baseline"]
+    doubling = 202 * np.log(2) / np.log(voxels_now / voxels_before)
+    assert et["Doubling time"] == f"{doubling:.0f} days"
+
+
+def test_dragging_an_end_changes_the_product_and_the_recorded_measure_enters_the_assistant(
+    page: CoursePage, qtbot: QtBot
+) -> None:
+    card = page.response.cards[1]
+    before = card.table.item(0, 4).text()
+    assert card.table.item(0, 7).text() == "computed from the mask"
+    editor = open_editor(page, qtbot, 1)
+    assert not editor.record.isEnabled()
+    told, long_mm = editor.product.text(), editor.picture.measure.long_mm
+    a, b = editor.picture.handles()[:2]
+    drag(qtbot, editor, 1, (a - b) * 0.5)  # half as long
+    assert editor.product.text() != told
+    assert editor.picture.measure.long_mm == pytest.approx(long_mm / 2, rel=0.1)
+    press(qtbot, editor.record)
+    settle(qtbot, window_of(page))
+    card = page.response.cards[1]
+    assert card.table.item(0, 7).text() == "adjusted by Dr New"
+    assert card.table.item(0, 4).text() != before
+    measured = page._measured
+    assert measured is not None
+    burden = measured.response.proposals[1].inputs["burden"]
+    shown = sum(float(card.table.item(r, 4).text().split()[0]) for r in range(card.table.rowCount()))
+    assert burden == pytest.approx(shown, abs=1)
+    (stored,) = window_of(page).study.require_session().store.measurements.of_patient(PATIENT)
+    assert (stored.adjusted, stored.author) == (True, "Dr New")
+    editor = open_editor(page, qtbot, 1)
+    assert "adjusted by Dr New" in editor.product.text()
+    press(qtbot, editor.back)
+    settle(qtbot, window_of(page))
+    assert page.response.cards[1].table.item(0, 4).text() == before
+    assert page.response.cards[1].table.item(0, 7).text() == "computed from the mask"
+
+
+def test_ends_move_with_the_keyboard_and_nothing_is_kept_on_escape(page: CoursePage, qtbot: QtBot) -> None:
+    editor = open_editor(page, qtbot, 0)
+    picture = editor.picture
+    picture.setFocus()
+    start = picture.measure.points[0].copy()
+    qtbot.keyClick(picture, Qt.Key.Key_Space)
+    qtbot.keyClick(picture, Qt.Key.Key_Left)
+    assert "start of the first diameter" in editor.product.text()
+    assert np.linalg.norm(picture.measure.points[0] - start) == pytest.approx(0.5)
+    number = picture.measure.number
+    qtbot.keyClick(picture, Qt.Key.Key_PageUp)
+    assert picture.measure.number == number + 1
+    assert editor.record.isEnabled()
+    qtbot.keyClick(editor, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: page.editor is None)
+    assert not window_of(page).study.require_session().store.measurements.of_patient(PATIENT)
+
+
+def test_the_reader_chooses_the_target_lesions(page: CoursePage, qtbot: QtBot) -> None:
+    boxes = page.response.cards[0].targets
+    assert len(boxes) == 2
+    assert all(box.isChecked() for box in boxes)
+    press(qtbot, boxes[1])
+    card = page.response.cards[1]
+    assert [card.table.item(r, 0).text() for r in range(2)].count("target") == 1
+    measured = page._measured
+    assert measured is not None
+    assert len(measured.response.targets) == 1
+    assert "chosen by Dr New" in page.response.widget().layout().itemAt(0).widget().text()  # type: ignore[union-attr]
+    press(qtbot, page.response.cards[0].record)  # deciding on the baseline keeps the choice
+    assert [box.isChecked() for box in page.response.cards[0].targets].count(True) == 1
+    for box in page.response.cards[0].targets:
+        if box.isChecked():
+            press(qtbot, box)
+            break
+    assert all(box.isChecked() for box in page.response.cards[0].targets)  # none chosen: the rule chooses
+
+
+def test_a_decision_is_recorded_with_name_and_date_and_builds_on_the_reader_s_judgement(
+    page: CoursePage, qtbot: QtBot
+) -> None:
+    card = page.response.cards[1]
+    assert "PD" in card.choice.currentText()
+    press(qtbot, card.worse)
+    card = page.response.cards[1]
+    assert card.worse.isChecked()
+    card.choice.setCurrentIndex(card.choice.findText("SD"))
+    qtbot.keyClicks(card.comment, "Radiation necrosis")
+    press(qtbot, card.record)
+    said = page.response.cards[1].said.text()
+    assert said.startswith("SD, decided by Dr New on 20")
+    assert page.response.cards[1].comment.text() == "Radiation necrosis"
+    page.method.setCurrentIndex(1)
+    page.method.activated.emit(1)
+    assert page.response.cards[1].said.text() == "Not decided yet"  # by volumes
+
+
+def test_every_input_is_visible(page: CoursePage) -> None:
+    card = page.response.cards[1]
+    texts = " ".join(w.accessibleName() for w in card.findChildren(QWidget) if w.accessibleName())
+    assert "Inputs of" in texts
+    inputs = next(w for w in card.findChildren(QWidget) if w.accessibleName().startswith("Inputs of"))
+    for word in ("measured", "baseline", "nadir", "steroids", "clinical state", "KPS", "ECOG", "radiotherapy",
+                 "thresholds"):  # fmt: skip
+        assert word in inputs.text()  # type: ignore[attr-defined]
+    for head in ("Longest", "Across", "Product", "Volume", "Measurable"):
+        assert head in [card.table.horizontalHeaderItem(c).text() for c in range(card.table.columnCount())]
+
+
+def test_plots_and_tables_are_written_from_the_window(page: CoursePage, qtbot: QtBot, tmp_path: Path) -> None:
+    page.write(str(tmp_path / "out"))
+    settle(qtbot, window_of(page))
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        f"{name}.{kind}" for name in ("volumes", "components") for kind in ("svg", "png", "csv")
+    }
+
+
+def test_a_patient_without_masks_is_told_what_to_do(bench: Any, qtbot: QtBot) -> None:
+    window = bench.open_window()
+    window.study.open_patient("PAT-0043")
+    qtbot.waitUntil(lambda: window.study.visit is not None)
+    window.commands["study.course"].trigger()
+    settle(qtbot, window)
+    assert "Segment a visit first" in window.dialogs.open.told.text()
+
+
+def test_lines_survive_the_way_to_the_editor_and_back() -> None:
+    from courses import GRID
+
+    one = DiameterLine((-30.0, -20.0, 10.0), (-6.0, -2.0, 10.0))
+    other = DiameterLine((-24.0, -3.0, 10.0), (-12.0, -19.0, 10.0))
+    made = LesionMeasurement("P", "V0", "L1", 30.0, 20.0, one, other)
+    measure = measure_of(made, GRID)
+    assert measure is not None
+    for line, expected in zip(lines_of(measure), (one, other), strict=True):
+        assert line.start_mm == pytest.approx(expected.start_mm, abs=1e-6)
+        assert line.end_mm == pytest.approx(expected.end_mm, abs=1e-6)
