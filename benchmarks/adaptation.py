@@ -60,6 +60,8 @@ from glioma_annotator.progress import CancelToken, ignore_progress
 ROLES = (SequenceRole.T1, SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
 FILES = {SequenceRole.T1: "t1", SequenceRole.T1GD: "t1ce", SequenceRole.T2: "t2", SequenceRole.FLAIR: "flair"}
 SEED = 20261120
+#: Time that an adaptation gets which runs beside the viewer's benchmark.
+JOB_SECONDS = 60.0
 #: What one scanner does to intensities relative to white matter, by sequence: exponents and blur in voxels.
 TARGET_GAMMA = (0.75, 0.7, 1.35, 1.3)
 TARGET_BLUR = 0.6
@@ -67,7 +69,10 @@ TARGET_BLUR = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tested case: mean Dice of the starting model, of what is used after, of the mask carried over."""
+    """One tested case: mean Dice of the starting model, of what is used after, of the mask carried over.
+
+    `learnt` says how the adaptation went: method, verdict on its own held-out data, wall and processor seconds.
+    """
 
     protocol: str
     case: str
@@ -78,6 +83,7 @@ class Row:
     accepted: bool
     seconds: float
     regions: dict[str, Any]
+    learnt: dict[str, Any]
 
     @property
     def error_removed(self) -> float:
@@ -96,14 +102,26 @@ class Bench:
         self.budget: float = options.budget
         self.scratch = Path(tempfile.mkdtemp(prefix="adaptation-"))
         self.rows: list[Row] = []
+        self.learnt: dict[str, Any] = {}
 
     def adapted(self, cases: Sequence[AdaptationCase]) -> tuple[SegmentationNetwork, bool, float]:
         """The network that is current afterwards, whether it is the adapted one, and the seconds it took."""
         folder = self.scratch / f"m{time.monotonic_ns()}"
+        began = time.process_time()
         request = AdaptationRequest("", tuple(cases), "bench", method=self.method, budget_s=self.budget,
                                     device="cuda" if self.device.gpu else "cpu")  # fmt: skip
         outcome = adapt(request, self.folder, folder, ignore_progress, lambda _point: None, CancelToken())
         accepted = outcome.verdict.accepted
+        self.learnt = {
+            "method": outcome.method.value,
+            "held_out": outcome.held_out,
+            "before": outcome.verdict.before,
+            "after": outcome.verdict.after,
+            "reasons": outcome.verdict.reasons,
+            "trials": [(t.method.value, t.steps, t.seconds, t.dice, t.accepted, t.problem) for t in outcome.trials],
+            "processor_seconds": round(time.process_time() - began, 1),
+            "peak_memory_gib": round(_peak_gib(), 2),
+        }
         return (load_model(folder)[1] if accepted else self.network), accepted, outcome.seconds
 
     def measure(
@@ -135,18 +153,28 @@ class Bench:
                               "reference_ml": r.reference_ml, "before_ml": r.before_ml, "after_ml": r.after_ml}
                    for r in found.regions}  # fmt: skip
         dice = (found.before or 0.0, found.after or 0.0, found.carried)
-        row = Row(protocol, test.name, learnt, *dice, accepted, seconds, regions)
+        row = Row(protocol, test.name, learnt, *dice, accepted, seconds, regions, self.learnt)
         self.rows.append(row)
         carried = "" if row.carried is None else f"  carried {row.carried:.3f}"
         print(
             f"{protocol:10s} {row.case:28s} learnt {learnt}  before {row.before:.3f}  after {row.after:.3f}{carried}  "
-            f"removed {row.error_removed:+.0%}  {'accepted' if accepted else 'refused'}  {seconds:.0f} s",
+            f"removed {row.error_removed:+.0%}  {'accepted' if accepted else 'refused'}  {seconds:.0f} s  "
+            f"{self.learnt.get('method', '')} {self.learnt.get('processor_seconds', 0):.0f} processor s",
             flush=True,
         )
         return row
 
     def predict(self, network: SegmentationNetwork, case: PreparedCase) -> NDArray[np.uint8]:
         return predict_classes(network, case, self.device, CancelToken())
+
+
+def _peak_gib() -> float:
+    """The most main memory this process has held so far."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def labels(classes: NDArray[np.uint8], mask: NDArray[np.bool_]) -> LabelArray:
@@ -165,11 +193,13 @@ def patients(bench: Bench, options: argparse.Namespace) -> None:
     source = SampleSource(load_backgrounds(options.data))
     first = options.visit
     for number in range(options.patients):
-        visits = draw_patient(source, first + 2, SEED + number)
+        visits = draw_patient(source, first + 2, options.seed + number)
         train, test = visits[first], visits[first + 1]
-        network, accepted, seconds = bench.adapted([as_case(f"patient {number} visit {first}", train)])
+        earlier = visits[first - 1].labels if first else None
+        network, accepted, seconds = bench.adapted([as_case(f"patient {number} visit {first}", train, earlier)])
         case = as_case(f"patient {number} visit {first + 1}", test, train.labels)
         bench.measure("patients", case, 1, network, accepted, seconds)
+        _write(bench, {}, options.out)
 
 
 def target_scanner(visit: SyntheticVisit) -> SyntheticVisit:
@@ -313,12 +343,12 @@ def _job() -> tuple[AdaptationRequest, Path]:
     words = {SequenceRole.T1GD: "ce-gadolinium_T1w", SequenceRole.T2: "T2w", SequenceRole.FLAIR: "FLAIR"}
     images = {r: read_volume(next(study.rglob(f"*recurrence*{w}.nii.gz"))).volume for r, w in words.items()}
     case = AdaptationCase("recurrence", images, mask.data, mask.grid)
-    folder = next(p.parent for p in sorted((paths.resources() / "models").glob("*/card.json")))
-    return AdaptationRequest("", (case,), "job", method=AdaptationMethod.LAST_LAYER), folder
+    folder = paths.resources() / "models" / "glioma"
+    return AdaptationRequest("", (case,), "job", budget_s=JOB_SECONDS), folder
 
 
 def one_adaptation() -> None:
-    """The demo study's last visit adapted to by its last layer: a job for `benchmarks/viewer.py --during-job`."""
+    """The demo study's last visit adapted to within a minute: a job for `benchmarks/viewer.py --during-job`."""
     request, folder = _job()
     with tempfile.TemporaryDirectory() as scratch:
         adapt(request, folder, Path(scratch) / "job", ignore_progress, lambda _point: None, CancelToken())
@@ -355,6 +385,7 @@ def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
             / max(1 - float(np.mean([r.before for r in found])), 1e-6),
             "accepted": sum(r.accepted for r in found),
             "made_worse": sum(r.accepted and r.after < r.before for r in found),
+            "processor_seconds": float(np.mean([r.learnt.get("processor_seconds", 0.0) for r in found])),
             "seconds": float(np.mean([r.seconds for r in found])),
         })  # fmt: skip
     return table
@@ -392,6 +423,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=300.0, help="seconds per adaptation")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--patients", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the first synthetic patient")
     parser.add_argument("--visit", type=int, default=2, help="k: 0 pre-operative, 1 post-operative, 2 recurrence ...")
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 1, 2, 4], help="domain: cases learnt")
     parser.add_argument("--tests", type=int, default=3, help="domain: test cases of either domain")
@@ -405,7 +437,13 @@ def main() -> None:
         print("There is no folder of backgrounds: give --data.")
         return
     bench = Bench(options)
-    figures: dict[str, Any] = {"model": bench.card.identity, "method": options.method, "device": bench.device.name}
+    figures: dict[str, Any] = {
+        "model": bench.card.identity,
+        "seed": options.seed,
+        "budget": options.budget,
+        "method": options.method,
+        "device": bench.device.name,
+    }
     for name, run in (("patients", patients), ("domain", domain), ("brats", brats), ("speed", speed)):
         if name in options.parts:
             result = run(bench, options)

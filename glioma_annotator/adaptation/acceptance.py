@@ -8,8 +8,8 @@ On held-out data, region by region (ET, TC, WT, RC):
   grow by at most `SLACK_ML`. It makes up the mean only where no region is present.
 - *absent*: Dice would be 0 or 1. It is judged in mL: what is falsely marked may grow by at most `SLACK_ML`.
 
-The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's and, where an
-earlier mask was carried over, that mask's. Where no held-out visit shows any region, the candidate must mark less.
+The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's clearly (at least
+`LEAST_REMOVED` of the error is gone) and, where an earlier mask was carried over, that mask's. Where no held-out visit shows any region, the candidate must mark less.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ TINY_ML = 0.5
 SLACK_ML = 0.1
 #: Dice that a region may lose.
 MOST_LOST = 0.01
+
+#: Share of the error, 1 - Dice, that must be gone: held-out slabs resemble what was learnt, and the best of several
+#: looks at them was chosen, so a smaller gain says nothing about the next visit.
+LEAST_REMOVED = 0.05
 
 PRESENT, TINY, ABSENT = "present", "tiny", "absent"
 
@@ -63,6 +67,11 @@ def judge(visits: Sequence[Judged], scheme: LabelScheme) -> Verdict:
     else:
         if not after > before:
             refused.append(f"The mean Dice does not rise: {before:.3f} before, {after:.3f} after.")
+        elif after - before < LEAST_REMOVED * (1 - before):
+            refused.append(
+                f"The mean Dice hardly rises: {before:.3f} before, {after:.3f} after; at least {LEAST_REMOVED:.0%} of the "
+                "error must be gone."
+            )
         if carried is not None and not after > carried:
             refused.append(
                 f"The earlier mask carried over is as good: mean Dice {carried:.3f}, the adapted model {after:.3f}."

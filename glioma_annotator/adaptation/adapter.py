@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PASS_SECONDS = 17.0
 _TRAINING_SECONDS = {AdaptationMethod.LAST_LAYER: 8.0, AdaptationMethod.DECODER: 60.0, AdaptationMethod.NORM: 90.0}
 _WORDS = {
-    AdaptationMethod.AUTO: "the cheapest method that helps",
+    AdaptationMethod.AUTO: "from the last layer to the whole network, the best is kept",
     AdaptationMethod.LAST_LAYER: "last layer",
     AdaptationMethod.NORM: "normalisation layers",
     AdaptationMethod.DECODER: "last decoder stage",

@@ -25,22 +25,28 @@ class PatchStrategy(StrEnum):
     """Where patches are taken (thesis of 2022, section on training).
 
     UNIFORM: anywhere in the brain. BALANCED: around a voxel of a class drawn with equal chances, background among
-    them. LABELLED: around any tumour voxel. SEQUENTIAL: next to each other through the brain.
+    them. LABELLED: around any tumour voxel. SEQUENTIAL: next to each other through the brain. WRONG, which the thesis
+    does not have: around a voxel that the starting model gets wrong; as BALANCED where it gets none wrong.
     """
 
     UNIFORM = "uniform"
     BALANCED = "balanced"
     LABELLED = "labelled"
     SEQUENTIAL = "sequential"
+    WRONG = "wrong"
 
 
-#: What the methods use: two balanced patches, then a uniform one, so that distant background is not forgotten.
-DEFAULT_CYCLE = (PatchStrategy.BALANCED, PatchStrategy.BALANCED, PatchStrategy.UNIFORM)
+#: What the methods use: tissues, then what has to be corrected (marked background among it), then anywhere, so that
+#: distant background is not forgotten.
+DEFAULT_CYCLE = (PatchStrategy.BALANCED, PatchStrategy.WRONG, PatchStrategy.UNIFORM)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """A cube of a visit: z-scored float32 images (channel, i, j, k); uint8 classes (i, j, k), 255 does not count."""
+    """A cube of a visit: z-scored float32 images (channel, i, j, k); uint8 classes (i, j, k), 255 does not count.
+
+    `part` and `start` say whose and where it was cut.
+    """
 
     part: int
     start: Shape
@@ -55,7 +61,8 @@ class PatchSampler:
     ----------
     edge: of the cube in voxels; patches reach over the visit's border, filled with 0 and 255.
     step: patches start at multiples of so many voxels.
-    augment: whether images get a bias field and noise.
+    augment: whether images get a bias field and noise, and every other patch is mirrored left to right.
+    marked: of every part, the starting model's classes uint8 (i, j, k); without them WRONG is as BALANCED.
     """
 
     def __init__(
@@ -67,10 +74,14 @@ class PatchSampler:
         step: int = 1,
         augment: bool = True,
         cycle: Sequence[PatchStrategy] = DEFAULT_CYCLE,
+        marked: Sequence[NDArray[np.uint8]] = (),
     ) -> None:
         self._parts, self._edge, self._rng, self._step, self._augment = parts, edge, rng, step, augment
         self._cycle = itertools.cycle(cycle)
         self._centres = [_centres(part) for part in parts]
+        self._wrong = [
+            np.flatnonzero((found != part.case.classes) & part.mask) for part, found in zip(parts, marked, strict=False)
+        ]
         self._row = itertools.cycle(
             [(number, start) for number, part in enumerate(parts) for start in _rows(part.case.shape, edge)]
         )
@@ -92,6 +103,8 @@ class PatchSampler:
             voxels = centres[-1]
         elif strategy is PatchStrategy.LABELLED:
             voxels = np.concatenate([centres[value] for value in tissues])
+        elif strategy is PatchStrategy.WRONG and self._wrong and len(self._wrong[number]):
+            voxels = self._wrong[number]
         else:
             voxels = centres[int(self._rng.choice([value for value in centres if value >= 0]))]
         centre = np.unravel_index(int(voxels[self._rng.integers(len(voxels))]), self._parts[number].case.shape)
@@ -109,12 +122,14 @@ class PatchSampler:
         filled = (slice(0, box.shape[0]), slice(0, box.shape[1]), slice(0, box.shape[2]))
         images = np.zeros((len(part.case.images), *[self._edge] * 3), dtype=np.float32)
         images[(slice(None), *filled)] = part.case.images[(slice(None), *box.slices)]
-        if self._augment:
-            images = augmented(images, int(self._rng.integers(2**31)))
         classes = np.full([self._edge] * 3, IGNORE, dtype=np.uint8)
         inside = part.case.classes[box.slices].copy()
         inside[~part.mask[box.slices]] = IGNORE
         classes[filled] = inside
+        if self._augment:
+            images = augmented(images, int(self._rng.integers(2**31)))
+            if self._rng.random() < 0.5:  # the first axis runs from left to right
+                images, classes = np.ascontiguousarray(images[:, ::-1]), np.ascontiguousarray(classes[::-1])
         return Patch(number, start, images, classes)
 
 

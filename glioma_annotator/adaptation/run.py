@@ -17,7 +17,7 @@ from glioma_annotator.adaptation.acceptance import preference
 from glioma_annotator.adaptation.candidate import Candidate, make_card, measured, save_candidate
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
 from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores
-from glioma_annotator.adaptation.held_out import HeldOut
+from glioma_annotator.adaptation.held_out import HeldOut, classes_of
 from glioma_annotator.adaptation.holdout import Part, Split, split
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.adaptation.methods.context import Context, Replay, Unstable
@@ -53,12 +53,21 @@ _TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = 
 _MOST_STAGES = 4
 #: What the first method gets where the passes have used the time up.
 _LEAST_SECONDS = 10.0
+#: What `last-layer` usually takes.
+_LAST_LAYER_SECONDS = 12.0
 #: Share of the time left that each method may take under AUTO.
 _SHARES = {
-    AdaptationMethod.LAST_LAYER: 0.5,
+    AdaptationMethod.LAST_LAYER: 0.15,
     AdaptationMethod.NORM: 0.3,
     AdaptationMethod.DECODER: 0.5,
-    AdaptationMethod.FULL: 0.9,
+    AdaptationMethod.FULL: 0.95,
+}
+#: What a step costs, in passes over the patch without gradients.
+_PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
+_SCHEDULES = {
+    AdaptationMethod.NORM: norm.SCHEDULE,
+    AdaptationMethod.DECODER: decoder.SCHEDULE,
+    AdaptationMethod.FULL: full.SCHEDULE,
 }
 
 
@@ -144,7 +153,7 @@ def _adapt(
     told += _missing_tissues(parts, card)
 
     wanted = METHODS if request.method is AdaptationMethod.AUTO else (request.method,)
-    telling.stage(0.05, 0.3, "Passing the visits through the network")
+    telling.stage(0.05, _passed(wanted), "Passing the visits through the network")
     features, pass_seconds = _features(network, parts, device, AdaptationMethod.DECODER in wanted, telling, cancel)
     held_features = [features[id(part.case)] for part in parts.held_out]
     context = Context(
@@ -159,6 +168,7 @@ def _adapt(
         cancel=cancel,
         start={name: value.detach().clone() for name, value in network.named_parameters()},
         replay=draw_replay or _replay_of_cases(request, card, cancel),
+        marked=[classes_of(features[id(part.case)], network.head) for part in parts.train],
     )
     best, trials, problems = _try_methods(wanted, network, context, pass_seconds, deadline, telling)
     telling.stage(0.95, 1.0, "Saving the candidate")
@@ -237,21 +247,20 @@ def _try_methods(
     failure: Unstable | None = None
     head_start = network  # the starting model with the head that `last-layer` found, where that is better
     alone = len(wanted) == 1
+    reached = _passed(wanted)
     for number, method in enumerate(wanted):
         left = deadline - time.monotonic()
-        needed = 0.0 if alone else _needed(method, context, pass_seconds)
         no_cache = method is AdaptationMethod.DECODER and context.train_features[0].stage is None
-        if (number and needed > left) or (no_cache and not alone):  # the cheapest is tried in any case
-            why = (
-                "too many visits to cache"
-                if no_cache
-                else f"it needs about {needed:.0f} s, {max(left, 0):.0f} s are left"
-            )
+        why = _why_not(method, context, pass_seconds, left) if number and not alone else ""  # the cheapest always runs
+        if no_cache and not alone:
+            why = "too many visits to cache"
+        if why:
             trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
             continue
         context.deadline = time.monotonic() + max(left * (1.0 if alone else _SHARES[method]), _LEAST_SECONDS)
-        shares = [0.3 + 0.65 * n / len(wanted) for n in (number, number + 1)]
-        telling.stage(shares[0], shares[1], f"Training “{method.value}”")
+        share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
+        telling.stage(reached, reached + min(share, 1.0) * (0.95 - reached), f"Training “{method.value}”")
+        reached = telling.end
         began = time.monotonic()
         trained = copy.deepcopy(head_start).to(context.device.device)
         try:
@@ -275,19 +284,38 @@ def _try_methods(
     return best, trials, problems
 
 
-def _needed(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
-    """Seconds that a method takes at the least, from what a pass over a visit took."""
+def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, left: float) -> str:
+    """Why AUTO does not try a method; empty when it does.
+
+    What `full` needs is set aside first: of all methods it has helped the next visit most (docs/adaptation.md).
+    """
+    needed = _seconds(method, _SCHEDULES[method].least, context, pass_seconds)
+    if needed > left:
+        return f"it needs about {needed:.0f} s, {max(left, 0):.0f} s are left"
+    aside = _seconds(AdaptationMethod.FULL, full.SCHEDULE.steps, context, pass_seconds)
+    if method is not AdaptationMethod.FULL and needed + aside > left:
+        return f"the {left:.0f} s left are kept for “{AdaptationMethod.FULL.value}”"
+    return ""
+
+
+def _passed(wanted: Sequence[AdaptationMethod]) -> float:
+    """Where the progress stands after the passes: they are half of what `last-layer` takes, and little of the rest."""
+    return 0.5 if tuple(wanted) == (AdaptationMethod.LAST_LAYER,) else 0.12
+
+
+def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
+    """Seconds a method will take where the time suffices."""
     if method is AdaptationMethod.LAST_LAYER:
-        return 2.0
+        return _LAST_LAYER_SECONDS
+    return _seconds(method, _SCHEDULES[method].steps, context, pass_seconds)
+
+
+def _seconds(method: AdaptationMethod, steps: int, context: Context, pass_seconds: float) -> float:
+    """About how long a method takes for so many steps, from what a pass over a visit took."""
     voxels = max(float(np.prod(case.shape)) for case in context.held_cases())
-    schedule = {
-        AdaptationMethod.NORM: norm.SCHEDULE,
-        AdaptationMethod.DECODER: decoder.SCHEDULE,
-        AdaptationMethod.FULL: full.SCHEDULE,
-    }[method]
-    step = 4 * pass_seconds * by_gradient.EDGE**3 / voxels
+    step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.EDGE**3 / voxels
     look = sum(pass_seconds * float(np.prod(crop.shape)) / voxels for crop in context.held_out.crops)
-    return schedule.least * step + 3 * look + len(context.held_cases()) * pass_seconds
+    return steps * step + 3 * look + len(context.held_cases()) * pass_seconds
 
 
 def _cache_stages(network: SegmentationNetwork, context: Context) -> None:

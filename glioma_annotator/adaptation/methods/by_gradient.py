@@ -1,16 +1,21 @@
-"""The loop that the methods share which train more than the head: patches in, steps, the best weights kept."""
+"""The loop that the methods share which train more than the head: patches in, steps, the best weights kept.
+
+What is looked at and kept is a running mean of the weights over the last steps: single steps on single patches jump.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from glioma_annotator.adaptation.fast_layers import speed_up
 from glioma_annotator.adaptation.features import runnable, stoppable
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
@@ -24,7 +29,9 @@ from glioma_annotator.inference.torch_runner import precision
 #: Edge of a patch in voxels, as in the reference design.
 EDGE = 64
 #: How often the held-out data is looked at in a training.
-_LOOKS = 5
+_LOOKS = 4
+#: Share of the running mean that a step leaves in place; less in the first steps.
+_KEPT = 0.9
 #: Share of the time left that steps may take; the rest is for the looks and the final measurement.
 _SHARE_FOR_STEPS = 0.6
 
@@ -50,7 +57,7 @@ def run(
     """Take steps on `parameters` of `network` until they or the time are used up; the number of steps.
 
     The number is fixed after the first steps from the time they took. At the end `parameters` are those with the best
-    held-out score that were met, those of the start among them.
+    held-out score that were met, those of the start among them. `network` is left in channels-last memory.
 
     Parameters
     ----------
@@ -58,13 +65,17 @@ def run(
     measure: the quick held-out verdict; by default with the whole network around the held-out tumour.
     """
     look = measure or (lambda: context.held_out.quick(predict_crops(network, context)))
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if not context.device.gpu:
+        speed_up(network)
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     optimiser = torch.optim.AdamW(list(parameters.values()), lr=schedule.rate, weight_decay=0.0)
     began = time.monotonic()
     best = Best.start({name: p.data for name, p in parameters.items()}, look())
+    averaged = Averaged(list(parameters.values()))
     look_seconds = time.monotonic() - began
-    steps = context.limit(schedule.steps)
+    steps = schedule.steps
     step, stepped = 0, 0.0
     with stoppable(network, context.cancel):
         while step < steps:
@@ -76,6 +87,7 @@ def run(
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(list(parameters.values()), 5.0)
             optimiser.step()
+            averaged.follow(step)
             number = require_finite(loss, method)
             step += 1
             stepped += time.monotonic() - began
@@ -84,14 +96,47 @@ def run(
                 steps = int(np.clip(room / (stepped / step), min(schedule.least, steps), steps))
             dice = None
             if step == steps or step % max(steps // _LOOKS, 1) == 0:
-                found = look()
-                best.offer(step, found)
+                with averaged.in_place():
+                    found = look()
+                    best.offer(step, found)
                 dice = found.after
             context.note(CurvePoint(method, step, number, dice), step / steps)
             if context.seconds_left() < 2 * look_seconds:
                 break
     best.restore()
     return step
+
+
+@dataclass(eq=False)
+class Averaged:
+    """A running mean of parameters over the steps of a training."""
+
+    parameters: list[nn.Parameter]
+    means: list[Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.means = [p.detach().clone() for p in self.parameters]
+
+    def follow(self, step: int) -> None:
+        """Take the parameters after step number `step` (from 0) into the mean."""
+        share = 1 - min(_KEPT, (1 + step) / (10 + step))
+        for mean, parameter in zip(self.means, self.parameters, strict=True):
+            mean.lerp_(parameter.detach(), share)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within it, the parameters are the mean."""
+        now = [p.detach().clone() for p in self.parameters]
+        self._put(self.means)
+        try:
+            yield
+        finally:
+            self._put(now)
+
+    def _put(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.copy_(value)
 
 
 def predict_crops(network: SegmentationNetwork, context: Context) -> list[NDArray[np.uint8]]:

@@ -50,6 +50,7 @@ class Context:
     note: hears of every point of the curve, with the share of the method done.
     replay: cases of others; None when there are none.
     start: the starting model's parameters, which `full` is pulled towards.
+    marked: the starting model's classes uint8 (i, j, k) of every visit in `train`; empty when they are not known.
     """
 
     train: Sequence[Part]
@@ -63,16 +64,13 @@ class Context:
     cancel: CancelToken
     start: dict[str, Tensor]
     replay: Replay | None = None
-    most_steps: int | None = None
+    marked: Sequence[NDArray[np.uint8]] = ()
 
     def rng(self, method: AdaptationMethod) -> np.random.Generator:
         return np.random.default_rng([self.seed, list(AdaptationMethod).index(method)])
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
-
-    def limit(self, steps: int) -> int:
-        return steps if self.most_steps is None else min(steps, self.most_steps)
 
     def held_cases(self) -> Sequence[PreparedCase]:
         return self.held_out.cases

@@ -30,7 +30,8 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     stages = [_stage(found) for found in context.train_features]
     modules = [*last_stage(network), network.head]
     parameters = {f"{n}.{p}": value for n, module in enumerate(modules) for p, value in module.named_parameters()}
-    sampler = PatchSampler(context.train, by_gradient.EDGE, context.rng(METHOD), step=2, augment=False)
+    rng = context.rng(METHOD)
+    sampler = PatchSampler(context.train, by_gradient.EDGE, rng, step=2, augment=False, marked=context.marked)
 
     def loss(_step: int) -> Tensor:
         patch = sampler.draw()

@@ -29,7 +29,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     network.eval()
     parameters = dict(network.named_parameters())
     start = {name: value.to(context.device.device) for name, value in context.start.items()}
-    sampler = PatchSampler(context.train, by_gradient.EDGE, rng)
+    sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
 
     def loss(step: int) -> Tensor:
         if context.replay is not None and step % REPLAY_EVERY == REPLAY_EVERY - 1:

@@ -58,7 +58,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     """Train the head of `network` in place on cached features; the number of steps. Keeps the best weights met."""
     rng = context.rng(METHOD)
     voxels = collect(context.train, context.train_features, rng)
-    steps = context.limit(STEPS)
+    steps = STEPS
     head = network.head.cpu()
     scaled = ScaledHead(head, voxels)
     optimiser = torch.optim.Adam(scaled.parameters(), lr=RATE)

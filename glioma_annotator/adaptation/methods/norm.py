@@ -41,7 +41,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
         if isinstance(module, nn.BatchNorm3d | nn.InstanceNorm3d | nn.GroupNorm)
         for part, parameter in module.named_parameters()
     }
-    sampler = PatchSampler(context.train, by_gradient.EDGE, rng)
+    sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
 
     def loss(_step: int) -> torch.Tensor:
         patch = sampler.draw()

@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage, QPixmap
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.adaptation import AdaptationOutcome, RegionVerdict, WorstSlice
 from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.panels.parts import ml_text, quiet
 
-_PICTURE = 132
+#: Widest picture in pixels, three beside each other and two.
+_NARROW, _WIDE = 86, 128
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -95,21 +96,28 @@ class VerdictView(QWidget):
         column = QVBoxLayout(box)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addWidget(quiet(f"Worst slice, {worst.sequence}: your mask, before, after"))
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        for name, labels in (("Your mask", worst.reference), ("Before", worst.before), ("After", worst.after)):
+        column.addWidget(quiet(f"Where it errs most, {worst.sequence}:"))
+        shown = [("Your mask", worst.reference), ("Before", worst.before), ("After", worst.after)]
+        if worst.carried is not None:
+            shown.append(("Carried over", worst.carried))
+        across, side = (3, _NARROW) if len(shown) == 3 else (2, _WIDE)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(1)
+        for number, (name, labels) in enumerate(shown):
             picture = QLabel()
             picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            picture.setPixmap(self._drawn(worst.image, labels))
-            picture.setToolTip(name)
-            picture.setAccessibleName(f"Worst slice: {name}")
-            row.addWidget(picture, 1)
-        column.addLayout(row)
+            picture.setPixmap(self._drawn(worst.image, labels, side))
+            picture.setAccessibleName(f"Where it errs most: {name}")
+            caption = quiet(name, wrap=False)
+            caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(picture, 2 * (number // across), number % across)
+            grid.addWidget(caption, 2 * (number // across) + 1, number % across)
+        column.addLayout(grid)
         return box
 
-    def _drawn(self, image: NDArray[np.float32], labels: LabelArray) -> QPixmap:
-        """A slice (i, j) with its mask, the patient's right on the left, anterior on top."""
+    def _drawn(self, image: NDArray[np.float32], labels: LabelArray, side: int) -> QPixmap:
+        """A slice (i, j) with its mask, at most `side` pixels wide; the patient's right on the left, anterior on top."""
         low, high = np.percentile(image[image != 0], (1, 99.5)) if (image != 0).any() else (0.0, 1.0)
         grey = np.clip((image - low) / max(float(high - low), 1e-6), 0, 1) * 255
         grey[image == 0] = 0
@@ -122,7 +130,6 @@ class VerdictView(QWidget):
         picture = np.ascontiguousarray(rgb[::-1, ::-1].transpose(1, 0, 2).astype(np.uint8))
         height, width = picture.shape[:2]
         made = QImage(picture.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-        side = int(_PICTURE * 0.68)
         ratio = 2
         scaled = made.scaled(
             side * ratio,

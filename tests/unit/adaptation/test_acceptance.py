@@ -45,6 +45,18 @@ def test_an_equal_candidate_is_refused_with_the_figures() -> None:
     assert "does not rise: 0.667 before, 0.667 after" in found.reasons[0]
 
 
+def test_a_gain_too_small_to_say_anything_about_the_next_visit_is_refused() -> None:
+    reference, before = np.zeros((100, 10, 10), np.uint8), np.zeros((100, 10, 10), np.uint8)
+    reference[:50], before[:25] = 2, 2  # Dice 0.667: a twentieth of the error is 0.017
+    after = before.copy()
+    after[25] = 2  # 0.684
+    found = judge([Judged(reference, before, after, 0.1)], GLIOMA_POST_TREATMENT)
+    assert found.accepted, found.reasons
+    after[25, 5:] = 0  # 0.675
+    found = judge([Judged(reference, before, after, 0.1)], GLIOMA_POST_TREATMENT)
+    assert not found.accepted and "hardly rises" in found.reasons[0]
+
+
 def test_a_candidate_that_gains_on_average_but_loses_a_region_is_refused() -> None:
     reference = mask(SNFH=(0, 8), RC=(10, 18))
     found = verdict(reference, mask(SNFH=(0, 2), RC=(10, 18)), mask(SNFH=(0, 8), RC=(10, 17)))

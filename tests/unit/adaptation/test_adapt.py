@@ -106,10 +106,25 @@ def test_auto_tries_from_cheap_to_dear_and_keeps_the_best(model: Path, tmp_path:
 def test_auto_leaves_methods_out_for_which_there_is_no_time(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_needed", lambda method, *_: 0.0 if method is LAST else 1e6)
+    monkeypatch.setattr(run, "_seconds", lambda *_: 1e6)
     outcome = adapt(model, request(visit()), tmp_path / "new")
     assert outcome.method is LAST
     assert [trial.problem.startswith("Left out") for trial in outcome.trials] == [False, True, True, True]
+
+
+def test_auto_sets_the_time_that_full_needs_aside(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {NORM: 10.0, DECODER: 10.0, FULL: 3595.0}
+    monkeypatch.setattr(run, "_seconds", lambda method, *_: seconds[method])
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert [trial.steps > 0 for trial in outcome.trials] == [True, False, False, True]
+    assert "kept for “full”" in outcome.trials[1].problem
+
+
+def test_the_progress_never_runs_backwards_and_reaches_the_end(model: Path, tmp_path: Path) -> None:
+    told: list[float] = []
+    wanted = request(visit())
+    run.adapt(wanted, model, tmp_path / "new", lambda p: told.append(p.fraction), lambda _: None, CancelToken())
+    assert told == sorted(told) and told[-1] == 1.0
 
 
 def test_the_cheapest_method_is_tried_even_where_the_passes_used_the_time_up(model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Where patches are taken, and that images and classes stay together; the running mean of weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glioma_annotator.adaptation import patches
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.holdout import Part
+from glioma_annotator.adaptation.methods.by_gradient import Averaged
+from glioma_annotator.adaptation.patches import Patch, PatchSampler, PatchStrategy
+from glioma_annotator.domain.labels import IGNORE
+
+SHAPE = (40, 36, 32)
+EDGE = 8
+
+
+def part(classes: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Part:
+    """A brain without a gap whose first channel is each voxel's own number."""
+    numbers = np.arange(1, 1 + classes.size, dtype=np.float32).reshape(SHAPE)
+    whole = np.ones(SHAPE, dtype=bool)
+    case = PreparedCase("case", numbers[None], whole, classes, 0.001)
+    return Part(case, whole if mask is None else mask)
+
+
+def sampler(taught: Part, *cycle: PatchStrategy, augment: bool = False, **more: object) -> PatchSampler:
+    rng = np.random.default_rng(3)
+    return PatchSampler([taught], EDGE, rng, augment=augment, cycle=cycle, **more)  # type: ignore[arg-type]
+
+
+def contains(patch: Patch, voxel: tuple[int, int, int]) -> bool:
+    return all(start <= at < start + EDGE for start, at in zip(patch.start, voxel, strict=True))
+
+
+def test_patches_are_taken_around_what_the_starting_model_gets_wrong() -> None:
+    classes, marked = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    classes[2:4, 2:4, 2:4] = marked[2:4, 2:4, 2:4] = 1
+    marked[30, 20, 20] = 2  # background that it takes for oedema
+    drawn = sampler(part(classes), PatchStrategy.WRONG, marked=[marked])
+    assert all(contains(drawn.draw(), (30, 20, 20)) for _ in range(10))
+
+
+def test_a_wrong_voxel_that_may_not_be_learnt_from_draws_no_patch() -> None:
+    classes, marked = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    marked[30, 20, 20] = 2
+    mask = np.ones(SHAPE, dtype=bool)
+    mask[:, :, 16:] = False
+    drawn = sampler(part(classes, mask), PatchStrategy.WRONG, marked=[marked])
+    found = [drawn.draw() for _ in range(20)]
+    assert len({patch.start for patch in found}) > 10  # anywhere instead
+    assert all((p.classes[:, :, max(0, 16 - p.start[2]) :] == IGNORE).all() for p in found)
+
+
+def test_a_model_that_errs_nowhere_gets_balanced_patches() -> None:
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[10, 10, 10] = 3
+    drawn = sampler(part(classes), PatchStrategy.WRONG, marked=[classes])
+    assert any((drawn.draw().classes == 3).any() for _ in range(20))
+
+
+def test_mirrored_patches_keep_images_and_classes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "augmented", lambda images, _seed: images)
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[:20] = 1
+    taught = part(classes)
+    drawn = sampler(taught, PatchStrategy.UNIFORM, augment=True)
+    mirrored = 0
+    for _ in range(20):
+        patch = drawn.draw()
+        voxels = patch.images[0].astype(np.int64) - 1
+        assert np.array_equal(classes.ravel()[voxels], patch.classes)
+        mirrored += int(voxels[0, 0, 0] > voxels[-1, 0, 0])
+    assert 0 < mirrored < 20
+
+
+def test_patches_next_to_each_other_cover_the_brain() -> None:
+    drawn = sampler(part(np.zeros(SHAPE, np.uint8)), PatchStrategy.SEQUENTIAL)
+    seen = np.zeros(SHAPE, dtype=bool)
+    for _ in range(9 * 8 * 7):
+        seen[tuple(slice(at, at + EDGE) for at in drawn.draw().start)] = True
+    assert seen.all()
+
+
+def test_the_running_mean_stands_in_only_within_its_block() -> None:
+    weight = nn.Parameter(torch.zeros(1))
+    averaged = Averaged([weight])
+    for step, value in enumerate((1.0, 1.0, 4.0)):
+        weight.data.fill_(value)
+        averaged.follow(step)
+    with averaged.in_place():
+        assert 1.0 < float(weight.detach()) < 4.0
+    assert float(weight.detach()) == 4.0
