@@ -8,8 +8,9 @@ On held-out data, region by region (ET, TC, WT, RC):
   grow by at most `SLACK_ML`. It makes up the mean only where no region is present.
 - *absent*: Dice would be 0 or 1. It is judged in mL: what is falsely marked may grow by at most `SLACK_ML`.
 
-The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's clearly (at least
-`LEAST_REMOVED` of the error is gone) and, where an earlier mask was carried over, that mask's. Where no held-out visit shows any region, the candidate must mark less.
+The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's clearly (at
+least `LEAST_REMOVED` of the error is gone) and, where an earlier mask was carried over, that mask's. Where no held-out
+visit shows any region, the candidate must mark less.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def judge(visits: Sequence[Judged], scheme: LabelScheme) -> Verdict:
             refused.append(f"The mean Dice does not rise: {before:.3f} before, {after:.3f} after.")
         elif after - before < LEAST_REMOVED * (1 - before):
             refused.append(
-                f"The mean Dice hardly rises: {before:.3f} before, {after:.3f} after; at least {LEAST_REMOVED:.0%} of the "
-                "error must be gone."
+                f"The mean Dice hardly rises: {before:.3f} before, {after:.3f} after; at least "
+                f"{LEAST_REMOVED:.0%} of the error must be gone."
             )
         if carried is not None and not after > carried:
             refused.append(
