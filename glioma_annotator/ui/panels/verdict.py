@@ -117,7 +117,7 @@ class VerdictView(QWidget):
         return box
 
     def _drawn(self, image: NDArray[np.float32], labels: LabelArray, side: int) -> QPixmap:
-        """A slice (i, j) with its mask, at most `side` pixels wide; the patient's right on the left, anterior on top."""
+        """A slice (i, j) with its mask, at most `side` pixels wide: the patient's right on the left, anterior up."""
         low, high = np.percentile(image[image != 0], (1, 99.5)) if (image != 0).any() else (0.0, 1.0)
         grey = np.clip((image - low) / max(float(high - low), 1e-6), 0, 1) * 255
         grey[image == 0] = 0
