@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeStore
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialogButtonBox
 from pytestqt.qtbot import QtBot
 from stage import Stage
 
@@ -24,11 +24,13 @@ from glioma_annotator.domain.sequences import Sequence, SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.settings import Settings
 from glioma_annotator.ui.application import make_application
+from glioma_annotator.ui.dialogs.label_dialog import LabelDialog
 from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.viewer import canvas_source
 from glioma_annotator.ui.window import MainWindow
 from glioma_annotator.workflow.proposal import Proposal
+from glioma_annotator.workflow.study_labels import own_labels
 
 SHAPE = (48, 52, 24)
 GRID = Grid(SHAPE, np.array([[1.0, 0, 0, -24], [0, 1.0, 0, -26], [0, 0, 2.0, -24], [0, 0, 0, 1]]))
@@ -643,3 +645,97 @@ def test_the_history_goes_to_any_step(desk: Desk) -> None:
     history.list.itemClicked.emit(history.list.item(depth + 3))
     assert np.array_equal(desk.mask, three)
     desk.window.review_dock.hide()
+
+
+# labels of the study's own
+
+
+def new_label(desk: Desk, name: str) -> LabelDialog:
+    desk.window.mask_panel.labels.new.click()
+    dialog = desk.window.dialogs.open
+    assert isinstance(dialog, LabelDialog)
+    dialog.name.setText(name)
+    return dialog
+
+
+def test_a_label_is_added_painted_with_renamed_and_deleted(desk: Desk) -> None:
+    window, labels = desk.window, desk.window.mask_panel.labels
+    dialog = new_label(desk, "et")
+    assert not dialog.buttons.button(QDialogButtonBox.StandardButton.Ok).isEnabled()
+    assert "already" in dialog.note.text()
+    dialog.name.setText("Blood")
+    colour = dialog.colour
+    dialog.accept()
+    assert list(labels.names) == [1, 2, 3, 4, 5]
+    assert window.reading.brush.value == 5
+    desk.key(KEY.Key_3)
+    desk.key(KEY.Key_5)  # its own key
+    desk.key(KEY.Key_B)
+    desk.click_at(CENTRE)
+    assert desk.mask[CENTRE] == 5
+    assert desk.editor.undo_name == "Brush Blood"
+    assert window.view._masks.colours[5].name().upper() == colour
+    assert "Blood" in [action.text() for action in window.mask_panel.rules.values.values()]
+    desk.qtbot.waitUntil(lambda: labels.volumes[5].text() not in ("", "0.0 mL"))
+    labels.change_asked.emit(window.study.scheme.label(5))
+    change = window.dialogs.open
+    assert isinstance(change, LabelDialog)
+    change.name.setText("Bleed")
+    change.choose_colour("#FFFFFF")
+    change.accept()
+    assert labels.names[5].text().strip() == "Bleed"
+    assert window.view._masks.colours[5].name() == "#ffffff"
+    failures: list[object] = []
+    window.study.failed.disconnect(window.errors.show)
+    window.study.failed.connect(failures.append)
+    labels.delete_asked.emit(window.study.scheme.label(5))
+    assert "history" in str(failures[0])  # the open mask holds it
+    assert 5 in labels.names
+    window.study.failed.disconnect()
+    window.study.failed.connect(window.errors.show)
+    window.study.session.use_scheme(GLIOMA_POST_TREATMENT)
+    window.study.session.store.schemes.keep(GLIOMA_POST_TREATMENT)
+    desk.key(KEY.Key_3)
+    assert list(labels.names) == [1, 2, 3, 4]
+    assert not window.commands["edit.label5"].isVisible()
+
+
+def test_an_unused_label_is_deleted(desk: Desk) -> None:
+    window = desk.window
+    for name in ("Painted", "Unused"):  # the first takes the value that a test before has painted with
+        new_label(desk, name).accept()
+    label = window.study.scheme.named("Unused")
+    assert label is not None and label.value in window.mask_panel.labels.menus
+    window.mask_panel.labels.delete_asked.emit(label)
+    desk.settle()
+    assert [own.name for own in own_labels(window.study.scheme)] == ["Painted"]
+    assert window.reading.brush.value != label.value
+    window.study.session.use_scheme(GLIOMA_POST_TREATMENT)
+    window.study.session.store.schemes.keep(GLIOMA_POST_TREATMENT)
+
+
+# the mirror check
+
+
+def test_the_mirror_check_shows_the_difference_the_other_side_and_goes_away(desk: Desk) -> None:
+    window = desk.window
+    pane = desk.pane(AXIAL)
+    before = pane.picture()[0].copy()
+    desk.key(KEY.Key_B)
+    desk.click_at(CENTRE)
+    mask = desk.mask.copy()
+    desk.key(KEY.Key_M, CTRL)
+    assert window.commands["view.mirror"].isChecked()
+    assert pane.header.text.startswith("T1Gd minus mirrored")
+    picture, shown = pane.picture()
+    assert shown.low == -shown.high
+    _row, column = np.unravel_index(int(picture.argmax()), picture.shape)
+    i = pane.plane.columns - 1 - column  # radiological: the patient's right is on the left
+    assert abs(i - CENTRE[0]) < 10  # the lesion stands out on its own side
+    assert pane.overlay.marks.midline and ET in pane.overlay.marks.opposite
+    desk.key(KEY.Key_M, CTRL)
+    assert pane.header.text.startswith("T1Gd mirrored")
+    desk.key(KEY.Key_M, CTRL)
+    assert np.array_equal(pane.picture()[0], before)
+    assert not pane.overlay.marks.midline and not pane.overlay.marks.opposite
+    assert np.array_equal(desk.mask, mask)  # it is for looking only
