@@ -145,25 +145,36 @@ def _to_napari(points: NDArray[Any]) -> NDArray[Any]:
 
 
 class NapariSurfaceCanvas(_NapariCanvas):
-    """Surfaces as napari layers. A layer once made is hidden, not removed: removing one collects all garbage."""
+    """Surfaces as napari layers. A layer once made is hidden, not removed: removing one collects all garbage.
+
+    A surface that stays as it was is left alone: napari computes the normals of a mesh anew whenever it is given one.
+    """
 
     def __init__(self) -> None:
         super().__init__(ndisplay=3)
         self._layers: list[Any] = []
+        self._surfaces: list[ColouredSurface] = []
         self._camera: tuple[Vector, float, Vector, Vector] | None = None
 
     def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
         for number, surface in enumerate(surfaces):
+            drawn = self._surfaces[number] if number < len(self._surfaces) else None
+            if drawn is not None and (drawn.mesh, drawn.colour, drawn.opacity) == (
+                surface.mesh, surface.colour, surface.opacity,
+            ):  # fmt: skip
+                continue
             vertices, faces = _to_napari(surface.mesh.vertices), surface.mesh.faces[:, ::-1]
             if number == len(self._layers):
                 self._layers.append(self._model.add_surface((vertices, faces), shading="smooth"))
             layer = self._layers[number]
-            layer.data = (vertices, faces)
+            if drawn is None or drawn.mesh is not surface.mesh:
+                layer.data = (vertices, faces)
             layer.colormap = ["black", surface.colour]  # napari gives every vertex the value 1
             layer.opacity = surface.opacity
             layer.visible = True
         for layer in self._layers[len(surfaces) :]:
             layer.visible = False
+        self._surfaces = list(surfaces)
         if self._camera is not None:
             self.set_camera(*self._camera)  # napari fits its first layer into the view
 

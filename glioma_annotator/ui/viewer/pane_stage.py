@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
@@ -71,6 +72,9 @@ class PaneStage:
             QTimer.singleShot(0, self._view, self._prepare_next)
         else:
             self._preparing = False
+            # What napari, Qt and scipy brought stays: without this, every full collection walks through all of it and
+            # holds the window up for a quarter of a second, in the middle of a stroke as anywhere.
+            gc.freeze()
             self.arrange(even=True)
 
     def _make_slice(self) -> SlicePane:

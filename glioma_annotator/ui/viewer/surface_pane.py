@@ -8,15 +8,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QTimer, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QGuiApplication
 
 from glioma_annotator.domain.labels import BACKGROUND
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.viewer.drawing import ColouredSurface, SurfaceCanvas
 from glioma_annotator.ui.viewer.measures import in_plane_axes
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import direction_letters
 from glioma_annotator.ui.viewer.slice_pane import FIT
-from glioma_annotator.ui.viewer.surfaces import SurfaceMesh, head_surface, label_surfaces
+from glioma_annotator.ui.viewer.surfaces import SurfaceMesh, head_surface, label_surfaces, unchanged
 from glioma_annotator.ui.viewer.types import Submit
 from glioma_annotator.ui.viewer.visit import Visit
 
@@ -53,6 +54,7 @@ class SurfacePane(Pane):
         self._visit: Visit | None = None
         self._colours: dict[int, QColor] = {}
         self._meshes: Mapping[int, SurfaceMesh] = {}
+        self._meshed: LabelArray | None = None  # the mask that they are of
         self._head: SurfaceMesh | None = None
         self._shown = True
         self._wanted = 0
@@ -82,7 +84,7 @@ class SurfacePane(Pane):
         restyled = colours != self._colours or shown != self._shown
         self._colours, self._shown = dict(colours), shown
         if visit is not self._visit:
-            self._visit, self._meshes, self._head = visit, {}, None
+            self._visit, self._meshes, self._meshed, self._head = visit, {}, None, None
             self._wanted += 1
             self._stale = True
             self._settle.stop()
@@ -104,19 +106,26 @@ class SurfacePane(Pane):
         visit = self._visit
         if visit is None or visit.labels is None or not self.isVisible():
             return
+        if QGuiApplication.mouseButtons():  # a stroke that pauses: drawing surfaces would hold it up
+            self._settle.start()
+            return
         self._stale = False
         self._wanted += 1
         wanted, grid, known_head, head = self._wanted, visit.grid, self._head, visit.head
         steps, snapshot = visit.head_steps, visit.labels.copy()
+        meshes, meshed = self._meshes, self._meshed
 
         def work() -> tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]:
-            present = np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256))
-            meshes = label_surfaces(snapshot, grid, [int(v) for v in present if v != BACKGROUND])
-            return meshes, known_head or head_surface(head, steps, grid)
+            present = [int(v) for v in np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256))]
+            same = unchanged(meshed, snapshot, meshes) if meshed is not None else frozenset()
+            known = {value: meshes[value] for value in same}
+            found = label_surfaces(snapshot, grid, [v for v in present if v != BACKGROUND], known)
+            return found, known_head or head_surface(head, steps, grid)
 
         def done(result: tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]) -> None:
             if wanted == self._wanted:  # a later request makes this answer stale
                 self._meshes, self._head = result
+                self._meshed = snapshot
                 self._draw()
                 self.surfaces_shown.emit()
 

@@ -12,7 +12,7 @@ from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.volume import LabelArray
 
 #: Larger crops are sampled every second voxel or coarser: marching cubes holds the interpreter for as long as it runs.
-MOST_VOXELS = 600_000
+MOST_VOXELS = 300_000
 SMOOTHING_MM = 0.8
 _RIM = 2
 
@@ -36,14 +36,24 @@ class SurfaceMesh:
         return float(np.linalg.norm(np.ptp(self.vertices, axis=0)))
 
 
-def label_surfaces(labels: LabelArray, grid: Grid, values: Collection[int]) -> Mapping[int, SurfaceMesh]:
-    """The surface of every label of `values` that is present in `labels` (i, j, k), by value."""
+def label_surfaces(
+    labels: LabelArray, grid: Grid, values: Collection[int], known: Mapping[int, SurfaceMesh] | None = None
+) -> Mapping[int, SurfaceMesh]:
+    """The surface of every label of `values` that is present in `labels` (i, j, k), by value; taken from `known` where
+    it holds it, as of labels that have not changed."""
     meshes = {}
     for value in values:
-        mesh = _surface(labels == value, grid)
+        mesh = known[value] if known is not None and value in known else _surface(labels == value, grid)
         if mesh is not None:
             meshes[value] = mesh
     return meshes
+
+
+def unchanged(before: LabelArray, after: LabelArray, values: Collection[int]) -> frozenset[int]:
+    """Which of the label values `values` fill the same voxels in both masks (i, j, k)."""
+    differs = before != after
+    touched = np.bincount(before[differs], minlength=256) + np.bincount(after[differs], minlength=256)
+    return frozenset(value for value in values if not touched[value])
 
 
 def _surface(inside: NDArray[np.bool_], grid: Grid) -> SurfaceMesh | None:
