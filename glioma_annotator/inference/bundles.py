@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, save_model
 from glioma_annotator.inference.networks import DYNUNET, SEGRESNET, build_network
+from glioma_annotator.inference.torchscript import read_weights
 
 _ROLES = {"t1": SequenceRole.T1, "t1c": SequenceRole.T1GD, "t1ce": SequenceRole.T1GD, "t1gd": SequenceRole.T1GD,
           "t2": SequenceRole.T2, "flair": SequenceRole.FLAIR, "t2f": SequenceRole.FLAIR, "t1n": SequenceRole.T1,
@@ -32,7 +34,9 @@ _TISSUES = {"background": 0, "ncr": 1, "netc": 1, "necrosis": 1, "necrotic": 1, 
             "snfh": 2, "et": 3, "enhancingtumor": 3, "enhancing": 3, "rc": 4, "resectioncavity": 4}  # fmt: skip
 #: Logit of a tissue that the bundle does not know, relative to background.
 _NEVER = -20.0
-_TODO = "Choose a bundle with weights (models/model.pt) of a SegResNet or DynUNet for the sequences used here."
+_TODO = (
+    "Choose a bundle with weights (models/model.pt or model.ts) of a SegResNet or DynUNet for the sequences used here."
+)
 
 
 def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
@@ -46,7 +50,7 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
     channels = _channels(data.get("inputs", {}).get("image", {}).get("channel_def", {}))
     outputs = _names(data.get("outputs", {}).get("pred", {}).get("channel_def", {}))
     architecture, parameters = _network(inference.get("network_def", inference.get("network", {})))
-    tensors = _weights(bundle / "models" / "model.pt")
+    tensors = _weights(bundle / "models")
     body, weight, bias = _split(architecture, tensors)
     mixed = _mixing(outputs)
     if mixed.shape[1] != len(weight):
@@ -131,15 +135,20 @@ def _network(definition: Any) -> tuple[str, dict[str, Any]]:
     raise UserError(f"The bundle's network “{target or 'unnamed'}” with its settings is not known here.", _TODO)
 
 
-def _weights(file: Path) -> Mapping[str, Tensor]:
-    if not file.is_file() and file.with_suffix(".ts").is_file():
-        raise UserError("The bundle holds TorchScript only, which this version does not take.", _TODO)
+def _weights(folder: Path) -> Mapping[str, Tensor]:
+    """The tensors of models/model.pt, else of the TorchScript archive models/model.ts, by their names."""
+    file, script = folder / "model.pt", folder / "model.ts"
+    damaged = UserError("The bundle's weights hold more than numbers, or are damaged.", _TODO)
     try:
+        if not file.is_file() and script.is_file():
+            return read_weights(script)
         found = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError("The bundle has no models/model.pt.", _TODO) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise UserError("The bundle's weights hold more than numbers, or are damaged.", _TODO) from error
+        raise UserError("The bundle has no models/model.pt and no models/model.ts.", _TODO) from error
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+        raise damaged from error
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:  # pickles cut short or made up
+        raise damaged from error
     while isinstance(found, dict) and isinstance(found.get("model", found.get("state_dict")), dict):
         found = found.get("model", found.get("state_dict"))
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):

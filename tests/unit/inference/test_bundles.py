@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from monai.networks.nets import DynUNet, SegResNet
@@ -13,6 +16,7 @@ from monai.networks.nets import DynUNet, SegResNet
 from glioma_annotator.db.models import ModelShelf
 from glioma_annotator.domain.model_shelf import ModelPlace
 from glioma_annotator.errors import UserError
+from glioma_annotator.inference import torchscript
 from glioma_annotator.inference.bundles import convert_bundle
 from glioma_annotator.inference.model_folder import load_model
 
@@ -109,11 +113,53 @@ def test_weights_are_never_unpickled(network: SegResNet, tmp_path: Path, capsys:
     assert "executed" not in capsys.readouterr().out
 
 
-def test_torchscript_alone_is_refused_in_words(network: SegResNet, tmp_path: Path) -> None:
+def as_script(bundle: Path, module: torch.nn.Module) -> Path:
+    (bundle / "models" / "model.pt").unlink()
+    torch.jit.save(torch.jit.script(module), bundle / "models" / "model.ts")
+    return bundle / "models" / "model.ts"
+
+
+@pytest.mark.filterwarnings("ignore")  # torch speaks of what will replace TorchScript
+def test_the_weights_of_torchscript_are_read_without_running_it(
+    network: SegResNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert_bundle(write(tmp_path / "plain", network), tmp_path / "first", "x")
+    bundle = write(tmp_path / "bundle", network)
+    as_script(bundle, network)
+    monkeypatch.setattr(torch.jit, "load", lambda *_: pytest.fail("the archive's code was loaded"))
+    convert_bundle(bundle, tmp_path / "second", "x")
+    one, other = (load_model(tmp_path / name)[1].state_dict() for name in ("first", "second"))
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch speaks of what will replace TorchScript
+def test_torchscript_that_holds_more_than_numbers_is_refused(
+    network: SegResNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    script = as_script(bundle, network)
+    with zipfile.ZipFile(script, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps(_Evil()))
+    with pytest.raises(UserError, match="more than numbers"):
+        convert_bundle(bundle, tmp_path / "model", "x")
+    assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", pickle.dumps(3)])
+def test_damaged_torchscript_is_refused(content: bytes, network: SegResNet, tmp_path: Path) -> None:
     bundle = write(tmp_path / "bundle", network)
     (bundle / "models" / "model.pt").rename(bundle / "models" / "model.ts")
-    with pytest.raises(UserError, match="TorchScript only"):
+    (bundle / "models" / "model.ts").write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
         convert_bundle(bundle, tmp_path / "model", "x")
+
+
+def test_a_tensor_that_reaches_beyond_its_numbers_is_refused() -> None:
+    values = np.arange(6, dtype="<f4")
+    assert torch.equal(torchscript._cut(values, 2, (2,), (3,)), torch.tensor([2.0, 5.0]))
+    for offset, size, stride in ((3, (2,), (3,)), (-1, (2,), (1,)), (0, (2, 3), (4, 1))):
+        with pytest.raises(pickle.UnpicklingError, match="beyond"):
+            torchscript._cut(values, offset, size, stride)
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
