@@ -35,6 +35,10 @@ class FakeAudit:
     def of(self, record: str) -> tuple[AuditEntry, ...]:
         return tuple(entry for entry in self.entries if entry.record == record)
 
+    def of_patient(self, patient: str, limit: int = 500) -> tuple[AuditEntry, ...]:
+        own = [e for e in self.entries if patient in ((e.before or {}).get("patient"), (e.after or {}).get("patient"))]
+        return tuple(reversed(own))[:limit]
+
     def newest(self, limit: int = 200) -> tuple[AuditEntry, ...]:
         return tuple(reversed(self.entries))[:limit]
 
@@ -167,6 +171,12 @@ class FakeCohort:
             raise UserError("A saved question needs a name.")
         parse_question(text)
         self._saved[name] = SavedQuestion(name, text, by, dt.datetime.now(dt.UTC))
+
+    def rename(self, name: str, other: str, by: str = "") -> None:
+        known = self._saved[name]
+        if not other.strip() or (other != name and other in self._saved):
+            raise UserError("A saved question needs a name of its own.")
+        self._saved[other] = SavedQuestion(other, self._saved.pop(name).text, known.author, known.created_utc)
 
     def forget(self, name: str, by: str = "") -> None:
         del self._saved[name]

@@ -19,6 +19,20 @@ from glioma_annotator.domain.audit import AuditAction, AuditEntry
 from glioma_annotator.domain.plain import Plain
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_TABLES = (
+    "findings", "vasari_entries", "histology_samples", "clinical_events", "lesion_measurements", "response_assessments",
+    "notes", "timepoints",
+)  # fmt: skip
+
+_PATIENT = "SELECT id FROM patients WHERE key = :key"
+
+#: What the audit table calls everything of the patient with the key `:key`.
+_OF_PATIENT = f"""
+SELECT uid FROM patients WHERE key = :key
+UNION ALL SELECT timepoints.uid || ' mask ' || number FROM revisions JOIN timepoints ON timepoints.id = timepoint_id
+    WHERE patient_id = ({_PATIENT})
+{" ".join(f"UNION ALL SELECT uid FROM {table} WHERE patient_id = ({_PATIENT})" for table in _TABLES)}
+"""
 _FIRST = ""  # stands for the hash before the first row
 
 
@@ -78,6 +92,12 @@ class AuditTrail:
         """Every change of a record by its id, oldest first."""
         with self._connections.reading("The audit table could not be read") as database:
             return tuple(map(_entry, fetch(database, "SELECT * FROM audit WHERE record = ? ORDER BY id", [record])))
+
+    def of_patient(self, patient: str, limit: int = 500) -> tuple[AuditEntry, ...]:
+        """The latest changes of a patient, its visits, masks and records, newest first; by the patient's key."""
+        query = f"SELECT * FROM audit WHERE record IN ({_OF_PATIENT}) ORDER BY id DESC LIMIT :limit"
+        with self._connections.reading("The audit table could not be read") as database:
+            return tuple(map(_entry, fetch(database, query, {"key": patient, "limit": limit})))
 
     def newest(self, limit: int = 200) -> tuple[AuditEntry, ...]:
         """The latest changes of the workspace, newest first."""

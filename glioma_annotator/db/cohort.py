@@ -87,6 +87,23 @@ class CohortRepository:
                 before = {"name": name, "text": known["text"]}
                 self._audit.write(database, AuditAction.CHANGE, "saved_questions", known["uid"], before, after, by)
 
+    def rename(self, name: str, other: str, by: str = "") -> None:
+        """Give a saved question another name. Raises `KeyError` when there is none of that name, `UserError` for an
+        empty name and for one that is taken."""
+        if not other.strip():
+            raise UserError("A saved question needs a name.", "Name it after what it asks.")
+        with self._connections.writing("The question could not be renamed") as database:
+            known = _saved(database, name)
+            if known is None:
+                raise KeyError(name)
+            if other == name:
+                return
+            if _saved(database, other) is not None:
+                raise UserError(f"There is a saved question “{other}” already.", "Choose another name.")
+            database.execute("UPDATE saved_questions SET name = ? WHERE uid = ?", [other, known["uid"]])
+            before, after = ({"name": each, "text": known["text"]} for each in (name, other))
+            self._audit.write(database, AuditAction.CHANGE, "saved_questions", known["uid"], before, after, by)
+
     def forget(self, name: str, by: str = "") -> None:
         """Take a saved question out of the list. Raises `KeyError` when there is none of that name."""
         with self._connections.writing("The question could not be removed") as database:

@@ -41,8 +41,8 @@ def put_back_database(copy: Path, workspace: Path, report: Report, cancel: Cance
         temporary = layout.root / ".glioma.db.restoring.tmp"
         with explained("The copy could not be put in place"):
             try:
+                os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
                 shutil.copyfile(copy, temporary)
-                temporary.chmod(0o600)
                 with temporary.open("rb") as written:
                     os.fsync(written.fileno())
                 cancel.raise_if_cancelled()

@@ -30,7 +30,7 @@ class QuestionError(UserError):
         found = question[position : position + length].strip()
         place = f"at “{found}” (character {position + 1})" if found else "at its end"
         super().__init__(f"The question is not understood {place}: {reason}.", f"{question}\n  {' ' * position}^")
-        self.position, self.length, self.reason = position, length, reason
+        self.question, self.position, self.length, self.reason = question, position, length, reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from glioma_annotator.ui.registration_commands import VISITS_VIEW_ONLY
 from glioma_annotator.ui.tool_commands import TOOL_ICONS, TOOL_VIEW_ONLY
 from glioma_annotator.ui.viewer_commands import VIEW_ONLY as AID_VIEW_ONLY
 
-MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Help")
+MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Find", "Help")
 
 #: A divider comes before each of these in the menus.
 MENU_BREAKS = (
@@ -41,6 +41,9 @@ MENU_BREAKS = (
     "segment.accept",
     "model.use",
     "model.page",
+    "file.export_patient",
+    "study.identity",
+    "find.next",
     "help.about",
 )
 
@@ -74,6 +77,8 @@ ICONS = {
     "view.mirror": "flip-horizontal",
     "view.cine": "play-outline",
     "segment.run": "auto-fix",
+    "find.search": "magnify-scan",
+    "find.cohort": "account-search-outline",
     **TOOL_ICONS,
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
+from glioma_annotator.ui.keeping import Keeping
 from glioma_annotator.ui.mirror_check import MirrorCheck
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
@@ -67,3 +68,4 @@ class Shell:
     findings: FindingsController
     histology: HistologyController
     together: Together
+    keeping: Keeping

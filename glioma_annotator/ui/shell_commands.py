@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glioma_annotator.ui.clinical_commands import histology_commands
 from glioma_annotator.ui.course_dock import course_commands
+from glioma_annotator.ui.keeping import finding_commands, keeping_commands
 from glioma_annotator.ui.mirror_check import mirror_commands
 from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.pane_commands import mask_view_commands, panes_commands
@@ -30,6 +31,7 @@ def build_registry(shell: Shell) -> CommandRegistry:
     for make in (
         file_commands,
         study_commands,
+        _keeping,
         _visits,
         _course,
         _histology,
@@ -43,6 +45,7 @@ def build_registry(shell: Shell) -> CommandRegistry:
         _aids,
         segment_commands,
         _model,
+        _finding,
         _help,
     ):
         for command in make(shell):
@@ -62,6 +65,14 @@ def _course(shell: Shell) -> list[Command]:
 
 def _histology(shell: Shell) -> list[Command]:
     return histology_commands(shell.histology, shell.acts.histology_panel, shell.acts.vasari_page)
+
+
+def _keeping(shell: Shell) -> list[Command]:
+    return keeping_commands(shell.keeping, shell.study, shell.findings)
+
+
+def _finding(shell: Shell) -> list[Command]:
+    return finding_commands(shell.keeping, shell.study)
 
 
 def _visits(shell: Shell) -> list[Command]:

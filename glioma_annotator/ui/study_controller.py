@@ -189,6 +189,13 @@ class StudyController(QObject):
         session, self.session = self.session, None
         session.store.close()
 
+    def leave_workspace(self) -> None:
+        """Close the workspace and say so, before its files are changed; `open_workspace` opens it again."""
+        self.close_workspace()
+        self.workspace_changed.emit()
+        self.patient_changed.emit()
+        self.visit_changed.emit()
+
     # patient and visit
 
     def open_patient(self, key: str, visit_key: str = "") -> None:

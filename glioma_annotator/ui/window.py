@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QStackedWidget,
     QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -35,8 +34,10 @@ from glioma_annotator.ui.held_key import HeldKey
 from glioma_annotator.ui.histology import HistologyController
 from glioma_annotator.ui.importing import Importing
 from glioma_annotator.ui.job_bar import StatusBar
+from glioma_annotator.ui.keeping import Keeping
 from glioma_annotator.ui.mirror_check import MirrorCheck
 from glioma_annotator.ui.model_dock import make_model_dock
+from glioma_annotator.ui.navigator import Navigator
 from glioma_annotator.ui.panels.clinical import ClinicalPanel
 from glioma_annotator.ui.panels.findings import FindingsPanel
 from glioma_annotator.ui.panels.histology import HistologyPanel
@@ -47,6 +48,7 @@ from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.registration import Together
 from glioma_annotator.ui.registration_bar import VisitsBar
 from glioma_annotator.ui.review_dock import ReviewDock
+from glioma_annotator.ui.search_box import make_corner
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.shell import Shell
 from glioma_annotator.ui.shell_commands import build_registry
@@ -106,13 +108,23 @@ class MainWindow(QMainWindow):
         self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.histology = HistologyController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.together = Together(self.study, self.view, self)
+        self.navigator = Navigator(self.study, self.findings, self._jump, self)
+        self.keeping = Keeping(
+            self.study,
+            self.findings,
+            self.navigator,
+            self.dialogs.show,
+            lambda: self.settings,
+            self.change_settings,
+            self,
+        )
         self.mirror = MirrorCheck(self.study, self.view, self)
         self.study_labels = StudyLabels(self.study, self.reading, self.dialogs.show, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
             self.uncertainty, lambda page: self.review_dock.bring_up(page), self.study_labels, self.mirror,
-            self.findings, self.histology, self.together,
+            self.findings, self.histology, self.together, self.keeping,
         )  # fmt: skip
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
@@ -131,12 +143,8 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.menus = self.commands.fill_menu_bar(self.menuBar(), MENUS, MENU_BREAKS)
-        self.find_button = QToolButton(self.menuBar())
-        self.find_button.setText("Find a command (Ctrl+K)")
-        self.find_button.setToolTip(self.commands["help.palette"].toolTip())
-        self.find_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.find_button.clicked.connect(self.commands["help.palette"].trigger)
-        self.menuBar().setCornerWidget(self.find_button)
+        self.search_box = make_corner(self.menuBar(), self.study, self.commands, self)
+        self.keeping.search_box = self.search_box
         self.timeline = Timeline()
         self.timeline_bar = self._bar("timeline", "Timeline", Qt.ToolBarArea.TopToolBarArea)
         self.timeline_bar.addWidget(self.timeline)
@@ -247,6 +255,8 @@ class MainWindow(QMainWindow):
         self.histology.panel_wanted.connect(self.commands["study.histology"].trigger)
         self.findings.panel_wanted.connect(self.commands["study.findings"].trigger)
         self.toolbox.region_drawn.connect(self._add_region)
+        self.search_box.chosen.connect(self.keeping.go)
+        self.search_box.left.connect(self.view.setFocus)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
         self.start_page.workspace_chosen.connect(study.open_workspace)

@@ -65,9 +65,9 @@ class WindowDialogs(QObject):
             compare=self.compare,
             next_area=self.next_area,
             full_screen=self.full_screen,
-            palette=lambda: self._show(CommandPalette(window.registry, window)),
-            shortcuts=lambda: self._show(ShortcutPage(window.registry, window)),
-            about=lambda: self._show(AboutDialog(window)),
+            palette=lambda: self.show(CommandPalette(window.registry, window)),
+            shortcuts=lambda: self.show(ShortcutPage(window.registry, window)),
+            about=lambda: self.show(AboutDialog(window)),
             model_panel=self.model_panel,
             models_page=self.models_page,
             findings_panel=lambda: self._bring_up(window.findings_dock),
@@ -77,7 +77,8 @@ class WindowDialogs(QObject):
             vasari_page=self.vasari_page,
         )
 
-    def _show(self, dialog: QDialog) -> None:
+    def show(self, dialog: QDialog) -> None:
+        """Open a dialog over the window; modal ones do not block either."""
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.destroyed.connect(self._forget)
         self.open = dialog
@@ -100,7 +101,7 @@ class WindowDialogs(QObject):
         else:
             dialog.setNameFilter(_NIFTI)
         dialog.accepted.connect(lambda: chosen([Path(p) for p in dialog.selectedFiles()]))
-        self._show(dialog)
+        self.show(dialog)
 
     def ask_folder(self, patient: str = "") -> None:
         """A folder to import; `patient` is whose visits it holds, where that is known."""
@@ -154,7 +155,7 @@ class WindowDialogs(QObject):
         dialog = ImportDialog(plan, session.store, session.scheme, window)
         dialog.accepted.connect(lambda: window.importing.run(dialog.plan))
         dialog.failed.connect(window.errors.show)
-        self._show(dialog)
+        self.show(dialog)
 
     def import_messages(self, summary: ImportSummary) -> None:
         """What the reader should know about an import that has ended."""
@@ -171,7 +172,7 @@ class WindowDialogs(QObject):
         window = self._window
         dialog = MappingDialog(mask.path.name, mask.counts, window.study.scheme, window, voxel_ml=mask.voxel_ml)
         dialog.accepted.connect(lambda: window.proposing.propose_prior_mask(mask.path, dialog.mapping))
-        self._show(dialog)
+        self.show(dialog)
 
     def compare(self) -> None:
         """Compare two masks of the open visit, at first the selected revision with the mask as it stands."""
@@ -208,7 +209,7 @@ class WindowDialogs(QObject):
 
         key = selected.id if selected is not None else None
         dialog = CompareDialog(masks, key, None, compare, side_by_side, window)
-        self._show(dialog)
+        self.show(dialog)
 
     # models
 
@@ -220,7 +221,7 @@ class WindowDialogs(QObject):
     def models_page(self) -> None:
         page = ModelsPage(self._window.adapting, self._window.study, self._window)
         page.failed.connect(self._window.errors.show)
-        self._show(page)
+        self.show(page)
 
     # course
 
@@ -230,10 +231,10 @@ class WindowDialogs(QObject):
         dock.raise_()
 
     def course_page(self) -> None:
-        self._show(CoursePage(self._window.study, self._window))
+        self.show(CoursePage(self._window.study, self._window))
 
     def vasari_page(self) -> None:
-        self._show(VasariPage(self._window.study, self._window))
+        self.show(VasariPage(self._window.study, self._window))
 
     # workspace
 
@@ -242,7 +243,7 @@ class WindowDialogs(QObject):
         dialog = BusyDialog(path, busy, window)
         dialog.read_only_chosen.connect(lambda chosen: window.study.open_workspace(chosen, read_only=True))
         dialog.other_chosen.connect(self.ask_workspace)
-        self._show(dialog)
+        self.show(dialog)
         window.start_page.show_closed()
 
     # window
@@ -250,7 +251,7 @@ class WindowDialogs(QObject):
     def preferences(self) -> None:
         dialog = PreferencesDialog(self._window.settings, self._window)
         dialog.changed.connect(self._window.change_settings)
-        self._show(dialog)
+        self.show(dialog)
 
     def full_screen(self) -> None:
         self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)

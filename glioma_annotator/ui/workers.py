@@ -1,4 +1,4 @@
-"""The window's worker threads: three queues, so that a long computation never holds up opening a visit."""
+"""The window's worker threads: queues, so that a long computation never holds up opening a visit."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Workers(QObject):
     computing: segmenting, importing, building the demo study.
     reading: opening visits and files.
     editing: what editing tools compute; the reader waits for it, so it does not yield.
+    searching: searches and questions while they are typed; not shown in the job bar.
     drawing: surfaces and imports for the viewer; not shown in the job bar.
     """
 
@@ -60,6 +61,7 @@ class Workers(QObject):
         self.computing = JobRunner(self.gui.post)
         self.reading = JobRunner(self.gui.post)
         self.editing = JobRunner(self.gui.post, yields=False)
+        self.searching = JobRunner(self.gui.post, yields=False)
         self.drawing = JobRunner(self.gui.post, yields=False)
         for runner in (self.computing, self.reading, self.editing):
             runner.changed.connect(self._tell)
@@ -83,7 +85,7 @@ class Workers(QObject):
     def close(self) -> None:
         """Cancel every job and wait for the threads to end."""
         self.gui.close()
-        for runner in (self.computing, self.reading, self.editing, self.drawing):
+        for runner in (self.computing, self.reading, self.editing, self.searching, self.drawing):
             runner.close()
 
 

@@ -1,0 +1,350 @@
+"""Search, cohort page and what keeps records, in the window, by keys and clicks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.cohort import CohortHit, CohortResult
+from glioma_annotator.domain.finding import Finding
+from glioma_annotator.domain.note import Note, NoteKind
+from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.patient_identity import PatientIdentity
+from glioma_annotator.errors import UserError
+from glioma_annotator.ui.dialogs.backups_page import BackupsPage
+from glioma_annotator.ui.dialogs.cohort_page import CohortPage
+from glioma_annotator.ui.dialogs.identities import IdentityDialog
+from glioma_annotator.ui.dialogs.patient_archives import ExportArchiveDialog, ImportArchiveDialog
+from glioma_annotator.ui.dialogs.records_page import RecordsPage
+from glioma_annotator.ui.window import MainWindow
+
+PATIENT, OTHER = "PAT-0042", "PAT-0043"
+FIRST, LAST = "2019-01-14", "2019-10-21"
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def window(bench, qtbot: QtBot) -> Iterator[MainWindow]:  # type: ignore[no-untyped-def]
+    store = bench.store
+    # voxel (15, 17, 14) of the bench's grid: 6 mm voxels from (-87, -99, -81)
+    store.findings.add(Finding(PATIENT, FIRST, "satellite", (3.0, 3.0, 3.0), text="small ring lesion", author="Dr Old"))
+    store.notes.add(Note(OTHER, "leptomeningeal spread is possible", NoteKind.REPORT, "MRI report", FIRST, "Dr Old"))
+    yield bench.open_window()
+
+
+def search(window: MainWindow, qtbot: QtBot, words: str) -> None:
+    qtbot.keyClick(window, Qt.Key.Key_F, CONTROL)
+    assert window.search_box.hasFocus()
+    qtbot.keyClicks(window.search_box, words)
+    qtbot.waitUntil(lambda: window.search_box.popup.isVisible() and not window.search_box.searching)
+
+
+def found(window: MainWindow) -> list[str]:
+    items = (window.search_box.list.topLevelItem(row) for row in range(window.search_box.list.topLevelItemCount()))
+    return [" ".join(item.text(column) for column in range(4)) for item in items if item is not None]
+
+
+def test_words_are_found_as_they_are_typed_and_return_opens_the_place(window: MainWindow, qtbot: QtBot) -> None:
+    search(window, qtbot, "ring les")
+    assert found(window) == [f"{PATIENT} {FIRST} finding satellite: small ring lesion"]
+    qtbot.keyClick(window.search_box, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.view.crosshair_index == (15, 17, 14))
+    assert window.study.patient_key == PATIENT
+    assert window.study.visit is not None
+    assert window.study.visit.timepoint.key == FIRST
+    assert window.findings.current == window.findings.all()[0].id
+    assert not window.search_box.popup.isVisible()
+    assert not window.search_box.hasFocus()
+
+
+def test_a_click_opens_a_report_of_another_patient_at_its_visit(window: MainWindow, qtbot: QtBot) -> None:
+    search(window, qtbot, "leptomen")
+    item = window.search_box.list.topLevelItem(0)
+    assert item is not None
+    place = window.search_box.list.visualItemRect(item).center()
+    qtbot.mouseClick(window.search_box.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: window.study.visit is not None)
+    assert window.study.patient_key == OTHER
+
+
+def test_what_is_not_there_is_said_and_escape_leaves_the_field(window: MainWindow, qtbot: QtBot) -> None:
+    search(window, qtbot, "abscess")
+    assert found(window) == []
+    assert "holds all of these words" in window.search_box.told.text()
+    qtbot.keyClick(window.search_box, Qt.Key.Key_Escape)
+    assert not window.search_box.popup.isVisible()
+
+
+def test_the_search_can_be_kept_to_the_open_patient(window: MainWindow, qtbot: QtBot) -> None:
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    search(window, qtbot, "leptomen")
+    assert len(found(window)) == 1
+    qtbot.mouseClick(window.search_box.only_patient, Qt.MouseButton.LeftButton)
+    assert window.search_box.only_patient.isChecked()
+    qtbot.waitUntil(lambda: not found(window))
+    assert window.search_box.popup.isVisible()
+
+
+def test_letters_typed_in_the_search_field_are_no_commands(window: MainWindow, qtbot: QtBot) -> None:
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    tool = window.reading.tool
+    search(window, qtbot, "be1,.")
+    assert window.search_box.text() == "be1,."
+    assert window.reading.tool is tool
+
+
+# the cohort page
+
+
+HITS = CohortResult(
+    (
+        CohortHit(
+            PATIENT, FIRST, dt.date(2019, 1, 14), None, TreatmentPhase.PRE_OPERATIVE, (3.0, 3.0, 3.0), "", {"ET": 9}
+        ),
+        CohortHit(OTHER, FIRST, dt.date(2019, 1, 14), None, TreatmentPhase.PRE_OPERATIVE, None, "", {"ET": 11.5}),
+    ),
+    2,
+    2,
+)
+
+
+@pytest.fixture
+def page(bench, window: MainWindow, qtbot: QtBot) -> CohortPage:  # type: ignore[no-untyped-def]
+    bench.store.cohort.result = HITS
+    qtbot.keyClick(window, Qt.Key.Key_F, CONTROL | Qt.KeyboardModifier.ShiftModifier)
+    cohort = window.keeping.cohort
+    assert cohort is not None
+    assert cohort.isVisible()
+    return cohort
+
+
+def write(page: CohortPage, qtbot: QtBot, question: str) -> None:
+    page.text.clear()
+    qtbot.keyClicks(page.text, question)
+    qtbot.keyClick(page.text, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not page.asking)
+
+
+def cells(page: CohortPage, column: int) -> list[str]:
+    return [page.model.index(row, column).data() for row in range(page.model.rowCount())]
+
+
+def test_a_written_question_shows_as_rows_and_lists_its_visits(page: CohortPage, qtbot: QtBot) -> None:
+    assert "Write a question above" in page.told.text()
+    write(page, qtbot, "IDH-wildtype, MGMT methylated, ET volume up 40 % from nadir")
+    assert [row.subject for row in page.builder.rows] == ["marker IDH", "marker MGMT", "change ET"]
+    assert page.told.text() == "2 visits of 2 patients."
+    assert cells(page, 0) == [PATIENT, OTHER]
+    assert cells(page, 5) == ["9.0", "11.5"]
+
+
+def test_rows_write_the_question(page: CohortPage, qtbot: QtBot) -> None:
+    qtbot.mouseClick(page.builder.add, Qt.MouseButton.LeftButton)
+    editor = page.builder.editors[0]
+    assert page.text.text() == "IDH = mutant"
+    editor.group.setCurrentText("Finding")
+    editor.group.activated.emit(editor.group.currentIndex())
+    value = page.builder.editors[0].value
+    assert isinstance(value, QComboBox)
+    assert value.findText("Satellite") >= 0  # the profile's vocabulary
+    value.setCurrentIndex(value.findText("Satellite"))
+    value.activated.emit(value.currentIndex())
+    qtbot.mouseClick(page.builder.add, Qt.MouseButton.LeftButton)
+    second = page.builder.editors[1]
+    second.subject.setCurrentIndex(second.subject.findData("finding.volume"))
+    second.subject.activated.emit(second.subject.currentIndex())
+    volume = page.builder.editors[1].value
+    assert isinstance(volume, QDoubleSpinBox)
+    volume.setValue(0.5)
+    assert page.text.text() == "finding kind = satellite and finding volume >= 0.5 ml"
+    qtbot.mouseClick(second.same, Qt.MouseButton.LeftButton, pos=second.same.rect().center() / 4)
+    assert page.text.text() == "finding where (kind = satellite and volume >= 0.5 ml)"
+    qtbot.mouseClick(second.remove, Qt.MouseButton.LeftButton)
+    assert page.text.text() == "finding kind = satellite"
+    qtbot.waitUntil(lambda: not page.asking)
+
+
+def test_an_unreadable_question_is_explained_at_its_place(page: CohortPage, qtbot: QtBot) -> None:
+    write(page, qtbot, "idh = purple")
+    assert "<u>purple</u>" in page.told.text()
+    assert "a result was expected" in page.told.text()
+    assert page.model.rowCount() == 0
+    assert not page.export.isEnabled()
+
+
+def test_a_question_with_brackets_of_its_own_is_left_to_its_text(page: CohortPage, qtbot: QtBot) -> None:
+    write(page, qtbot, "idh mutant and (mgmt methylated or had surgery)")
+    assert "edit its text" in page.builder.told.text()
+    assert page.builder.rows == ()
+    assert not page.builder.add.isEnabled()
+    assert cells(page, 0) == [PATIENT, OTHER]
+
+
+def test_a_hit_opens_the_image_at_its_place_and_the_next_follows_by_a_key(
+    page: CohortPage, window: MainWindow, qtbot: QtBot
+) -> None:
+    write(page, qtbot, "idh mutant")
+    page.table.setFocus()
+    page.table.selectRow(0)
+    qtbot.keyClick(page.table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.view.crosshair_index == (15, 17, 14))
+    assert window.study.patient_key == PATIENT
+    assert not page.isVisible()
+    window.activateWindow()
+    window.commands["find.next"].trigger()
+    qtbot.waitUntil(lambda: window.study.patient_key == OTHER and window.study.visit is not None)
+    qtbot.keyClick(window, Qt.Key.Key_F, CONTROL | Qt.KeyboardModifier.ShiftModifier)
+    assert page.isVisible()
+    assert page.question == "idh mutant"
+
+
+def test_the_list_sorts_by_a_click_on_its_head(page: CohortPage, qtbot: QtBot) -> None:
+    write(page, qtbot, "idh mutant")
+    page.table.sortByColumn(5, Qt.SortOrder.DescendingOrder)
+    assert cells(page, 0) == [OTHER, PATIENT]
+    page.table.sortByColumn(6, Qt.SortOrder.DescendingOrder)  # what has no place comes last either way
+    assert cells(page, 0) == [PATIENT, OTHER]
+
+
+def test_questions_are_saved_renamed_taken_and_deleted(bench, page: CohortPage, qtbot: QtBot) -> None:  # type: ignore[no-untyped-def]
+    write(page, qtbot, "idh mutant")
+    page.save_as("Mutants")
+    assert [(q.name, q.text, q.author) for q in bench.store.cohort.saved()] == [("Mutants", "idh mutant", "Dr New")]
+    page.rename_to("Mutants", "All mutants")
+    write(page, qtbot, "had surgery")
+    page.saved.setCurrentIndex(page.saved.findText("All mutants"))
+    page.saved.activated.emit(page.saved.currentIndex())
+    assert page.question == "idh mutant"
+    page.forget_question("All mutants")
+    assert bench.store.cohort.saved() == ()
+    qtbot.waitUntil(lambda: not page.asking)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_what_was_found_is_exported(
+    page: CohortPage, qtbot: QtBot, tmp_path: Path, kind: str, window: MainWindow
+) -> None:
+    write(page, qtbot, "idh mutant")
+    file = tmp_path / f"found.{kind}"
+    page.write(file)
+    qtbot.waitUntil(lambda: file.exists() and not window.workers.jobs)
+    if kind == "csv":
+        assert file.read_text().splitlines()[1].startswith(f"{PATIENT},{FIRST},2019-01-14")
+    elif kind == "json":
+        assert [row["ET_ml"] for row in json.loads(file.read_text())] == [9, 11.5]
+    else:
+        assert file.read_bytes()[:4] == b"PAR1"
+
+
+# what keeps records
+
+
+def test_a_deleted_record_comes_back_and_every_change_is_listed(window: MainWindow, qtbot: QtBot) -> None:
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    finding = window.findings.all()[0]
+    window.findings.change(finding, text="larger ring lesion")
+    window.findings.delete(window.findings.all()[0])
+    window.commands["study.deleted"].trigger()
+    page = window.dialogs.open
+    assert isinstance(page, RecordsPage)
+    assert page.deleted.rowCount() == 1
+    assert page.deleted.item(0, 1).text() == "satellite: larger ring lesion"
+    qtbot.mouseClick(page.restore_button, Qt.MouseButton.LeftButton)
+    assert page.deleted.isHidden()
+    assert window.findings_panel.table.rowCount() == 1
+    qtbot.waitUntil(lambda: page.changes.rowCount() == 4)
+    done = [page.changes.item(row, 2).text() for row in range(4)]
+    assert done == ["restored", "deleted", "changed", "added"]
+    page.changes.selectRow(2)
+    assert [page.fields.item(0, column).text() for column in range(3)] == [
+        "text",
+        "small ring lesion",
+        "larger ring lesion",
+    ]
+    page.filter.setText("deleted")
+    assert page.changes.rowCount() == 1
+    page.close()
+
+
+def test_an_identity_is_shown_only_when_asked_for_and_recorded(bench, window: MainWindow, qtbot: QtBot) -> None:  # type: ignore[no-untyped-def]
+    bench.store.identities.set(PATIENT, PatientIdentity("Jane Doe", dt.date(1958, 7, 31), "123"))
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    window.commands["study.identity"].trigger()
+    dialog = window.dialogs.open
+    assert isinstance(dialog, IdentityDialog)
+    assert dialog.name.text() == ""
+    qtbot.mouseClick(dialog.show_button, Qt.MouseButton.LeftButton)
+    assert (dialog.name.text(), dialog.birth_date.text()) == ("Jane Doe", "1958-07-31")
+    dialog.birth_date.setText("someday")
+    qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
+    assert "no date" in dialog.wrong.text()
+    dialog.birth_date.setText("31.7.1959")
+    dialog.record_number.setText("124")
+    qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
+    assert bench.store.identities.get(PATIENT) == PatientIdentity("Jane Doe", dt.date(1959, 7, 31), "124")
+
+
+@pytest.mark.parametrize("identities", [False, True])
+def test_a_patient_is_exported_without_identities_unless_asked(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, identities: bool
+) -> None:
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    window.commands["file.export_patient"].trigger()
+    dialog = window.dialogs.open
+    assert isinstance(dialog, ExportArchiveDialog)
+    assert not dialog.identities.isChecked()
+    dialog.file.setText(str(tmp_path / "out"))
+    dialog.identities.setChecked(identities)
+    qtbot.mouseClick(dialog.start, Qt.MouseButton.LeftButton)
+    file = tmp_path / "out.zip"
+    qtbot.waitUntil(lambda: file.exists() and not window.workers.jobs)
+    assert file.read_text() == (f"{PATIENT} with identities" if identities else PATIENT)
+
+
+def test_a_refused_archive_is_explained(bench, window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bench.store.failures["import_patient"] = UserError("The archive is refused: it is damaged.", "Nothing was changed.")
+    told: list[BaseException] = []
+    window.study.failed.disconnect(window.errors.show)
+    window.study.failed.connect(told.append)
+    window.commands["file.import_patient"].trigger()
+    dialog = window.dialogs.open
+    assert isinstance(dialog, ImportArchiveDialog)
+    assert not dialog.start.isEnabled()
+    (tmp_path / "bad.zip").write_bytes(b"x")
+    dialog.file.setText(str(tmp_path / "bad.zip"))
+    qtbot.mouseClick(dialog.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(told))
+    assert "is refused" in str(told[0])
+
+
+def test_the_schedule_is_kept_and_a_copy_restored_with_the_workspace_closed(
+    bench,
+    qtbot: QtBot,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    during: list[bool] = []
+    window = bench.open_window(restore_backup=lambda *args: during.append(window.study.session is None) or [])
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+    window.commands["file.backups"].trigger()
+    page = window.dialogs.open
+    assert isinstance(page, BackupsPage)
+    assert not page.empty.isHidden()
+    page.every.setValue(3)
+    assert window.settings.backup.every_days == bench.saved[-1].backup.every_days == 3
+    page.restore_chosen.emit(tmp_path / "daily.db", bench.store.path)
+    qtbot.waitUntil(lambda: bool(during) and window.study.session is not None and not window.workers.jobs)
+    assert during == [True]
+    assert window.study.patient_key == ""
