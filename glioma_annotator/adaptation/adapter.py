@@ -20,6 +20,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
+from glioma_annotator.heap import kept_memory
 from glioma_annotator.inference.cards import find_cards, find_models, load_card
 from glioma_annotator.progress import CancelToken, Progress, Report
 
@@ -80,6 +81,7 @@ class ModelAdapter:
         held = "every third slab is held out" if visits == 1 else "the last one is held out"
         return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {time}", seconds)
 
+    @kept_memory()
     def adapt(
         self,
         request: AdaptationRequest,

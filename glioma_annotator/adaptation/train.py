@@ -32,6 +32,7 @@ from glioma_annotator.adaptation.validation import CaseDice, CaseValidation, Sam
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
+from glioma_annotator.heap import kept_memory
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.inference.device import ComputeDevice, choose_device
@@ -71,6 +72,7 @@ class _Data:
     score: Sequence[TrainingCase]
 
 
+@kept_memory()
 def train(config: TrainingConfig, folder: Path, resume: bool, report: Report, cancel: CancelToken) -> TrainingResult:
     """Train what a configuration asks for in a run folder.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from glioma_annotator import __version__
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
+from glioma_annotator.heap import share_one_heap
 from glioma_annotator.logs import setup_logging
 
 COMMANDS = (
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    share_one_heap()
     setup_logging()
     try:
         if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):

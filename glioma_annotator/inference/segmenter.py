@@ -21,6 +21,7 @@ from glioma_annotator.domain.segmentation import SegmentationOutcome, Softmax
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.heap import kept_memory
 from glioma_annotator.inference.cards import find_cards, find_models, load_card
 from glioma_annotator.inference.engine import Engine, Prediction
 from glioma_annotator.inference.post_processing import post_processed
@@ -64,6 +65,7 @@ class ModelSegmenter:
                 "Choose a model made for the study's labels.",
             )
 
+    @kept_memory()
     def segment(
         self,
         images: Mapping[SequenceRole, Volume],
