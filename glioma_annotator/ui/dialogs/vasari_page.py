@@ -160,11 +160,8 @@ class VasariPage(QDialog):
         """Another visit: compare with the one before it, and compute what its mask gives unless that was done."""
         keys = list(self._visits)
         place = keys.index(self._key) if self._key in keys else 0
-        self.other.clear()
-        self.other.add("no other visit", "")
-        for key, timepoint in self._visits.items():
-            if key != self._key:
-                self.other.add(timepoint.title, key)
+        others = {timepoint.title: key for key, timepoint in self._visits.items() if key != self._key}
+        self.other.show_choices({"no other visit": "", **others})
         self.other.show_value(keys[place - 1] if place else "")
         self._refresh()
         if not self._study.read_only and wants_computing(self._sheet(self._key), self._revision(self._key)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -19,7 +19,7 @@ class Choice(QComboBox):
 
     Signals
     -------
-    chosen: the reader chose, also what was chosen before.
+    chosen: the reader chose, in the list, with an arrow or by typing a first letter; also what was chosen before.
     """
 
     chosen = Signal()
@@ -30,28 +30,49 @@ class Choice(QComboBox):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
-        self.activated.connect(lambda _i: self.chosen.emit())
+        self._showing = False
+        self.activated.connect(self._tell)
+        self.currentIndexChanged.connect(self._tell)  # a letter typed changes the choice without activating it
 
     @classmethod
     def of(cls, name: str, values: type[Enum], *, none: str = "") -> Choice:
         """With the members of an enumeration, after an empty choice that reads `none`, if any."""
         made = cls(name)
         if none:
-            made.addItem(none, None)
+            made.add(none, None)
         for value in values:
-            made.addItem(str(value.value), value)
+            made.add(str(value.value), value)
         return made
 
     def add(self, text: str, value: Any, tip: str = "") -> None:
         """One more choice; its text is shown in full as a tooltip where it does not fit."""
+        self._showing = True  # the first one becomes the present one, which nobody chose
         self.addItem(text, value)
         self.setItemData(self.count() - 1, tip or text, Qt.ItemDataRole.ToolTipRole)
+        self._showing = False
 
     def show_value(self, value: Any) -> None:
-        """Show the choice with this value, the first one for None."""
+        """Show the choice with this value, the first one where there is none."""
         held = [self.itemData(i) for i in range(self.count())]
-        self.setCurrentIndex(held.index(value) if value in held else 0)
+        self.show_index(held.index(value) if value in held else 0)
+
+    def show_index(self, index: int) -> None:
+        """Show a choice that nobody made just now."""
+        self._showing = True
+        self.setCurrentIndex(index)
         self.setToolTip(self.currentText())
+        self._showing = False
+
+    def show_choices(self, choices: Mapping[str, Any]) -> None:
+        """Other choices, by their texts."""
+        self._showing = True
+        self.clear()
+        for text, value in choices.items():
+            self.add(text, value)
+
+    def _tell(self, _index: int) -> None:
+        if not self._showing:
+            self.chosen.emit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

@@ -69,9 +69,7 @@ class MarkerRow(QObject):
     def show_result(self, result: MarkerResult, *, other: bool) -> None:
         """Show what is recorded; unless for another sample, a percentage and a detail still being typed stay."""
         if other or self.typed() is not None:
-            index = next(i for i in range(self.choice.count()) if _is(self.choice.itemData(i), result))
-            self.choice.setCurrentIndex(index)
-            self.choice.setToolTip(self.choice.currentText())
+            self.choice.show_index(next(i for i in range(self.choice.count()) if _is(self.choice.itemData(i), result)))
             if self.percent is not None:
                 self.percent.blockSignals(True)
                 self.percent.setValue(-1.0 if result.percent is None else result.percent)

@@ -50,6 +50,7 @@ class Refresher:
             if isinstance(shown, SurfacePane):
                 shown.show_head(self.head_shown)
                 shown.show_visit(visit, self._masks.colours, self._masks.visible)
+                shown.show_markers(self.markers)
                 axis = contents[state.active].axis if state.active < len(contents) else None
                 shown.show_place(state.crosshair if visit and self.crosshair_visible else None, axis)
             shown.set_active(slot == state.active and len(grid.shown) > 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.planes import direction_letters
 from glioma_annotator.ui.viewer.slice_pane import FIT
 from glioma_annotator.ui.viewer.surfaces import SurfaceMesh, head_surface, label_surfaces, unchanged
-from glioma_annotator.ui.viewer.types import Submit
+from glioma_annotator.ui.viewer.types import Marker, Submit
 from glioma_annotator.ui.viewer.visit import Visit
 
 _DEGREES_PER_PIXEL = 0.4
@@ -76,6 +76,7 @@ class SurfacePane(Pane):
         self.head_shown = True
         self._place: tuple[int, int, int] | None = None
         self._plane_axis: int | None = None
+        self._markers: tuple[Marker, ...] = ()
 
     # --- contents -------------------------------------------------------------------------------------------------
 
@@ -153,8 +154,14 @@ class SurfacePane(Pane):
             self._place, self._plane_axis = place, axis
             self._mark_place()
 
+    def show_markers(self, markers: Sequence[Marker]) -> None:
+        """Findings and samples of the visit, painted over the surfaces that they lie in."""
+        if tuple(markers) != self._markers:
+            self._markers = tuple(markers)
+            self._mark_place()
+
     def _mark_place(self) -> None:
-        """Outlines of the crosshair's lines and plane, painted over the surfaces: moving them redraws no surface."""
+        """Crosshair's lines and plane, and the markers, painted over the surfaces: moving them redraws no surface."""
         visit, lines = self._visit, []
         if visit is not None and self._place is not None:
             box = visit.extent
@@ -173,6 +180,8 @@ class SurfacePane(Pane):
                 lines += [[corners[n], corners[(n + 1) % 4]] for n in range(4)]
         pixels = [[self._pixel(point) for point in line] for line in lines]
         self.overlay.marks.lines = tuple(QLineF(a, b) for a, b in pixels)
+        seen = self._markers if visit is not None else ()
+        self.overlay.marks.markers = tuple((self.overlay.to_plane(self._pixel(list(m.index))), m) for m in seen)
         self.overlay.update()
 
     def _pixel(self, index: list[float]) -> QPointF:

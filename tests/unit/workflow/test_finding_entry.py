@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from glioma_annotator.domain.finding import FindingSource, Side
-from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.patient import Timepoint
-from glioma_annotator.workflow.finding_entry import finding_at, kind_for, side_of
+from glioma_annotator.errors import UserError
+from glioma_annotator.workflow.finding_entry import finding_at, finding_of_region, kind_for, side_of
 from glioma_annotator.workflow.profiles import load_profile
 
 GRID = Grid((40, 30, 20), np.array([[2.0, 0, 0, -40], [0, 2, 0, -30], [0, 0, 3, -30], [0, 0, 0, 1]]))
@@ -53,3 +54,32 @@ def test_a_finding_beside_the_mask_is_a_point() -> None:
         None,
         None,
     )
+
+
+def test_a_drawn_region_gives_its_box_its_ml_and_the_kind_of_its_main_label() -> None:
+    mask = np.zeros(GRID.shape, np.uint8)
+    mask[4:9, 4:8, 3] = 3
+    square = np.array([[4.0, 4, 3], [8, 4, 3], [8, 8, 3], [4, 8, 3]])
+    found = finding_of_region(square, 2, 3, VISIT, "P", mask, PROFILE, "Dr A")
+    assert found.box == Box((4, 4, 3), (9, 9, 4))
+    assert found.volume_ml == pytest.approx(25 * GRID.voxel_volume_ml)
+    assert found.point_mm == tuple(GRID.index_to_world((6, 6, 3)))
+    assert (found.source, found.label, found.kind, found.revision) == (
+        FindingSource.REGION,
+        "",
+        "enhancing-tumour",
+        None,
+    )
+
+
+def test_the_point_of_a_bent_region_lies_within_it() -> None:
+    mask = np.zeros(GRID.shape, np.uint8)
+    hook = np.array([[2.0, 2, 3], [9, 2, 3], [9, 3, 3], [3, 3, 3], [3, 9, 3], [2, 9, 3]])
+    found = finding_of_region(hook, 2, 3, VISIT, "P", mask, PROFILE, "Dr A")
+    i, j, _ = GRID.world_to_index(found.point_mm)
+    assert i <= 3 or j <= 3
+
+
+def test_an_outline_around_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="no voxel"):
+        finding_of_region(np.zeros((2, 3)), 2, 3, VISIT, "P", labels(), PROFILE, "Dr A")
