@@ -10,10 +10,9 @@ from typing import TypeVar
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.registration import Method, identity
+from glioma_annotator.imaging.registration import Method
 from glioma_annotator.imaging.reslicing import Deformation, Placement
 from glioma_annotator.progress import CancelToken, Report, part
 from glioma_annotator.ui.study_controller import OtherVisit, StudyController
@@ -27,6 +26,7 @@ from glioma_annotator.workflow.timepoints_together import (
     Vector,
     VisitRegistration,
     bend,
+    by_headers,
     carried_over,
     changes_between,
     common_sequence,
@@ -283,13 +283,8 @@ class Together(QObject):
         if axis is None or self.other is None or not self._comparable(*self._require()):
             return
         found = self._start()
-        right, above, towards = self.view.comparing.screen_axes(axis)
-        shift = np.asarray(found.shift_mm) + across * right + up * above
-        # A turn about the world axis nearest to the plane's normal, in the sense that is seen.
-        turn = np.zeros(3)
-        main = int(np.abs(towards).argmax())
-        turn[main] = -np.sign(towards[main]) * clockwise_deg
-        self.set_nudge(_vector(shift), _vector(np.asarray(found.rotation_deg) + turn))
+        axes = self.view.comparing.screen_axes(axis)
+        self.set_nudge(*found.nudge_seen(axes, across, up, clockwise_deg))
 
     def set_nudge(self, shift_mm: Vector, rotation_deg: Vector) -> None:
         """Put the visit beside so far from where it was found: mm in RAS, degrees about these axes."""
@@ -309,14 +304,7 @@ class Together(QObject):
         """The registration to nudge: where the headers put the visits, when there is none yet."""
         if self.found is not None:
             return self.found
-        fixed, moving = self._require()
-        try:
-            sequence = common_sequence(fixed, moving)
-        except UserError:  # nothing to measure the quality by; the masks can be compared all the same
-            sequence = ""
-        by_headers = replace(identity(), quality=0.0, quality_before=0.0)
-        centre = fixed.grid.index_to_world((np.asarray(fixed.grid.shape) - 1) / 2)
-        return VisitRegistration(fixed.key, moving.key, sequence, by_headers, _vector(centre))
+        return by_headers(*self._require())
 
     def _keep(self, found: VisitRegistration) -> None:
         self.found = self._known[self._pair] = found
@@ -423,8 +411,3 @@ class Together(QObject):
 
         self.study.workers.computing.submit(f"Carrying the mask over from {moving.title}", work, done,
                                              self.study.failed.emit)  # fmt: skip
-
-
-def _vector(values: FloatArray) -> Vector:
-    x, y, z = (round(float(v), 4) for v in values)
-    return x, y, z

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.labels import BACKGROUND, IGNORE, LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
@@ -22,6 +23,7 @@ from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.imaging.registration import (
     Method,
     Registration,
+    identity,
     placed,
     register,
     resample_mask_registered,
@@ -96,6 +98,24 @@ class VisitRegistration:
         """The same with another nudge in place of this one; to be accepted anew."""
         return replace(self, shift_mm=shift_mm, rotation_deg=rotation_deg, accepted_by="", accepted="")
 
+    def nudge_seen(
+        self, axes: tuple[FloatArray, FloatArray, FloatArray], across: float, up: float, clockwise_deg: float
+    ) -> tuple[Vector, Vector]:
+        """The nudge (shift, rotation) after a further move as it is seen in a plane.
+
+        Parameters
+        ----------
+        axes: unit vectors in world RAS to the right, up, and towards the reader.
+        across, up: mm to the right and up.
+        clockwise_deg: about the world axis nearest to the plane's normal.
+        """
+        right, above, towards = axes
+        turn = np.zeros(3)
+        main = int(np.abs(towards).argmax())
+        turn[main] = -np.sign(towards[main]) * clockwise_deg
+        shift = np.asarray(self.shift_mm) + across * right + up * above
+        return _vector(shift), _vector(np.asarray(self.rotation_deg) + turn)
+
     def seen_from_other(self) -> VisitRegistration:
         """The same with the roles of the visits exchanged; the nudge is part of the matrix then."""
         inverse = replace(self.placed.inverse(), quality=self.quality)
@@ -168,6 +188,22 @@ def register_visits(
     )
     x, y, z = _head_centre_mm(fixed)
     return VisitRegistration(later.key, earlier.key, name, found, (x, y, z), quality=found.quality)
+
+
+def by_headers(later: Timepoint, earlier: Timepoint) -> VisitRegistration:
+    """Both visits where their headers put them, to be nudged from there."""
+    try:
+        sequence = common_sequence(later, earlier)
+    except UserError:  # nothing to measure the quality by; the masks can be compared all the same
+        sequence = ""
+    found = replace(identity(), quality=0.0, quality_before=0.0)
+    centre = later.grid.index_to_world((np.asarray(later.grid.shape) - 1) / 2)
+    return VisitRegistration(later.key, earlier.key, sequence, found, _vector(centre))
+
+
+def _vector(values: FloatArray) -> Vector:
+    x, y, z = (round(float(v), 4) for v in values)
+    return x, y, z
 
 
 def _head_centre_mm(volume: Volume) -> tuple[float, float, float]:

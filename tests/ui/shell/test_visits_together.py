@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -65,7 +65,7 @@ def comparing(window: MainWindow) -> Any:
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:
     """Wait until no job runs."""
-    qtbot.waitUntil(lambda: not window.workers.jobs and not window.workers.drawing.active)
+    qtbot.waitUntil(lambda: not window.workers.jobs and not window.workers.drawing.active, timeout=60_000)
 
 
 def press(qtbot: QtBot, widget: QWidget) -> None:
@@ -221,7 +221,7 @@ def test_what_changed_between_the_masks_is_coloured_with_its_volumes(
 ) -> None:
     window = shown(bench, qtbot)
     bar = window.visits_bar
-    press(qtbot, bar.changes)
+    qtbot.mouseClick(bar.changes, Qt.MouseButton.LeftButton, pos=QPoint(9, bar.changes.height() // 2))
     qtbot.waitUntil(lambda: window.together.changes is not None)
     assert comparing(window).picture is Picture.REGISTERED
     assert comparing(window).changes is not None
@@ -229,7 +229,7 @@ def test_what_changed_between_the_masks_is_coloured_with_its_volumes(
     editor = window.study.require_visit().editor
     editor.set_voxels("Erase", np.flatnonzero(editor.labels), 0)
     qtbot.waitUntil(lambda: window.together.changes is not None and window.together.changes.volumes_ml["kept"] == 0)
-    press(qtbot, bar.changes)
+    qtbot.mouseClick(bar.changes, Qt.MouseButton.LeftButton, pos=QPoint(9, bar.changes.height() // 2))
     assert comparing(window).changes is None
     settle(qtbot, window)
 
