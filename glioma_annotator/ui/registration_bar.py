@@ -79,7 +79,7 @@ class VisitsBar(QWidget):
         self.picture.activated.connect(lambda _i: self._together.set_picture(Picture(self.picture.currentData())))
         self.changes = QCheckBox("Changes")
         self.changes.setAccessibleName("Changes between the masks")
-        self.changes.setToolTip("Colour what is in one mask only, in both, or under another label (Alt+V)")
+        self.changes.setToolTip("Colour what is in one mask only, in both, or under another label (D)")
         self.changes.clicked.connect(self._together.show_changes)
         self.method = QComboBox()
         self.method.setAccessibleName("Kind of registration")

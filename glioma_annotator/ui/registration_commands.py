@@ -54,11 +54,12 @@ def visits_commands(together: Together) -> list[Command]:
         Command("visits.swap", "This visit in the other's place", "Tap to switch, hold to look: what differs jumps",
                 together.flip_swapped, "Study", ("V",), beside, lambda: view.comparing.swapped),
         Command("visits.changes", "Changes between the masks", "Colour what is in one mask only or in both",
-                lambda: together.show_changes(not together.changes_wanted), "Study", ("Alt+V",), beside,
+                lambda: together.show_changes(not together.changes_wanted), "Study", ("D",), beside,
                 lambda: together.changes_wanted),
         *(
-            Command(f"visits.{name}", title, "Move the visit beside by half a millimetre or turn it by half a degree, "
-                    "in the active pane's plane", partial(nudge, *by), "Study", (key,), beside)
+            Command(f"visits.{name}", title, f"{'Turn' if by[2] else 'Move'} the visit beside by half a "
+                    f"{'degree' if by[2] else 'millimetre'}, as seen in the active pane", partial(nudge, *by), "Study",
+                    (key,), beside)
             for name, title, key, by in moves
         ),
         Command("visits.reset", "Undo the nudge", "Put the visit beside back to where it was found",
