@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.components import remove_small
+from glioma_annotator.inference.post_processing import post_processed
 
 #: Voxels around the held-out tumour that the quick measure during a training looks at.
 _MARGIN = 16
@@ -46,6 +46,7 @@ class HeldOut:
     ) -> None:
         self._card = card
         self.parts = tuple(parts)
+        self._processed_visits: dict[int, LabelArray] = {}
         self._visits = tuple(
             _Visit(part, classes_of(found, head), _crop(part, found.case))
             for part, found in zip(parts, features, strict=True)
@@ -61,7 +62,7 @@ class HeldOut:
         return tuple(visit.crop for visit in self._visits)
 
     def verdict(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
-        """The rule on whole visits, islands removed as the segmenter does it."""
+        """The rule on whole visits, after the card's post-processing as the segmenter does it."""
         return judge([self._judged(v, a, None) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
 
     def quick(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
@@ -106,21 +107,30 @@ class HeldOut:
         before, truth, carried = visit.before, case.classes, case.carried
         if crop is not None:
             before, truth, mask, carried = before[crop.slices], truth[crop.slices], mask[crop.slices], None
+            marked = self._labels(before), self._labels(after)
         else:
-            before, after = self._without_islands(before, case), self._without_islands(after, case)
+            marked = self._processed_before(visit), self._processed(after, case)
         return Judged(
             reference=self._labels(truth * mask),
-            before=self._labels(before * mask),
-            after=self._labels(after * mask),
+            before=marked[0] * mask,
+            after=marked[1] * mask,
             voxel_ml=case.voxel_ml,
             carried=None if carried is None else self._labels(carried * mask),
         )
 
-    def _without_islands(self, classes: NDArray[np.uint8], case: PreparedCase) -> NDArray[np.uint8]:
+    def _processed_before(self, visit: _Visit) -> LabelArray:
+        if id(visit) not in self._processed_visits:
+            self._processed_visits[id(visit)] = self._processed(visit.before, visit.part.case)
+        return self._processed_visits[id(visit)]
+
+    def _processed(self, classes: NDArray[np.uint8], case: PreparedCase) -> LabelArray:
+        """Label values after the card's rules; holes stay, as filling them takes more than the most probable class."""
         edge = (case.voxel_ml * 1000) ** (1 / 3)
-        return remove_small(
-            classes, self._card.post_processing.min_component_ml, Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
-        )
+        grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
+        rules = replace(self._card.post_processing, fill_holes_ml=0.0)
+        no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
+        labels, _ = post_processed(self._labels(classes), no_softmax, case.brain, rules, self._card.scheme, grid)
+        return labels
 
     def _labels(self, classes: NDArray[np.uint8]) -> LabelArray:
         table = np.zeros(256, dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
@@ -11,11 +12,11 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from glioma_annotator.domain.adaptation import CurvePoint
 from glioma_annotator.ui import theme
 
-_MARGIN_LEFT, _MARGIN_RIGHT, _MARGIN_TOP, _MARGIN_BOTTOM = 8, 36, 20, 8
+_MARGIN_LEFT, _MARGIN_RIGHT, _MARGIN_TOP, _MARGIN_BOTTOM = 8, 36, 20, 18
 
 
 class TrainingCurve(QWidget):
-    """Loss as a line on its own scale, held-out Dice as points from 0 to 1; methods follow one another."""
+    """Loss as a line on its own scale, held-out Dice as points from 0 to 1; methods side by side, equally wide."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,22 +71,33 @@ class TrainingCurve(QWidget):
         )
 
     def _draw(self, painter: QPainter, frame: QRectF) -> None:
-        if not self._points:
-            return
         colours = theme.current()
-        highest = max(max(p.loss for p in self._points), 1e-6)
-        across = frame.width() / max(len(self._points) - 1, 1)
-        losses = QPolygonF()
-        for number, point in enumerate(self._points):
-            losses.append(
-                QPointF(frame.left() + number * across, frame.bottom() - point.loss / highest * frame.height())
-            )
+        highest = max([p.loss for p in self._points], default=1.0)
+        runs = [list(run) for _, run in itertools.groupby(self._points, key=lambda p: p.method)]
+        width = frame.width() / max(len(runs), 1)
+        for place, run in enumerate(runs):
+            part = QRectF(frame.left() + place * width, frame.top(), width, frame.height())
+            if place:
+                painter.setPen(QColor(colours.line))
+                painter.drawLine(part.topLeft(), part.bottomLeft())
+            if len(runs) > 1:
+                painter.setPen(QColor(colours.quiet))
+                below = part.adjusted(3, part.height() + 1, 0, _MARGIN_BOTTOM)
+                painter.drawText(below, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, run[0].method.value)
+            self._draw_run(painter, part, run, max(highest, 1e-6))
+
+    def _draw_run(self, painter: QPainter, part: QRectF, run: Sequence[CurvePoint], highest: float) -> None:
+        """One method's points across `part`."""
+        colours = theme.current()
+        across = part.width() / max(len(run) - 1, 1)
+        losses, line = QPolygonF(), QPolygonF()
+        for number, point in enumerate(run):
+            x = part.left() + number * across
+            losses.append(QPointF(x, part.bottom() - point.loss / highest * part.height()))
+            if point.dice is not None:
+                line.append(QPointF(x, part.bottom() - point.dice * part.height()))
         painter.setPen(QPen(QColor(colours.quiet), 1.2))
         painter.drawPolyline(losses)
-        line = QPolygonF()
-        for number, point in enumerate(self._points):
-            if point.dice is not None:
-                line.append(QPointF(frame.left() + number * across, frame.bottom() - point.dice * frame.height()))
         painter.setPen(QPen(QColor(colours.accent), 1.8))
         painter.drawPolyline(line)
         painter.setBrush(QColor(colours.accent))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from fake_models import FakeAdapter, FakeShelf
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from fake_models import BASE, FakeAdapter, FakeShelf, outcome_of
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
+from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.revision import RevisionStatus
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.ui.dialogs.models_page import ModelsPage
 from glioma_annotator.ui.panels.adapting import AdaptPanel
+from glioma_annotator.ui.panels.curves import TrainingCurve
+from glioma_annotator.ui.panels.verdict import VerdictView
 from glioma_annotator.ui.window import MainWindow
 
 PATIENT = "PAT-0042"
@@ -255,3 +259,34 @@ def test_two_models_are_compared_on_the_open_visit(
     dialog = page.findChildren(ModelComparison)[0]
     assert dialog.cells["ET", "A with B"] == "1.000"
     dialog.close()
+
+
+def test_an_earlier_mask_carried_over_is_a_third_column_and_a_picture(qtbot: QtBot) -> None:
+    view = VerdictView(GLIOMA_POST_TREATMENT)
+    qtbot.addWidget(view)
+    outcome = outcome_of(BASE)
+    assert outcome.worst is not None
+
+    def pictures() -> list[str]:
+        return [label.accessibleName().partition(": ")[2] for label in view.findChildren(QLabel) if label.pixmap()]
+
+    view.show_outcome(outcome)
+    assert pictures() == ["Your mask", "Before", "After"]
+    view.show_outcome(None)
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    view.show_outcome(replace(outcome, worst=replace(outcome.worst, carried=outcome.worst.before)))
+    assert pictures() == ["Your mask", "Before", "After", "Carried over"]
+    assert {"Carried", "0.400"} <= {label.text() for label in view.findChildren(QLabel)}
+
+
+def test_the_curve_draws_every_method_beside_the_others(qtbot: QtBot) -> None:
+    curve = TrainingCurve()
+    qtbot.addWidget(curve)
+    curve.resize(300, 130)
+    first = [CurvePoint(AdaptationMethod.LAST_LAYER, n, 1.0, 0.5 if n % 5 == 0 else None) for n in range(30)]
+    curve.show_points(first)
+    one = curve.grab().toImage()
+    curve.add(CurvePoint(AdaptationMethod.FULL, 1, 0.4, 0.9))
+    assert curve.grab().toImage() != one
+    curve.show_points([])
+    assert curve.grab().toImage() != one
