@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from glioma_annotator.db.audit import broken_links
-from glioma_annotator.db.connection import Connections
+from glioma_annotator.db.connection import Connections, fetch
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.domain.plain import Plain
 from glioma_annotator.progress import CancelToken, Report, StepProgress
@@ -39,6 +39,7 @@ def tampering(
             cancel.raise_if_cancelled()
             found += _changed_records(database, repository)
             progress.step(f"Checking {repository.table.replace('_', ' ')}")
+        found += _changed_rows(database)
         found += _forgotten(database, backups)
         progress.step()
     return found
@@ -61,6 +62,38 @@ def _changed_records(database: Database, repository: Audited) -> Iterator[str]:
     yield from _listed(changed, f"In {table}, {{}} is not what the audit table says.")
     yield from _listed(unknown, f"In {table}, {{}} was added without an entry in the audit table.")
     yield from _listed(list(last), f"In {table}, {{}} was removed from the database.")
+
+
+def _changed_rows(database: Database) -> Iterator[str]:
+    """Patients, visits and masks that are not what the audit table says of when they were added.
+
+    Those of a workspace that is older than its audit table have no entry there, and none is missed.
+    """
+    for table, query, title in _ADDED:
+        added = dict(database.execute("SELECT record, after FROM audit WHERE kind = ? AND action = 'add'", [table]))
+        found = fetch(database, query)
+        changed = []
+        for row in found:
+            known = json.loads(added.pop(row["uid"], None) or "{}")
+            shared = known.keys() & row.keys() - {"uid"}
+            if any(row[name] != known[name] for name in shared):
+                changed.append(row["uid"])
+        yield from _listed(changed, f"The {title} {{}} is not what the audit table says.")
+        yield from _listed(list(added), f"The {title} {{}} was removed from the database.")
+
+
+#: Tables whose rows stay as they were added: the name, a query that names every row as the audit table does, a word.
+_ADDED = (
+    ("patients", "SELECT * FROM patients", "patient"),
+    ("timepoints", "SELECT * FROM timepoints", "visit"),
+    (
+        "revisions",
+        """SELECT timepoints.uid || ' mask ' || number AS uid, number, origin, author, path, file_sha256,
+               content_sha256, scheme, model, note
+           FROM revisions JOIN timepoints ON timepoints.id = timepoint_id""",
+        "mask",
+    ),
+)
 
 
 def _forgotten(database: Database, backups: Path) -> Iterator[str]:

@@ -43,6 +43,7 @@ from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import Sequence, SequenceRole
 from glioma_annotator.domain.vasari import VasariEntry
 from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import UserError
 from glioma_annotator.workflow.ports import Store
 
 GRID = Grid((4, 3, 2), np.diag([2.0, 2.0, 5.0, 1.0]))
@@ -255,3 +256,26 @@ def test_questions_are_answered_saved_and_refused(store: Store) -> None:
 
 def test_no_backup_is_due_when_none_is_wanted(store: Store) -> None:
     assert not store.backup_due(0)
+
+
+def test_a_saved_question_is_renamed_unless_the_name_is_taken(store: Store) -> None:
+    store.cohort.save("mutants", "idh mutant", by="Dr A")
+    store.cohort.save("resected", "had surgery", by="Dr A")
+    store.cohort.rename("mutants", "IDH mutants", by="Dr B")
+    assert [question.name for question in store.cohort.saved()] == ["IDH mutants", "resected"]
+    for name in ("resected", " "):
+        with pytest.raises(UserError):
+            store.cohort.rename("IDH mutants", name)
+    with pytest.raises(KeyError):
+        store.cohort.rename("mutants", "other")
+
+
+def test_the_changes_of_a_patient_are_told_from_those_of_others(store: Store) -> None:
+    store.add_patient("Q")
+    note = Note("P", "first")
+    store.notes.add(note, Note("Q", "of another"), by="Dr A")
+    store.notes.change(dataclasses.replace(note, text="second"), by="Dr B")
+    store.notes.delete(note.id, by="Dr B")
+    done = [(e.action, e.actor) for e in store.audit.of_patient("P") if e.kind == "notes"]
+    assert done == [(AuditAction.DELETE, "Dr B"), (AuditAction.CHANGE, "Dr B"), (AuditAction.ADD, "Dr A")]
+    assert store.audit.of_patient("nobody") == ()

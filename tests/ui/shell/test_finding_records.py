@@ -166,7 +166,7 @@ def test_rows_write_the_question(page: CohortPage, qtbot: QtBot) -> None:
     assert isinstance(volume, QDoubleSpinBox)
     volume.setValue(0.5)
     assert page.text.text() == "finding kind = satellite and finding volume >= 0.5 ml"
-    qtbot.mouseClick(second.same, Qt.MouseButton.LeftButton, pos=second.same.rect().center() / 4)
+    qtbot.keyClick(second.same, Qt.Key.Key_Space)
     assert page.text.text() == "finding where (kind = satellite and volume >= 0.5 ml)"
     qtbot.mouseClick(second.remove, Qt.MouseButton.LeftButton)
     assert page.text.text() == "finding kind = satellite"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sqlite3
 from collections.abc import Callable
 
@@ -129,3 +130,25 @@ def test_no_name_reaches_the_audit_or_the_search(filled: Workspace) -> None:
     for table in ("audit", "search_texts", "visits_overview", "patients"):
         assert "Doe" not in str(other.execute(f"SELECT * FROM {table}").fetchall())
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "sign"),
+    [
+        ("UPDATE timepoints SET date = '2019-01-01'", "The visit .* is not what the audit table says"),
+        ("UPDATE patients SET key = 'PAT-0001'", "The patient .* is not what the audit table says"),
+        ("UPDATE revisions SET author = 'somebody else'", "The mask .* is not what the audit table says"),
+    ],
+)
+def test_a_visit_patient_or_mask_changed_past_the_program_is_noticed(
+    filled: Workspace,
+    visit: Timepoint,
+    labels: LabelArray,
+    save: Callable[..., SegmentationRevision],
+    statement: str,
+    sign: str,
+) -> None:
+    save(visit, labels)
+    assert filled.verify() == []
+    found = tampered(filled, statement)
+    assert any(re.search(sign, sentence) for sentence in found)
