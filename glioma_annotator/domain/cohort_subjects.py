@@ -181,7 +181,7 @@ def _of_records(profile: TaskProfile | None) -> list[Subject]:
 def _events() -> list[Subject]:
     had = {Operator.IS: "the patient had", Operator.IS_NOT: "the patient never had"}
     kinds = {kind.value: kind.value for kind in EventKind}
-    made = [Subject("had", "Event", "Event", SubjectKind.HAD, FieldType.CHOICE, had, kinds)]
+    made = [Subject("had", "Event", "Event: kind", SubjectKind.HAD, FieldType.CHOICE, had, kinds)]
     number = FieldType.NUMBER
     figures = {kind: (field, unit) for kind, field, unit in FIGURES.values()}
     for kind, (field, unit) in figures.items():

@@ -6,7 +6,7 @@ from glioma_annotator.ui.registration_commands import VISITS_VIEW_ONLY
 from glioma_annotator.ui.tool_commands import TOOL_ICONS, TOOL_VIEW_ONLY
 from glioma_annotator.ui.viewer_commands import VIEW_ONLY as AID_VIEW_ONLY
 
-MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Find", "Help")
+MENUS = ("File", "Study", "Edit", "Tools", "View", "Segment", "Model", "Records", "Help")
 
 #: A divider comes before each of these in the menus.
 MENU_BREAKS = (
@@ -42,8 +42,9 @@ MENU_BREAKS = (
     "model.use",
     "model.page",
     "file.export_patient",
-    "study.identity",
     "find.next",
+    "study.deleted",
+    "study.identity",
     "help.about",
 )
 

@@ -189,45 +189,52 @@ class Keeping(QObject):
 
 
 def finding_commands(keeping: Keeping, study: StudyController) -> list[Command]:
-    """The menu *Find*."""
+    """Search and cohort, in the menu *Records*."""
 
     def has_workspace() -> bool:
         return study.session is not None
 
     return [
         Command("find.search", "Search", "Find words in findings, reports, notes, events and histology",
-                keeping.search, "Find", ("Ctrl+F",), has_workspace),
-        Command("find.cohort", "Cohort…", "Ask a question across patients", keeping.cohort_page, "Find",
+                keeping.search, "Records", ("Ctrl+F",), has_workspace),
+        Command("find.cohort", "Cohort…", "Ask a question across patients", keeping.cohort_page, "Records",
                 ("Ctrl+Shift+F",), has_workspace),
         Command("find.next", "Next visit found", "Open the next visit of the cohort page's list",
-                lambda: keeping.step_hit(1), "Find", ("Alt+Down",), lambda: keeping.has_hits),
+                lambda: keeping.step_hit(1), "Records", ("Alt+Down",), lambda: keeping.has_hits),
         Command("find.previous", "Previous visit found", "Open the previous visit of the cohort page's list",
-                lambda: keeping.step_hit(-1), "Find", ("Alt+Up",), lambda: keeping.has_hits),
+                lambda: keeping.step_hit(-1), "Records", ("Alt+Up",), lambda: keeping.has_hits),
+    ]  # fmt: skip
+
+
+def archive_commands(keeping: Keeping, study: StudyController) -> list[Command]:
+    """Patient archives and backups, in the menu *File*."""
+
+    def has_workspace() -> bool:
+        return study.session is not None
+
+    return [
+        Command("file.export_patient", "Export patient archive…", "Write the patient with all records as one file for"
+                " another workspace", keeping.export_archive, "File", (), lambda: bool(study.patient_key)),
+        Command("file.import_patient", "Import patient archive…", "Add or merge a patient from such a file",
+                keeping.import_archive, "File", (), lambda: has_workspace() and not study.read_only),
+        Command("file.backups", "Backups…", "Copy, archive or restore this workspace, and the schedule of copies",
+                keeping.backups, "File", (), has_workspace),
     ]  # fmt: skip
 
 
 def keeping_commands(keeping: Keeping, study: StudyController, findings: FindingsController) -> list[Command]:
-    """Archives and backups (*File*), identities and the patient's records (*Study*)."""
-
-    def has_workspace() -> bool:
-        return study.session is not None
+    """Deleted items, changes and identities, in the menu *Records*."""
 
     def has_patient() -> bool:
         return bool(study.patient_key)
 
     return [
-        Command("file.export_patient", "Export patient archive…", "Write the patient with all records as one file for"
-                " another workspace", keeping.export_archive, "File", (), has_patient),
-        Command("file.import_patient", "Import patient archive…", "Add or merge a patient from such a file",
-                keeping.import_archive, "File", (), lambda: has_workspace() and not study.read_only),
-        Command("file.backups", "Backups…", "Copy, archive or restore this workspace, and the schedule of copies",
-                keeping.backups, "File", (), has_workspace),
-        Command("study.identity", "Who the patient is…", "Name, birth date and record number, kept apart from all else",
-                keeping.identity, "Study", (), has_patient),
         Command("study.deleted", "Deleted items…", "Records that were deleted and can be brought back",
-                keeping.deleted, "Study", (), has_patient),
-        Command("study.changes", "Changes…", "Who changed what, when, from what to what", keeping.changes, "Study",
-                ("Ctrl+Alt+H",), has_workspace),
+                keeping.deleted, "Records", (), has_patient),
+        Command("study.changes", "Changes…", "Who changed what, when, from what to what", keeping.changes, "Records",
+                ("Ctrl+Alt+H",), lambda: study.session is not None),
         Command("study.finding_history", "History of the finding…", "Every change of the selected finding",
-                keeping.finding_history, "Study", (), lambda: bool(findings.current)),
+                keeping.finding_history, "Records", (), lambda: bool(findings.current)),
+        Command("study.identity", "Who the patient is…", "Name, birth date and record number, kept apart from all else",
+                keeping.identity, "Records", (), has_patient),
     ]  # fmt: skip

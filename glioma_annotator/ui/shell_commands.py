@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glioma_annotator.ui.clinical_commands import histology_commands
 from glioma_annotator.ui.course_dock import course_commands
-from glioma_annotator.ui.keeping import finding_commands, keeping_commands
+from glioma_annotator.ui.keeping import archive_commands, finding_commands, keeping_commands
 from glioma_annotator.ui.mirror_check import mirror_commands
 from glioma_annotator.ui.model_dock import model_commands
 from glioma_annotator.ui.pane_commands import mask_view_commands, panes_commands
@@ -29,9 +29,8 @@ def build_registry(shell: Shell) -> CommandRegistry:
     """All commands. Raises `ValueError` when two share an id or a key."""
     registry = CommandRegistry()
     for make in (
-        file_commands,
+        _file,
         study_commands,
-        _keeping,
         _visits,
         _course,
         _histology,
@@ -46,6 +45,7 @@ def build_registry(shell: Shell) -> CommandRegistry:
         segment_commands,
         _model,
         _finding,
+        _keeping,
         _help,
     ):
         for command in make(shell):
@@ -65,6 +65,13 @@ def _course(shell: Shell) -> list[Command]:
 
 def _histology(shell: Shell) -> list[Command]:
     return histology_commands(shell.histology, shell.acts.histology_panel, shell.acts.vasari_page)
+
+
+def _file(shell: Shell) -> list[Command]:
+    """Archives and backups come before the workspace."""
+    commands = file_commands(shell)
+    at = next(n for n, command in enumerate(commands) if command.id == "file.workspace")
+    return [*commands[:at], *archive_commands(shell.keeping, shell.study), *commands[at:]]
 
 
 def _keeping(shell: Shell) -> list[Command]:

@@ -176,6 +176,7 @@ class CohortPage(QDialog):
         except QuestionError as error:
             self._asking.drop()
             self._explain(error)
+            self.builder.say_stale()
             return
         rows = self._subjects.rows_of(condition)
         self.builder.show_rows(*(rows or (None, False)))
@@ -184,6 +185,7 @@ class CohortPage(QDialog):
     def _read_rows(self) -> None:
         condition = self._subjects.condition_of(self.builder.rows, self.builder.any_of)
         self.text.setText("" if condition is None else question_text(condition))
+        self.builder.told.clear()
         if condition is None:
             self._pause.stop()
             self._say_empty()

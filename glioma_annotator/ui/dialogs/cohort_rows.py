@@ -23,10 +23,22 @@ from PySide6.QtWidgets import (
 from glioma_annotator.domain.cohort import FieldType, Operator, Reference
 from glioma_annotator.domain.cohort_rows import CohortSubjects, FilterRow, RowValue
 from glioma_annotator.domain.cohort_subjects import Subject, SubjectKind
+from glioma_annotator.domain.cohort_text import number_text
 from glioma_annotator.ui.panels.parts import push_button, quiet
 
 _LARGEST = 100_000.0
 _FIRST = "marker IDH"
+
+
+class _Number(QDoubleSpinBox):
+    """A number without needless zeros behind the point."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDecimals(3)
+
+    def textFromValue(self, value: float) -> str:
+        return number_text(round(value, self.decimals()))
 
 
 class RowEditor(QWidget):
@@ -58,6 +70,7 @@ class RowEditor(QWidget):
         self.unit.addItems(["%", "mL"])
         for reference in Reference:
             self.reference.addItem(f"from {reference.value}", reference)
+        self.operator.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.subject.setMinimumWidth(190)
         self.subject.setMaxVisibleItems(18)
         self.value: QWidget = QWidget()
@@ -66,6 +79,7 @@ class RowEditor(QWidget):
         self.remove = push_button("Remove", "Take this condition away", self.removed.emit)
         self.remove.setAccessibleName("Remove this condition")
         self.remove.setProperty("role", "small")
+        self.remove.setAutoDefault(False)
         self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(6)
@@ -181,8 +195,7 @@ class RowEditor(QWidget):
         return box
 
     def _number(self, subject: Subject, value: RowValue) -> QWidget:
-        box = QDoubleSpinBox()
-        box.setDecimals(3)
+        box = _Number()
         box.setRange(-_LARGEST, _LARGEST)
         box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         box.setValue(float(value) if isinstance(value, int | float) else 0.0)
@@ -250,6 +263,7 @@ class RowBuilder(QWidget):
         self.joint.setAccessibleName("How the conditions are joined")
         self.joint.activated.connect(lambda _i: self.changed.emit())
         self.add = push_button("Add condition", "Ask for one thing more", self._add)
+        self.add.setAutoDefault(False)
         self.told = quiet()
         head = QHBoxLayout()
         head.addWidget(self.joint)
@@ -300,6 +314,10 @@ class RowBuilder(QWidget):
         self._fit()
         for editor, row in zip(self.editors, wanted, strict=False):
             editor.same.setChecked(row.same)
+
+    def say_stale(self) -> None:
+        """The question beside cannot be read: the rows are those of the one before."""
+        self.told.setText("These rows are of the question before." if self.editors else "")
 
     def _append(self, row: FilterRow) -> RowEditor:
         editor = RowEditor(self._subjects, row, self._words)

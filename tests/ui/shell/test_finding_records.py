@@ -236,7 +236,7 @@ def test_what_was_found_is_exported(
     write(page, qtbot, "idh mutant")
     file = tmp_path / f"found.{kind}"
     page.write(file)
-    qtbot.waitUntil(lambda: file.exists() and not window.workers.jobs)
+    qtbot.waitUntil(lambda: file.exists() and not window.workers.jobs, timeout=30_000)  # pyarrow is imported
     if kind == "csv":
         assert file.read_text().splitlines()[1].startswith(f"{PATIENT},{FIRST},2019-01-14")
     elif kind == "json":
