@@ -26,7 +26,8 @@ KEYS = {
     "view.slice_down": "Down", "study.previous": ",", "study.next": ".", "view.next_pane": "Tab",
     "edit.undo": "Ctrl+Z", "edit.redo": "Ctrl+Shift+Z", "study.save": "Ctrl+S", "segment.run": "Ctrl+Return",
     "view.planes": "F1", "view.sequences": "F2", "view.timepoints": "F3", "view.3d": "F4",
-    "file.open_folder": "Ctrl+O", "find.search": "Ctrl+F", "help.palette": "Ctrl+K", "help.shortcuts": "?", "file.quit": "Ctrl+Q",
+    "file.open_folder": "Ctrl+O", "help.palette": "Ctrl+K", "help.shortcuts": "?", "file.quit": "Ctrl+Q",
+    "find.search": "Ctrl+F",
 }  # fmt: skip
 
 
