@@ -1,0 +1,122 @@
+"""The VASARI sheet in the window: computed on a worker, confirmed, changed, compared, written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.vasari import VasariEntry
+from glioma_annotator.ui.dialogs.vasari_page import VasariPage
+from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow.vasari_entry import current_sheet
+
+PATIENT = "PAT-0042"
+FIRST, SECOND, LAST = "2019-01-14", "2019-04-02", "2019-10-21"
+
+
+@pytest.fixture
+def window(bench, qtbot: QtBot) -> Iterator[MainWindow]:  # type: ignore[no-untyped-def]
+    yield bench.open_patient(qtbot, 1)
+
+
+def sheet(window: MainWindow, visit: str) -> dict[str, VasariEntry]:
+    return dict(current_sheet(window.study.require_session().store, PATIENT, visit))
+
+
+def opened(window: MainWindow, qtbot: QtBot) -> VasariPage:
+    qtbot.keyClick(window, Qt.Key.Key_F8)
+    page = window.dialogs.open
+    assert isinstance(page, VasariPage)
+    settle(window, qtbot)
+    return page
+
+
+def settle(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not window.workers.jobs, timeout=60_000)
+
+
+def test_the_mask_s_features_are_offered_confirmed_and_changed(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page = opened(window, qtbot)
+    assert page.visit.currentData() == SECOND
+    assert page.other.currentData() == FIRST  # the visit before
+    assert list(page.rows) == [f"F{n}" for n in range(1, 31)]
+    offered = sheet(window, SECOND)
+    assert {"F5", "F7", "F14", "F26", "F29"} <= set(offered)
+    assert all(e.computed and not e.confirmed and e.revision == 1 for e in offered.values())
+    row = page.rows["F5"]
+    assert "computed, to be confirmed" in row.status.text()
+    assert "mL" in row.status.text()
+    assert f"{len(offered)} of them computed" in page.told.text()
+
+    qtbot.mouseClick(row.agree, Qt.MouseButton.LeftButton)
+    kept = sheet(window, SECOND)["F5"]
+    assert (kept.confirmed, kept.author) == (True, "Dr New")
+    assert not row.agree.isVisibleTo(page)
+    side = page.rows["F1"].field
+    side.setFocus()
+    qtbot.keyClick(side, "t")  # temporal
+    chosen = sheet(window, SECOND)["F1"]
+    assert (chosen.value, chosen.computed) == ("2", False)
+    size = page.rows["F29"].field
+    assert isinstance(size, QLineEdit)
+    size.setFocus()
+    size.selectAll()
+    qtbot.keyClicks(size, "long")
+    qtbot.keyClick(size, Qt.Key.Key_Return)
+    assert "Write a figure in mm" in page.rows["F29"].status.text()
+    assert size.text() == "long"
+    size.selectAll()
+    qtbot.keyClicks(size, "41,5")
+    qtbot.keyClick(size, Qt.Key.Key_Return)
+    assert sheet(window, SECOND)["F29"].value == "41.5"
+    assert size.text() == "41.5 mm"
+
+    qtbot.mouseClick(page.confirm_all, Qt.MouseButton.LeftButton)
+    assert all(e.confirmed for e in sheet(window, SECOND).values())
+    qtbot.mouseClick(page.compute, Qt.MouseButton.LeftButton)
+    settle(window, qtbot)
+    assert sheet(window, SECOND)["F29"].value == "41.5"  # a computation leaves the reader's value
+    page.write(str(tmp_path / "sheets.csv"))
+    settle(window, qtbot)
+    assert "temporal" in (tmp_path / "sheets.csv").read_text(encoding="utf-8")
+
+
+def test_a_sheet_is_compared_with_the_visit_before(window: MainWindow, qtbot: QtBot) -> None:
+    store = window.study.require_session().store
+    for visit, value in ((FIRST, "1"), (LAST, "3")):
+        store.vasari.add(VasariEntry(PATIENT, visit, "F2", value, confirmed=True))
+        store.vasari.add(VasariEntry(PATIENT, visit, "F8", "1", confirmed=True))
+    store.vasari.add(VasariEntry(PATIENT, SECOND, "F5", "4", computed=True, revision=1))  # computed from already
+    page = opened(window, qtbot)
+    assert [e.feature for e in sheet(window, SECOND).values()] == ["F5"]
+    page.visit.show_value(LAST)
+    page.visit.chosen.emit()
+    assert "no mask" in page.told.text()
+    assert not page.compute.isEnabled()
+    page.other.show_value(FIRST)
+    page.other.chosen.emit()
+    assert page.rows["F2"].before.text() == "right"
+    page.only_changed.setChecked(True)
+    assert page.rows["F2"].title.isVisibleTo(page)
+    assert not page.rows["F8"].title.isVisibleTo(page)
+
+
+def test_a_computation_can_be_cancelled_and_asked_for_again(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.keyClick(window, Qt.Key.Key_F8)
+    page = window.dialogs.open
+    assert isinstance(page, VasariPage)
+    for job in window.workers.jobs:
+        job.cancel()
+    settle(window, qtbot)
+    assert page.compute.isEnabled()
+    assert "0 of 30" in page.told.text()
+    qtbot.mouseClick(page.compute, Qt.MouseButton.LeftButton)
+    settle(window, qtbot)
+    assert "F5" in sheet(window, SECOND)
