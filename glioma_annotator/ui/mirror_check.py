@@ -16,7 +16,6 @@ from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.study import OpenTimepoint
 from glioma_annotator.workflow.vasari_sheet import DOUBTFUL_SYMMETRY
 
-
 #: Whose symmetry is looked at, best first: T1 shows neither oedema nor enhancement.
 _SYMMETRIC = (SequenceRole.T1.value, SequenceRole.T1GD.value, SequenceRole.T2.value, SequenceRole.FLAIR.value)
 _TURN = (None, MirrorMode.DIFFERENCE, MirrorMode.OPPOSITE)

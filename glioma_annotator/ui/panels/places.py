@@ -20,7 +20,7 @@ class PlacesPanel(QWidget):
         column.setSpacing(6)
         self.summary = quiet("")
         self.table = QTableWidget(0, 3)
-        self.table.setHorizontalHeaderLabels(["Slice", "Expected error mL", "Region mL"])
+        self.table.setHorizontalHeaderLabels(["Slice", "Error mL", "Region mL"])
         self.table.verticalHeader().setDefaultSectionSize(24)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

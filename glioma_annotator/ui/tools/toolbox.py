@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,6 +41,11 @@ _ALL = "all"
 
 #: Tools that act on the whole mask: chosen, they show at once what they would do.
 WHOLE_MASK = frozenset({ToolName.INTERPOLATE, ToolName.MARGIN, ToolName.SMOOTH, ToolName.LOGIC, ToolName.COPY})
+
+
+def _import_outlines() -> None:
+    """What fills an outline brings scikit-image, half a second when it is first asked for: while the reader draws."""
+    importlib.import_module("glioma_annotator.imaging.label_ops.lasso")
 
 
 class Toolbox(QObject):
@@ -170,6 +176,8 @@ class Toolbox(QObject):
     def make(self, name: ToolName) -> Tool | None:
         """The tool for the left button in the open visit; None for the crosshair and tools without a place."""
         visit = self._study.visit
+        if name in (ToolName.LASSO, ToolName.POLYGON):
+            self._study.workers.draw(_import_outlines, lambda _none: None)
         self._tool = None if visit is None else self._made(name, visit)
         return self._tool
 

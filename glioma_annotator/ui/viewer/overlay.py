@@ -142,7 +142,7 @@ class Overlay(QWidget):
             self._paint_proposal(painter, m.removed, event.rect(), Qt.BrushStyle.FDiagPattern)
         for value, lines in m.opposite.items():
             if value in m.colours and m.mask is not None:
-                self._paint_lines(painter, lines, QPen(m.colours[value], 1.5, Qt.PenStyle.DotLine))
+                self._paint_lines(painter, lines, QPen(m.colours[value], 1.0, Qt.PenStyle.DotLine))
         if m.midline:
             self._paint_lines(painter, m.midline, QPen(LETTER_COLOUR, 1.0, Qt.PenStyle.DashLine))
         if m.crosshair is not None:
@@ -226,7 +226,7 @@ class Overlay(QWidget):
             inner.end()
             painter.drawImage(area.topLeft(), layer)
         for value, lines in proposal.lines(self.marks.colours).items():
-            pen = QPen(self.marks.colours[value], 1.5, Qt.PenStyle.DashLine)
+            pen = QPen(self.marks.colours[value], 1.0, Qt.PenStyle.DashLine)  # wider dashes take many times as long
             self._paint_lines(painter, lines, pen)
 
     def _paint_lines(self, painter: QPainter, lines: Collection[QLineF], pen: QPen) -> None:

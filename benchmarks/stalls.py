@@ -1,0 +1,131 @@
+"""How long any tool keeps the window from answering, on a study of 240 x 240 x 155 voxels in four sequences.
+
+Uses every tool as `tool_pictures.py` does, in the real window on a workspace made for it, and reports for each the
+longest time that one event held the window up. Aim: 100 ms.
+
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/stalls.py [--json FILE] [--only brush,margin]
+
+Other processes lengthen every event: on a busy machine, run it ahead of them (`chrt -r 1`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tool_pictures
+import viewer
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QApplication, QWidget
+
+from glioma_annotator import app
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import ImportedMask
+from glioma_annotator.domain.sequences import Sequence, SequenceRole
+from glioma_annotator.domain.volume import Volume
+from glioma_annotator.settings import Settings, WindowSettings
+from glioma_annotator.ui.application import make_application
+from glioma_annotator.ui.window import MainWindow
+
+AIM_MS = 100.0
+
+
+class Watch(QApplication):
+    """Measures how long events take; one within another counts with the outer one."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self._depth = 0
+        self.longest: tuple[float, str] = (0.0, "")
+
+    def notify(self, receiver: QObject, event: QEvent) -> bool:
+        began, kind = time.perf_counter(), event.type()
+        self._depth += 1
+        try:
+            return super().notify(receiver, event)
+        finally:
+            self._depth -= 1
+            ms = 1000 * (time.perf_counter() - began)
+            # A loop that waits is itself run by no event here, so every event at depth 0 is one answer of the window.
+            if self._depth == 0 and ms > self.longest[0]:
+                self.longest = ms, f"{kind.name} to {type(receiver).__name__}"
+
+
+class Hands(tool_pictures.Hands):
+    """Takes no pictures."""
+
+    def photograph(self, name: str, panel: QWidget | None = None, around: Any = None) -> None:  # noqa: ARG002
+        self.settle()
+
+    def keep(self, picture: Any, name: str) -> None:
+        pass
+
+
+def make_workspace(folder: Path) -> None:
+    """The phantom as two visits, each with its mask."""
+    images, labels = viewer.phantom()
+    grid = Grid(viewer.SHAPE, np.eye(4))
+    store = app.open_store(folder)
+    patient = store.add_patient("PHANTOM")
+    sequences = tuple(Sequence(name, SequenceRole(name), "") for name in images)
+    for order in range(2):
+        visit = Timepoint(patient.id or 0, f"visit-{order}", order, grid, "T1Gd", sequences=sequences)
+        mask = ImportedMask(labels, GLIOMA_POST_TREATMENT, "benchmark")
+        store.add_timepoint(visit, {name: Volume(image, grid) for name, image in images.items()}, [mask])
+    store.close()
+
+
+def measure(only: set[str]) -> dict[str, dict[str, Any]]:
+    watch = Watch()
+    make_application([], "dark")
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "workspace"
+        make_workspace(folder)
+        services = app.make_services(folder, patient="PHANTOM")
+        settings = replace(Settings(author="benchmark"), window=WindowSettings())
+        window = MainWindow(replace(services, settings=settings, save_settings=lambda _settings: None))
+        window.resize(1600, 1000)
+        window.show()
+        hands = Hands(window, folder)
+        try:
+            hands.wait(lambda: window.study.visit is not None and window.view.ready and len(window.view.panes) > 0)
+            tool_pictures.begin(hands)
+            hands.rest(1500)
+            for picture in tool_pictures.PICTURES:
+                if only and picture.__name__ not in only:
+                    continue
+                watch.longest = (0.0, "")
+                picture(hands)
+                ms, what = watch.longest
+                found[picture.__name__] = {"longest_ms": round(ms), "event": what}
+                print(f"{picture.__name__:14} {ms:6.0f} ms  {what}", flush=True)
+                hands.clean()
+        finally:
+            window.close()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="tools, by the names that are printed, separated by commas")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    args = parser.parse_args()
+    found = measure(set(filter(None, args.only.split(","))))
+    over = [name for name, figures in found.items() if figures["longest_ms"] > AIM_MS]
+    print(f"over {AIM_MS:.0f} ms: {', '.join(over) or 'none'}")
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
