@@ -30,6 +30,7 @@ _TEXT, _QUIET = "#E6E6E6", "#A0A4AB"
 _SPAN_COLOUR = "#8C9BB3"
 _SURGERY_COLOUR = "#CC79A7"
 _CHANGE_COLOURS = {"grown": "#D55E00", "new": "#F0E442", "shrunk": "#56B4E9", "gone": "#A0A4AB", "unchanged": "#009E73"}
+_LEAST_BARS = 6
 _ONGOING_DAYS = 14  # how far beyond the last visit an unfinished treatment is drawn
 _THERAPIES = tuple(kind for kind in EventKind if kind in SPANS and kind is not EventKind.STEROIDS)
 
@@ -105,24 +106,26 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
     by_day = len(dated) == len(days)
     x: list[float] = [float(d) for d in dated] if by_day else [float(n) for n in range(len(days))]
     rows = _rows(course) if by_day else []
-    figure = _figure(9.0, 4.6 + 1.1 * len(rows))
+    figure = _figure(11.0, 4.0 + 0.75 * len(rows))
     heights = [4.0, *(1.0 for _ in rows)]
     axes = figure.subplots(1 + len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     top: Axes = axes[0]
     for label in profile.scheme.labels:
         ml = [v.labels[label.name].volume_ml for v in masked]
-        top.plot(x, ml, "o-", color=label.colour, label=f"{label.name}  {label.title}", linewidth=1.8, markersize=5)
+        name = f"{label.name}  {label.title}"
+        # Not clipped: markers at zero stand on the axis.
+        top.plot(x, ml, "o-", color=label.colour, label=name, linewidth=1.8, markersize=5, clip_on=False, zorder=3)
     for v, place in zip(masked, x, strict=True):
         if v.visit is course.visits[course.baseline]:
             top.axvline(place, color=_QUIET, linestyle=":", linewidth=1)
             top.annotate("baseline", (place, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
-                         textcoords="offset points", color=_QUIET, fontsize=8)  # fmt: skip
+                         textcoords="offset points", color=_QUIET, fontsize=9)  # fmt: skip
     top.set_ylim(bottom=0)
     top.margins(y=0.1)
     top.set_ylabel("mL", color=_TEXT)
-    figure.suptitle(f"Volumes of {course.patient}", color=_TEXT, fontsize=11)
+    figure.suptitle(f"Volumes of {course.patient}", color=_TEXT, fontsize=12)
     # Above the curves, where it hides none of them.
-    top.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=_TEXT, fontsize=8)
+    top.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=_TEXT, fontsize=9)
     last = max(x, default=0.0) + _ONGOING_DAYS
     for row, name in zip(axes[1:], rows, strict=True):
         _draw_row(row, name, course, last)
@@ -140,8 +143,10 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
 
 def waterfall_figure(lesions: MeasuredCourse) -> Figure:
     """One bar per lesion: its volume at the last masked visit less that at the baseline, largest growth first."""
+    from matplotlib.patches import Patch  # here, to keep it off the program's start
+
     balance = lesion_balance(lesions)
-    figure = _figure(max(5.0, 2.5 + 0.8 * len(balance)), 4.2)
+    figure = _figure(max(8.0, 2.5 + 0.8 * len(balance)), 4.2)
     axes = figure.subplots()
     places = range(len(balance))
     axes.bar(places, [b.change_ml for b in balance], color=[_CHANGE_COLOURS[b.kind] for b in balance], width=0.7)
@@ -156,14 +161,20 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
             ha="center",
             va="bottom" if up else "top",
             color=_TEXT,
-            fontsize=8,
+            fontsize=9,
         )
     axes.axhline(0, color=_QUIET, linewidth=1)
     axes.margins(y=0.25)
+    room = max(0.0, (_LEAST_BARS - len(balance)) / 2)  # few bars would be as wide as the picture
+    axes.set_xlim(-0.5 - room, max(len(balance), 1) - 0.5 + room)
+    kinds = [kind for kind in _CHANGE_COLOURS if any(b.kind == kind for b in balance)]
+    handles = [Patch(color=_CHANGE_COLOURS[kind], label=kind) for kind in kinds]
+    if handles:
+        axes.legend(handles=handles, loc="upper right", frameon=False, labelcolor=_TEXT, fontsize=9)
     axes.set_xticks(list(places), [_short(b.lesion) for b in balance])
     axes.set_ylabel("change since the baseline, mL", color=_TEXT)
     title = "Lesions since the baseline" if balance else "No lesion since the baseline"
-    axes.set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=11)
+    axes.set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=12)
     _style(axes)
     figure.tight_layout()
     return figure
@@ -279,12 +290,12 @@ def _draw_row(axes: Axes, name: str, course: PatientCourse, last: float) -> None
         steps.append((max(last, steps[-1][0]), steps[-1][1]))
         axes.step([d for d, _ in steps], [mg for _, mg in steps], where="post", color="#E69F00")
         axes.fill_between([d for d, _ in steps], [mg for _, mg in steps], step="post", color="#E69F00", alpha=0.25)
-        axes.set_ylabel("steroids\nmg a day", color=_TEXT, fontsize=8)
+        axes.set_ylabel("steroids\nmg a day", color=_TEXT, fontsize=9)
         axes.set_ylim(0, 1.15 * max(1.0, *(mg for _, mg in steps)))
     else:
         scores = _dated(course, EventKind.KPS)
         axes.plot([d for d, _ in scores], [e.score or 0 for _, e in scores], "s-", color=_TEXT, markersize=4)
-        axes.set_ylabel("KPS", color=_TEXT, fontsize=8)
+        axes.set_ylabel("KPS", color=_TEXT, fontsize=9)
         axes.set_ylim(0, 105)
 
 
@@ -293,7 +304,7 @@ def _mark_surgery(axes: Sequence[Axes], course: PatientCourse) -> None:
         for one in axes:
             one.axvline(day, color=_SURGERY_COLOUR, linewidth=1.2)
         axes[0].annotate("surgery", (day, 1), xycoords=("data", "axes fraction"), xytext=(3, -20),
-                         textcoords="offset points", color=_SURGERY_COLOUR, fontsize=8)  # fmt: skip
+                         textcoords="offset points", color=_SURGERY_COLOUR, fontsize=9)  # fmt: skip
 
 
 def _mark_samples(axes: Axes, course: PatientCourse) -> None:
@@ -302,7 +313,7 @@ def _mark_samples(axes: Axes, course: PatientCourse) -> None:
     if days:
         axes.plot(days, [0.0] * len(days), "D", color=_SURGERY_COLOUR, markersize=7, clip_on=False, zorder=5)
         axes.annotate("histology", (days[0], 0), xytext=(6, 4), textcoords="offset points", color=_SURGERY_COLOUR,
-                      fontsize=8)  # fmt: skip
+                      fontsize=9)  # fmt: skip
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -313,7 +324,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _style(axes: Axes) -> None:
     axes.set_facecolor(_PANEL)
-    axes.tick_params(colors=_QUIET, labelcolor=_TEXT, labelsize=8)
+    axes.tick_params(colors=_QUIET, labelcolor=_TEXT, labelsize=9)
     axes.grid(color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for spine in axes.spines.values():

@@ -84,7 +84,7 @@ class CoursePage(QDialog):
         self.editor: DiameterEditor | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Course and response of {self._patient}")
-        self.resize(1080, 660)
+        self.resize(1200, 670)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)

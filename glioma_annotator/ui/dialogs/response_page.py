@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QLineEdit,
     QScrollArea,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from glioma_annotator.workflow.response import CourseResponse, MeasuredCourse
 
 _HEADS = ("Target", "Lesion", "Longest", "Across", "Product", "Volume", "Measurable", "How measured", "")
-_ROW_PX = 30
+_ROW_PX, _BUTTON_PX = 32, 104
 #: Inputs that the table or the reasons show already.
 _SHOWN = ("lesions", "targets", "chosen_targets", "method", "unit", "non_target_worse")
 _WORDS = {
@@ -84,7 +86,7 @@ class ResponsePage(QScrollArea):
         numbers = {visit.timepoint: number for number, visit in enumerate(measured.visits)}
         for proposal in response.proposals:
             number = numbers[proposal.timepoint]
-            card = ResponseCard(self, proposal, measured.visits[number], number, response, editable)
+            card = ResponseCard(self, proposal, measured.visits, number, response, editable)
             self.cards.append(card)
             column.addWidget(card)
         column.addStretch(1)
@@ -100,13 +102,14 @@ class ResponseCard(QFrame):
         self,
         page: ResponsePage,
         proposal: RanoProposal,
-        visit: RanoVisit,
+        visits: Sequence[RanoVisit],
         number: int,
         response: CourseResponse,
         editable: bool,
     ) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        visit = visits[number]
         self._page, self._visit, self._number, self._editable = page, visit, number, editable
         self._baseline = proposal.timepoint == proposal.baseline
         form = QFormLayout(self)
@@ -123,9 +126,8 @@ class ResponseCard(QFrame):
             form.addRow(self.table)
         else:
             form.addRow(quiet("No enhancing lesion in this visit's mask."))
-        words = [f"{_WORDS.get(n, n.replace('_', ' '))}: {plain(v)}" for n, v in proposal.inputs.items()
-                 if n not in _SHOWN]  # fmt: skip
-        inputs = quiet(" · ".join(words))
+        titles = {measured.timepoint: measured.title for measured in visits}
+        inputs = quiet(" · ".join(_inputs(proposal, titles)))
         inputs.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         inputs.setAccessibleName(f"Inputs of {visit.title}")
         form.addRow("Inputs", inputs)
@@ -164,6 +166,10 @@ class ResponseCard(QFrame):
             adjust.setEnabled(lesion.longest is not None)
             self.adjusting.append(adjust)
             table.setCellWidget(row, len(_HEADS) - 1, adjust)
+        last = len(_HEADS) - 1
+        table.horizontalHeader().setSectionResizeMode(last - 1, QHeaderView.ResizeMode.Stretch)
+        table.horizontalHeader().setSectionResizeMode(last, QHeaderView.ResizeMode.Fixed)
+        table.setColumnWidth(last, _BUTTON_PX)
         table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.setFixedHeight(table.horizontalHeader().sizeHint().height() + _ROW_PX * len(visit.lesions) + 4)
         return table
@@ -213,6 +219,24 @@ class ResponseCard(QFrame):
             when = f"{decided.decided_utc:%Y-%m-%d %H:%M} UTC"
             self.said.setText(f"{decided.decided.value}, decided by {decided.reader} on {when}{differs}")
         form.addRow("", self.said)
+
+
+def _inputs(proposal: RanoProposal, titles: Mapping[str, str]) -> list[str]:
+    """Every value that entered the rules and is not in the table, with its name."""
+    words = []
+    unit = str(proposal.inputs.get("unit", ""))
+    for name, value in proposal.inputs.items():
+        text = plain(value)
+        if name == "burden" and value is not None:
+            text = f"{text} {unit}"
+        elif name in ("baseline", "nadir") and isinstance(value, dict):
+            of = titles.get(str(value.get("timepoint")), str(value.get("timepoint")))
+            text = f"{plain(value.get('burden'))} {unit} ({of})"
+        elif name == "thresholds" and isinstance(value, dict):
+            text = ", ".join(f"{float(share):.0%} {way}" for way, share in value.items())
+        if name not in _SHOWN:
+            words.append(f"{_WORDS.get(name, name.replace('_', ' '))}: {text}")
+    return words
 
 
 def short_ids(text: str) -> str:

@@ -15,7 +15,7 @@ from glioma_annotator.ui.panels.parts import list_table, ml_text, swatch
 if TYPE_CHECKING:
     from glioma_annotator.workflow.measure import Change, MeasuredVisit
 
-_HEADS = ("Visit", "Day", "Mask", "Of", "Volume, mL", "Baseline, mL", "Since baseline", "Nadir, mL", "Since nadir",
+_HEADS = ("Visit", "Day", "Revision", "Of", "Volume, mL", "Baseline, mL", "Since baseline", "Nadir, mL", "Since nadir",
           "Doubling time")  # fmt: skip
 _FIRST_FIGURE = 4
 
@@ -37,8 +37,9 @@ def fill_volumes(table: QTableWidget, visits: Sequence[MeasuredVisit], scheme: L
         if revision is None:
             rows.append(((title, day, "no mask", *[""] * (len(_HEADS) - 3)), ""))
             continue
-        mask = f"revision {revision.number}, {revision.status.value}"
-        for name, change in (*seen.regions.items(), *seen.labels.items()):
+        mask = f"{revision.number}, {revision.status.value}"
+        regions = {name: change for name, change in seen.regions.items() if name not in seen.labels}
+        for name, change in (*seen.labels.items(), *regions.items()):
             rows.append(((title, day, mask, name, *_figures(change)), colours.get(name, "")))
             title = day = mask = ""  # said once
     table.setRowCount(len(rows))
