@@ -21,8 +21,8 @@ _STRIDE = 3
 LONGEST_MM = 400.0
 #: A smaller mask is no brain: a child's of one year has about 900 mL, a slab of five thick slices about 200 mL.
 LEAST_BRAIN_ML = 100.0
-#: Half the width of the widest sulcus that the mask goes over.
-SULCUS_MM = 5.0
+#: Half the width of the widest gap that is closed. Sulci are within the share of brain that models learn.
+GAP_MM = 2.0
 
 
 def scaled(image: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -68,10 +68,19 @@ def at_spacing(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
     return resample_to(Volume(data, volume.grid), grid)
 
 
+def mean_share(shares: Sequence[Volume], grid: Grid) -> NDArray[np.float32]:
+    """The mean share of brain (i, j, k on `grid`) over several scans of one head, each where it was taken."""
+    total, seen = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
+    for share in shares:
+        total += resample_to(share, grid).data
+        seen += resample_to(Volume(np.ones(share.grid.shape, np.float32), share.grid), grid).data
+    return np.asarray(total / np.maximum(seen, 1e-3), dtype=np.float32)
+
+
 def mask_of_share(share: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
     """The brain mask (i, j, k) of the share of brain in each voxel: at least a half, largest component, holes filled.
 
-    Gaps of up to twice `SULCUS_MM` are closed: the mask goes over the sulci, not into them.
+    Gaps of up to twice `GAP_MM` are closed: the mask goes over the sulci, not into them.
 
     Raises `UserError` when there is no brain.
     """
@@ -85,16 +94,16 @@ def mask_of_share(share: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
 
 
 def _closed(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
-    """Closing by a ball of `SULCUS_MM`."""
+    """Closing by a ball of `GAP_MM`."""
     box = Box.around(mask)
     if box is None:
         return mask
     from scipy.ndimage import distance_transform_edt  # here, to keep it off the program's start
 
-    reach = [(int(np.ceil(SULCUS_MM / mm)) + 1,) * 2 for mm in grid.spacing_mm]
+    reach = [(int(np.ceil(GAP_MM / mm)) + 1,) * 2 for mm in grid.spacing_mm]
     padded = np.pad(mask[box.slices], reach)
-    near = distance_transform_edt(~padded, sampling=grid.spacing_mm) <= SULCUS_MM
-    closed = distance_transform_edt(near, sampling=grid.spacing_mm) > SULCUS_MM
+    near = distance_transform_edt(~padded, sampling=grid.spacing_mm) <= GAP_MM
+    closed = distance_transform_edt(near, sampling=grid.spacing_mm) > GAP_MM
     inner = tuple(slice(r[0], -r[0]) for r in reach)
     result = mask.copy()
     result[box.slices] |= closed[inner]

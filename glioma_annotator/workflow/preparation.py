@@ -144,13 +144,9 @@ def _around_brain(share: NDArray[np.float32] | None, grid: Grid) -> NDArray[np.b
 
 def _strip(images: dict[str, Volume], shares: Mapping[str, Volume], target: Grid) -> None:
     """Set what is not brain to zero in every image, in place of the dictionary's volumes."""
-    from glioma_annotator.imaging.brain_extraction import mask_of_share
+    from glioma_annotator.imaging.brain_extraction import mask_of_share, mean_share
 
-    total, seen = np.zeros(target.shape, np.float32), np.zeros(target.shape, np.float32)
-    for share in shares.values():
-        total += resample_to(share, target).data
-        seen += resample_to(Volume(np.ones(share.grid.shape, np.float32), share.grid), target).data
-    mask = mask_of_share(np.asarray(total / np.maximum(seen, 1e-3), dtype=np.float32), target)
+    mask = mask_of_share(mean_share(list(shares.values()), target), target)
     for name, volume in images.items():
         data = np.where(mask, volume.data, np.float32(0))
         if not data.any():
