@@ -9,6 +9,7 @@ from stage import GRID, SHAPE, Stage, phantom_images
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.imaging.reslicing import Placement
+from glioma_annotator.ui.viewer import comparing as comparing_module
 from glioma_annotator.ui.viewer.comparing import Picture
 
 OTHER = "2019-04-02 follow-up"
@@ -92,18 +93,23 @@ def test_checkerboard_and_difference_show_both(beside: Stage) -> None:
     assert "less" in beside.pane(1).header.text
 
 
-def test_in_turns_each_visit_stands_in_the_other_ones_place(beside: Stage) -> None:
+def test_in_turns_each_visit_stands_in_the_other_ones_place(beside: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing_module, "FLICKER_MS", 600_000)  # the test takes the turns
     comparing = beside.view.comparing
     comparing.set_picture(Picture.FLICKER)
+    assert comparing.taking_turns
     for title in ("2019-10-21", "2019-04-02"):
-        beside.qtbot.waitUntil(lambda title=title: title in beside.pane(1).header.text)  # type: ignore[misc]
+        comparing.take_turn()
+        beside.settle()
+        assert title in beside.pane(1).header.text
+    comparing.take_turn()
     beside.view.set_layout("planes")
-    assert not comparing.swapped  # nothing takes turns where nobody sees it
+    assert not comparing.taking_turns  # nothing takes turns where nobody sees it
+    assert not comparing.swapped
     beside.view.set_layout("timepoints")
     comparing.set_picture(Picture.REGISTERED)
     comparing.swap(True)
     beside.settle()
-    assert beside.pane(1).picture()[0] is not None
     assert "2019-10-21" in beside.pane(1).header.text
     comparing.swap(False)
     beside.settle()

@@ -88,8 +88,7 @@ class Comparing(QObject):
         self.picture = Picture.AS_SCANNED
         self.swapped = False
         self._timer = QTimer(self)
-        self._timer.setInterval(FLICKER_MS)
-        self._timer.timeout.connect(lambda: self.swap(not self.swapped))
+        self._timer.timeout.connect(self.take_turn)
         view.layout_changed.connect(self.rebuild)
         view.window_changed.connect(self._on_window)
 
@@ -136,6 +135,15 @@ class Comparing(QObject):
         up = read.grid.affine[:3, plane.row_axis] / plane.row_mm
         return right, up, np.asarray(np.cross(right, up))
 
+    @property
+    def taking_turns(self) -> bool:
+        """Whether the two visits stand in one place in turn."""
+        return self._timer.isActive()
+
+    def take_turn(self) -> None:
+        """The other one's turn."""
+        self.swap(not self.swapped)
+
     # the visit beside
 
     def rebuild(self) -> None:
@@ -144,7 +152,7 @@ class Comparing(QObject):
         flickers = self.picture is Picture.FLICKER and self._scene.state.layout is Layout.TIMEPOINTS
         if flickers and read is not None and other is not None:
             if not self._timer.isActive():
-                self._timer.start()
+                self._timer.start(FLICKER_MS)
         else:
             self._timer.stop()
             self.swapped = self.swapped and self.picture is not Picture.FLICKER
