@@ -5,6 +5,7 @@ after the other in one run, each in its own process. The brush of napari is call
 mouse events; a figure is the time from the event until every pane that shows the voxels has been drawn.
 
     xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/viewer.py [--rounds 2] [--json FILE]
+    ... --strokes 2000            what so many strokes leave in memory
     ... --during-job numpy            the same while a worker thread computes
     ... --during-job package.module:function     with that function, called again and again without arguments
 """
@@ -12,6 +13,7 @@ mouse events; a figure is the time from the event until every pane that shows th
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -36,6 +38,7 @@ SEQUENCES = ("T1", "T1Gd", "T2", "FLAIR")
 BRUSH_MM = 10.0
 DABS, SCROLLS = 60, 40
 PATIENCE_S = 20.0
+UNDONE, UNDONE_MM, UNDOS = 10_000, 34.0, 12
 STEP_PX = 6.0  # so far apart that every dab changes voxels
 
 
@@ -183,7 +186,7 @@ def measure_napari(job: Callable[[], object] | None) -> dict[str, Any]:
     return result
 
 
-def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
+def measure_ours(job: Callable[[], object] | None, strokes: int = 0) -> dict[str, Any]:
     """Our view with brush and editor: the *sequences* layout (four panes redrawn), then the *planes* layout."""
     began = time.time()
     images, labels = phantom()
@@ -198,6 +201,7 @@ def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
     from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
     from glioma_annotator.domain.sequences import Window
     from glioma_annotator.domain.volume import Volume
+    from glioma_annotator.imaging.brush import Brush
     from glioma_annotator.ui.tools.brush import BrushSettings, BrushTool
     from glioma_annotator.ui.viewer.study_view import StudyView
     from glioma_annotator.ui.viewer.surface_pane import SurfacePane
@@ -315,14 +319,58 @@ def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
         mouse(QEvent.Type.MouseButtonRelease, middle, left, none)
         for _ in range(50):
             process()
-        return {
+        result = {
             "canvas_px": [surface.width(), surface.height()],
             "brush": brush,
             "scroll": timed([scroll()] * SCROLLS, drawn, process),
         }
+        if layout == "sequences":
+            result["undo"] = undo(slices, drawn)
+        return result
+
+    def undo(slices: list[Any], drawn: Callable[[], bool]) -> dict[str, float]:
+        """Undo of a stroke of at least `UNDONE` voxels, until every pane is drawn."""
+        strokes = []
+        for n in range(UNDOS):
+            editor.begin_stroke(Brush(UNDONE_MM), 4 if n % 2 else 3)
+            editor.stroke_to((100 + n, 120, 77))
+            stroke = editor.end_stroke()
+            assert stroke is not None and stroke.index.size >= UNDONE, "the stroke is smaller than it should be"
+            strokes.append(stroke)
+        view.crosshair_index = (100, 120, 77)
+        for _ in range(50):
+            process()
+
+        def event() -> None:
+            paints.waiting = {id(pane.overlay) for pane in slices}
+            editor.undo()
+
+        return timed([event] * UNDOS, drawn, process)
+
+    def leak() -> dict[str, Any]:
+        """Memory of undo after 100 strokes, and what `strokes` strokes leave behind: in the process, and of objects."""
+        rng = np.random.default_rng(0)
+        stages = []
+        for number in range(strokes + 1):
+            if number and (number == 100 or number % (strokes // 4) == 0):
+                gc.collect()
+                rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+                stages.append([number, round(rss, 1), len(gc.get_objects()), round(editor.undo_bytes / 2**20, 2)])
+            i, j = rng.uniform(70, 150, 2)
+            editor.begin_stroke(Brush(BRUSH_MM, 2), int(rng.integers(0, 5)))
+            for _ in range(4):
+                i, j = i + rng.uniform(-15, 15), j + rng.uniform(-15, 15)
+                editor.stroke_to((float(i), float(j), 77.0))
+                process()
+            editor.end_stroke()
+            if rng.random() < 0.2:
+                editor.undo()
+        return {"strokes, RSS MB, objects, undo MB": stages}
 
     with Job(job):
         result = {"start_s": start, "sequences": measure("sequences"), "planes": measure("planes")}
+        if strokes:
+            result["leak"] = leak()
     view.close()
     window.close()
     workers.close()
@@ -330,9 +378,9 @@ def measure_ours(job: Callable[[], object] | None) -> dict[str, Any]:
     return result
 
 
-def run(subject: str, job: str) -> dict[str, Any]:
+def run(subject: str, job: str, strokes: int = 0) -> dict[str, Any]:
     """Measure a subject in a process of its own."""
-    command = [sys.executable, __file__, "--subject", subject, "--during-job", job]
+    command = [sys.executable, __file__, "--subject", subject, "--during-job", job, "--strokes", str(strokes)]
     environment = {**os.environ, "BENCHMARK_STARTED": repr(time.time())}
     root = str(Path(__file__).resolve().parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(p for p in (root, environment.get("PYTHONPATH", "")) if p)
@@ -363,6 +411,10 @@ def table(plain: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:
                 b = median(ours, layout, what, figure)
                 name = f"{what}, {layout}, {figure.removesuffix('_ms')}"
                 rows.append((name, f"{a:.1f} ms", f"{one:.1f} ms", f"{b:.1f} ms", f"{b / a:.2f}"))
+    for figure in ("median_ms", "p95_ms"):
+        undo, brush = median(ours, "sequences", "undo", figure), median(ours, "sequences", "brush", figure)
+        text = f"undo of {UNDONE} voxels, {figure.removesuffix('_ms')}"
+        rows.append((text, "", "", f"{undo:.1f} ms", f"{undo / brush:.2f} of a brush event"))
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
@@ -383,11 +435,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="runs of each, taken in turns; medians are reported")
     parser.add_argument("--json", type=Path, help="write every figure here")
     parser.add_argument("--during-job", default="", metavar="JOB", help="numpy, or module:function")
+    parser.add_argument("--strokes", type=int, default=0, help="only paint so many strokes and report what they leave")
     parser.add_argument("--subject", choices=("napari", "ours"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.subject:
-        measure = measure_napari if arguments.subject == "napari" else measure_ours
-        print(json.dumps(measure(named_job(arguments.during_job))))
+        job = named_job(arguments.during_job)
+        print(
+            json.dumps(measure_napari(job) if arguments.subject == "napari" else measure_ours(job, arguments.strokes))
+        )
+        return
+    if arguments.strokes:
+        print(json.dumps(run("ours", arguments.during_job, arguments.strokes)["leak"], indent=1))
         return
     plain: list[dict[str, Any]] = []
     ours: list[dict[str, Any]] = []
