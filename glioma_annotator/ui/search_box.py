@@ -30,6 +30,7 @@ from glioma_annotator.workflow.cohort_words import excerpt
 _MOST = 100
 _PAUSE_MS = 80  # between the last key and the search: a quick typist's gap
 _WIDTH, _LEAST_WIDTH, _HEIGHT = 760, 420, 360
+_FRAME, _ROW = 88, 22  # of the list: its head, foot and margins; a line
 _CONTROL, _ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 _HIT = Qt.ItemDataRole.UserRole
 
@@ -212,7 +213,8 @@ class SearchBox(QLineEdit):
         """Below the field, its right edge under the field's, within the window."""
         corner = self.mapTo(self._window, QPoint(self.width(), self.height() + 4))
         width = max(min(_WIDTH, corner.x() - 8), _LEAST_WIDTH)
-        height = max(min(_HEIGHT, self._window.height() - corner.y() - 8), 120)
+        wanted = min(_HEIGHT, _FRAME + _ROW * max(self.list.topLevelItemCount(), 1))
+        height = max(min(wanted, self._window.height() - corner.y() - 8), 120)
         self.popup.setGeometry(max(corner.x() - width, 8), corner.y(), width, height)
 
     def _refresh_patient(self) -> None:

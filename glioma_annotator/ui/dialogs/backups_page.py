@@ -58,8 +58,9 @@ class BackupsPage(QDialog):
         column.setSpacing(8)
         column.addWidget(
             quiet(
-                f"Backups in {self._store.path / 'backups'}. A copy holds the database: every record, but no images and"
-                " no masks. An archive holds everything; keep one on another disk."
+                f"What lies in the folder “backups” of the workspace “{self._store.path.name}”. A copy holds the"
+                " database: every record, but no images and no masks. An archive holds everything; keep one on another"
+                " disk."
             )
         )
         self.table = list_table(("Made (UTC)", "What", "Size", "File"), "Backups")
