@@ -36,9 +36,9 @@ class PatchStrategy(StrEnum):
     WRONG = "wrong"
 
 
-#: What the methods use: tissues, then what has to be corrected (marked background among it), then anywhere, so that
-#: distant background is not forgotten.
-DEFAULT_CYCLE = (PatchStrategy.BALANCED, PatchStrategy.WRONG, PatchStrategy.UNIFORM)
+#: What the methods use, two by two: tissues together with what has to be corrected (false marks among it), tissues
+#: together with any place, so that distant background is not forgotten.
+DEFAULT_CYCLE = (PatchStrategy.BALANCED, PatchStrategy.WRONG, PatchStrategy.BALANCED, PatchStrategy.UNIFORM)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +95,10 @@ class PatchSampler:
             number = int(self._rng.integers(len(self._parts)))
             start = self._start_around(number, strategy)
         return self._cut(number, start)
+
+    def draw_several(self, count: int) -> list[Patch]:
+        """The next `count` patches."""
+        return [self.draw() for _ in range(count)]
 
     def _start_around(self, number: int, strategy: PatchStrategy) -> Shape:
         centres = self._centres[number]

@@ -313,7 +313,7 @@ def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -
 def _seconds(method: AdaptationMethod, steps: int, context: Context, pass_seconds: float) -> float:
     """About how long a method takes for so many steps, from what a pass over a visit took."""
     voxels = max(float(np.prod(case.shape)) for case in context.held_cases())
-    step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.EDGE**3 / voxels
+    step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.PATCHES * by_gradient.EDGE**3 / voxels
     look = sum(pass_seconds * float(np.prod(crop.shape)) / voxels for crop in context.held_out.crops)
     return steps * step + 3 * look + len(context.held_cases()) * pass_seconds
 

@@ -21,7 +21,7 @@ from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.inference.torch_runner import precision
 
 METHOD = AdaptationMethod.DECODER
-SCHEDULE = by_gradient.Schedule(steps=100, least=15, rate=1e-3)
+SCHEDULE = by_gradient.Schedule(steps=60, least=15, rate=1e-3)
 
 
 def train(network: SegmentationNetwork, context: Context) -> int:
@@ -34,11 +34,12 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     sampler = PatchSampler(context.train, by_gradient.EDGE, rng, step=2, augment=False, marked=context.marked)
 
     def loss(_step: int) -> Tensor:
-        patch = sampler.draw()
-        below, skip = _inputs(stages[patch.part], patch, context)
+        drawn = sampler.draw_several(by_gradient.PATCHES)
+        inputs = [_inputs(stages[patch.part], patch, context) for patch in drawn]
+        below, skip = (torch.cat(parts) for parts in zip(*inputs, strict=True))
         with precision(context.device):
             logits = network.head(decode_last(network, below, skip))
-        return by_gradient.patch_loss(logits, patch.classes)
+        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn])
 
     def measure() -> Verdict:
         return context.held_out.quick(_predict_crops(network, context))

@@ -16,10 +16,10 @@ from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.inference.networks import SegmentationNetwork
 
 METHOD = AdaptationMethod.FULL
-SCHEDULE = by_gradient.Schedule(steps=80, least=10, rate=5e-4)
+SCHEDULE = by_gradient.Schedule(steps=60, least=10, rate=5e-4)
 #: Of the squared distance from the starting weights, halved.
 PULL = 1e-2
-#: Every so many steps one on a case that must not be forgotten, where there are such cases.
+#: Every so many steps one patch is of a case that must not be forgotten, where there are such cases.
 REPLAY_EVERY = 4
 
 
@@ -32,11 +32,10 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
 
     def loss(step: int) -> Tensor:
+        drawn = [(patch.images, patch.classes) for patch in sampler.draw_several(by_gradient.PATCHES)]
         if context.replay is not None and step % REPLAY_EVERY == REPLAY_EVERY - 1:
-            images, classes = context.replay(by_gradient.EDGE, step)
-        else:
-            patch = sampler.draw()
-            images, classes = patch.images, patch.classes
+            drawn[-1] = context.replay(by_gradient.EDGE, step)
+        images, classes = zip(*drawn, strict=True)
         fit = by_gradient.patch_loss(by_gradient.forward(network, images, context), classes)
         distance = torch.stack([((parameters[name] - start[name]) ** 2).sum() for name in parameters]).sum()
         return fit + 0.5 * PULL * distance

@@ -17,7 +17,7 @@ from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.inference.networks import SegmentationNetwork
 
 METHOD = AdaptationMethod.NORM
-SCHEDULE = by_gradient.Schedule(steps=60, least=12, rate=5e-3)
+SCHEDULE = by_gradient.Schedule(steps=40, least=12, rate=5e-3)
 #: What the visits' own statistics count.
 SHARE = 0.2
 _PATCHES = 8
@@ -44,8 +44,9 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
 
     def loss(_step: int) -> torch.Tensor:
-        patch = sampler.draw()
-        return by_gradient.patch_loss(by_gradient.forward(network, patch.images, context), patch.classes)
+        drawn = sampler.draw_several(by_gradient.PATCHES)
+        logits = by_gradient.forward(network, [patch.images for patch in drawn], context)
+        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn])
 
     return by_gradient.run(METHOD, network, context, parameters, SCHEDULE, loss)
 
@@ -62,7 +63,7 @@ def _draw_statistics(network: SegmentationNetwork, context: Context, sampler: Pa
     with torch.no_grad():
         for _ in range(_PATCHES):
             context.cancel.raise_if_cancelled()
-            by_gradient.forward(network, sampler.draw().images, context)
+            by_gradient.forward(network, [sampler.draw().images], context)
         for module, momentum, (mean, var) in zip(norms, momenta, first, strict=True):
             module.momentum = momentum
             module.eval()

@@ -113,9 +113,9 @@ def test_auto_leaves_methods_out_for_which_there_is_no_time(
 
 
 def test_auto_sets_the_time_that_full_needs_aside(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {NORM: 10.0, DECODER: 10.0, FULL: 3595.0}
+    seconds = {NORM: 4e5, DECODER: 4e5, FULL: 8e5}
     monkeypatch.setattr(run, "_seconds", lambda method, *_: seconds[method])
-    outcome = adapt(model, request(visit()), tmp_path / "new")
+    outcome = adapt(model, request(visit(), budget_s=1e6), tmp_path / "new")
     assert [trial.steps > 0 for trial in outcome.trials] == [True, False, False, True]
     assert "kept for “full”" in outcome.trials[1].problem
 

@@ -11,7 +11,7 @@ from torch import nn
 from glioma_annotator.adaptation import patches
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.holdout import Part
-from glioma_annotator.adaptation.methods.by_gradient import Averaged
+from glioma_annotator.adaptation.methods.by_gradient import Averaged, patch_loss
 from glioma_annotator.adaptation.patches import Patch, PatchSampler, PatchStrategy
 from glioma_annotator.domain.labels import IGNORE
 
@@ -94,3 +94,28 @@ def test_the_running_mean_stands_in_only_within_its_block() -> None:
     with averaged.in_place():
         assert 1.0 < float(weight.detach()) < 4.0
     assert float(weight.detach()) == 4.0
+
+
+def test_false_marks_in_one_patch_count_against_the_tissue_in_the_other() -> None:
+    tissue, none = np.zeros((12, 12, 12), np.uint8), np.zeros((12, 12, 12), np.uint8)
+    tissue[:6] = 1
+
+    def loss(marked_in_the_second: int) -> float:
+        logits = torch.full((2, 2, 12, 12, 12), -9.0)
+        marked = torch.from_numpy(np.stack([tissue, none]).astype(np.int64))
+        marked[1, :marked_in_the_second] = 1
+        logits.scatter_(1, marked[:, None], 9.0)
+        return float(patch_loss(logits, [tissue, none]))
+
+    entropy_of_half = 18 * 0.25
+    assert loss(0) < 0.01
+    assert loss(6) > entropy_of_half + 0.3  # half of what is marked is wrong: Dice 2/3
+
+
+def test_voxels_that_do_not_count_teach_nothing() -> None:
+    classes = np.full((4, 4, 4), IGNORE, np.uint8)
+    classes[0] = 1
+    logits = torch.zeros((1, 3, 4, 4, 4), requires_grad=True)
+    patch_loss(logits, [classes]).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad[0, :, 0].abs().min() > 0 and logits.grad[0, :, 1:].abs().max() == 0
