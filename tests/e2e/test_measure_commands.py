@@ -13,6 +13,7 @@ from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
 from glioma_annotator.db.workspace import open_workspace
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.domain.histology import HistologySample, Marker, MarkerResult, MarkerStatus, SampleKind
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
 from glioma_annotator.progress import CancelToken, ignore_progress
@@ -42,6 +43,10 @@ def workspace(tmp_path: Path) -> Path:
         course.visit(90, OEDEMA, SMALL, phase=TreatmentPhase.POST_RT_BASELINE)
         course.visit(200, OEDEMA, LARGE)
         store.events.add(ClinicalEvent("P", EventKind.STEROIDS, day=100, dose_mg=2))
+        ki67 = MarkerResult(Marker.KI67, MarkerStatus.RESULT, percent=25.0)
+        points = ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+        sample = HistologySample("P", SampleKind.RESECTION, day=4, timepoint="V0", sites_mm=points, markers=(ki67,))
+        store.histology.add(sample)
         loaded, token = load_course(store, "P"), CancelToken()
         measured = measure_lesions(store, loaded, load_profile(), SameWorld(), ignore_progress, token)
         proposal = assess_response(store, measured).proposals[-1]
@@ -61,6 +66,10 @@ def test_measure_reports_volumes_change_features_and_files(
     assert grown["regions"]["ET"]["from_baseline"] == pytest.approx(180 / 64 - 1)
     assert before["labels"]["ET"]["from_baseline"] is None
     assert {f["feature"]: f["text"] for f in baseline["vasari"]}["F26"] == "34 to 67 %"
+    (sample,) = found["histology"]
+    assert (sample["kind"], sample["day"], sample["ki67"], sample["idh1"]) == ("resection", 4, "25 %", "")
+    assert sample["sites_mm"] == [[1, 2, 3], [4, 5, 6]]
+    assert "histology" in (plots / "volumes.svg").read_text(encoding="utf-8")
     assert sorted(found["files"]) == sorted(str(p) for p in plots.iterdir())
 
 
