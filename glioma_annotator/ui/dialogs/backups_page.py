@@ -99,7 +99,6 @@ class BackupsPage(QDialog):
         self.every, self.kept = QSpinBox(), QSpinBox()
         self.every.setRange(0, 365)
         self.every.setSpecialValueText("never")
-        self.every.setSuffix(" days")
         self.every.setValue(values.every_days)
         self.kept.setRange(1, 365)
         self.kept.setValue(values.kept)
@@ -108,7 +107,7 @@ class BackupsPage(QDialog):
         self.every.valueChanged.connect(lambda value: self._set("every_days", value))
         self.kept.valueChanged.connect(lambda value: self._set("kept", value))
         form = QFormLayout()
-        form.addRow("On opening, copy the database when its newest copy is this old", self.every)
+        form.addRow("On opening, copy the database when its newest copy is this many days old", self.every)
         form.addRow("Scheduled copies kept", self.kept)
         return form
 

@@ -179,8 +179,7 @@ class RecordsPage(QDialog):
             f"The newest {_MOST} changes. " if len(self._entries) == _MOST else f"{count_text(len(rows), 'change')}. "
         )
         self.told.setText(
-            f"{newest}Times are UTC. Nobody can alter this list unnoticed: each row is sealed with the one before"
-            " (doctor --verify checks it)."
+            f"{newest}Times are UTC. Each row is sealed with the one before; “doctor --verify” notices alterations."
         )
         if rows:
             self.changes.selectRow(0)
