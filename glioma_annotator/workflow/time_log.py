@@ -41,6 +41,6 @@ class TimeLog:
         return {tool: s / 60 for tool, s in sorted(self._seconds.items(), key=lambda item: -item[1])}
 
     def kept(self) -> dict[str, float]:
-        """What goes with a revision: active minutes by tool, most first; empty while it is off, and below six seconds."""
+        """What goes with a revision: active minutes by tool, most first; empty while off, and below six seconds."""
         minutes = self.minutes
         return minutes if self.on and sum(minutes.values()) >= 0.1 else {}

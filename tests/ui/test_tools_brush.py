@@ -66,9 +66,13 @@ def test_a_dab_is_round_in_millimetres(stage: Stage, slot: int) -> None:
     assert len(voxels) == near.sum()
 
 
-def test_a_fast_zigzag_leaves_no_gap(stage: Stage) -> None:
+@pytest.mark.parametrize("notches", [-10, 0, 18], ids=["a quarter", "as it comes", "twelve times"])
+def test_a_fast_zigzag_leaves_no_gap_at_any_zoom(stage: Stage, notches: int) -> None:
     from scipy.ndimage import label
 
+    before = stage.pane(AXIAL).overlay.marks.zoom
+    stage.wheel(AXIAL, stage.pixel(AXIAL, CROSSHAIR), notches, Qt.KeyboardModifier.ControlModifier)
+    assert stage.pane(AXIAL).overlay.marks.zoom == pytest.approx(before * max(1.15**notches, 0.2))
     hold(stage, BrushSettings(1.0, False, 2))
     corners = [(8, 8), (36, 14), (8, 24), (36, 34), (8, 44)]
     stage.drag(AXIAL, [stage.pixel(AXIAL, (i, j, 8)) for i, j in corners])

@@ -7,7 +7,7 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.ui.viewer.surfaces import MOST_VOXELS, SurfaceMesh, head_surface, label_surfaces
+from glioma_annotator.ui.viewer.surfaces import MOST_VOXELS, SurfaceMesh, head_surface, label_surfaces, unchanged
 from glioma_annotator.ui.viewer.visit import Visit
 
 AFFINE = np.array([[1.0, 0, 0, -20], [0, 1.2, -1.0, 10], [0, 0.5, 2.5, -5], [0, 0, 0, 1]])
@@ -31,6 +31,19 @@ def test_a_surface_lies_where_the_label_is_and_encloses_its_volume() -> None:
 
 def test_labels_that_are_absent_have_no_surface() -> None:
     assert label_surfaces(np.zeros(GRID.shape, dtype=np.uint8), GRID, [1, 2]) == {}
+
+
+def test_only_labels_that_changed_get_another_surface() -> None:
+    before = np.zeros(GRID.shape, dtype=np.uint8)
+    before[5:10, 5:10, 5:10], before[15:20, 15:20, 5:10] = 1, 2
+    after = before.copy()
+    after[20:24, 15:20, 5:10] = 3
+    after[15, 15:20, 5:10] = 0
+    assert unchanged(before, after, [1, 2, 3]) == {1}
+    known = label_surfaces(before, GRID, [1, 2])
+    meshes = label_surfaces(after, GRID, [1, 2, 3], {1: known[1]})
+    assert meshes[1] is known[1]
+    assert meshes[2] is not known[2] and set(meshes) == {1, 2, 3}
 
 
 def test_a_single_voxel_and_a_label_at_the_border_have_closed_surfaces() -> None:
