@@ -17,8 +17,11 @@ from glioma_annotator.workflow.response import (
     MeasuredCourse,
     adjust_diameters,
     assess_response,
+    choose_targets,
     decide,
+    measure_again,
     measure_lesions,
+    reset_diameters,
 )
 
 BIDIMENSIONAL, VOLUMETRIC = ResponseMethod.BIDIMENSIONAL, ResponseMethod.VOLUMETRIC
@@ -262,3 +265,49 @@ class TestDecision:
         assert categories(assess(course))[-1] is ResponseCategory.PD
         decide(course.store, "P", BIDIMENSIONAL, assess(course).proposals[1], ResponseCategory.SD, "Reader")
         assert categories(assess(course))[-1] is ResponseCategory.PRELIMINARY_PD
+
+
+def test_the_reader_s_targets_replace_the_rule_s_and_outlast_a_decision() -> None:
+    course = Course()
+    course.visit(100, LARGE, OTHER, phase=BASELINE)
+    course.visit(200, LARGE, OTHER)
+    lesions = measured(course)
+    response = assess_response(course.store, lesions)
+    assert response.targets == ("L1", "L2")
+    choose_targets(course.store, lesions, response, ["L2"], "Dr New")
+    response = assess_response(course.store, lesions)
+    assert response.targets == ("L2",)
+    (followed,) = (n for n in lesions.visits[1].lesions if n.lesion == "L2")
+    assert response.proposals[1].inputs["burden"] == pytest.approx(followed.product_mm2)
+    decide(course.store, "P", BIDIMENSIONAL, response.proposals[0], ResponseCategory.BASELINE, "Dr New")
+    assert assess(course).targets == ("L2",)
+    assert assess(course, VOLUMETRIC).targets == ("L2",)
+    choose_targets(course.store, lesions, response, [], "Dr New")
+    assert assess(course).targets == ("L1", "L2")
+    for wrong, reason in ((["L9"], "no lesion L9"), (["L1", "L2", "L3", "L4"], "at most 3")):
+        with pytest.raises(UserError, match=reason):
+            choose_targets(course.store, lesions, response, wrong, "Dr New")
+    with pytest.raises(UserError, match="reader's name"):
+        choose_targets(course.store, lesions, response, ["L1"], " ")
+
+
+def test_adjusted_diameters_are_taken_over_and_given_back_without_looking_for_lesions_again() -> None:
+    course = two_visits(LARGE, LARGE)
+    lesions = measured(course)
+    before = lesions.visits[1].lesions[0]
+    assert before.longest is not None
+    assert before.perpendicular is not None
+    (x, y, z), end = before.longest.start_mm, before.longest.end_mm
+    half = DiameterLine((x, y, z), ((x + end[0]) / 2, (y + end[1]) / 2, z))
+    made = adjust_diameters(course.store, before, half, before.perpendicular, "Dr New")
+    again = measure_again(course.store, lesions)
+    assert again.maps is lesions.maps
+    (seen,) = again.visits[1].lesions
+    assert seen.adjusted
+    assert seen.product_mm2 == pytest.approx(before.product_mm2 / 2)
+    assert again.visits[1].total_ml == lesions.visits[1].total_ml
+    reset_diameters(course.store, made, "Dr New")
+    (back,) = measure_again(course.store, lesions).visits[1].lesions
+    assert not back.adjusted
+    assert back.product_mm2 == pytest.approx(before.product_mm2)
+    reset_diameters(course.store, back, "Dr New")  # computed already: nothing to take back
