@@ -257,6 +257,7 @@ class DiameterEditor(QDialog):
         self.picture = DiameterPicture(shown, measure, convention)
         column.addWidget(self.picture, 1)
         self.product = QLabel()
+        self.product.setWordWrap(True)
         self.product.setAccessibleName("Diameters and product")
         column.addWidget(self.product)
         column.addWidget(
