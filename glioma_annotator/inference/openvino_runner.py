@@ -26,8 +26,8 @@ from glioma_annotator.progress import CancelToken, Progress, Report
 
 #: Tensors that are alive at once at a level, in multiples of its filters; measured on the published network.
 LIVE_TENSORS = 14
-#: Voxels of a slab: 1 to 2 s of one core for the published network.
-SLAB_VOXELS = 1_900_000
+#: Voxels of a slab: a brain's box in one where memory allows, since planes that two slabs share are computed twice.
+SLAB_VOXELS = 4_000_000
 #: Planes at a slab's inner end that lack neighbours: the finest block sees 2 voxels far, the way to and from it 2 more
 #: (rounded up to the even number that keeps the coarser level's voxels in place).
 MARGIN = 4
