@@ -57,12 +57,16 @@ class MeasuredCourse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CourseResponse:
-    """Proposals for the baseline and every visit after it, with what a reader has decided, by visit key."""
+    """Proposals for the baseline and every visit after it, with what a reader has decided, by visit key.
+
+    `chosen_by` is who chose the targets; empty where the rule did.
+    """
 
     method: ResponseMethod
     targets: tuple[str, ...]
     proposals: tuple[RanoProposal, ...]
     decisions: Mapping[str, ResponseAssessment]
+    chosen_by: str = ""
 
 
 def measure_lesions(
@@ -133,7 +137,8 @@ def assess_response(
         if assessment.method is method and assessment.decided is not None
     }
     decided = {key: a.decided for key, a in decisions.items() if a.decided is not None}
-    targets = chosen_targets(store, course) or select_targets(visits[course.baseline], limit)
+    chosen, by = chosen_targets(store, course)
+    targets = chosen or select_targets(visits[course.baseline], limit)
     proposals = assess_course(
         visits,
         course.baseline,
@@ -142,7 +147,7 @@ def assess_response(
         decided=decided,
         baseline_reason=course.baseline_reason,
     )
-    return CourseResponse(method, targets, proposals, decisions)
+    return CourseResponse(method, targets, proposals, decisions, by if chosen else "")
 
 
 def decide(
@@ -220,13 +225,14 @@ def choose_targets(
     store.responses.add(made, by=reader)
 
 
-def chosen_targets(store: Store, course: PatientCourse) -> tuple[str, ...]:
-    """The target lesions that a reader chose at the baseline; none where the rule chooses."""
+def chosen_targets(store: Store, course: PatientCourse) -> tuple[tuple[str, ...], str]:
+    """The target lesions that a reader chose at the baseline, and who; none where the rule chooses."""
     key = course.visits[course.baseline].timepoint.key
     for assessment in reversed(store.responses.of_timepoint(course.patient, key)):
         if assessment.inputs.get(_CHOSEN_BY):
-            return tuple(str(lesion) for lesion in assessment.inputs.get(_TARGETS, ()))
-    return ()
+            targets = tuple(str(lesion) for lesion in assessment.inputs.get(_TARGETS, ()))
+            return targets, str(assessment.inputs[_CHOSEN_BY])
+    return (), ""
 
 
 def adjust_diameters(

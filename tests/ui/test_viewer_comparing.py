@@ -149,4 +149,4 @@ def test_the_axes_of_the_screen_follow_the_convention(beside: Stage) -> None:
     assert towards == pytest.approx((0, 0, -1))
     beside.view.set_convention("neurological")
     assert comparing.screen_axes(2)[0] == pytest.approx((1, 0, 0))
-    assert comparing.screen_axes(0)[0] == pytest.approx((0, 1, 0))
+    assert comparing.screen_axes(0)[0] == pytest.approx((0, -1, 0))  # sagittal: the face looks to the left

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HEADS = ("Target", "Lesion", "Longest", "Across", "Product", "Volume", "Measurable", "How measured", "")
 _ROW_PX, _BUTTON_PX = 32, 104
 #: Inputs that the table or the reasons show already.
-_SHOWN = ("lesions", "targets", "chosen_targets", "method", "unit", "non_target_worse")
+_SHOWN = ("lesions", "targets", "method", "unit", "non_target_worse")
 _WORDS = {
     "burden": "measured",
     "baseline": "baseline",
@@ -48,7 +48,6 @@ _WORDS = {
     "ecog": "ECOG",
     "days_since_radiotherapy": "days since radiotherapy",
     "thresholds": "thresholds",
-    "targets_chosen_by": "targets chosen by",
 }
 
 
@@ -79,8 +78,11 @@ class ResponsePage(QScrollArea):
         column = QVBoxLayout(inside)
         column.setSpacing(12)
         targets = short_ids(", ".join(response.targets)) or "none is measurable at the baseline"
-        by = response.proposals[0].inputs.get("targets_chosen_by") if response.proposals else None
-        how = f"chosen by {by}" if by else "the largest measurable ones of the baseline; tick others there to choose"
+        how = (
+            f"chosen by {response.chosen_by}"
+            if response.chosen_by
+            else "the largest measurable ones of the baseline; tick others there to choose"
+        )
         column.addWidget(quiet(f"Target lesions: {targets} ({how})"))
         self.cards = []
         numbers = {visit.timepoint: number for number, visit in enumerate(measured.visits)}
