@@ -124,16 +124,11 @@ def draw_head(maps: list[HeadMap], shape: Shape, seed: int, number: int, spacing
     offset = (0.2 * spacing_mm * rng.uniform(-1, 1, 3)).astype(np.float32)
     # Two looks per voxel, a part of it apart, make borders partial as a scanner's voxels do.
     looks = [_look_up(head, index, step) for step in (offset, -offset)]
-    brain = (looks[0][1] + looks[1][1]) / 2
+    brain = np.asarray((looks[0][1] + looks[1][1]) / 2, dtype=np.float32)
     image = draw_contrast([classes for classes, _ in looks], brain, rng, spacing_mm)
     if rng.random() < 0.08:  # already stripped: the brain is what is left
-        image *= smooth_edge(brain)
+        image *= brain >= 0.5
     return HeadSample(acquire(image, brain, rng, spacing_mm), brain)
-
-
-def smooth_edge(brain: Field) -> Field:
-    """1 in the brain, 0 outside, as stripping leaves it."""
-    return (brain >= 0.5).astype(np.float32)
 
 
 def _place(head: HeadMap, shape: Shape, rng: np.random.Generator, spacing_mm: float) -> tuple[Field, Field, Field]:
