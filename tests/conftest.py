@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about the machine than about the program.
+hypothesis.settings.register_profile("glioma-annotator", deadline=None)
+hypothesis.settings.load_profile("glioma-annotator")
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,11 @@ from glioma_annotator.progress import CancelToken, ignore_progress
 Scores = dict[str, dict[str, dict[str, float | None]]]
 
 
-def score_model(model: Path, cases: Path) -> Scores:
-    """Dice, 95 % Hausdorff distance in mm and volumes in mL by case and region. Raises `UserError` without cases."""
+def score_model(model: Path, cases: Path, operated: bool = True) -> Scores:
+    """Dice, 95 % Hausdorff distance in mm and volumes in mL by case and region. Raises `UserError` without cases.
+
+    `operated` is False for cases before any surgery, in which no resection cavity is looked for.
+    """
     segmenter = ModelSegmenter([model])
     scores: Scores = {}
     for case in find_cases([cases]):
@@ -34,7 +37,7 @@ def score_model(model: Path, cases: Path) -> Scores:
             raise UserError(f"The case “{case.name}” has no expert mask.", "Add it, or take the case out.")
         images = {role: read_volume(path).volume for role, path in case.images.items()}
         truth, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT)
-        outcome = segmenter.segment(images, "", "cpu", ignore_progress, CancelToken())
+        outcome = segmenter.segment(images, "", "cpu", ignore_progress, CancelToken(), operated=operated)
         by_region: dict[str, dict[str, float | None]] = {}
         for region in region_scores(truth.data, outcome.labels, truth.grid, outcome.card.scheme):
             by_region[region.region] = {
@@ -58,9 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("--cases", type=Path, required=True, help="folder with one folder per case")
+    parser.add_argument("--pre-operative", action="store_true", help="nobody was operated on yet: look for no cavity")
     parser.add_argument("--dry-run", action="store_true", help="print only, leave the card alone")
     options = parser.parse_args(arguments)
-    scores = score_model(options.model, options.cases)
+    scores = score_model(options.model, options.cases, not options.pre_operative)
     for case, regions in scores.items():
         print(case, "  ".join(f"{name} {values['dice']}" for name, values in regions.items()))
     if not options.dry_run:

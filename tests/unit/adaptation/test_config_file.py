@@ -50,9 +50,18 @@ def test_entries_are_read_and_paths_count_from_the_file(tmp_path: Path) -> None:
     assert config.all_stages() == (Stage(1.0, 32, 24),)
 
 
-@pytest.mark.parametrize("name", ["glioma", "glioma-fast", "thesis"])
-def test_the_configurations_that_come_with_the_program_are_right(name: str) -> None:
-    assert read_config(paths.resources() / "configs" / f"{name}.toml").name == name
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("glioma", "glioma"),
+        ("glioma-2", "glioma"),
+        ("glioma-fit", "glioma"),
+        ("glioma-fast", "glioma-fast"),
+        ("thesis", "thesis"),
+    ],
+)
+def test_the_configurations_that_come_with_the_program_are_right(file: str, name: str) -> None:
+    assert read_config(paths.resources() / "configs" / f"{file}.toml").name == name
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_nudge_moves_what_follows_and_is_told_by_the_quality(
     store, later, earlier = course
     together = register_visits(store, later, earlier, Method.RIGID, ignore_progress, CancelToken())
     fixed, moving = store.load_image(later, "T1Gd"), store.load_image(earlier, "T1Gd")
-    nudged = measured(together.nudged((15.0, 0, 0), (0, 0, 0)), fixed, moving)
+    nudged = measured(together.nudged((25.0, 0, 0), (0, 0, 0)), fixed, moving)
     assert nudged.by_hand
     assert nudged.quality < 0.7 * together.quality
     assert nudged.doubtful
