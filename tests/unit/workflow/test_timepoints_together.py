@@ -98,7 +98,7 @@ def test_a_nudge_moves_what_follows_and_is_told_by_the_quality(
         for one in (together, nudged)
     )
     shift = later.grid.index_to_world(there) - later.grid.index_to_world(here)
-    assert shift == pytest.approx((15, 0, 0), abs=1)
+    assert shift == pytest.approx((25, 0, 0), abs=1)
     same = carried_over(store, revision, earlier, later, together, GLIOMA_POST_TREATMENT).labels
     assert changes_between(same, labels, later, earlier, together).volumes_ml["gained"] == 0
     assert changes_between(same, labels, later, earlier, nudged).volumes_ml["gained"] > 0
