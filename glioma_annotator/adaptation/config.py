@@ -208,6 +208,8 @@ class RunConfig:
     threads: processor threads of the training itself.
     workers: processes that generate samples; 0 generates them in the training's own.
     ema: decay of the moving average of the weights, which is what is kept; 0 for none.
+    start_share: share of the first weights in what is kept. Half-way between a model and its fit to few cases often
+        serves others better than either (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
     checkpoint_every, validate_every: steps between checkpoints and between validations; 0 for a validation at the end.
     validation_samples: synthetic samples to score where there are no cases for it.
     """
@@ -220,6 +222,7 @@ class RunConfig:
     threads: int = 1
     workers: int = 1
     ema: float = 0.99
+    start_share: float = 0.0
     checkpoint_every: int = 100
     validate_every: int = 0
     validation_samples: int = 16

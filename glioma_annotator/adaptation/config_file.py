@@ -60,6 +60,7 @@ def _problem(config: TrainingConfig) -> str:
         "data.validation_share": data.validation_share,
         "data.real_share": data.real_share,
         "data.channel_dropout": data.channel_dropout,
+        "run.start_share": run.start_share,
         "augmentation.bias_field": config.augmentation.bias_field,
         "augmentation.noise": config.augmentation.noise,
         "augmentation.flip": config.augmentation.flip,

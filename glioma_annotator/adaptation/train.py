@@ -37,6 +37,7 @@ from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.inference.device import ComputeDevice, choose_device
 from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, load_card, save_model
+from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 
 SUMMARY = "cross_validation.json"
@@ -181,6 +182,8 @@ def _train_one(
     if resume:
         trainer.resume()
     outcome = trainer.train(report, cancel)
+    if config.run.start_share:
+        _go_back(trainer.averaged, first_network(config, SCHEME), config.run.start_share)
     patch = max(stage.patch for stage in config.all_stages())
     card = dataclasses.replace(
         card,
@@ -190,6 +193,15 @@ def _train_one(
     )
     save_model(folder / MODEL, card, trainer.averaged)
     return outcome.scores
+
+
+def _go_back(network: SegmentationNetwork, start: SegmentationNetwork, share: float) -> None:
+    """Move the weights of a network towards those it began with, in place."""
+    first = start.state_dict()
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(first[name].to(value.device), share)
 
 
 def _samples(config: TrainingConfig, data: _Data, multiple: int) -> Samples:

@@ -24,6 +24,11 @@ def test_the_shipped_model_loads_and_says_what_it_was_made_from() -> None:
     assert card.one_of == (SequenceRole.T1GD, SequenceRole.FLAIR)
     assert card.scheme == GLIOMA_POST_TREATMENT
     assert {"sources", "seed", "steps", "minutes", "processor_minutes", "hardware"} <= set(card.training)
+    for part in card.training["parts"]:
+        assert {"recipe", "steps", "seed", "minutes", "history"} <= set(part)
+        assert (paths.resources() / "configs" / part["recipe"]).is_file()
+    assert len(card.training["parts"][-1]["cases"]) == 4  # what it was fitted to, by content
+    assert {"leave_one_out", "synthetic_alone"} <= set(card.scores)
     assert set(card.scores["brats_dev"]) == {f"BraTS2021_{n}" for n in ("00006", "01476", "01480", "01482")}
     assert card.limits
 

@@ -201,6 +201,29 @@ def test_a_training_can_begin_with_a_model_or_a_widened_one(tmp_path: Path) -> N
     assert wide.head.in_channels == 4
 
 
+def test_what_is_kept_may_lie_between_the_first_weights_and_the_last(tmp_path: Path) -> None:
+    from tiny_models import tiny_card
+
+    small = build_network("residual-inception-unet", {"filters": [2, 4], "branch_fraction": 0.5}, 3, 5)
+    save_model(tmp_path / "small", tiny_card(parameters={"filters": [2, 4], "branch_fraction": 0.5}), small)
+    write_case(tmp_path / "cases" / "a")
+    kept = {}
+    for share in (0.0, 0.5, 1.0):
+        extra = '[optimiser]\nlearning_rate = 0.1\n[network.init]\nmodel = "small"'
+        config = configured(tmp_path, 'cases = ["cases"]', 1, extra)
+        config.write_text(config.read_text().replace("workers = 0", f"workers = 0\nstart_share = {share}"))
+        train("--config", config, "--run", tmp_path / f"run{share}")
+        kept[share] = load_model(tmp_path / f"run{share}" / "model")[1].state_dict()
+    first = load_model(tmp_path / "small")[1].state_dict()
+    moved = False
+    for name, value in first.items():
+        if value.is_floating_point():
+            assert np.allclose(kept[1.0][name], value), name
+            assert np.allclose(kept[0.5][name], (kept[0.0][name] + value) / 2, atol=2e-3), name
+            moved = moved or not np.allclose(kept[0.0][name], value, atol=0.01)
+    assert moved
+
+
 @pytest.mark.parametrize(
     ("data", "named"),
     [
