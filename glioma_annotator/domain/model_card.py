@@ -36,16 +36,19 @@ class TooSmall:
 class Mirrored:
     """Components of one label that mirror each other across the mid-sagittal plane.
 
-    Both cerebellar hemispheres, both orbits or both caps of the ventricles are normal anatomy; a tumour on one side has
+    Both cerebellar hemispheres, both orbits or both ventricles are normal anatomy; a tumour or a cavity on one side has
     no mirror image. Without such a rule "keep the largest component" may keep the cerebellum and drop the tumour.
 
     Attributes
     ----------
     label: value of which such a component consists, but for a share of `most_other`.
+    alone: whether components and their mirror images are those of this label alone, whatever touches them, and such
+        that cross the plane stay; else they are those of all tissue, and nothing is left out when no other would remain.
     share: of a component's voxels that must have tissue at their mirror image's place, within `within_mm`.
     """
 
     label: int
+    alone: bool = False
     share: float = 0.5
     within_mm: float = 3.0
     most_other: float = 0.1
@@ -61,19 +64,22 @@ class PostProcessing:
         4.6 mm, a fifth of the smallest measurable lesion (a 10 mm sphere).
     fill_holes_ml: background enclosed in tissue, up to this volume per hole, becomes its most probable tissue.
     too_small: labels that are taken for others where there is little of them, in this order.
-    mirrored: what is left out as normal anatomy, as long as other tissue remains; None for nothing.
+    mirrored: what is left out as normal anatomy, in this order.
     """
 
     min_component_ml: float = 0.1
     fill_holes_ml: float = 0.0
     too_small: tuple[TooSmall, ...] = ()
-    mirrored: Mirrored | None = None
+    mirrored: tuple[Mirrored, ...] = ()
 
 
-#: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of ET, and
-#: SNFH on both sides alike.
+#: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
+#: ET, and SNFH or cavities on both sides alike.
 GLIOMA_POST_PROCESSING = PostProcessing(
-    0.1, 0.1, (TooSmall(label=3, below_ml=0.2, becomes=1),), mirrored=Mirrored(label=2)
+    0.1,
+    0.1,
+    (TooSmall(label=3, below_ml=0.2, becomes=1),),
+    mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2)),
 )
 
 

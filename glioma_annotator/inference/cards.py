@@ -162,16 +162,15 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         too_small=tuple(
             TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"])) for x in data.get("too_small", ())
         ),
-        mirrored=_mirrored(data.get("mirrored")),
+        mirrored=tuple(_mirrored(rule) for rule in data.get("mirrored", ())),
     )
 
 
-def _mirrored(data: Mapping[str, Any] | None) -> Mirrored | None:
-    if data is None:
-        return None
+def _mirrored(data: Mapping[str, Any]) -> Mirrored:
     standard = Mirrored(int(data["label"]))
     return Mirrored(
         standard.label,
+        alone=bool(data.get("alone", standard.alone)),
         share=float(data.get("share", standard.share)),
         within_mm=float(data.get("within_mm", standard.within_mm)),
         most_other=float(data.get("most_other", standard.most_other)),
@@ -218,14 +217,10 @@ def _contradiction(card: ModelCard) -> str:
         "its post-processing names a value that no label has": any(
             rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
         )
-        or bool(after.mirrored and after.mirrored.label not in values),
-        "a number of its rule for mirrored tissue is out of range": bool(
-            after.mirrored
-            and not (
-                0 < after.mirrored.share <= 1
-                and 0 <= after.mirrored.most_other < 1
-                and 0 <= after.mirrored.within_mm < math.inf
-            )
+        or any(rule.label not in values for rule in after.mirrored),
+        "a number of its rule for mirrored tissue is out of range": not all(
+            0 < rule.share <= 1 and 0 <= rule.most_other < 1 and 0 <= rule.within_mm < math.inf
+            for rule in after.mirrored
         ),
     }
     return next((problem for problem, present in checks.items() if present), "")

@@ -37,13 +37,13 @@ def post_processed(
     result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
     messages = []
-    if rules.mirrored is not None:
-        both_sides = _mirrored(result, brain, rules.mirrored, grid.spacing_mm)
+    for mirrored in rules.mirrored:
+        both_sides = _mirrored(result, brain, mirrored, grid.spacing_mm)
         if both_sides.any():
             result[both_sides] = 0
             volume_ml = np.count_nonzero(both_sides) * grid.voxel_volume_ml
             messages.append(
-                f"{volume_ml:.1f} mL of {names[rules.mirrored.label]} that lie on both sides alike were left out as "
+                f"{volume_ml:.1f} mL of {names[mirrored.label]} that lie on both sides alike were left out as "
                 "normal anatomy."
             )
     if rules.fill_holes_ml:
@@ -63,8 +63,8 @@ def post_processed(
 def _mirrored(
     labels: LabelArray, brain: NDArray[np.bool_], rule: Mirrored, spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.bool_]:
-    """The components, (i, j, k), that the rule leaves out; none when no other tissue would remain."""
-    tissue = labels != 0
+    """The components, (i, j, k), that the rule leaves out."""
+    tissue = labels == rule.label if rule.alone else labels != 0
     numbered, count = components(tissue)
     nothing = np.zeros(labels.shape, dtype=bool)
     of = numbered[tissue]
@@ -72,19 +72,23 @@ def _mirrored(
     other = np.bincount(of, weights=labels[tissue] != rule.label, minlength=count + 1) / sizes
     candidates = other <= rule.most_other
     candidates[0] = False
-    if count < 2 or not candidates.any():
+    if not candidates.any() or (count < 2 and not rule.alone):
         return nothing
     grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
     middle = _middle(brain, spacing_mm)
     world = grid.index_to_world(np.argwhere(tissue))
-    mirrored = world - 2 * middle.right_of_mm(world)[:, None] * np.asarray(middle.normal)
+    aside_mm = middle.right_of_mm(world)
+    if rule.alone:  # a cavity across the midline is its own mirror image
+        on_right = np.bincount(of, weights=aside_mm > 0, minlength=count + 1) / sizes
+        candidates &= np.minimum(on_right, 1 - on_right) <= rule.most_other
+    mirrored = world - 2 * aside_mm[:, None] * np.asarray(middle.normal)
     place = np.rint(grid.world_to_index(mirrored)).astype(int)
     inside = np.all((place >= 0) & (place < labels.shape), axis=1)
     has_image = np.zeros(len(world), dtype=bool)
     has_image[inside] = _near(tissue, rule.within_mm, spacing_mm)[tuple(place[inside].T)]
     share = np.bincount(of, weights=has_image, minlength=count + 1) / sizes
     out = candidates & (share >= rule.share)
-    return out[numbered] if np.count_nonzero(out) < count else nothing
+    return out[numbered] if rule.alone or np.count_nonzero(out) < count else nothing
 
 
 def _middle(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> MidPlane:

@@ -54,8 +54,8 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ({"post_processing": {"too_small": [{"label": 9, "below_ml": 1, "becomes": 0}]}}, "value that no label has"),
         ({"post_processing": {"too_small": [{"label": 3}]}}, "“below_ml” is missing"),
         ({"post_processing": 3}, "cannot be understood"),
-        ({"post_processing": {"mirrored": {"label": 9}}}, "value that no label has"),
-        ({"post_processing": {"mirrored": {"label": 2, "share": 0}}}, "mirrored tissue is out of range"),
+        ({"post_processing": {"mirrored": [{"label": 9}]}}, "value that no label has"),
+        ({"post_processing": {"mirrored": [{"label": 2, "share": 0}]}}, "mirrored tissue is out of range"),
     ],
 )
 def test_a_card_that_makes_no_sense_is_refused(

@@ -11,7 +11,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
 from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Mirrored, PostProcessing, TooSmall
 from glioma_annotator.inference.post_processing import post_processed
 
-NETC, SNFH, ET = 1, 2, 3
+NETC, SNFH, ET, RC = 1, 2, 3, 4
 GRID = Grid((20, 20, 20), np.eye(4))  # a voxel is 0.001 mL
 
 
@@ -84,7 +84,7 @@ def on_a_head(labels: np.ndarray, rule: Mirrored, aside: int = 0) -> tuple[np.nd
     i, j, k = np.ogrid[:60, :48, :40]
     brain = ((i - 30 - aside) / 22) ** 2 + ((j - 24) / 20) ** 2 + ((k - 20) / 17) ** 2 < 1
     return post_processed(
-        labels, np.zeros((5, *labels.shape), np.uint8), brain, PostProcessing(0, mirrored=rule), SCHEME, HEAD
+        labels, np.zeros((5, *labels.shape), np.uint8), brain, PostProcessing(0, mirrored=(rule,)), SCHEME, HEAD
     )
 
 
@@ -118,4 +118,23 @@ def test_tissue_on_both_sides_stays_when_there_is_no_other() -> None:
     labels = tumour_and_cerebellum()
     labels[:, :, 20:] = 0
     found, messages = on_a_head(labels, Mirrored(SNFH))
+    assert np.array_equal(found, labels) and messages == ()
+
+
+def test_fluid_of_both_ventricles_is_no_cavity_whatever_touches_it() -> None:
+    labels = np.zeros(HEAD.shape, np.uint8)
+    labels[22:27, 14:30, 20:26] = RC
+    labels[34:39, 14:30, 20:26] = RC
+    labels[39:46, 16:28, 20:26] = SNFH  # a tumour beside one of them
+    labels[14:18, 34:40, 20:26] = RC  # and the cavity itself
+    found, messages = on_a_head(labels, Mirrored(RC, alone=True))
+    assert not (found[:, :31] == RC).any()
+    assert (found[14:18, 34:40, 20:26] == RC).all() and (found[39:46, 16:28, 20:26] == SNFH).all()
+    assert messages == ("4.3 mL of RC that lie on both sides alike were left out as normal anatomy.",)
+
+
+def test_a_cavity_across_the_midline_stays() -> None:
+    labels = np.zeros(HEAD.shape, np.uint8)
+    labels[22:39, 14:30, 20:26] = RC
+    found, messages = on_a_head(labels, Mirrored(RC, alone=True))
     assert np.array_equal(found, labels) and messages == ()
