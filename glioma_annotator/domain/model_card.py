@@ -42,8 +42,8 @@ class Mirrored:
     Attributes
     ----------
     label: value of which such a component consists, but for a share of `most_other`.
-    alone: whether components and their mirror images are those of this label alone, whatever touches them, and such
-        that cross the plane stay; else they are those of all tissue, and nothing is left out when no other would remain.
+    alone: whether components and their mirror images are those of this label alone, whatever touches them, where such
+        as cross the plane stay; else they are those of all tissue, and nothing is left out when no other would remain.
     share: of a component's voxels that must have tissue at their mirror image's place, within `within_mm`.
     """
 
