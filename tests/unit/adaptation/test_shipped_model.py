@@ -10,6 +10,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.imaging.metrics import region_scores
+from glioma_annotator.inference.cards import load_card
 from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, ignore_progress
@@ -51,3 +52,9 @@ def test_the_models_offered_are_the_base_model_first_and_its_fast_parent() -> No
     assert names == ["glioma", "glioma-fast"]
     card, _ = load_model(MODEL.parent / "glioma-fast")
     assert card.training["minutes"] == 72.0
+
+
+def test_every_shipped_card_can_be_read() -> None:
+    folders = [path.parent for path in MODEL.parent.glob("*/card.json")]
+    assert {load_card(folder).name for folder in folders} == {folder.name for folder in folders}
+    assert {folder.name for folder in folders} == {"brain", "glioma", "glioma-fast"}
