@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from torch import Tensor
 SMOOTH = 50.0
 
 
-def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor, unseen: Sequence[int] = ()) -> Tensor:
     """Mean soft Dice loss of the tissues that are there, plus the weighted mean of the cross-entropy.
 
     With weights that say how many voxels of the visit each one stands for, both estimate their value over the visit:
@@ -18,8 +20,16 @@ def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor
     Parameters
     ----------
     logits: (n, class). classes: int64 (n,). weights: float (n,), 0 for voxels that do not count.
+    unseen: tissues that no corrected visit shows. They take no part in the softmax: voxels that are all something else
+        would teach the network never to find them again, as in the next visit it may have to.
     """
-    log_shares = torch.log_softmax(logits.float(), dim=1)
+    logits = logits.float()
+    left_out = [value for value in unseen if not (classes == value).any()]
+    if left_out:
+        allowed = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
+        allowed[left_out] = False
+        logits = logits.masked_fill(~allowed, -1e4)
+    log_shares = torch.log_softmax(logits, dim=1)
     entropy = -log_shares.gather(1, classes[:, None])[:, 0]
     loss = (entropy * weights).sum() / weights.sum().clamp_min(1e-6)
     shares = log_shares.exp() * weights[:, None]

@@ -161,14 +161,14 @@ def cut(images: NDArray[np.float32], crop: Box, multiple: int) -> Tensor:
     return torch.from_numpy(padded_to_multiple(images[(slice(None), *crop.slices)], multiple)[None])
 
 
-def patch_loss(logits: Tensor, classes: Sequence[NDArray[np.uint8]]) -> Tensor:
+def patch_loss(logits: Tensor, classes: Sequence[NDArray[np.uint8]], unseen: Sequence[int] = ()) -> Tensor:
     """Loss of logits (patch, class, i, j, k) against each patch's classes (i, j, k), over all together; 255 does not
-    count.
+    count. `unseen` as in `weighted_dice_cross_entropy`.
     """
     flat = torch.from_numpy(np.stack(classes).ravel().astype(np.int64)).to(logits.device)
     weights = (flat != IGNORE).float()
     scores = logits.movedim(1, -1).flatten(0, -2)
-    return weighted_dice_cross_entropy(scores, torch.where(flat == IGNORE, 0, flat), weights)
+    return weighted_dice_cross_entropy(scores, torch.where(flat == IGNORE, 0, flat), weights, unseen)
 
 
 def forward(network: SegmentationNetwork, images: Sequence[NDArray[np.float32]], context: Context) -> Tensor:

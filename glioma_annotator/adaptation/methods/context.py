@@ -69,6 +69,11 @@ class Context:
     def rng(self, method: AdaptationMethod) -> np.random.Generator:
         return np.random.default_rng([self.seed, list(AdaptationMethod).index(method)])
 
+    def unseen(self, classes: int) -> tuple[int, ...]:
+        """Which of a network's `classes`, the background apart, no visit in `train` shows."""
+        shown = {int(value) for part in self.train for value in np.unique(part.case.classes)}
+        return tuple(value for value in range(1, classes) if value not in shown)
+
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
 

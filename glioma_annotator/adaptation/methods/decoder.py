@@ -33,13 +33,15 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     rng = context.rng(METHOD)
     sampler = PatchSampler(context.train, by_gradient.EDGE, rng, step=2, augment=False, marked=context.marked)
 
+    unseen = context.unseen(network.head.out_channels)
+
     def loss(_step: int) -> Tensor:
         drawn = sampler.draw_several(by_gradient.PATCHES)
         inputs = [_inputs(stages[patch.part], patch, context) for patch in drawn]
         below, skip = (torch.cat(parts) for parts in zip(*inputs, strict=True))
         with precision(context.device):
             logits = network.head(decode_last(network, below, skip))
-        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn])
+        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn], unseen)
 
     def measure() -> Verdict:
         return context.held_out.quick(_predict_crops(network, context))

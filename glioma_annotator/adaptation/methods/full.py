@@ -31,12 +31,14 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     start = {name: value.to(context.device.device) for name, value in context.start.items()}
     sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
 
+    unseen = context.unseen(network.head.out_channels)
+
     def loss(step: int) -> Tensor:
         drawn = [(patch.images, patch.classes) for patch in sampler.draw_several(by_gradient.PATCHES)]
         if context.replay is not None and step % REPLAY_EVERY == REPLAY_EVERY - 1:
             drawn[-1] = context.replay(by_gradient.EDGE, step)
         images, classes = zip(*drawn, strict=True)
-        fit = by_gradient.patch_loss(by_gradient.forward(network, images, context), classes)
+        fit = by_gradient.patch_loss(by_gradient.forward(network, images, context), classes, unseen)
         distance = torch.stack([((parameters[name] - start[name]) ** 2).sum() for name in parameters]).sum()
         return fit + 0.5 * PULL * distance
 

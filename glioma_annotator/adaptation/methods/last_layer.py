@@ -69,13 +69,14 @@ def train(network: SegmentationNetwork, context: Context) -> int:
 
     first = verdict()
     best = Best.start({name: p.data for name, p in scaled.named_parameters()}, first)
+    unseen = context.unseen(head.out_channels)
     step = 0
     for step in range(1, steps + 1):
         context.cancel.raise_if_cancelled()
         draw = draw_voxels(voxels, rng)
         set_rate(optimiser, cosine(step - 1, steps, RATE))
         features = torch.from_numpy(voxels.features[draw.rows].astype(np.float32))
-        loss = one_step(scaled, optimiser, features, voxels.classes[draw.rows], draw.weights)
+        loss = one_step(scaled, optimiser, features, voxels.classes[draw.rows], draw.weights, unseen)
         number = require_finite(loss, METHOD)
         last = step == steps or context.seconds_left() < 0
         dice = None
@@ -97,11 +98,12 @@ def one_step(
     features: Tensor,
     classes: NDArray[np.uint8],
     weights: NDArray[np.float32],
+    unseen: Sequence[int] = (),
 ) -> Tensor:
-    """One step on features (n, filters) float32; the loss."""
+    """One step on features (n, filters) float32; the loss. `unseen` as in `weighted_dice_cross_entropy`."""
     optimiser.zero_grad(set_to_none=True)
     loss = weighted_dice_cross_entropy(
-        scaled(features), torch.from_numpy(classes.astype(np.int64)), torch.from_numpy(weights)
+        scaled(features), torch.from_numpy(classes.astype(np.int64)), torch.from_numpy(weights), unseen
     )
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()

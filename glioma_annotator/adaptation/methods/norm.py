@@ -43,10 +43,12 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     }
     sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
 
+    unseen = context.unseen(network.head.out_channels)
+
     def loss(_step: int) -> torch.Tensor:
         drawn = sampler.draw_several(by_gradient.PATCHES)
         logits = by_gradient.forward(network, [patch.images for patch in drawn], context)
-        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn])
+        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn], unseen)
 
     return by_gradient.run(METHOD, network, context, parameters, SCHEDULE, loss)
 

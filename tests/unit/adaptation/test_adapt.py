@@ -245,7 +245,7 @@ def test_a_loss_that_is_no_number_stops_the_method(
 def test_auto_goes_on_with_the_other_methods_after_a_loss_that_is_no_number(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(by_gradient, "patch_loss", lambda logits, _classes: logits.sum() * float("nan"))
+    monkeypatch.setattr(by_gradient, "patch_loss", lambda logits, *_: logits.sum() * float("nan"))
     outcome = adapt(model, request(visit()), tmp_path / "new")
     assert outcome.method is LAST and outcome.verdict.accepted
     assert sum("no number" in message for message in outcome.messages) == 3
