@@ -53,7 +53,7 @@ class MaskPanel(QScrollArea):
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 8, 8, 8)
-        column.setSpacing(8)
+        column.setSpacing(5)  # so that a line more, such as a hint, fits 720 pixels
         self.labels = LabelList(scheme, reading, study, actions["edit.new_label"])
         self.options = ToolOptions(reading, "[ and ]", actions["edit.ball"])
         self.rules = EditRulesForm(scheme, reading, study)

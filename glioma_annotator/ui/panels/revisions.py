@@ -34,7 +34,7 @@ class RevisionList(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Revisions of the mask, newest first")
         self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.list.setMinimumHeight(66)
+        self.list.setMinimumHeight(84)
         self.list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
