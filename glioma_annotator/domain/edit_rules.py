@@ -5,6 +5,7 @@ One rule for everything: brush, fill, margin, accepted proposals, restored revis
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,7 @@ class EditRules:
         index: NDArray[np.int64] | None = None,
         *,
         erasing: bool = False,
+        spared: Collection[int] = (),
     ) -> LabelArray:
         """`after`, with the values `before` where they must not change.
 
@@ -71,13 +73,16 @@ class EditRules:
         before, after: label values (n,) at the flat C-order voxel indices `index` (n,), or whole arrays (i, j, k) for
             None.
         erasing: the reader's own act of erasing, to which `paint_over` does not apply.
+        spared: label values that this change must leave where they are, because who proposes it has no name for them.
         """
-        if self.free:
+        if self.free and not spared:
             return after
         refused = np.zeros(before.shape, dtype=np.bool_)
         if self.locked:
             locked = sorted(self.locked)
             refused |= np.isin(before, locked) | np.isin(after, locked)
+        if spared:
+            refused |= np.isin(before, sorted(spared))
         if self.paint_over is not None and not (erasing and self._only_erases(after)):
             refused |= ~np.isin(before, sorted(self.paint_over))
         if self.inside is not None:

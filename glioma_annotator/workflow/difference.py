@@ -21,7 +21,7 @@ class Difference:
     added: the proposed label where it differs from the present one and is not background, else 0.
     removed: the present label where the proposal has background, else 0.
 
-    Voxels of labels in `spared` are not removed: the proposal knows nothing of those labels.
+    Voxels of labels in `spared` do not change: the proposal knows nothing of those labels.
     """
 
     def __init__(self, present: LabelArray, proposed: LabelArray, spared: Collection[int] = ()) -> None:
@@ -39,7 +39,7 @@ class Difference:
         present, proposed = self._present[box.slices], self.proposed[box.slices]
         differs = present != proposed
         if self._spared:
-            differs &= ~(np.isin(present, self._spared) & (proposed == 0))
+            differs &= ~np.isin(present, self._spared)
         self.added[box.slices] = np.where(differs, proposed, 0)
         self.removed[box.slices] = np.where(differs & (proposed == 0), present, 0)
 

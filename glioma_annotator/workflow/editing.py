@@ -143,7 +143,8 @@ class Editor:
         voxels = paint.voxels(line_centres(start, index, paint.brush), self.grid)
         stroke.last = index
         before = self.labels.reshape(-1)[voxels]
-        after = self._rules.permitted(before, paint.values(voxels), voxels, erasing=stroke.erases)
+        wanted = paint.values(voxels)
+        after = self._rules.permitted(before, wanted, voxels, erasing=stroke.erases, spared=paint.spared)
         edit = edit_from_indices("", self.grid.shape, voxels, before, after)
         if edit is None:
             return None
@@ -173,29 +174,38 @@ class Editor:
     # edits at once
 
     def set_voxels(
-        self, name: str, index: NDArray[np.int64], values: int | NDArray[np.uint8], model: str = ""
+        self,
+        name: str,
+        index: NDArray[np.int64],
+        values: int | NDArray[np.uint8],
+        model: str = "",
+        spared: Collection[int] = (),
     ) -> VoxelEdit | None:
         """Set the voxels at flat C-order indices (n,), unique, as one undoable edit within the rules.
 
-        `values` is one label value (0 erases) or one per voxel.
+        `values` is one label value (0 erases) or one per voxel; `model` and `spared` as in `apply`.
         """
         if self.read_only:
             return None
         self.end_stroke()
         before = self.labels.reshape(-1)[index]
         wanted = np.broadcast_to(np.asarray(values, dtype=np.uint8), before.shape)
-        after = self._rules.permitted(before, wanted, index, erasing=isinstance(values, int) and values == 0)
+        erasing = isinstance(values, int) and values == 0
+        after = self._rules.permitted(before, wanted, index, erasing=erasing, spared=spared)
         return self._carry_out(_made_by(edit_from_indices(name, self.grid.shape, index, before, after), model))
 
-    def apply(self, name: str, after: LabelArray, model: str = "") -> VoxelEdit | None:
+    def apply(
+        self, name: str, after: LabelArray, model: str = "", spared: Collection[int] = ()
+    ) -> VoxelEdit | None:
         """Change the mask to `after` (same shape) as one undoable edit within the rules.
 
-        `model` is the identity of the model that proposed `after`; empty when a person made it.
+        `model` is the identity of the model that proposed `after`; empty when a person made it. Voxels of the labels
+        `spared` stay as they are: whoever proposes has no name for those labels.
         """
         if self.read_only:
             return None
         self.end_stroke()
-        permitted = self._rules.permitted(self.labels, after)
+        permitted = self._rules.permitted(self.labels, after, spared=spared)
         return self._carry_out(_made_by(edit_from_arrays(name, self.labels, permitted), model))
 
     def _carry_out(self, edit: VoxelEdit | None) -> VoxelEdit | None:

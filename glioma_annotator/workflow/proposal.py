@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glioma_annotator.domain.labels import BACKGROUND, LabelScheme, map_labels
+from glioma_annotator.domain.labels import LabelScheme, map_labels
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.segmentation import Softmax
@@ -102,17 +102,14 @@ def propose_from_file(path: Path, timepoint: Timepoint, scheme: LabelScheme, map
     )
 
 
-def merged(
-    present: LabelArray, proposal: LabelArray, values: Collection[int] | None, spared: Collection[int] = ()
-) -> LabelArray:
+def merged(present: LabelArray, proposal: LabelArray, values: Collection[int] | None) -> LabelArray:
     """The mask after accepting a proposal, all of it or only the labels `values`.
 
     Accepting a label replaces that label: its present voxels are cleared where the proposal does not have it, its
-    proposed voxels are written; everything else stays. Voxels of labels in `spared` are never cleared.
+    proposed voxels are written; everything else stays.
     """
     if values is None:
-        kept = np.isin(present, sorted(spared)) & (proposal == BACKGROUND) if spared else np.zeros(1, dtype=np.bool_)
-        return np.where(kept, present, proposal) if kept.any() else proposal
+        return proposal
     chosen = sorted(values)
     result = np.where(np.isin(present, chosen), 0, present).astype(np.uint8)
     taken = np.isin(proposal, chosen)

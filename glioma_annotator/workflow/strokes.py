@@ -73,6 +73,7 @@ class Paint:
     chooser: which voxels it paints; None for all under the brush.
     source: paints the values of this mask (i, j, k) instead of `value`.
     model: identity of the model that made `source`; empty otherwise.
+    spared: label values that stay where they are, because whoever made `source` has no name for them.
     """
 
     brush: Brush
@@ -81,6 +82,7 @@ class Paint:
     chooser: Chooser | None = None
     source: LabelArray | None = None
     model: str = ""
+    spared: frozenset[int] = frozenset()
 
     def voxels(self, centres: NDArray[np.int64], grid: Grid) -> NDArray[np.int64]:
         """Flat indices, unique and ascending, that are painted at brush centres (n, 3)."""

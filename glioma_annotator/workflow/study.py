@@ -100,19 +100,17 @@ class OpenTimepoint:
         proposal = self.proposal
         if proposal is None:
             return False
-        after = merged(self.editor.labels, proposal.labels, values, self.spared)
+        after = merged(self.editor.labels, proposal.labels, values)
         what = "all" if values is None else ", ".join(self._names(values))
-        edit = self.editor.apply(f"Accept proposal ({what})", after, proposal.model)
+        edit = self.editor.apply(f"Accept proposal ({what})", after, proposal.model, self.spared)
         self.reject_proposal()
         return edit is not None
 
     @property
     def spared(self) -> frozenset[int]:
-        """Added labels that the proposal knows nothing of: it does not clear them."""
-        own = frozenset(label.value for label in own_labels(self.scheme))
-        if self.proposal is None or not own:
-            return own
-        return own - frozenset(np.unique(self.proposal.labels).tolist())
+        """Added labels that the proposal knows nothing of: no way of accepting it takes a voxel from them."""
+        known = self.proposal.volumes_ml if self.proposal is not None else {}
+        return frozenset(label.value for label in own_labels(self.scheme) if not known.get(label.name))
 
     def reject_proposal(self) -> None:
         """Drop the proposal; the mask stays as it is."""

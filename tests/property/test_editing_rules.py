@@ -11,7 +11,9 @@ from glioma_annotator.domain.edit_rules import EditArea, EditRules
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.imaging.brush import Brush
+from glioma_annotator.workflow.difference import Difference
 from glioma_annotator.workflow.editing import Editor
+from glioma_annotator.workflow.proposal import merged
 from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
 
 GRID = Grid((10, 9, 8), np.diag([1.0, 1.5, 2.0, 1.0]))
@@ -88,6 +90,42 @@ def test_a_label_replaces_only_what_may_be_painted_over(seed: int, over: set[int
         if not np.array_equal(editor.labels, before):
             name = editor.undo_name
             assert name == "Erase" or (now == before[protected]).all() or name == "Fill"
+
+
+@few
+@given(seed=st.integers(0, 2**31), own=st.sets(st.integers(5, 7)), values=st.sets(st.integers(1, 7)))
+def test_no_way_of_accepting_a_proposal_takes_a_voxel_from_a_label_it_has_no_name_for(
+    seed: int, own: set[int], values: set[int]
+) -> None:
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 8, GRID.shape).astype(np.uint8)
+    proposed = random.integers(0, 5, GRID.shape).astype(np.uint8)
+    editor = Editor(labels, GRID, GLIOMA_POST_TREATMENT, FakeJournal())
+    before = {value: editor.labels == value for value in own}
+    difference = Difference(editor.labels, proposed, own)
+    spared = np.isin(editor.labels, sorted(own))
+    assert not difference.added[spared].any() and not difference.removed[spared].any()  # nor are they hatched
+
+    def brush() -> None:
+        editor.begin(Paint(Brush(6.0), 1, source=proposed, model="m@1", spared=frozenset(own)))
+        for _ in range(3):
+            editor.stroke_to(tuple(random.uniform(-2, 11, 3)))
+        editor.end_stroke()
+
+    def component() -> None:
+        index = difference.component(tuple(random.integers(0, GRID.shape).tolist()))
+        editor.set_voxels("Accept", index, proposed.reshape(-1)[index], "m@1", own)
+
+    def some_labels() -> None:
+        editor.apply("Accept", merged(editor.labels, proposed, values), "m@1", own)
+
+    def whole() -> None:
+        editor.apply("Accept", merged(editor.labels, proposed, None), "m@1", own)
+
+    for accept in (brush, component, some_labels, whole):
+        accept()
+        assert all(np.array_equal(editor.labels == value, mask) for value, mask in before.items())
+    assert np.array_equal(editor.labels[~spared], proposed[~spared])  # all else is as proposed
 
 
 def test_the_eraser_erases_although_only_background_may_be_painted_over() -> None:

@@ -43,10 +43,12 @@ class Painting:
         return Paint(brush, value, name, LikeCentre(image, options.tolerance_sd))
 
     def paint_proposal(self, brush: Brush, value: int) -> Paint:  # noqa: ARG002 - a brush's
-        proposal = self._study.require_visit().proposal
+        visit = self._study.require_visit()
+        proposal = visit.proposal
         if proposal is None:
             raise UserError("There is no proposal to accept.", "Segment the visit first.")
-        return Paint(brush, 1, "Accept proposal (brushed)", source=proposal.labels, model=proposal.model)
+        name = "Accept proposal (brushed)"
+        return Paint(brush, 1, name, source=proposal.labels, model=proposal.model, spared=visit.spared)
 
     def sample(self, voxels: NDArray[np.intp]) -> None:
         """Take the range of the threshold brush from an example."""

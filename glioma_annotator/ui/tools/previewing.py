@@ -57,6 +57,7 @@ class Previewing(QObject):
         study.leaving_visit.connect(self._forget)
         study.visit_changed.connect(self._on_proposal)
         study.proposal_changed.connect(self._on_proposal)
+        study.scheme_changed.connect(self._on_scheme)
         study.mask_changed.connect(self._on_mask)
 
     # what is hatched
@@ -97,6 +98,11 @@ class Previewing(QObject):
         elif known is not proposal.labels:
             self.difference = Difference(visit.editor.labels, proposal.labels, visit.spared)
         self.changed.emit()
+
+    def _on_scheme(self) -> None:
+        """A label was added or deleted: what the proposal has no name for is another set."""
+        self.difference = None
+        self._on_proposal()
 
     def _on_mask(self, box: Box) -> None:
         if self.difference is not None:

@@ -330,7 +330,7 @@ class Toolbox(QObject):
             self._study.notice.emit("The proposal changes nothing at this voxel.")
             return
         values = proposal.labels.reshape(-1)[index]
-        visit.editor.set_voxels("Accept proposal (component)", index, values, proposal.model)
+        visit.editor.set_voxels("Accept proposal (component)", index, values, proposal.model, visit.spared)
 
     # tools on the whole mask
 

@@ -21,7 +21,7 @@ from glioma_annotator.imaging.brush import Brush
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.difference import Difference
 from glioma_annotator.workflow.export_study import export_patient
-from glioma_annotator.workflow.proposal import Proposal, merged
+from glioma_annotator.workflow.proposal import Proposal
 from glioma_annotator.workflow.study import OpenTimepoint, StudySession
 from glioma_annotator.workflow.study_labels import (
     for_models,
@@ -185,26 +185,34 @@ def test_a_stored_scheme_never_changes_the_built_in_labels(study: Study) -> None
     assert study_scheme(study.session.store) == GLIOMA_POST_TREATMENT
 
 
-def test_a_proposal_does_not_clear_what_its_model_has_no_name_for(study: Study) -> None:
+def test_a_proposal_takes_nothing_from_a_label_that_its_model_has_no_name_for(study: Study) -> None:
     label = study.add()
     visit = study.open()
     paint(visit, label.value)
     painted = visit.editor.labels == label.value
     proposal = np.zeros(SHAPE, dtype=np.uint8)
-    proposal[0, 0, 0] = 3
-    visit.show_proposal(Proposal(visit.id, proposal, "Model", "base@1", {}))
-    assert visit.spared == {label.value}
-    difference = Difference(visit.editor.labels, proposal, visit.spared)
-    assert not difference.removed.any() and difference.added[0, 0, 0] == 3
+    proposal[0, 0, 0] = proposal[3, 3, 3] = 3
+    for values in (None, {3}, {3, label.value}):
+        visit.show_proposal(Proposal(visit.id, proposal, "Model", "base@1", {"ET": 2.0, label.name: 0.0}))
+        assert visit.spared == {label.value}
+        difference = Difference(visit.editor.labels, proposal, visit.spared)
+        assert not difference.removed.any() and not difference.added[3, 3, 3] and difference.added[0, 0, 0] == 3
+        visit.accept_proposal(values)
+        assert np.array_equal(visit.editor.labels == label.value, painted)
+        assert visit.editor.labels[0, 0, 0] == 3
+        visit.editor.undo()
+
+
+def test_a_prior_mask_that_knows_the_label_may_clear_it(study: Study) -> None:
+    label = study.add()
+    visit = study.open()
+    paint(visit, label.value)
+    proposal = np.zeros(SHAPE, dtype=np.uint8)
+    proposal[0, 0, 0] = label.value
+    visit.show_proposal(Proposal(visit.id, proposal, "mask.nii.gz", "", {label.name: 0.001}))
+    assert not visit.spared
     visit.accept_proposal()
-    assert np.array_equal(visit.editor.labels == label.value, painted)
-    assert visit.editor.labels[0, 0, 0] == 3
-
-
-def test_a_prior_mask_that_knows_the_label_may_clear_it() -> None:
-    present, proposal = np.full((2, 2, 2), 5, dtype=np.uint8), np.zeros((2, 2, 2), dtype=np.uint8)
-    assert not merged(present, proposal, None).any()
-    assert np.array_equal(merged(present, proposal, None, {5}), present)
+    assert np.array_equal(visit.editor.labels, proposal)
 
 
 def test_models_learn_nothing_from_labels_they_do_not_know() -> None:
