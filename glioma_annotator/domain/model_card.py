@@ -55,6 +55,27 @@ class Mirrored:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """Tissue of one label inside a rim of others.
+
+    What an enhancing rim encloses is tumour core by definition: BraTS' oedema lies outside it. A network that sees a
+    part of a large ring only cannot tell the two apart by brightness.
+
+    Attributes
+    ----------
+    label: value that cannot lie within such a rim.
+    rim: values that make up the rim.
+    becomes: value its voxels get.
+    gap_mm: gaps of the rim up to this width count as closed.
+    """
+
+    label: int
+    rim: tuple[int, ...]
+    becomes: int
+    gap_mm: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class PostProcessing:
     """What is done to a model's mask after the network; it can be switched off as a whole.
 
@@ -65,21 +86,24 @@ class PostProcessing:
     fill_holes_ml: background enclosed in tissue, up to this volume per hole, becomes its most probable tissue.
     too_small: labels that are taken for others where there is little of them, in this order.
     mirrored: what is left out as normal anatomy, in this order.
+    enclosed: what becomes another label where a rim encloses it, in this order.
     """
 
     min_component_ml: float = 0.1
     fill_holes_ml: float = 0.0
     too_small: tuple[TooSmall, ...] = ()
     mirrored: tuple[Mirrored, ...] = ()
+    enclosed: tuple[Enclosed, ...] = ()
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, and SNFH or cavities on both sides alike.
+#: ET, SNFH or cavities on both sides alike, SNFH within the core.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
     (TooSmall(label=3, below_ml=0.2, becomes=1),),
     mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2)),
+    enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),
 )
 
 

@@ -7,12 +7,12 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
-from glioma_annotator.domain.model_card import BRAIN, TUMOUR, Mirrored, ModelCard, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import BRAIN, TUMOUR, Enclosed, Mirrored, ModelCard, PostProcessing, TooSmall
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 
@@ -163,6 +163,7 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
             TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"])) for x in data.get("too_small", ())
         ),
         mirrored=tuple(_mirrored(rule) for rule in data.get("mirrored", ())),
+        enclosed=tuple(_enclosed(rule) for rule in data.get("enclosed", ())),
     )
 
 
@@ -175,6 +176,12 @@ def _mirrored(data: Mapping[str, Any]) -> Mirrored:
         within_mm=float(data.get("within_mm", standard.within_mm)),
         most_other=float(data.get("most_other", standard.most_other)),
     )
+
+
+def _enclosed(data: Mapping[str, Any]) -> Enclosed:
+    rim = tuple(int(value) for value in data["rim"])
+    standard = Enclosed(int(data["label"]), rim, int(data["becomes"]))
+    return replace(standard, gap_mm=float(data.get("gap_mm", standard.gap_mm)))
 
 
 def _text(value: Any, name: str) -> str:
@@ -217,7 +224,11 @@ def _contradiction(card: ModelCard) -> str:
         "its post-processing names a value that no label has": any(
             rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
         )
-        or any(rule.label not in values for rule in after.mirrored),
+        or any(rule.label not in values for rule in after.mirrored)
+        or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed),
+        "a gap of its rule for enclosed tissue is not a length": not all(
+            0 <= rule.gap_mm < math.inf for rule in after.enclosed
+        ),
         "a number of its rule for mirrored tissue is out of range": not all(
             0 < rule.share <= 1 and 0 <= rule.most_other < 1 and 0 <= rule.within_mm < math.inf
             for rule in after.mirrored

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import Mirrored, PostProcessing
+from glioma_annotator.domain.model_card import Enclosed, Mirrored, PostProcessing
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
+from glioma_annotator.imaging.label_ops.smoothing import closing
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
 
 _COARSE_MM = 3.0
@@ -26,7 +27,7 @@ def post_processed(
     """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
 
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike, small holes in
-    the tissue are filled, labels of which there is too little become others.
+    the tissue are filled, what a rim encloses becomes core, labels of which there is too little become others.
 
     Parameters
     ----------
@@ -48,6 +49,14 @@ def post_processed(
             )
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
+    for enclosed in rules.enclosed:
+        within = _enclosed(result, enclosed, grid)
+        if within.any():
+            result[within] = enclosed.becomes
+            messages.append(
+                f"{np.count_nonzero(within) * grid.voxel_volume_ml:.1f} mL of {names[enclosed.label]} within "
+                f"{' and '.join(names[value] for value in enclosed.rim)} were taken for {names[enclosed.becomes]}."
+            )
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
@@ -89,6 +98,32 @@ def _mirrored(
     share = np.bincount(of, weights=has_image, minlength=count + 1) / sizes
     out = candidates & (share >= rule.share)
     return out[numbered] if rule.alone or np.count_nonzero(out) < count else nothing
+
+
+def _enclosed(labels: LabelArray, rule: Enclosed, grid: Grid) -> NDArray[np.bool_]:
+    """Voxels of the rule's label, (i, j, k), that its rim surrounds in at least two of the three planes."""
+    found = np.zeros(labels.shape, dtype=bool)
+    rim = np.isin(labels, rule.rim)
+    box = Box.around(rim)
+    if box is None:
+        return found
+    closed = closing(rim, rule.gap_mm / 2, grid)[box.slices]
+    planes = sum(_filled_in_plane(closed, axis).astype(np.uint8) for axis in range(3))
+    found[box.slices] = (planes >= 2) & (labels[box.slices] == rule.label)
+    return found
+
+
+def _filled_in_plane(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    """The mask (i, j, k) with the holes of every slice across `axis` filled."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    neighbours = ndimage.generate_binary_structure(3, 1)
+    neighbours[tuple(slice(None, None, 2) if n == axis else 1 for n in range(3))] = False
+    edge = [(0, 0) if n == axis else (1, 1) for n in range(3)]
+    numbered, count = ndimage.label(np.pad(~mask, edge, constant_values=True), neighbours)
+    outside = np.zeros(count + 1, dtype=bool)
+    outside[numbered.take(0, axis - 1)] = True  # of every slice, the line that was put before the first
+    return np.asarray(~outside[numbered][tuple(slice(low, -low or None) for low, _ in edge)])
 
 
 def _middle(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> MidPlane:

@@ -55,6 +55,11 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ({"post_processing": {"too_small": [{"label": 3}]}}, "“below_ml” is missing"),
         ({"post_processing": 3}, "cannot be understood"),
         ({"post_processing": {"mirrored": [{"label": 9}]}}, "value that no label has"),
+        ({"post_processing": {"enclosed": [{"label": 2, "rim": [3, 9], "becomes": 1}]}}, "value that no label has"),
+        (
+            {"post_processing": {"enclosed": [{"label": 2, "rim": [3], "becomes": 1, "gap_mm": -1}]}},
+            "enclosed tissue is not a length",
+        ),
         ({"post_processing": {"mirrored": [{"label": 2, "share": 0}]}}, "mirrored tissue is out of range"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Mirrored, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Enclosed, Mirrored, PostProcessing, TooSmall
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
@@ -138,3 +138,51 @@ def test_a_cavity_across_the_midline_stays() -> None:
     labels[22:39, 14:30, 20:26] = RC
     found, messages = on_a_head(labels, Mirrored(RC, alone=True))
     assert np.array_equal(found, labels) and messages == ()
+
+
+def ring(gap: int = 0, thickness: int = 2) -> np.ndarray:
+    """A shell of ET about NETC and SNFH, in SNFH; `gap` voxels wide an opening toward the front."""
+    labels = np.full(GRID.shape, SNFH, np.uint8)
+    labels[4:16, 4:16, 4:16] = ET
+    inner = slice(4 + thickness, 16 - thickness)
+    labels[inner, inner, inner] = SNFH
+    labels[inner, inner, 10] = NETC
+    labels[10 : 10 + gap, 14:16, 10 : 10 + gap] = SNFH
+    return labels
+
+
+CORE = PostProcessing(0, enclosed=(Enclosed(SNFH, (NETC, ET), NETC),))
+
+
+@pytest.mark.parametrize("gap", [0, 2])
+def test_what_a_rim_encloses_is_core_even_with_a_small_gap_and_the_reader_is_told(gap: int) -> None:
+    labels = ring(gap)
+    found, (message,) = processed(labels, CORE)
+    assert (found[6:14, 6:14, 6:14] == NETC).all()
+    assert (found[:3] == SNFH).all() and (found[labels == ET] == ET).all()
+    assert message == f"0.{'4' if gap == 0 else '5'} mL of SNFH within NETC and ET were taken for NETC."
+
+
+def test_an_open_rim_encloses_nothing_but_its_notches() -> None:
+    labels = ring()
+    labels[labels == NETC] = SNFH
+    labels[4:16, 10:16, 4:16] = SNFH
+    found, _ = processed(labels, CORE)
+    assert (found[8:12, 8:16, 8:12] == SNFH).all()
+    assert (found[:, 11:] == SNFH).all()
+
+
+def test_a_cavity_within_a_rim_stays_a_cavity() -> None:
+    labels = ring()
+    labels[6:14, 6:14, 6:14] = RC
+    labels[8, 8, 8] = 0
+    found, _ = processed(labels, CORE)
+    assert np.array_equal(found, labels)
+
+
+def test_a_tube_open_at_both_ends_is_closed_in_one_plane_only() -> None:
+    labels = np.full(GRID.shape, SNFH, np.uint8)
+    labels[4:16, 4:16] = ET
+    labels[7:13, 7:13] = SNFH
+    found, _ = processed(labels, CORE)
+    assert np.array_equal(found, labels)
