@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from glioma_annotator import __version__
 from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
-from glioma_annotator.adaptation.train_brain import CHECKPOINT, HELD_OUT, PARAMETERS, BrainPlan, label_map_files
+from glioma_annotator.adaptation.train_brain import CHECKPOINT, HELD_OUT, PARAMETERS, label_map_files
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.model_card import BRAIN, ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> None:
         "kind": "heads painted from anatomical label maps at random and as scanners give them; no real scan",
         "sources": {"label_maps/synthseg": "17 of 20 whole-head label maps; Apache-2.0; three kept out for measuring"},
         "kept_out": list(HELD_OUT),
-        "seed": BrainPlan().seed,
+        "seed": state["seed"],
         "steps": state["steps"],
         "minutes": round(state["seconds"] / 60, 1),
         "hardware": "1 thread of a shared x86_64 CPU, bfloat16",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
 from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.heap import kept_memory
 from glioma_annotator.inference.brain import COARSER
 from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
@@ -181,6 +182,7 @@ class BrainTrainer:
             "optimiser": self._optimiser.state_dict(),
             "steps": self.steps,
             "seconds": self.seconds,
+            "seed": self._plan.seed,
         }
         temporary = self._run / f"{CHECKPOINT}.part"
         torch.save(state, temporary)
@@ -195,15 +197,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="time to train, in minutes")
     parser.add_argument("--start", type=Path, help="model folder whose weights to begin with; at random without it")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=BrainPlan.seed, help="another one draws other heads")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(parsed.threads)
-    plan = BrainPlan(minutes=parsed.minutes)
+    plan = BrainPlan(minutes=parsed.minutes, seed=parsed.seed)
     torch.manual_seed(plan.seed)
     maps = load_head_maps(p for p in label_map_files(parsed.data) if p.name not in HELD_OUT)
     network = load_model(parsed.start)[1] if parsed.start else build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
     trainer = BrainTrainer(network, maps, parsed.run, plan)
     trainer.resume()
-    trainer.train(lambda progress: print(f"\r{progress.message}   ", end="", flush=True))
+    with kept_memory():
+        trainer.train(lambda progress: print(f"\r{progress.message}   ", end="", flush=True))
 
 
 def label_map_files(data: Path) -> list[Path]:
