@@ -50,7 +50,7 @@ def post_processed(
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for enclosed in rules.enclosed:
-        within = _enclosed(result, enclosed, grid)
+        within = _enclosed(result, enclosed, grid.spacing_mm)
         if within.any():
             result[within] = enclosed.becomes
             messages.append(
@@ -100,14 +100,14 @@ def _mirrored(
     return out[numbered] if rule.alone or np.count_nonzero(out) < count else nothing
 
 
-def _enclosed(labels: LabelArray, rule: Enclosed, grid: Grid) -> NDArray[np.bool_]:
+def _enclosed(labels: LabelArray, rule: Enclosed, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Voxels of the rule's label, (i, j, k), that its rim surrounds in at least two of the three planes."""
     found = np.zeros(labels.shape, dtype=bool)
     rim = np.isin(labels, rule.rim)
     box = Box.around(rim)
     if box is None:
         return found
-    closed = closing(rim, rule.gap_mm / 2, grid)[box.slices]
+    closed = closing(rim, rule.gap_mm / 2, Grid(labels.shape, np.diag([*spacing_mm, 1.0])))[box.slices]
     planes = sum(_filled_in_plane(closed, axis).astype(np.uint8) for axis in range(3))
     found[box.slices] = (planes >= 2) & (labels[box.slices] == rule.label)
     return found

@@ -163,6 +163,14 @@ def test_what_a_rim_encloses_is_core_even_with_a_small_gap_and_the_reader_is_tol
     assert message == f"0.{'4' if gap == 0 else '5'} mL of SNFH within NETC and ET were taken for NETC."
 
 
+def test_a_part_of_a_larger_grid_is_enough() -> None:
+    labels = ring()
+    part = labels[2:18, 2:18, 2:18]
+    softmax = np.zeros((5, *part.shape), np.uint8)
+    found, _ = post_processed(part, softmax, np.ones(part.shape, bool), CORE, SCHEME, GRID)
+    assert (found[4:12, 4:12, 4:12] == NETC).all()
+
+
 def test_an_open_rim_encloses_nothing_but_its_notches() -> None:
     labels = ring()
     labels[labels == NETC] = SNFH
