@@ -15,13 +15,14 @@ from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient_identity import PatientIdentity
 from glioma_annotator.domain.plain import to_plain
 from glioma_annotator.domain.visit_measure import VisitMeasure
+from glioma_annotator.domain.visit_registration import AcceptedRegistration
 from glioma_annotator.errors import UserError
 
 R = TypeVar("R", bound=Any)
 
 
 class FakeAudit:
-    """Fulfils `ports.Audit`."""
+    """Fulfils `record_ports.Audit`."""
 
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
@@ -44,7 +45,7 @@ class FakeAudit:
 
 
 class FakeRecords(Generic[R]):
-    """Fulfils `ports.Records`; `known` tells whether a patient, and a visit of it, exist."""
+    """Fulfils `record_ports.Records`; `known` tells whether a patient, and a visit of it, exist."""
 
     def __init__(self, kind: str, audit: FakeAudit, known: Callable[[str, str], bool]) -> None:
         self._kind, self._audit, self._known = kind, audit, known
@@ -102,7 +103,7 @@ class FakeRecords(Generic[R]):
 
 
 class FakeFindings(FakeRecords[Finding]):
-    """Fulfils `ports.Findings`."""
+    """Fulfils `record_ports.Findings`."""
 
     def of_lesion(self, lesion: str) -> tuple[Finding, ...]:
         return tuple(f for f in self._live.values() if f.lesion == lesion)
@@ -117,8 +118,25 @@ class FakeFindings(FakeRecords[Finding]):
                 raise KeyError(uid)
 
 
+class FakeRegistrations(FakeRecords[AcceptedRegistration]):
+    """Fulfils `record_ports.Registrations`; `key_of` gives a patient's key by its number."""
+
+    def __init__(self, audit: FakeAudit, known: Callable[[str, str], bool], key_of: Callable[[int], str]) -> None:
+        super().__init__("visit_registrations", audit, known)
+        self._key_of = key_of
+
+    def between(self, patient_id: int, one: str, other: str) -> AcceptedRegistration | None:
+        own = self.of_patient(self._key_of(patient_id))
+        return max((r for r in own if r.joins(one, other)), key=lambda r: r.created_utc, default=None)
+
+    def _require_known(self, record: AcceptedRegistration) -> None:
+        super()._require_known(record)
+        if not self._known(record.patient, record.other):
+            raise KeyError(record.other)
+
+
 class FakeIdentities:
-    """Fulfils `ports.Identities`."""
+    """Fulfils `record_ports.Identities`."""
 
     def __init__(self, known: Callable[[str, str], bool]) -> None:
         self._known = known
@@ -134,7 +152,7 @@ class FakeIdentities:
 
 
 class FakeSearch:
-    """Fulfils `ports.Search`; finds records that contain the query as it stands."""
+    """Fulfils `record_ports.Search`; finds records that contain the query as it stands."""
 
     def __init__(self, findings: FakeFindings, notes: FakeRecords[Note]) -> None:
         self._findings, self._notes = findings, notes
@@ -148,7 +166,7 @@ class FakeSearch:
 
 
 class FakeCohort:
-    """Fulfils `ports.Cohort`; every question that can be read has `result` as its answer."""
+    """Fulfils `record_ports.Cohort`; every question that can be read has `result` as its answer."""
 
     def __init__(self) -> None:
         self.result = CohortResult((), 0, 0)
@@ -183,7 +201,7 @@ class FakeCohort:
 
 
 class FakeMeasures:
-    """Fulfils `ports.Measures`; `of` computes them."""
+    """Fulfils `record_ports.Measures`; `of` computes them."""
 
     def __init__(self, of: Callable[[str], tuple[VisitMeasure, ...]]) -> None:
         self.of_patient = of

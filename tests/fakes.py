@@ -16,6 +16,7 @@ from fake_records import (
     FakeIdentities,
     FakeMeasures,
     FakeRecords,
+    FakeRegistrations,
     FakeSearch,
 )
 
@@ -60,7 +61,7 @@ class FakeJournal:
 
 
 class FakeSchemes:
-    """Fulfils `ports.LabelSchemes`."""
+    """Fulfils `record_ports.LabelSchemes`."""
 
     def __init__(self, revisions: Mapping[int, SegmentationRevision]) -> None:
         self._revisions = revisions
@@ -98,6 +99,7 @@ class FakeStore:
         self.measurements = FakeRecords[LesionMeasurement]("lesion_measurements", self.audit, self._knows)
         self.responses = FakeRecords[ResponseAssessment]("response_assessments", self.audit, self._knows)
         self.notes = FakeRecords[Note]("notes", self.audit, self._knows)
+        self.registrations = FakeRegistrations(self.audit, self._knows, self._key_of)
         self.identities = FakeIdentities(self._knows)
         self.measures = FakeMeasures(self._measures)
         self.search = FakeSearch(self.findings, self.notes)
@@ -108,6 +110,9 @@ class FakeStore:
             return False
         visits = self.timepoints(self._patients[patient].id or 0)
         return not timepoint or any(visit.key == timepoint for visit in visits)
+
+    def _key_of(self, patient_id: int) -> str:
+        return next((patient.key for patient in self._patients.values() if patient.id == patient_id), "")
 
     def _measures(self, patient: str) -> tuple[VisitMeasure, ...]:
         """Of the newest masks, labels only, without what they are compared with."""

@@ -21,7 +21,7 @@ from glioma_annotator.domain.plain import Plain
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _TABLES = (
     "findings", "vasari_entries", "histology_samples", "clinical_events", "lesion_measurements", "response_assessments",
-    "notes", "timepoints",
+    "notes", "visit_registrations", "timepoints",
 )  # fmt: skip
 
 _PATIENT = "SELECT id FROM patients WHERE key = :key"

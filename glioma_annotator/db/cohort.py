@@ -37,7 +37,7 @@ _CHUNK = 500
 
 
 class CohortRepository:
-    """Fulfils `workflow.ports.Cohort`."""
+    """Fulfils `workflow.record_ports.Cohort`."""
 
     table = "saved_questions"
 

@@ -14,7 +14,7 @@ from glioma_annotator.domain.response import LesionMeasurement, ResponseAssessme
 
 
 class EventRepository(RecordRepository[ClinicalEvent]):
-    """Fulfils `workflow.ports.Records` of clinical events."""
+    """Fulfils `workflow.record_ports.Records` of clinical events."""
 
     kind = ClinicalEvent
     table = "clinical_events"
@@ -34,7 +34,7 @@ class EventRepository(RecordRepository[ClinicalEvent]):
 
 
 class MeasurementRepository(RecordRepository[LesionMeasurement]):
-    """Fulfils `workflow.ports.Records` of measured lesions."""
+    """Fulfils `workflow.record_ports.Records` of measured lesions."""
 
     kind = LesionMeasurement
     table = "lesion_measurements"
@@ -48,7 +48,7 @@ class MeasurementRepository(RecordRepository[LesionMeasurement]):
 
 
 class ResponseRepository(RecordRepository[ResponseAssessment]):
-    """Fulfils `workflow.ports.Records` of response assessments."""
+    """Fulfils `workflow.record_ports.Records` of response assessments."""
 
     kind = ResponseAssessment
     table = "response_assessments"
@@ -70,9 +70,9 @@ class ResponseRepository(RecordRepository[ResponseAssessment]):
 
 
 class NoteRepository(RecordRepository[Note]):
-    """Fulfils `workflow.ports.Records` of notes and reports."""
+    """Fulfils `workflow.record_ports.Records` of notes and reports."""
 
     kind = Note
     table = "notes"
     title = "note"
-    columns = ("kind", "title", "text", "author", "created_utc")
+    columns = ("kind", "title", "text", "date", "day", "author", "created_utc")

@@ -12,7 +12,7 @@ from glioma_annotator.domain.vasari import VasariEntry
 
 
 class FindingRepository(RecordRepository[Finding]):
-    """Fulfils `workflow.ports.Findings`."""
+    """Fulfils `workflow.record_ports.Findings`."""
 
     kind = Finding
     table = "findings"
@@ -58,7 +58,7 @@ class FindingRepository(RecordRepository[Finding]):
 
 
 class VasariRepository(RecordRepository[VasariEntry]):
-    """Fulfils `workflow.ports.Records` of VASARI entries."""
+    """Fulfils `workflow.record_ports.Records` of VASARI entries."""
 
     kind = VasariEntry
     table = "vasari_entries"

@@ -13,7 +13,7 @@ _DIAGNOSIS = {"type": "diagnosis", "grade": "diagnosis_grade", "suffix": "diagno
 
 
 class HistologyRepository(RecordRepository[HistologySample]):
-    """Fulfils `workflow.ports.Records` of histology samples."""
+    """Fulfils `workflow.record_ports.Records` of histology samples."""
 
     kind = HistologySample
     table = "histology_samples"

@@ -19,7 +19,7 @@ _UNREADABLE = "The patients' identities could not be read from the database"
 
 
 class IdentityRepository:
-    """Fulfils `workflow.ports.Identities`."""
+    """Fulfils `workflow.record_ports.Identities`."""
 
     table = "patient_identities"
 

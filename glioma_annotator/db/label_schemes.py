@@ -14,7 +14,7 @@ from glioma_annotator.errors import UserError
 
 
 class LabelSchemeRepository:
-    """Fulfils `workflow.ports.LabelSchemes`."""
+    """Fulfils `workflow.record_ports.LabelSchemes`."""
 
     table = "label_schemes"
 

@@ -36,7 +36,7 @@ SELECT timepoints.id, revisions.id, scheme FROM timepoints JOIN revisions ON rev
 
 
 class MeasureRepository:
-    """Fulfils `workflow.ports.Measures`."""
+    """Fulfils `workflow.record_ports.Measures`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

@@ -23,7 +23,7 @@ KIND = "patient archive"
 PATIENT = "patient.json"
 
 #: Kinds of records in an archive, in an order in which none refers to a later one; attributes of `Repositories`.
-RECORDS = ("histology", "findings", "vasari", "events", "measurements", "responses", "notes")
+RECORDS = ("histology", "findings", "vasari", "events", "measurements", "responses", "notes", "registrations")
 
 
 def export_patient_archive(

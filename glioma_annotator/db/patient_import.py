@@ -30,6 +30,9 @@ from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, Seg
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 
+#: Fields of records that name another visit than their own.
+_OF_VISITS = ("other", "baseline", "nadir")
+
 _LARGEST_FACTS = 512 * 2**20
 
 
@@ -84,7 +87,7 @@ class _Merge:
                     self._visit(db, patient, visit, summary)
                 self._all.measures.refresh(db, patient.id or 0)
                 for kind in RECORDS:
-                    for item in self._facts["records"][kind]:
+                    for item in self._facts["records"].get(kind, ()):
                         self._record(kind, item, patient, summary)
                 if self._facts.get("identity") and self._all.identities.get(patient.key) is None:
                     identity = from_plain(PatientIdentity, self._facts["identity"])
@@ -233,6 +236,10 @@ class _Merge:
         record = from_plain(repository.kind, item["record"])
         visit = self._visit_keys.get(record.timepoint, record.timepoint)
         changes: dict[str, Any] = {"patient": patient.key, "timepoint": visit}
+        for name in _OF_VISITS:
+            if hasattr(record, name):
+                key = getattr(record, name)
+                changes[name] = self._visit_keys.get(key, key)
         if getattr(record, "revision", None) is not None:
             changes["revision"] = self._revision_numbers.get((record.timepoint, record.revision), record.revision)
         record = dataclasses.replace(record, **changes)

@@ -12,6 +12,7 @@ from glioma_annotator.db.identities import IdentityRepository
 from glioma_annotator.db.label_schemes import LabelSchemeRepository
 from glioma_annotator.db.measures import MeasureRepository
 from glioma_annotator.db.patients import PatientRepository
+from glioma_annotator.db.registrations import RegistrationRepository
 from glioma_annotator.db.revisions import RevisionRepository
 from glioma_annotator.db.search import SearchRepository
 from glioma_annotator.db.timepoints import TimepointRepository
@@ -37,6 +38,7 @@ class Repositories:
         self.measurements = MeasurementRepository(connections, self.audit)
         self.responses = ResponseRepository(connections, self.audit)
         self.notes = NoteRepository(connections, self.audit)
+        self.registrations = RegistrationRepository(connections, self.audit)
         self.identities = IdentityRepository(connections, self.audit)
         self.search = SearchRepository(connections)
         self.cohort = CohortRepository(connections, self.audit)
@@ -47,5 +49,5 @@ class Repositories:
         """Those whose every record is in the audit table."""
         return (
             self.findings, self.vasari, self.histology, self.events, self.measurements, self.responses, self.notes,
-            self.identities, self.cohort,
+            self.registrations, self.identities, self.cohort,
         )  # fmt: skip

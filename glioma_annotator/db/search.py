@@ -60,7 +60,7 @@ def match_all(query: str) -> str:
 
 
 class SearchRepository:
-    """Fulfils `workflow.ports.Search`."""
+    """Fulfils `workflow.record_ports.Search`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

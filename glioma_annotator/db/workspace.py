@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from glioma_annotator.db import volumes
-from glioma_annotator.db.backups import back_up_before_migration, back_up_scheduled, backup_due, backup_files
-from glioma_annotator.db.check import HealthIssue, clear_left_behind, health_issues
+from glioma_annotator.db.backups import back_up_before_migration
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import require_fitting, require_mask, unused_name, write_images, write_mask
@@ -22,25 +21,17 @@ from glioma_annotator.db.lock import WorkspaceLock, current_user
 from glioma_annotator.db.measures import mask_places_mm
 from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_ours, schema_version
 from glioma_annotator.db.names import safe_name
-from glioma_annotator.db.patient_export import export_patient_archive
-from glioma_annotator.db.patient_import import import_patient_archive
-from glioma_annotator.db.repositories import Repositories
-from glioma_annotator.db.verify import tampering
-from glioma_annotator.db.workspace_backup import back_up_workspace
-from glioma_annotator.domain.archive import BackupFile, BackupSummary, MergeSummary
+from glioma_annotator.db.upkeep import Upkeep, checked_at_once
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import ImportedMask, RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 _VOLUME = ".nii.gz"
 
-#: A database up to this size is checked whole on opening (0.2 s); of a larger one only the tables that lead to images
-#: and masks, the rest by `check_database`, which the window runs as a job at once.
-_CHECKED_AT_ONCE_BYTES = 64 * 2**20
+#: Of a larger database these are checked on opening.
 _FIRST_CHECKED = (
     "patients",
     "timepoints",
@@ -87,7 +78,7 @@ def _bring_up_to_date(connections: Connections, layout: Layout, read_only: bool,
     database = connections.bare()
     require_ours(database, len(migrations))
     version = schema_version(database)
-    at_once = version < len(migrations) or connections.size_bytes <= _CHECKED_AT_ONCE_BYTES
+    at_once = version < len(migrations) or checked_at_once(connections)
     connections.require_sound(() if at_once else _FIRST_CHECKED)
     if read_only:
         if version < len(migrations):
@@ -103,7 +94,7 @@ def _keep(connections: Connections, layout: Layout, version: int) -> None:
     back_up_before_migration(connections, layout.backups, version)
 
 
-class Workspace:
+class Workspace(Upkeep):
     """An open workspace; fulfils `workflow.ports.Store`. Usable from several threads; made by `open_workspace`.
 
     Volumes are written before the database records them, so a crash leaves at most a file that belongs to nothing.
@@ -112,10 +103,7 @@ class Workspace:
     """
 
     def __init__(self, layout: Layout, connections: Connections, lock: WorkspaceLock | None, actor: str) -> None:
-        self._layout = layout
-        self._connections = connections
-        self._lock = lock
-        self._all = Repositories(connections, actor)
+        super().__init__(layout, connections, lock, actor)
         self.audit = self._all.audit
         self.schemes = self._all.schemes
         self.findings = self._all.findings
@@ -125,26 +113,16 @@ class Workspace:
         self.measurements = self._all.measurements
         self.responses = self._all.responses
         self.notes = self._all.notes
+        self.registrations = self._all.registrations
         self.identities = self._all.identities
         self.measures = self._all.measures
         self.search = self._all.search
         self.cohort = self._all.cohort
         self._journals: dict[int, FileJournal] = {}
         self._journals_guard = threading.Lock()
-        # From choosing a free file name to recording it; apart from the database's own queue of writers, so that
-        # the window need not wait for volumes to be written.
-        self._filing = threading.RLock()
-        self._checked = connections.size_bytes <= _CHECKED_AT_ONCE_BYTES
         if not self.read_only:
             self.measures.complete()
-
-    @property
-    def path(self) -> Path:
-        return self._layout.root
-
-    @property
-    def read_only(self) -> bool:
-        return self._lock is None
+            self.registrations.take_over()
 
     def close(self) -> None:
         """Release files and lock; harmless when done before."""
@@ -328,75 +306,3 @@ class Workspace:
         """Raises `TypeError` or `ValueError` for what JSON cannot express."""
         self._require_writable()
         self._all.view_states.put(patient_id, state)
-
-    # health
-
-    def check(self) -> list[HealthIssue]:
-        """What is wrong with the database and the files; reads every file. Empty for a healthy workspace."""
-        with self._filing:
-            return health_issues(self._layout, self._recorded(), self._connections.faults())
-
-    @property
-    def needs_check(self) -> bool:
-        """Whether the database was too large to be checked whole on opening and has not been checked since."""
-        return not self._checked
-
-    def check_database(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> None:
-        """Check every page and reference of the database; about 4 s per GB. Raises `UserError` when it is damaged,
-        `Cancelled` when asked to stop."""
-        report(Progress(0.0, "Checking the database"))
-        self._connections.require_sound(cancel=cancel or CancelToken())
-        self._checked = True
-
-    def backup_due(self, every_days: int) -> bool:
-        """Whether the newest scheduled copy of the database is that old; never for 0 days, for a workspace without
-        patients, or when reading only."""
-        return not self.read_only and bool(self.patients()) and backup_due(self._layout.backups, every_days)
-
-    def back_up(self, kept: int, report: Report = ignore_progress, cancel: CancelToken | None = None) -> Path:
-        """Copy the database into the folder `backups`, keep the newest `kept` copies; the new one's path."""
-        self._require_writable()
-        return back_up_scheduled(self._connections, self._layout.backups, kept, report, cancel or CancelToken())
-
-    def backups(self) -> tuple[BackupFile, ...]:
-        """What lies in the workspace's own folder `backups`, newest first."""
-        return backup_files(self._layout.backups)
-
-    def back_up_all(self, folder: Path | None, report: Report, cancel: CancelToken) -> BackupSummary:
-        """Write database and files as one archive into `folder`, by default the workspace's own `backups`."""
-        return back_up_workspace(self._connections, self._layout, folder or self._layout.backups, report, cancel)
-
-    def export_patient(
-        self, key: str, target: Path, report: Report, cancel: CancelToken, *, identities: bool = False
-    ) -> None:
-        """Write one patient as an archive; see `patient_export`."""
-        export_patient_archive(self._all, self._layout, key, target, report, cancel, identities=identities)
-
-    def import_patient(self, archive: Path, report: Report, cancel: CancelToken, *, key: str = "") -> MergeSummary:
-        """Add or merge the patient of an archive; see `patient_import`."""
-        self._require_writable()
-        with self._filing:
-            return import_patient_archive(self._all, self._layout, archive, report, cancel, key=key)
-
-    def verify(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> list[str]:
-        """Every sign that records were changed past the program, one sentence each; empty when there is none."""
-        return tampering(self._connections, self._all.audited, self._layout.backups, report, cancel or CancelToken())
-
-    def remove_left_behind(self) -> list[str]:
-        """Clear away what interrupted saves and imports left; the relative paths it had.
-
-        Unfinished files are deleted. Whole volumes go to the folder `set-aside`: after an older copy of the database
-        was put in place, they are masks that it does not know.
-        """
-        self._require_writable()
-        with self._filing, explained("What was left behind could not be removed"):
-            return clear_left_behind(self._layout, self._recorded())
-
-    def _recorded(self) -> dict[str, str]:
-        return self._all.timepoints.recorded_files() | self._all.revisions.recorded_files()
-
-    def _require_writable(self) -> None:
-        if self.read_only:
-            raise UserError(
-                "This workspace is open for reading only.", "Close it where it is open for writing, then open it again."
-            )

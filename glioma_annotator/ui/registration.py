@@ -313,7 +313,7 @@ class Together(QObject):
 
     def accept(self) -> None:
         """Keep the registration in the workspace with the reader's name; findings and response build on it."""
-        session, visit, found = self.study.require_session(), self.study.require_visit(), self.found
+        session, found = self.study.require_session(), self.found
         if found is None or session.store.read_only:
             return
         name = session.author.strip()
@@ -321,7 +321,7 @@ class Together(QObject):
             raise UserError("Accepting a registration needs the reader's name.", "Enter it in the preferences.")
         today = dt.datetime.now(dt.UTC).date().isoformat()
         self._known[self._pair] = self.found = replace(found, accepted_by=name, accepted=today)
-        keep_registration(session.store, visit.timepoint.patient_id, self.found)
+        keep_registration(session.store, self.study.patient_key, self.found)
         self.study.notice.emit("The registration is kept; following lesions from visit to visit builds on it.")
         self.changed.emit()
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from glioma_annotator.domain.audit import AuditAction, AuditEntry
-from glioma_annotator.workflow.ports import Records, Store
+from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.record_ports import Records
 
 #: Kinds of clinical records: the store's attribute, the table, a word for a reader.
 _KINDS = (
@@ -16,6 +17,7 @@ _KINDS = (
     ("histology", "histology_samples", "histology sample"),
     ("events", "clinical_events", "clinical event"),
     ("notes", "notes", "note or report"),
+    ("registrations", "visit_registrations", "registration of two visits"),
     ("vasari", "vasari_entries", "VASARI value"),
     ("measurements", "lesion_measurements", "measurement"),
     ("responses", "response_assessments", "response"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import SegmentationRevision
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
+from glioma_annotator.domain.visit_registration import AcceptedRegistration
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.information import shared_information
@@ -303,58 +303,61 @@ def change_map(present: LabelArray, before: LabelArray, voxel_volume_ml: float) 
 
 # what is kept in the workspace
 
-_KEPT = "registrations"
 
+def keep_registration(store: Store, patient: str, together: VisitRegistration) -> None:
+    """Record a registration that a reader accepted, in place of an earlier one of the two visits.
 
-def keep_registration(store: Store, patient_id: int, together: VisitRegistration) -> None:
-    """Keep a registration that a reader accepted, in place of an earlier one of the two visits."""
-    state = dict(store.view_state(patient_id))
-    pair = {together.later, together.earlier}
-    kept = [one for one in _entries(state) if {one.get("later"), one.get("earlier")} != pair]
+    Raises `KeyError` for an unknown patient or visit.
+    """
     found = together.registration
-    kept.append(
-        {
-            "later": together.later,
-            "earlier": together.earlier,
-            "sequence": together.sequence,
-            "matrix": np.asarray(found.matrix).tolist(),
-            "method": found.method.value,
-            "metric": found.metric,
-            "quality": [found.quality, found.quality_before, together.quality],
-            "centre_mm": list(together.centre_mm),
-            "shift_mm": list(together.shift_mm),
-            "rotation_deg": list(together.rotation_deg),
-            "accepted_by": together.accepted_by,
-            "accepted": together.accepted,
-        }
+    made = AcceptedRegistration(
+        patient,
+        together.later,
+        together.earlier,
+        tuple(float(value) for value in found.matrix.reshape(-1)),
+        found.method.value,
+        together.sequence,
+        found.metric,
+        together.quality,
+        found.quality,
+        found.quality_before,
+        together.centre_mm,
+        together.shift_mm,
+        together.rotation_deg,
+        together.accepted_by,
     )
-    store.set_view_state(patient_id, {**state, _KEPT: kept})
+    before = [r for r in store.registrations.of_patient(patient) if r.joins(together.later, together.earlier)]
+    if before:
+        store.registrations.change(replace(made, id=before[-1].id), by=together.accepted_by)
+    else:
+        store.registrations.add(made, by=together.accepted_by)
 
 
 def kept_registration(store: Store, later: Timepoint, earlier: Timepoint) -> VisitRegistration | None:
-    """The accepted registration of two visits with `later` as the fixed one; None when there is none to be read."""
-    for entry in _entries(store.view_state(later.patient_id)):
-        if {entry.get("later"), entry.get("earlier")} == {later.key, earlier.key}:
-            found = _read(entry)
-            if found is not None:
-                return found if found.later == later.key else found.seen_from_other()
-    return None
+    """The accepted registration of two visits with `later` as the fixed one; None when there is none to be used."""
+    kept = store.registrations.between(later.patient_id, later.key, earlier.key)
+    found = _read(kept) if kept is not None else None
+    if found is None or found.later == later.key:
+        return found
+    return found.seen_from_other()
 
 
-def _entries(state: Mapping[str, object]) -> list[Mapping[str, Any]]:
-    kept = state.get(_KEPT)
-    return [one for one in kept if isinstance(one, Mapping)] if isinstance(kept, list) else []
-
-
-def _read(entry: Mapping[str, Any]) -> VisitRegistration | None:
-    """An entry as it was kept; None for one of another version."""
+def _read(kept: AcceptedRegistration) -> VisitRegistration | None:
+    """A registration as it was kept; None for one that no point can be carried by, or of another version's method."""
+    matrix = np.reshape(kept.matrix, (4, 4))
     try:
-        quality, before, now = (float(v) for v in entry["quality"])
-        found = Registration(np.array(entry["matrix"]), Method(entry["method"]), entry["metric"], quality, before)
-        vectors = [tuple(float(v) for v in entry[name]) for name in ("centre_mm", "shift_mm", "rotation_deg")]
-        centre, shift, rotation = ((x, y, z) for x, y, z in vectors)
-        later, earlier, sequence = (str(entry[name]) for name in ("later", "earlier", "sequence"))
-        by, on = str(entry["accepted_by"]), str(entry["accepted"])
-        return VisitRegistration(later, earlier, sequence, found, centre, shift, rotation, now, by, on)
-    except (KeyError, TypeError, ValueError):
+        found = Registration(matrix, Method(kept.method), kept.metric, kept.quality_found, kept.quality_before)
+    except ValueError:
         return None
+    return VisitRegistration(
+        kept.timepoint,
+        kept.other,
+        kept.sequence,
+        found,
+        kept.centre_mm,
+        kept.shift_mm,
+        kept.rotation_deg,
+        kept.quality,
+        kept.author,
+        kept.created_utc.date().isoformat(),
+    )

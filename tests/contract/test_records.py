@@ -42,6 +42,7 @@ from glioma_annotator.domain.response import (
 from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import Sequence, SequenceRole
 from glioma_annotator.domain.vasari import VasariEntry
+from glioma_annotator.domain.visit_registration import AcceptedRegistration
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.workflow.ports import Store
@@ -93,7 +94,11 @@ RECORDS: dict[str, Any] = {
         "P", "day90", ResponseMethod.VOLUMETRIC, ResponseCategory.PD, ("ET grew.",), {"et_ml": 3.5, "new": [1, None]},
         "day0", "day0", decided=ResponseCategory.SD, reader="Dr B", decided_utc=NOW, comment="pseudoprogression",
     ),
-    "notes": Note("P", "Stable disease.", NoteKind.REPORT, "MRI", "day90", "Dr A"),
+    "notes": Note("P", "Stable disease.", NoteKind.RADIOLOGY, "MRI", "day90", "Dr A", dt.date(2026, 1, 2)),
+    "registrations": AcceptedRegistration(
+        "P", "day90", "day0", (1.0, 0.0, 0.0, 2.5, *(0.0, 1.0, 0.0, 0.0), *(0.0, 0.0, 1.0, -3.0), 0.0, 0.0, 0.0, 1.0),
+        "rigid", "T1Gd", 0.8, 0.4, 0.35, 0.1, (1.0, 2.0, 3.0), (0.5, 0.0, 0.0), (0.0, 0.0, 2.0), "Dr A", NOW,
+    ),
 }  # fmt: skip
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -103,7 +108,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "events": {"day": 3, "text": "awake"},
     "measurements": {"target": True, "longest": None},
     "responses": {"comment": "", "reasons": ()},
-    "notes": {"text": "Changed.", "timepoint": ""},
+    "notes": {"text": "Changed.", "timepoint": "", "date": None, "day": 12},
+    "registrations": {"shift_mm": (0.0, 1.0, 0.0), "timepoint": "day0", "other": "day90"},
 }
 
 every_kind = pytest.mark.parametrize("kind", RECORDS)
@@ -204,6 +210,20 @@ def test_a_finding_continues_only_findings_that_exist(store: Store) -> None:
     with pytest.raises(KeyError):
         store.findings.add(lost)
     assert store.findings.of_patient("P") == ()
+
+
+def test_the_registration_of_two_visits_is_found_either_way_round(store: Store) -> None:
+    kept: AcceptedRegistration = RECORDS["registrations"]
+    patient = store.patient("P")
+    assert patient is not None
+    store.registrations.add(kept)
+    later = dataclasses.replace(kept, id="later", created_utc=NOW + dt.timedelta(days=1), author="Dr B")
+    store.registrations.add(later)
+    assert store.registrations.between(patient.id or 0, "day0", "day90") == later
+    assert store.registrations.between(patient.id or 0, "day90", "day0") == later
+    assert store.registrations.between((patient.id or 0) + 1, "day90", "day0") is None
+    with pytest.raises(KeyError):
+        store.registrations.add(dataclasses.replace(kept, id="third", other="day7"))
 
 
 def test_identities_are_kept_apart_from_the_audit(store: Store) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import hashlib
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -19,6 +21,7 @@ RELEASED = (
     "154bdb18af2691ef0cd26d8006ca1d2fe2cbe05efd7e31c49fc9dd514c0cac55",
     "046e7f4e7ace7592798266637bee03dc0d419d109ebeb9436f0a5628449c1c19",
     "eb8af028bf7e3c3bce2be53ba67715b0b06b98b49ac8da3f87208e745216085f",
+    "4f90f02bb235e63dc82f5f889f766dea76b466e84a471477352e895c45d5e880",
 )
 
 
@@ -104,6 +107,46 @@ def test_the_clinical_records_of_version_2_are_all_there(tmp_path: Path) -> None
         assert [note.text for note in opened.notes.deleted("PAT-0042")] == ["gone"]
         assert [hit.record for hit in opened.search.find("ring")] == [finding.id]
         assert [question.name for question in opened.cohort.saved()] == ["growing"]
+
+
+#: A registration as versions 1 to 3 kept it with the view's state.
+EARLIER = {
+    "later": "2020-10-19", "earlier": "2020-01-31", "sequence": "T1Gd",
+    "matrix": [[1, 0, 0, 2.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], "method": "rigid", "metric": 0.8,
+    "quality": [0.3, 0.1, 0.35], "centre_mm": [1, 2, 3], "shift_mm": [0.5, 0, 0], "rotation_deg": [0, 0, 2],
+    "accepted_by": "Dr Old", "accepted": "2020-10-20",
+}  # fmt: skip
+
+
+def test_registrations_kept_with_the_view_become_audited_records_and_none_is_lost(tmp_path: Path) -> None:
+    unreadable = [{"later": "2020-10-19"}, 3, EARLIER | {"earlier": "1999-01-01"}]
+    state = {"layout": "planes", "registrations": [EARLIER, *unreadable]}
+    ids = []
+    for name in ("one", "copy"):
+        folder = _released(3, tmp_path / name)
+        database = sqlite3.connect(folder / "glioma.db")
+        database.execute("UPDATE view_states SET state = ?", [json.dumps(state)])
+        database.commit()
+        database.close()
+        for _ in range(2):  # nothing is taken over twice
+            with open_workspace(folder) as opened:
+                (kept,) = opened.registrations.of_patient("PAT-0042")
+                assert opened.view_state(1) == {"layout": "planes", "registrations": unreadable}
+                assert [entry.actor for entry in opened.audit.of(kept.id)] == ["Dr Old"]
+                assert opened.verify() == []
+        assert (kept.timepoint, kept.other, kept.matrix[3], kept.quality) == ("2020-10-19", "2020-01-31", 2.5, 0.35)
+        assert (kept.quality_found, kept.quality_before, kept.shift_mm) == (0.3, 0.1, (0.5, 0.0, 0.0))
+        assert (kept.author, kept.created_utc.isoformat()) == ("Dr Old", "2020-10-20T00:00:00+00:00")
+        ids.append(kept.id)
+    assert ids[0] == ids[1]
+
+
+def test_the_notes_and_registrations_of_version_4_are_all_there(tmp_path: Path) -> None:
+    with open_workspace(_released(4, tmp_path / "study")) as opened:
+        (note,) = opened.notes.of_patient("PAT-0042")
+        assert (note.kind.value, note.date, note.author) == ("radiology report", dt.date(2020, 10, 19), "Dr Old")
+        (kept,) = opened.registrations.of_patient("PAT-0042")
+        assert (kept.timepoint, kept.other, kept.method) == ("2020-10-19", "2020-01-31", "rigid")
 
 
 def test_copies_of_an_older_workspace_agree_on_who_is_who(tmp_path: Path) -> None:

@@ -8,14 +8,24 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
-from glioma_annotator.db.migrations import m0001_initial, m0002_findings, m0003_revision_times
+from glioma_annotator.db.migrations import (
+    m0001_initial,
+    m0002_findings,
+    m0003_revision_times,
+    m0004_registrations,
+)
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.errors import UserError
 
 APPLICATION_ID = 0x474C494F  # "GLIO"
 
 #: In order, never reordered: the n-th makes version n.
-MIGRATIONS: tuple[str, ...] = (m0001_initial.SQL, m0002_findings.SQL, m0003_revision_times.SQL)
+MIGRATIONS: tuple[str, ...] = (
+    m0001_initial.SQL,
+    m0002_findings.SQL,
+    m0003_revision_times.SQL,
+    m0004_registrations.SQL,
+)
 
 
 def schema_version(database: Database) -> int:

@@ -10,11 +10,13 @@ from collections.abc import Callable
 import pytest
 
 from glioma_annotator.db.workspace import Workspace, open_workspace
+from glioma_annotator.domain.audit import AuditAction
 from glioma_annotator.domain.finding import Finding
 from glioma_annotator.domain.histology import HistologySample, Marker, MarkerResult, MarkerStatus, SampleKind
 from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.patient_identity import PatientIdentity
+from glioma_annotator.domain.plain import to_plain
 from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.volume import LabelArray
 
@@ -89,14 +91,28 @@ def test_the_actor_is_the_one_who_opened_the_workspace_when_nobody_is_named(fill
         ("DELETE FROM notes WHERE text = 'one'", "was removed from the database"),
         ("UPDATE patient_identities SET name = 'John Doe'", "In patient identities"),
         (
-            "INSERT INTO notes SELECT 99, 'u', patient_id, NULL, kind, title, text, author, created_utc, NULL"
-            " FROM notes LIMIT 1",
+            "INSERT INTO notes SELECT 99, 'u', patient_id, NULL, kind, title, text, author, created_utc, NULL, date,"
+            " day FROM notes LIMIT 1",
             "added without an entry",
         ),
     ],
 )
 def test_changes_past_the_program_are_noticed(filled: Workspace, statement: str, sign: str) -> None:
     assert any(sign in sentence for sentence in tampered(filled, statement))
+
+
+def test_a_record_older_than_one_of_its_fields_passes_until_it_is_given_one_past_the_program(filled: Workspace) -> None:
+    note = to_plain(filled.notes.of_patient(KEY)[0]) | {"id": "old"}
+    audited = {name: value for name, value in note.items() if name not in ("date", "day")}
+    with filled._connections.writing("test") as database:
+        filled.audit.write(database, AuditAction.ADD, "notes", "old", None, audited)
+        database.execute(
+            "INSERT INTO notes SELECT 99, 'old', patient_id, NULL, kind, title, text, author, created_utc, NULL, date,"
+            " day FROM notes WHERE text = 'one'"
+        )
+    assert filled.verify() == []
+    found = tampered(filled, "UPDATE notes SET date = '2020-01-01' WHERE uid = 'old'")
+    assert found == ["In notes, old is not what the audit table says."]
 
 
 def test_rows_cut_off_the_end_are_noticed_by_the_backups(filled: Workspace) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.patient_identity import PatientIdentity
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
+from glioma_annotator.domain.visit_registration import AcceptedRegistration
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
@@ -37,6 +40,22 @@ def export(workspace: Workspace, file: Path, *, identities: bool = False) -> Pat
 def take_in(workspace: Workspace, file: Path, key: str = "") -> tuple[int, int, int, int, int]:
     made = workspace.import_patient(file, ignore_progress, CancelToken(), key=key)
     return made.visits, made.masks, made.records, made.changed, made.known
+
+
+def with_facts(file: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """The archive with other facts of the patient, its manifest in step."""
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    facts, manifest = json.loads(members["patient.json"]), json.loads(members["manifest.json"])
+    edit(facts)
+    members["patient.json"] = content = json.dumps(facts).encode()
+    manifest["members"]["patient.json"] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    members["manifest.json"] = json.dumps(manifest).encode()
+    made = file.with_name("edited.zip")
+    with zipfile.ZipFile(made, "w") as edited:
+        for name, content in members.items():
+            edited.writestr(name, content)
+    return made
 
 
 @pytest.fixture
@@ -166,6 +185,35 @@ def test_another_patient_of_that_key_is_not_mixed_up(filled: Workspace, other: W
     assert other.verify() == []
 
 
+def test_an_accepted_registration_follows_its_visits_to_their_keys_there(
+    filled: Workspace,
+    other: Workspace,
+    make_visit: Callable[..., Timepoint],
+    images: dict[str, Volume],
+    visit: Timepoint,
+    tmp_path: Path,
+) -> None:
+    patient_id = visit.patient_id
+    moved = {name: Volume(volume.data + 1, volume.grid) for name, volume in images.items()}
+    later = filled.add_timepoint(make_visit(patient_id, "later", order=1, date=dt.date(2020, 9, 1)), moved)
+    matrix = tuple(float(value) for value in np.eye(4).reshape(-1))
+    kept = AcceptedRegistration(KEY, later.key, visit.key, matrix, "rigid", "T1Gd", author="Dr A")
+    filled.registrations.add(kept)
+    known = other.add_patient(KEY)
+    other.add_timepoint(make_visit(known.id or 0, "other name"), images)
+    take_in(other, export(filled, tmp_path / "p.zip"))
+    assert other.registrations.of_patient(KEY) == (dataclasses.replace(kept, other="other name"),)
+    assert other.registrations.between(known.id or 0, "other name", "later") is not None
+    assert other.verify() == []
+
+
+def test_an_archive_of_a_version_without_registrations_is_taken_in(
+    filled: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    take_in(other, with_facts(export(filled, tmp_path / "p.zip"), lambda facts: facts["records"].pop("registrations")))
+    assert [note.text for note in other.notes.of_patient(KEY)] == ["kept"]
+
+
 def test_an_unknown_patient_is_explained(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no patient"):
         export(workspace, tmp_path / "p.zip")
@@ -195,24 +243,10 @@ def test_a_damaged_volume_is_not_exported(filled: Workspace, visit: Timepoint, t
     ],
 )
 def test_edited_facts_are_refused_and_leave_nothing(
-    filled: Workspace, other: Workspace, tmp_path: Path, edit: Callable[[dict[str, object]], object]
+    filled: Workspace, other: Workspace, tmp_path: Path, edit: Callable[[dict[str, Any]], object]
 ) -> None:
-    import hashlib
-
-    with zipfile.ZipFile(export(filled, tmp_path / "p.zip")) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    facts, manifest = json.loads(members["patient.json"]), json.loads(members["manifest.json"])
-    edit(facts)
-    members["patient.json"] = json.dumps(facts).encode()
-    manifest["members"]["patient.json"] = {
-        "bytes": len(members["patient.json"]),
-        "sha256": hashlib.sha256(members["patient.json"]).hexdigest(),
-    }
-    members["manifest.json"] = json.dumps(manifest).encode()
-    with zipfile.ZipFile(tmp_path / "edited.zip", "w") as edited:
-        for name, content in members.items():
-            edited.writestr(name, content)
+    edited = with_facts(export(filled, tmp_path / "p.zip"), edit)
     with pytest.raises(UserError, match="refused"):
-        take_in(other, tmp_path / "edited.zip")
+        take_in(other, edited)
     assert other.patients() == ()
     assert other.check() == []

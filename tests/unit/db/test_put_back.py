@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glioma_annotator import app
-from glioma_annotator.db import workspace as workspace_module
+from glioma_annotator.db import upkeep
 from glioma_annotator.db.put_back import put_back_database
 from glioma_annotator.db.workspace import Workspace, open_workspace
 from glioma_annotator.domain.archive import BackupKind
@@ -94,7 +94,7 @@ def damaged(workspace: Workspace, visit: Timepoint, monkeypatch: pytest.MonkeyPa
     file.write_bytes(content)
     with pytest.raises(UserError, match="damaged"):
         open_workspace(workspace.path)
-    monkeypatch.setattr(workspace_module, "_CHECKED_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(upkeep, "_CHECKED_AT_ONCE_BYTES", 0)
     return workspace.path
 
 
@@ -117,7 +117,7 @@ def test_a_copy_of_a_damaged_database_takes_no_older_copys_place(damaged: Path) 
 def test_damage_to_what_leads_to_the_images_is_found_on_opening_a_large_database_too(
     workspace: Workspace, visit: Timepoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace_module, "_CHECKED_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(upkeep, "_CHECKED_AT_ONCE_BYTES", 0)
     with workspace._connections.writing("damage") as database:
         root = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sequences'").fetchone()[0]
     workspace.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,11 +113,8 @@ def test_an_accepted_registration_is_kept_and_followed_both_ways(
     found = Registration(moved(), Method.RIGID, 1.0, 0.4, 0.1)
     together = VisitRegistration(later.key, earlier.key, "T1Gd", found, (1, 2, 3), (2, 0, 0), (0, 0, 5), 0.45)
     together = replace(together, accepted_by="Dr New", accepted="2026-11-20")
-    store.set_view_state(later.patient_id, {"view": {"layout": "planes"}})
-    keep_registration(store, later.patient_id, together)
-    state = json.loads(json.dumps(store.view_state(later.patient_id)))
-    assert state["view"] == {"layout": "planes"}
-    store.set_view_state(later.patient_id, state)
+    key = store.patients()[0].key
+    keep_registration(store, key, together)
     known = kept_registration(store, later, earlier)
     assert known is not None
     assert (known.accepted_by, known.quality, known.shift_mm) == ("Dr New", 0.45, (2, 0, 0))
@@ -130,10 +126,11 @@ def test_an_accepted_registration_is_kept_and_followed_both_ways(
     np.testing.assert_allclose(align(later, earlier), together.placed.matrix)
     np.testing.assert_allclose(align(earlier, later), np.linalg.inv(together.placed.matrix))
     assert "Dr New" in align.messages[0]
-    keep_registration(store, later.patient_id, together.seen_from_other())  # in place of the other one
-    assert len(store.view_state(later.patient_id)["registrations"]) == 1  # type: ignore[arg-type]
-    store.set_view_state(later.patient_id, {"registrations": [{"later": later.key, "earlier": earlier.key}, 3]})
-    assert kept_registration(store, later, earlier) is None  # of another version
+    keep_registration(store, key, together.seen_from_other())  # in place of the other one
+    (kept,) = store.registrations.of_patient(key)
+    assert [entry.actor for entry in store.audit.of(kept.id)] == ["Dr New", "Dr New"]
+    store.registrations.change(replace(kept, matrix=(0.0,) * 16))
+    assert kept_registration(store, later, earlier) is None  # no point can be carried by it
 
 
 def test_visits_without_a_common_sequence_are_refused(tmp_path: Path) -> None:
