@@ -191,6 +191,7 @@ def measure_ours(job: Callable[[], object] | None, strokes: int = 0) -> dict[str
     began = time.time()
     images, labels = phantom()
     spent = time.time() - began
+    from parts.unsaved import NoJournal
     from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
     from PySide6.QtGui import QMouseEvent, QWheelEvent
     from PySide6.QtWidgets import QApplication, QMainWindow
@@ -207,19 +208,6 @@ def measure_ours(job: Callable[[], object] | None, strokes: int = 0) -> dict[str
     from glioma_annotator.ui.viewer.surface_pane import SurfacePane
     from glioma_annotator.ui.workers import Workers
     from glioma_annotator.workflow.editing import Editor
-    from glioma_annotator.workflow.ports import JournalEntry
-
-    class NoJournal:
-        parent_revision_id = None
-
-        def append(self, entry: JournalEntry) -> None:
-            pass
-
-        def entries(self) -> tuple[JournalEntry, ...]:
-            return ()
-
-        def restart(self, parent_revision_id: int | None, past: object = ()) -> None:
-            pass
 
     class Paints(QObject):
         """Counts the repaints of widgets."""

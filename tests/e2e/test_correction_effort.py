@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,14 +18,10 @@ GRID = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))
 
 
 @pytest.fixture(scope="module")
-def effort() -> ModuleType:
-    file = Path(__file__).resolve().parents[2] / "benchmarks" / "correction_effort.py"
-    spec = importlib.util.spec_from_file_location("correction_effort", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["correction_effort"] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+def effort() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
+        yield importlib.import_module("correction_effort")
 
 
 def ball(centre: tuple[int, int, int], radius_mm: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -61,7 +57,7 @@ def test_assistant_tools_need_fewer_interactions_and_both_readers_get_there(effo
 def test_a_stroke_stays_within_the_label_that_it_paints(effort: ModuleType) -> None:
     expert, _ = masks()
     case = effort.Case("phantom", {}, expert, np.zeros_like(expert), GRID)
-    reader = effort.Reader(case, False, np.zeros_like(expert), 0)
+    reader = effort.Reader(case, np.zeros_like(expert), 0)
     steps = 0
     for _ in reader.work(1.0):
         steps += 1
