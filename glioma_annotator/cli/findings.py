@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table
-from glioma_annotator.cli.tables import add_output, put_out
+from glioma_annotator.cli.tables import add_output, put_out, require_place
 from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
 from glioma_annotator.errors import UserError
 from glioma_annotator.settings import load_settings
@@ -16,8 +16,6 @@ from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.tables import finding_rows
 
 if TYPE_CHECKING:
-    from glioma_annotator.workflow.ports import Store
-
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -86,7 +84,7 @@ def _chosen(args: argparse.Namespace) -> list[Finding]:
     store = app.open_store(args.workspace, read_only=True)
     try:
         if args.patient:
-            _require_place(store, args.patient, args.timepoint)
+            require_place(store, args.patient, args.timepoint)
         keys = [args.patient] if args.patient else [patient.key for patient in store.patients()]
         found = [finding for key in keys for finding in store.findings.of_patient(key)]
     finally:
@@ -96,17 +94,6 @@ def _chosen(args: argparse.Namespace) -> list[Finding]:
         for finding in found
         if args.timepoint in (None, finding.timepoint) and args.status in (None, finding.status)
     ]
-
-
-def _require_place(store: Store, patient_key: str, timepoint: str | None) -> None:
-    """Raise `UserError` for an unknown patient or visit."""
-    patient = store.patient(patient_key)
-    if patient is None:
-        known = ", ".join(p.key for p in store.patients()) or "none"
-        raise UserError(f"The workspace has no patient {patient_key}.", f"Patients in it: {known}.")
-    visits = [visit.key for visit in store.timepoints(patient.id or 0)]
-    if timepoint is not None and timepoint not in visits:
-        raise UserError(f"Patient {patient_key} has no visit {timepoint}.", f"Visits: {', '.join(visits) or 'none'}.")
 
 
 def run_add_command(args: argparse.Namespace) -> int:
@@ -120,7 +107,7 @@ def run_add_command(args: argparse.Namespace) -> int:
     app.open_store(args.workspace, read_only=True).close()  # a mistyped folder must not become a workspace
     store = app.open_for_command(args.workspace)
     try:
-        _require_place(store, args.patient, args.timepoint)
+        require_place(store, args.patient, args.timepoint)
         x, y, z = args.point
         finding = Finding(
             args.patient,

@@ -15,8 +15,8 @@ from glioma_annotator.heap import share_one_heap
 from glioma_annotator.logs import setup_logging
 
 COMMANDS = (
-    "demo", "import", "segment", "adapt", "models", "export", "evaluate", "measure", "rano", "findings", "cohort",
-    "backup", "restore", "patient", "train", "doctor",
+    "demo", "import", "segment", "adapt", "models", "export", "evaluate", "measure", "rano", "findings", "notes",
+    "cohort", "backup", "restore", "patient", "train", "doctor",
 )  # fmt: skip
 
 EXIT_CODES = (
@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         loose,
         measure,
         models,
+        notes,
         study,
         train,
     )  # the window needs none of them
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_measure_parser(commands)
     measure.add_rano_parser(commands)
     findings.add_findings_parser(commands)
+    notes.add_notes_parser(commands)
     cohort.add_cohort_parser(commands)
     backup.add_backup_parser(commands)
     backup.add_restore_parser(commands)

@@ -1,4 +1,4 @@
-"""What commands that write tables share."""
+"""What commands on records share: a place in the workspace, tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from glioma_annotator.domain.patient import Patient
 from glioma_annotator.errors import UserError
+from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.tables import FORMATS, table_bytes, write_rows
+
+
+def require_place(store: Store, patient_key: str, timepoint: str | None) -> Patient:
+    """The patient of that key. Raises `UserError` for an unknown patient or visit."""
+    patient = store.patient(patient_key)
+    if patient is None:
+        known = ", ".join(p.key for p in store.patients()) or "none"
+        raise UserError(f"The workspace has no patient {patient_key}.", f"Patients in it: {known}.")
+    visits = [visit.key for visit in store.timepoints(patient.id or 0)]
+    if timepoint is not None and timepoint not in visits:
+        raise UserError(f"Patient {patient_key} has no visit {timepoint}.", f"Visits: {', '.join(visits) or 'none'}.")
+    return patient
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

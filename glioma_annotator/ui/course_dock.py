@@ -1,18 +1,26 @@
-"""The docks Findings and Clinical, and the commands that bring them up."""
+"""The docks Findings, Histology and Clinical, and the commands that bring them up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QScrollArea, QWidget
+from PySide6.QtWidgets import QDockWidget, QScrollArea, QTabWidget, QWidget
 
 from glioma_annotator.ui.findings import FindingsController
+from glioma_annotator.ui.histology import HistologyController
+from glioma_annotator.ui.navigator import Place
+from glioma_annotator.ui.panels.clinical import ClinicalPanel
+from glioma_annotator.ui.panels.notes import NotesPanel
 from glioma_annotator.workflow.commands import Command
 
 
 def make_dock(title: str, name: str, panel: QWidget) -> QDockWidget:
     """A dock that is moved and torn off like the others."""
+    return _dock(title, name, _scrolled(panel))
+
+
+def _scrolled(panel: QWidget) -> QScrollArea:
     scroll = QScrollArea()
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -20,18 +28,58 @@ def make_dock(title: str, name: str, panel: QWidget) -> QDockWidget:
     scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     scroll.setMinimumWidth(280)
     scroll.setWidget(panel)
+    return scroll
+
+
+def _dock(title: str, name: str, content: QWidget) -> QDockWidget:
     dock = QDockWidget(title)
     dock.setObjectName(name)
     feature = QDockWidget.DockWidgetFeature
     dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
-    dock.setWidget(scroll)
+    dock.setWidget(content)
     return dock
+
+
+class ClinicalPages(QTabWidget):
+    """What lies in the Clinical dock: the patient's events, and notes and reports."""
+
+    def __init__(self, events: ClinicalPanel, notes: NotesPanel, histology: HistologyController) -> None:
+        super().__init__()
+        self.events, self.notes = events, notes
+        self._histology = histology
+        self.setDocumentMode(True)
+        self.addTab(_scrolled(events), "Events")
+        self.addTab(_scrolled(notes), "Notes and reports")
+
+    def make_dock(self) -> QDockWidget:
+        return _dock("Clinical", "clinical-dock", self)
+
+    def show_record(self, place: Place, bring_up: Callable[[], None]) -> None:
+        """Show an event, note, report or sample that a search found; findings show themselves."""
+        if place.kind == "sample":
+            self._histology.open(place.record)
+        elif place.kind == "event":
+            self.show_events(bring_up)
+            self.events.show_event(place.record)
+        elif place.record and place.kind != "finding":
+            self.show_notes(bring_up)
+            self.notes.show_note(place.record, place.words)
+
+    def show_events(self, bring_up: Callable[[], None]) -> None:
+        self.setCurrentIndex(0)
+        bring_up()
+
+    def show_notes(self, bring_up: Callable[[], None]) -> None:
+        self.setCurrentIndex(1)
+        bring_up()
 
 
 def course_commands(
     findings: FindingsController,
     show_findings: Callable[[], None],
     show_clinical: Callable[[], None],
+    show_notes: Callable[[], None],
+    write_note: Callable[[], None],
     show_course: Callable[[], None],
     draw_region: Callable[[], None],
 ) -> list[Command]:
@@ -60,6 +108,10 @@ def course_commands(
                 has_patient),
         Command("study.clinical", "Clinical course", "Surgery, radiotherapy, drugs, steroids, performance status",
                 show_clinical, "Study", ("Ctrl+Shift+E",), has_patient),
+        Command("study.notes", "Notes and reports", "Read and write the patient's notes and radiology, pathology and "
+                "other reports", show_notes, "Study", ("Ctrl+Shift+T",), has_patient),
+        Command("note.add", "New note or report", "Write a note, or paste a report, at the open visit", write_note,
+                "Study", (), lambda: has_patient() and not study.read_only),
         Command("study.course", "Course and response…", "Volumes over time with treatments, and the RANO proposal",
                 show_course, "Study", ("Ctrl+Shift+R",), has_patient),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from glioma_annotator.domain.finding import Point
 from glioma_annotator.ui.findings import FindingsController
@@ -21,21 +21,32 @@ class Place:
     patient, timepoint: keys; without a visit the one last looked at is shown.
     point_mm: world RAS mm at the visit; None to leave the crosshair alone.
     finding: id of the finding to select; empty for none.
+    kind, record: of the record to show, as `domain.cohort.SearchHit` has them; empty for none.
+    words: what was searched for.
     """
 
     patient: str
     timepoint: str = ""
     point_mm: Point | None = None
     finding: str = ""
+    kind: str = ""
+    record: str = ""
+    words: str = ""
 
 
 class Navigator(QObject):
     """Takes the reader to places found by a search or a question.
 
+    Signals
+    -------
+    arrived(Place): the image is open there; its record can be shown.
+
     Parameters
     ----------
     jump: moves the crosshair to a voxel.
     """
+
+    arrived = Signal(object)
 
     def __init__(
         self,
@@ -84,3 +95,4 @@ class Navigator(QObject):
             at = grid.world_to_index(place.point_mm)
             i, j, k = (min(max(round(float(v)), 0), n - 1) for v, n in zip(at, grid.shape, strict=True))
             self._jump((i, j, k))
+        self.arrived.emit(place)

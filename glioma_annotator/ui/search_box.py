@@ -164,8 +164,9 @@ class SearchBox(QLineEdit):
         if isinstance(hit, SearchHit):
             self._close()
             finding = hit.record if hit.kind == "finding" else ""
-            self.chosen.emit(Place(hit.patient, hit.timepoint, hit.point_mm, finding))
             self.left.emit()
+            place = Place(hit.patient, hit.timepoint, hit.point_mm, finding, hit.kind, hit.record, self.text())
+            self.chosen.emit(place)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, count = Qt.Key(event.key()), self.list.topLevelItemCount()

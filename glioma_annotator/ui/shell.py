@@ -44,6 +44,8 @@ class WindowActs:
     models_page: Callable[[], None]
     findings_panel: Callable[[], None]
     clinical_panel: Callable[[], None]
+    notes_panel: Callable[[], None]
+    write_note: Callable[[], None]
     course_page: Callable[[], None]
     histology_panel: Callable[[], None]
     vasari_page: Callable[[], None]

@@ -60,7 +60,15 @@ def _course(shell: Shell) -> list[Command]:
         shell.reading.set_tool(ToolName.FINDING_REGION)
         shell.study.notice.emit("Draw around the finding in one slice; Esc puts the pen down.")
 
-    return course_commands(shell.findings, acts.findings_panel, acts.clinical_panel, acts.course_page, draw_region)
+    return course_commands(
+        shell.findings,
+        acts.findings_panel,
+        acts.clinical_panel,
+        acts.notes_panel,
+        acts.write_note,
+        acts.course_page,
+        draw_region,
+    )
 
 
 def _histology(shell: Shell) -> list[Command]:

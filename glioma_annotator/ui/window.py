@@ -26,7 +26,7 @@ from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.banner import Banner
 from glioma_annotator.ui.command_layout import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY
 from glioma_annotator.ui.command_ui import CommandActions
-from glioma_annotator.ui.course_dock import make_dock
+from glioma_annotator.ui.course_dock import ClinicalPages, make_dock
 from glioma_annotator.ui.error_dialog import ErrorReporter
 from glioma_annotator.ui.finding_markers import FindingMarkers
 from glioma_annotator.ui.findings import FindingsController
@@ -42,6 +42,7 @@ from glioma_annotator.ui.panels.clinical import ClinicalPanel
 from glioma_annotator.ui.panels.findings import FindingsPanel
 from glioma_annotator.ui.panels.histology import HistologyPanel
 from glioma_annotator.ui.panels.mask_panel import MaskPanel
+from glioma_annotator.ui.panels.notes import NotesPanel
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.proposing import Proposing
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
@@ -183,7 +184,9 @@ class MainWindow(QMainWindow):
         self.histology_panel = HistologyPanel(self.histology, self.findings, self.commands)
         self.histology_dock = make_dock("Histology", "histology-dock", self.histology_panel)
         self.clinical_panel = ClinicalPanel(self.study, self.commands)
-        self.clinical_dock = make_dock("Clinical", "clinical-dock", self.clinical_panel)
+        self.notes_panel = NotesPanel(self.study)
+        self.clinical_pages = ClinicalPages(self.clinical_panel, self.notes_panel, self.histology)
+        self.clinical_dock = self.clinical_pages.make_dock()
         for dock in (self.findings_dock, self.histology_dock, self.clinical_dock):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
             self.tabifyDockWidget(self.mask_dock, dock)
@@ -256,6 +259,7 @@ class MainWindow(QMainWindow):
         self.findings.panel_wanted.connect(self.commands["study.findings"].trigger)
         self.toolbox.region_drawn.connect(self._add_region)
         self.search_box.chosen.connect(self.keeping.go)
+        self.navigator.arrived.connect(lambda p: self.clinical_pages.show_record(p, self.dialogs.clinical_dock))
         self.search_box.left.connect(self.view.setFocus)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
@@ -353,6 +357,7 @@ class MainWindow(QMainWindow):
         self.hide()  # at once; a job may take a moment to notice that it is cancelled
         self.workers.close()
         self.study.close_workspace()
+        self.workers.close_writing()
         self.view.close()
         self.errors.uninstall()
         event.accept()

@@ -71,7 +71,9 @@ class WindowDialogs(QObject):
             model_panel=self.model_panel,
             models_page=self.models_page,
             findings_panel=lambda: self._bring_up(window.findings_dock),
-            clinical_panel=lambda: self._bring_up(window.clinical_dock),
+            clinical_panel=lambda: window.clinical_pages.show_events(self.clinical_dock),
+            notes_panel=lambda: window.clinical_pages.show_notes(self.clinical_dock),
+            write_note=self.write_note,
             course_page=self.course_page,
             histology_panel=lambda: self._bring_up(window.histology_dock),
             vasari_page=self.vasari_page,
@@ -89,6 +91,15 @@ class WindowDialogs(QObject):
 
     def _forget(self) -> None:
         self.open = None
+
+    def clinical_dock(self) -> None:
+        """Bring the Clinical dock up at the page it was left at."""
+        self._bring_up(self._window.clinical_dock)
+
+    def write_note(self) -> None:
+        """An empty form for a note or report of the open visit."""
+        self._window.clinical_pages.show_notes(self.clinical_dock)
+        self._window.clinical_pages.notes.start_new()
 
     # files and folders
 

@@ -83,6 +83,49 @@ def test_a_finding_that_cannot_be_is_explained(
     assert message in capsys.readouterr().err
 
 
+def note(workspace: Path, *more: object) -> int:
+    return run("notes", "add", "--workspace", workspace, "--patient", "P1", *more)
+
+
+def test_a_report_is_added_from_a_file_listed_found_and_exported(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.txt"
+    report.write_text("Kein Rezidiv.\nStabile Größe.", "utf-8")
+    kind = ("--kind", "radiology report", "--when", "day 91", "--title", "MRI of the head", "--author", "Dr Far")
+    assert note(workspace, "--file", report, "--timepoint", "v1", *kind, "--json") == ExitCode.DONE
+    added = json.loads(capsys.readouterr().out)
+    assert (added["text"], added["day"], added["author"]) == ("Kein Rezidiv.\nStabile Größe.", 91, "Dr Far")
+    assert note(workspace, "--text", "asked for a second reading") == ExitCode.DONE
+    capsys.readouterr()
+    assert run("notes", "list", "--workspace", workspace, "--patient", "P1") == ExitCode.DONE
+    listed = capsys.readouterr().out.splitlines()
+    assert "radiology report: MRI of the head" in listed[1]
+    assert "note: asked for a second reading" in listed[2]
+    where = ("--workspace", workspace, "--patient", "P1", "--timepoint", "v1")
+    assert run("notes", "export", *where, "--json") == ExitCode.DONE
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [added["id"]]
+    with open_workspace(workspace, read_only=True) as store:
+        assert [hit.record for hit in store.search.find("stabile gro")] == [added["id"]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--text", "  "), "no text"),
+        (("--text", "x", "--when", "soon"), "no date and no day"),
+        (("--text", "x", "--timepoint", "v9"), "has no visit v9"),
+        (("--text", "x", "--workspace", "nowhere"), "no workspace"),
+        (("--file", "nothing.txt"), "no file nothing.txt"),
+    ],
+)
+def test_a_note_that_cannot_be_is_explained(
+    workspace: Path, wrong: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert note(workspace, *wrong) == ExitCode.USER
+    assert message in capsys.readouterr().err
+
+
 def test_a_question_is_answered_in_every_format(
     workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -183,6 +183,12 @@ class ClinicalPanel(QWidget):
             chosen = str(items[0].data(_ID))
             self._edit(next(e for e in self.events() if e.id == chosen))
 
+    def show_event(self, event_id: str) -> None:
+        """Show an event of the open patient in the form."""
+        found = next((event for event in self.events() if event.id == event_id), None)
+        if found is not None:
+            self._edit(found)
+
     # the form
 
     def _chosen_kind(self) -> EventKind:
