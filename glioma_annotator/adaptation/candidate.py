@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import os
 import shutil
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from glioma_annotator import __version__
 from glioma_annotator.adaptation.acceptance import preference
 from glioma_annotator.adaptation.features import predict_classes
+from glioma_annotator.adaptation.guard import GuardVerdict
 from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Split
 from glioma_annotator.adaptation.methods import norm
@@ -35,25 +37,62 @@ NORMALISATION = {
     AdaptationMethod.DECODER: "statistics are the starting model's; weight and bias of the last stage trained",
     AdaptationMethod.FULL: "statistics are the starting model's; weight and bias trained",
 }
+#: How far from the starting weights to the trained ones a candidate may lie; the first that the rule accepts is taken.
+#: Between the two, what was learnt mostly holds already and what was known mostly still does (Wortsman et al.,
+#: "Robust fine-tuning of zero-shot models", CVPR 2022).
+SHARES = (1.0, 0.75, 0.5, 0.25)
 
 
 @dataclass(eq=False)
 class Candidate:
-    """A network with its verdict, the method and steps that made it, and its classes of the held-out visits."""
+    """A network with its verdict, the method and steps that made it, and its classes of the held-out visits.
+
+    `share` is how far it lies from the starting weights to the trained ones, `guard` how it did on painted lesions.
+    """
 
     network: SegmentationNetwork
     verdict: Verdict
     method: AdaptationMethod
     steps: int
     classes: list[NDArray[np.uint8]]
+    share: float = 1.0
+    guard: GuardVerdict | None = None
 
     @property
     def rank(self) -> tuple[bool, float]:
         return self.verdict.accepted, preference(self.verdict)
 
 
-def measured(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
-    """The candidate with its weights rounded as they will be saved, judged on the whole held-out data."""
+def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
+    """The candidate farthest from the starting weights that the rule accepts; the best one where it accepts none.
+
+    `network` is the trained one; it is changed.
+    """
+    trained = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    best: Candidate | None = None
+    for share in SHARES:
+        context.cancel.raise_if_cancelled()
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                if value.is_floating_point():
+                    value.copy_(torch.lerp(context.start[name].to(value), trained[name], share))
+        found = measured(network, method, steps, context, share)
+        if best is None or found.rank > best.rank:
+            best = replace(found, network=copy.deepcopy(network))
+        verdict = found.verdict
+        gains = verdict.before is None or verdict.after is None or verdict.after > verdict.before
+        if verdict.accepted or not gains:  # what does not gain on the held-out data hardly does on the way there
+            break
+    assert best is not None
+    return best
+
+
+def measured(
+    network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context, share: float = 1.0
+) -> Candidate:
+    """The candidate with its weights rounded as they will be saved, judged on the whole held-out data and on painted
+    lesions.
+    """
     network.requires_grad_(False).eval()
     for value in network.state_dict().values():
         if value.is_floating_point():
@@ -66,7 +105,20 @@ def measured(network: SegmentationNetwork, method: AdaptationMethod, steps: int,
         classes = [classes_of(found, network.head) for found in context.held_features]
     else:
         classes = [predict_classes(network, case, context.device, context.cancel) for case in context.held_cases()]
-    return Candidate(network, context.held_out.verdict(classes), method, steps, classes)
+    verdict, guard = context.held_out.verdict(classes), None
+    if context.guard is not None:
+        lesions = [predict_classes(network, p.case, context.device, context.cancel) for p in context.guard.parts]
+        guard = context.guard.verdict(lesions)
+        verdict = guarded(verdict, guard)
+    return Candidate(network, verdict, method, steps, classes, share, guard)
+
+
+def guarded(verdict: Verdict, guard: GuardVerdict) -> Verdict:
+    """The verdict on the held-out data, refused where the painted lesions speak against the candidate."""
+    if not guard.faults:
+        return verdict
+    reasons = guard.faults if verdict.accepted else (*verdict.reasons, *guard.faults)
+    return replace(verdict, accepted=False, reasons=reasons)
 
 
 def make_card(
@@ -100,6 +152,7 @@ def make_card(
             "normalisation_layers": NORMALISATION[best.method],
             "seed": request.seed,
             "steps": best.steps,
+            "share_of_the_way": best.share,
             "visits": [part.case.name for part in parts.train],
             "held_out": parts.words,
             "trials": [asdict(trial) for trial in trials],
@@ -120,7 +173,8 @@ def make_card(
                 "mean_dice": verdict.after,
                 "mean_dice_carried": verdict.carried,
                 "regions": rounded,
-            }
+            },
+            **({"painted_lesions": asdict(best.guard)} if best.guard is not None else {}),
         },
         limits=(*parent.limits, "Adapted: better for those it learnt from, perhaps worse for others."),
     )

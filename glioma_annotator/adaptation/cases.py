@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ from glioma_annotator.progress import CancelToken
 
 Mask = NDArray[np.bool_]
 
+#: A brain's mean lies at least so many of its deviations above no signal; where it does not, the images were scaled
+#: before, and their zero says nothing.
+_ZERO = -2.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedCase:
@@ -33,6 +38,7 @@ class PreparedCase:
     voxel_ml: volume of a voxel in mL.
     carried: as `classes`, of an earlier visit's mask carried over; None where there is none.
     messages: what a reader should know about it.
+    zero: of every channel, the z-score of no signal.
     """
 
     name: str
@@ -42,6 +48,7 @@ class PreparedCase:
     voxel_ml: float
     carried: LabelArray | None = None
     messages: tuple[str, ...] = ()
+    zero: tuple[float, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -79,7 +86,17 @@ def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> Prepa
     if case.carried is not None:
         carried = _nearest(_classes(case.carried, card, case.name)[ready.box.slices], shape) * ready.brain
     voxel_ml = case.grid.voxel_volume_ml * float(np.prod(ready.box.shape)) / float(np.prod(shape))
-    return PreparedCase(case.name, ready.images, ready.brain, classes, voxel_ml, carried, tuple(messages))
+    zero = tuple(
+        _zero(case.images[role].data[ready.box.slices][ready.inside]) if role in case.images else _ZERO
+        for role in card.channels
+    )
+    return PreparedCase(case.name, ready.images, ready.brain, classes, voxel_ml, carried, tuple(messages), zero)
+
+
+def _zero(values: NDArray[np.floating[Any]]) -> float:
+    """The z-score of no signal among a brain's intensities (n,)."""
+    known = values[np.isfinite(values)]
+    return min(-float(known.mean(dtype=np.float64) / max(known.std(dtype=np.float64), 1e-9)), _ZERO)
 
 
 def _check_grids(case: AdaptationCase, volumes: Sequence[Volume]) -> None:

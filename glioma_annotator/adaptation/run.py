@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from glioma_annotator.adaptation.acceptance import preference
-from glioma_annotator.adaptation.candidate import Candidate, make_card, measured, save_candidate
+from glioma_annotator.adaptation.candidate import Candidate, best_share, make_card, save_candidate
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
-from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores
+from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores, predict_classes
+from glioma_annotator.adaptation.guard import Guard, paint_lesions
 from glioma_annotator.adaptation.held_out import HeldOut, classes_of
 from glioma_annotator.adaptation.holdout import Part, Split, split
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
@@ -155,6 +156,13 @@ def _adapt(
     wanted = METHODS if request.method is AdaptationMethod.AUTO else (request.method,)
     telling.stage(0.05, _passed(wanted), "Passing the visits through the network")
     features, pass_seconds = _features(network, parts, device, AdaptationMethod.DECODER in wanted, telling, cancel)
+    rng = np.random.default_rng([request.seed, 98])
+    lesions, judging = (
+        paint_lesions(painted, card, rng, by_gradient.EDGE, judged)
+        for painted, judged in ((parts.train, False), (parts.held_out, True))
+    )
+    if not judging:
+        told.append("No lesion could be painted into these visits: what the model may forget was not measured.")
     held_features = [features[id(part.case)] for part in parts.held_out]
     context = Context(
         train=parts.train,
@@ -166,10 +174,12 @@ def _adapt(
         deadline=deadline,
         note=telling.point,
         cancel=cancel,
-        start={name: value.detach().clone() for name, value in network.named_parameters()},
+        start={name: value.detach().clone() for name, value in network.state_dict().items()},
         replay=draw_replay or _replay_of_cases(request, card, cancel),
         marked=[classes_of(features[id(part.case)], network.head) for part in parts.train],
+        lesions=lesions,
     )
+    _look_at_lesions(network, context, judging, card, wanted)
     best, trials, problems = _try_methods(wanted, network, context, pass_seconds, deadline, telling)
     telling.stage(0.95, 1.0, "Saving the candidate")
     cancel.raise_if_cancelled()
@@ -232,6 +242,25 @@ def _features(
     return found, slowest
 
 
+def _look_at_lesions(
+    network: SegmentationNetwork,
+    context: Context,
+    judging: Sequence[Part],
+    card: ModelCard,
+    wanted: Sequence[AdaptationMethod],
+) -> None:
+    """Pass the painted lesions through the starting model, into `context`."""
+    device, cancel = context.device, context.cancel
+    if AdaptationMethod.LAST_LAYER in wanted or AdaptationMethod.DECODER in wanted:
+        keep_stage = AdaptationMethod.DECODER in wanted
+        context.lesion_features = [
+            compute_features(network, part.case, device, cancel, keep_stage) for part in context.lesions
+        ]
+    if judging:
+        before = [predict_classes(network, part.case, device, cancel) for part in judging]
+        context.guard = Guard(judging, before, card.scheme, context.unseen(network.head.out_channels))
+
+
 def _try_methods(
     wanted: Sequence[AdaptationMethod],
     network: SegmentationNetwork,
@@ -267,7 +296,7 @@ def _try_methods(
             if no_cache:
                 _cache_stages(network, context)
             steps = _TRAIN[method](trained, context)
-            candidate = measured(trained.cpu(), method, steps, context)
+            candidate = best_share(trained.cpu(), method, steps, context)
         except Unstable as error:
             failure = error
             problems.append(error.what)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from glioma_annotator.adaptation.fast_layers import speed_up
 from glioma_annotator.adaptation.features import runnable, stoppable
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
+from glioma_annotator.adaptation.patches import Patch, PatchSampler, PatchStrategy
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import IGNORE
@@ -36,6 +37,8 @@ _LOOKS = 4
 _KEPT = 0.9
 #: Share of the time left that steps may take; the rest is for the looks and the final measurement.
 _SHARE_FOR_STEPS = 0.6
+#: Of every four steps, those in which one patch is a painted lesion.
+_LESION_STEPS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,31 @@ def run(
                 break
     best.restore()
     return step
+
+
+class Draws:
+    """The patches of every step: of the visits, and in two of four steps one of a painted lesion.
+
+    Parameters
+    ----------
+    step, augment: as `PatchSampler`'s.
+    """
+
+    def __init__(self, context: Context, rng: np.random.Generator, *, step: int = 1, augment: bool = True) -> None:
+        self._visits = PatchSampler(context.train, EDGE, rng, step=step, augment=augment, marked=context.marked)
+        self._count = len(context.train)
+        self._lesions: PatchSampler | None = None
+        if context.lesions:
+            cycle = (PatchStrategy.BALANCED,)
+            self._lesions = PatchSampler(context.lesions, EDGE, rng, step=step, augment=augment, cycle=cycle)
+
+    def draw(self, step: int) -> list[Patch]:
+        """Patches of step number `step`; `part` counts the visits first, then the lesions."""
+        drawn = self._visits.draw_several(PATCHES)
+        if self._lesions is not None and step % 4 in _LESION_STEPS:
+            lesion = self._lesions.draw()
+            drawn[-1] = replace(lesion, part=self._count + lesion.part)
+        return drawn
 
 
 @dataclass(eq=False)

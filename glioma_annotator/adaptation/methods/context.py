@@ -15,6 +15,7 @@ from torch import Tensor
 from glioma_annotator.adaptation.acceptance import preference
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.features import CaseFeatures
+from glioma_annotator.adaptation.guard import Guard
 from glioma_annotator.adaptation.held_out import HeldOut
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
@@ -49,7 +50,11 @@ class Context:
     deadline: `time.monotonic()` at which a method must have stopped.
     note: hears of every point of the curve, with the share of the method done.
     replay: cases of others; None when there are none.
-    start: the starting model's parameters, which `full` is pulled towards.
+    start: the starting model's state by name; `full` is pulled towards its parameters, and shares of the way from it
+        are candidates.
+    lesions: painted into the visits in `train`, so that other tissues and places are not forgotten.
+    lesion_features: as `train_features`; empty where no method needs them.
+    guard: measures a candidate on painted lesions it did not learn from; None where none could be painted.
     marked: the starting model's classes uint8 (i, j, k) of every visit in `train`; empty when they are not known.
     """
 
@@ -65,6 +70,9 @@ class Context:
     start: dict[str, Tensor]
     replay: Replay | None = None
     marked: Sequence[NDArray[np.uint8]] = ()
+    lesions: Sequence[Part] = ()
+    lesion_features: Sequence[CaseFeatures] = ()
+    guard: Guard | None = None
 
     def rng(self, method: AdaptationMethod) -> np.random.Generator:
         return np.random.default_rng([self.seed, list(AdaptationMethod).index(method)])

@@ -13,7 +13,7 @@ from torch import Tensor
 from glioma_annotator.adaptation.features import CaseFeatures, StageInputs, runnable
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context
-from glioma_annotator.adaptation.patches import Patch, PatchSampler
+from glioma_annotator.adaptation.patches import Patch
 from glioma_annotator.adaptation.stages import decode_last, last_stage
 from glioma_annotator.domain.adaptation import AdaptationMethod, Verdict
 from glioma_annotator.domain.geometry import Box
@@ -27,16 +27,16 @@ SCHEDULE = by_gradient.Schedule(steps=60, least=15, rate=1e-3)
 def train(network: SegmentationNetwork, context: Context) -> int:
     """Train the last stage of `network` in place on cached features; the number of steps."""
     network.requires_grad_(False).eval()
-    stages = [_stage(found) for found in context.train_features]
+    stages = [_stage(found) for found in (*context.train_features, *context.lesion_features)]
     modules = [*last_stage(network), network.head]
     parameters = {f"{n}.{p}": value for n, module in enumerate(modules) for p, value in module.named_parameters()}
     rng = context.rng(METHOD)
-    sampler = PatchSampler(context.train, by_gradient.EDGE, rng, step=2, augment=False, marked=context.marked)
+    sampler = by_gradient.Draws(context, rng, step=2, augment=False)
 
     unseen = context.unseen(network.head.out_channels)
 
-    def loss(_step: int) -> Tensor:
-        drawn = sampler.draw_several(by_gradient.PATCHES)
+    def loss(step: int) -> Tensor:
+        drawn = sampler.draw(step)
         inputs = [_inputs(stages[patch.part], patch, context) for patch in drawn]
         below, skip = (torch.cat(parts) for parts in zip(*inputs, strict=True))
         with precision(context.device):

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context
-from glioma_annotator.adaptation.patches import PatchSampler
 from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.inference.networks import SegmentationNetwork
 
@@ -28,13 +27,13 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     rng = context.rng(METHOD)
     network.eval()
     parameters = dict(network.named_parameters())
-    start = {name: value.to(context.device.device) for name, value in context.start.items()}
-    sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
+    start = {name: context.start[name].to(context.device.device) for name in parameters}
+    sampler = by_gradient.Draws(context, rng)
 
     unseen = context.unseen(network.head.out_channels)
 
     def loss(step: int) -> Tensor:
-        drawn = [(patch.images, patch.classes) for patch in sampler.draw_several(by_gradient.PATCHES)]
+        drawn = [(patch.images, patch.classes) for patch in sampler.draw(step)]
         if context.replay is not None and step % REPLAY_EVERY == REPLAY_EVERY - 1:
             drawn[-1] = context.replay(by_gradient.EDGE, step)
         images, classes = zip(*drawn, strict=True)

@@ -57,7 +57,8 @@ class Draw:
 def train(network: SegmentationNetwork, context: Context) -> int:
     """Train the head of `network` in place on cached features; the number of steps. Keeps the best weights met."""
     rng = context.rng(METHOD)
-    voxels = collect(context.train, context.train_features, rng)
+    learnt = (*context.train, *context.lesions), (*context.train_features, *context.lesion_features)
+    voxels = collect(*learnt, rng)
     steps = STEPS
     head = network.head.cpu()
     scaled = ScaledHead(head, voxels)

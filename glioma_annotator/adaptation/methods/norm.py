@@ -41,12 +41,12 @@ def train(network: SegmentationNetwork, context: Context) -> int:
         if isinstance(module, nn.BatchNorm3d | nn.InstanceNorm3d | nn.GroupNorm)
         for part, parameter in module.named_parameters()
     }
-    sampler = PatchSampler(context.train, by_gradient.EDGE, rng, marked=context.marked)
+    sampler = by_gradient.Draws(context, rng)
 
     unseen = context.unseen(network.head.out_channels)
 
-    def loss(_step: int) -> torch.Tensor:
-        drawn = sampler.draw_several(by_gradient.PATCHES)
+    def loss(step: int) -> torch.Tensor:
+        drawn = sampler.draw(step)
         logits = by_gradient.forward(network, [patch.images for patch in drawn], context)
         return by_gradient.patch_loss(logits, [patch.classes for patch in drawn], unseen)
 
