@@ -178,7 +178,7 @@ class _Place:
         case = part.case
         present = [n for n in range(len(channels)) if case.images[n].any()]
         names = tuple(channels[n] for n in present)
-        tissue = _tissue(case, {name: n for name, n in zip(names, present, strict=True)})
+        tissue = _tissue(case, dict(zip(names, present, strict=True)))
         healthy = (tissue == tumour.WHITE) & ~case.tumour
         if not healthy.any():
             healthy = case.brain
