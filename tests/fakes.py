@@ -44,9 +44,13 @@ class FakeJournal:
     def __init__(self) -> None:
         self._entries: list[JournalEntry] = []
         self._parent: int | None = None
+        self.flushed = 0  # entries
 
     def append(self, entry: JournalEntry) -> None:
         self._entries.append(entry)
+
+    def flush(self) -> None:
+        self.flushed = len(self._entries)
 
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self._entries)

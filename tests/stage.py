@@ -49,6 +49,9 @@ class MemoryJournal:
     def append(self, entry: JournalEntry) -> None:
         self.steps.append(entry)
 
+    def flush(self) -> None:
+        pass
+
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self.steps)
 

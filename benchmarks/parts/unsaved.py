@@ -13,6 +13,9 @@ class NoJournal:
     def append(self, entry: JournalEntry) -> None:
         pass
 
+    def flush(self) -> None:
+        pass
+
     def entries(self) -> tuple[JournalEntry, ...]:
         return ()
 

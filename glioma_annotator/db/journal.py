@@ -1,7 +1,12 @@
-"""The steps of a timepoint that are not saved yet, on disk before the next stroke begins."""
+"""The steps of a timepoint that are not saved yet, in a file before the next stroke begins.
+
+Writing hands a step to the operating system, so that it outlives this process. Waiting until the disk has it, so that
+it outlives the machine, takes up to a fifth of a second and is left to `flush`, which may be called on another thread.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -16,11 +21,12 @@ from glioma_annotator.db.journal_codec import MAGIC, decode, encode, frame, fram
 from glioma_annotator.db.names import free_name
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.atomic_file import atomic_write, flush_folder
 
 _log = logging.getLogger(__name__)
 
 _UNWRITTEN = "The last step could not be written to the journal of unsaved steps"
+_UNFLUSHED = "The disk did not confirm the journal of unsaved steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ class FileJournal:
         self._handle: int | None = None
         self._start = _EMPTY_MASK
         self._end = 0  # offset behind the last good frame; 0 while there is no file to append to
-        self._pending = b""  # frames that are not on disk yet
+        self._pending = b""  # frames that are not in the file yet
+        self._unflushed = self._new = False  # entries, and the file's own name, that the disk may not have yet
         found = self._read()
         if found is None:
             return
@@ -85,7 +92,7 @@ class FileJournal:
             return found.entries if found else ()
 
     def append(self, entry: JournalEntry) -> None:
-        """On return the entry survives the end of this process and of the machine.
+        """On return the entry survives the end of this process; after `flush` that of the machine, too.
 
         Raises `EnvironmentFailure` when it could not be written; the entries before it stay, and it is written
         together with the next one, so that no step is missing between others.
@@ -93,10 +100,10 @@ class FileJournal:
         self._require_writable()
         with self._lock:
             self._pending += frame(encode(entry))
-            if self._end == 0:
-                self._begin(_EMPTY_MASK)
             with explained(_UNWRITTEN):
                 try:
+                    if self._end == 0:
+                        self._make()
                     self._write_pending()
                 except OSError:
                     self._close()  # opening it again cuts off what was written of it
@@ -114,7 +121,35 @@ class FileJournal:
             self._begin(_Start(parent_revision_id, content), past)
             self._pending = b""
 
+    def flush(self) -> None:
+        """On return every entry appended before survives the end of the machine; other threads may append meanwhile.
+
+        Raises `EnvironmentFailure` when the disk does not take them.
+        """
+        with self._lock:
+            if not self._unflushed:
+                return
+            self._unflushed = False
+            new, self._new = self._new, False
+            with explained(_UNFLUSHED):
+                handle = os.open(self._path, os.O_RDWR) if self._handle is None else os.dup(self._handle)
+        try:
+            with explained(_UNFLUSHED):
+                os.fsync(handle)
+                if new:
+                    flush_folder(self._path.parent)
+        except EnvironmentFailure:
+            with self._lock:
+                self._unflushed, self._new = True, self._new or new
+            raise
+        finally:
+            os.close(handle)
+
     def close(self) -> None:
+        try:
+            self.flush()
+        except EnvironmentFailure as error:  # the entries are in the file; the workspace must close all the same
+            _log.warning("a journal was closed before the disk had confirmed it: %s", error.what)
         with self._lock:
             self._close()
 
@@ -163,13 +198,27 @@ class FileJournal:
         written = 0
         while written < len(self._pending):
             written += os.write(self._handle, self._pending[written:])
-        os.fsync(self._handle)
+        self._unflushed = True
         self._end += written
         self._pending = b""
 
+    def _make(self) -> None:
+        """A new file that starts from the empty mask. No old one is lost by it, so nothing waits for the disk."""
+        content = _header(_EMPTY_MASK)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            if os.write(handle, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.close(handle)
+            self._path.unlink()
+            raise
+        self._handle, self._start, self._end = handle, _EMPTY_MASK, len(content)
+        self._new = True
+
     def _begin(self, start: _Start, past: Sequence[VoxelEdit] = ()) -> None:
         """Put a new file with no steps but `past` in place of the old one, which stays when that fails."""
-        content = MAGIC + frame(json.dumps(asdict(start)).encode())
+        content = _header(start)
         content += b"".join(frame(encode(JournalEntry(JournalAction.PAST, edit))) for edit in past)
         with explained(_UNWRITTEN):
             self._close()  # Windows replaces no open file
@@ -183,8 +232,13 @@ class FileJournal:
                 if not self._path.exists() or self._path.read_bytes() != content:
                     raise
         self._start, self._end = start, len(content)
+        self._unflushed = self._new = False
 
     def _close(self) -> None:
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
+
+
+def _header(start: _Start) -> bytes:
+    return MAGIC + frame(json.dumps(asdict(start)).encode())

@@ -26,7 +26,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         raise EnvironmentFailure(
             f"{path.name} could not be written to {path.parent} ({error.strerror or error}).",
@@ -36,8 +36,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; Windows has no such call and needs none."""
+def flush_folder(folder: Path) -> None:
+    """Make a new or renamed file's name durable; Windows has no such call and needs none. Raises `OSError`."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

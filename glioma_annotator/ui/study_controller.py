@@ -18,6 +18,7 @@ from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.workers import Workers
+from glioma_annotator.ui.writing import Writing
 from glioma_annotator.workflow.editing import Editor
 from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.ports import Store
@@ -73,6 +74,7 @@ class StudyController(QObject):
         super().__init__(parent)
         self.services = services
         self.workers = workers
+        self.writing = Writing(workers.writing, self.failed.emit)
         self.session: StudySession | None = None
         self.opening: Timepoint | None = None
         self._opening_job: Job | None = None
@@ -187,6 +189,7 @@ class StudyController(QObject):
         self._stop_opening()
         self._leave_visit()
         session, self.session = self.session, None
+        self.writing.wait()
         session.store.close()
 
     def leave_workspace(self) -> None:
@@ -213,7 +216,7 @@ class StudyController(QObject):
         visits = session.timepoints()
         if not visits:
             return
-        wanted = visit_key or str(session.store.view_state(patient.id or 0).get("visit", ""))
+        wanted = visit_key or str(self.writing.view_state(session.store, patient.id or 0).get("visit", ""))
         chosen = next((v for v in visits if v.key == wanted), visits[-1])
         self.open_visit(chosen)
 
@@ -239,7 +242,7 @@ class StudyController(QObject):
         self.opening = timepoint
 
         def work(report: Report, cancel: CancelToken) -> LoadedTimepoint:
-            return session.load(_fresh(session, timepoint), report, cancel)
+            return session.load(self._fresh(session, timepoint), report, cancel)
 
         def done(loaded: LoadedTimepoint) -> None:
             if self.opening is not timepoint or self.session is not session:
@@ -279,6 +282,7 @@ class StudyController(QObject):
         visit = session.show(loaded)
         visit.editor.changed.connect(self._tell_mask)
         visit.editor.state_changed.connect(self._tell_edit_state)
+        visit.editor.journalled.connect(self._flush_steps)
         visit.proposal_changed.connect(self._tell_proposal)
         visit.revisions_changed.connect(self._tell_revisions)
         self.visit_changed.emit()
@@ -299,6 +303,7 @@ class StudyController(QObject):
             self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
         visit.editor.changed.disconnect()
         visit.editor.state_changed.disconnect()
+        visit.editor.journalled.disconnect()
         visit.proposal_changed.disconnect()
         visit.revisions_changed.disconnect()
 
@@ -309,6 +314,9 @@ class StudyController(QObject):
 
     def _tell_edit_state(self) -> None:
         self.edit_state_changed.emit()
+
+    def _flush_steps(self) -> None:
+        self.writing.flush_steps(self.require_visit().editor)
 
     def _tell_proposal(self) -> None:
         self.proposal_changed.emit()
@@ -357,7 +365,7 @@ class StudyController(QObject):
             return
 
         def work(report: Report, cancel: CancelToken) -> OtherVisit:
-            loaded = session.load(_fresh(session, other), report, cancel)
+            loaded = session.load(self._fresh(session, other), report, cancel)
             editor = Editor(loaded.labels.copy(), other.grid, session.scheme, None)
             editor.replay(loaded.steps)
             return OtherVisit(other, loaded.images, loaded.windows, editor.labels)
@@ -368,6 +376,11 @@ class StudyController(QObject):
                 self.other_loaded.emit(shown)
 
         self.workers.reading.submit(f"Opening {other.title}", work, done, self.failed.emit)
+
+    def _fresh(self, session: StudySession, timepoint: Timepoint) -> Timepoint:
+        """The visit as it is stored now, for a worker: its display windows may have changed since it was listed."""
+        self.writing.wait()
+        return session.store.timepoint(timepoint.id) if timepoint.id is not None else timepoint
 
     # the mask
 
@@ -402,8 +415,3 @@ class StudyController(QObject):
         changed = self.require_visit().restore(revision)
         same = f"The mask is the same as revision {revision.number} already."
         self.notice.emit(f"Restored revision {revision.number}; undo takes it back." if changed else same)
-
-
-def _fresh(session: StudySession, timepoint: Timepoint) -> Timepoint:
-    """The visit as it is stored now: its display windows may have changed since the timeline was drawn."""
-    return session.store.timepoint(timepoint.id) if timepoint.id is not None else timepoint

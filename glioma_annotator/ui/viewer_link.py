@@ -108,7 +108,7 @@ class ViewerLink(QObject):
         session = self._study.session
         if session is None or session.patient is None or session.patient.id is None:
             return {}
-        kept = session.store.view_state(session.patient.id).get("view")
+        kept = self._study.writing.view_state(session.store, session.patient.id).get("view")
         return dict(kept) if isinstance(kept, dict) else {}
 
     def _kept_measures(self, key: str) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ class ViewerLink(QObject):
         session = self._study.session
         if session is None or session.patient is None or session.patient.id is None:
             return []
-        kept = session.store.view_state(session.patient.id).get("measures")
+        kept = self._study.writing.view_state(session.store, session.patient.id).get("measures")
         found = kept.get(key) if isinstance(kept, dict) else None
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
@@ -171,22 +171,22 @@ class ViewerLink(QObject):
     # what is remembered
 
     def write_state(self) -> None:
-        """Keep windows, layout, crosshair and zoom of the open visit now."""
+        """Keep windows, layout, crosshair and zoom of the open visit, as they are now."""
         self._timer.stop()
         session, visit = self._study.session, self._study.visit
         windows, self._windows = self._windows, {}
         if session is None or visit is None:
             return
-        for sequence, window in windows.items():
-            if sequence in visit.images:
-                visit.set_window(sequence, window)
-        if not session.store.read_only:
-            patient_id = visit.timepoint.patient_id
-            before = session.store.view_state(patient_id)
-            known = before.get("measures")
-            measures = {
-                **(known if isinstance(known, dict) else {}),
-                visit.timepoint.key: self._view.aids.measuring.kept(),
-            }
-            state = {"visit": visit.timepoint.key, "view": self._view.state(), "measures": measures}
-            session.store.set_view_state(patient_id, {**before, **state})
+        changed = {name: window for name, window in windows.items() if name in visit.images}
+        visit.windows.update(changed)
+        if session.store.read_only:
+            return
+        patient_id = visit.timepoint.patient_id
+        before = self._study.writing.view_state(session.store, patient_id)
+        known = before.get("measures")
+        measures = {
+            **(known if isinstance(known, dict) else {}),
+            visit.timepoint.key: self._view.aids.measuring.kept(),
+        }
+        state = {**before, "visit": visit.timepoint.key, "view": self._view.state(), "measures": measures}
+        self._study.writing.keep_view(session.store, patient_id, state, visit.sequence_windows(changed))

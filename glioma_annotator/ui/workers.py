@@ -50,6 +50,7 @@ class Workers(QObject):
     editing: what editing tools compute; the reader waits for it, so it does not yield.
     searching: searches and questions while they are typed; not shown in the job bar.
     drawing: surfaces and imports for the viewer; not shown in the job bar.
+    writing: what is written while the reader works; not shown in the job bar, and never cancelled.
     """
 
     changed = Signal(object)
@@ -63,6 +64,7 @@ class Workers(QObject):
         self.editing = JobRunner(self.gui.post, yields=False)
         self.searching = JobRunner(self.gui.post, yields=False)
         self.drawing = JobRunner(self.gui.post, yields=False)
+        self.writing = JobRunner(self.gui.post, yields=False)
         for runner in (self.computing, self.reading, self.editing):
             runner.changed.connect(self._tell)
 
@@ -83,10 +85,15 @@ class Workers(QObject):
         self.drawing.submit("Drawing", run, done, raise_on_gui_thread)
 
     def close(self) -> None:
-        """Cancel every job and wait for the threads to end."""
+        """Cancel every job and wait for the threads to end; `close_writing` ends the last one."""
         self.gui.close()
         for runner in (self.computing, self.reading, self.editing, self.searching, self.drawing):
             runner.close()
+
+    def close_writing(self) -> None:
+        """Wait until everything is written, and for the thread to end."""
+        self.writing.wait()
+        self.writing.close()
 
 
 def raise_on_gui_thread(error: BaseException) -> Any:

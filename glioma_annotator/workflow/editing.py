@@ -50,6 +50,8 @@ class Editor:
     """Voxels within the box changed."""
     state_changed = Signal()
     """Undo names, locks or the unsaved state changed."""
+    journalled = Signal()
+    """A step is in the journal, but the disk may not have it yet: `flush` waits for that."""
 
     def __init__(
         self,
@@ -331,6 +333,11 @@ class Editor:
         self._journal_done, self._journal_undone = list(self._stack.done), list(self._stack.undone)
         return repeated
 
+    def flush(self) -> None:
+        """Wait until the disk has every step; safe on a worker thread. Raises `EnvironmentFailure`."""
+        if self._journal is not None:
+            self._journal.flush()
+
     def mark_saved(self, revision_id: int) -> None:
         """The mask as it stands is revision `revision_id`; the undo stack stays."""
         self._saved_top = self._stack.top
@@ -362,6 +369,7 @@ class Editor:
         self.state_changed.emit()
         if self._journal is not None:
             self._journal.append(entry)
+            self.journalled.emit()
 
 
 class _Stroke:

@@ -77,6 +77,7 @@ class JobRunner:
         self._queue: list[Callable[[], None]] = []
         self._wake = threading.Condition()
         self._closed = False
+        self._busy = False
         self._thread: threading.Thread | None = None
         self.jobs: list[Job] = []
 
@@ -96,9 +97,14 @@ class JobRunner:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
                 self._thread.start()
-            self._wake.notify()
+            self._wake.notify_all()
         self.changed.emit(job)
         return job
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait on another thread until nothing runs or waits here; whether it came to that within `timeout` s."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._queue and not self._busy, timeout)
 
     @property
     def active(self) -> tuple[Job, ...]:
@@ -110,7 +116,7 @@ class JobRunner:
             job.cancel()
         with self._wake:
             self._closed = True
-            self._wake.notify()
+            self._wake.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
 
@@ -124,7 +130,11 @@ class JobRunner:
                 if self._closed:
                     return
                 task = self._queue.pop(0)
+                self._busy = True
             task()
+            with self._wake:
+                self._busy = False
+                self._wake.notify_all()
 
     def _run(
         self,

@@ -81,9 +81,15 @@ class BrainFinder(Protocol):
 
 
 class Journal(Protocol):
-    """The unsaved steps of one timepoint, on disk before the next stroke begins."""
+    """The unsaved steps of one timepoint, in a file before the next stroke begins."""
 
-    def append(self, entry: JournalEntry) -> None: ...
+    def append(self, entry: JournalEntry) -> None:
+        """Quick: on return the entry outlives the program, after `flush` the machine."""
+        ...
+
+    def flush(self) -> None:
+        """Wait until the disk has every entry; may be called on a worker. Raises `EnvironmentFailure`."""
+        ...
 
     def entries(self) -> tuple[JournalEntry, ...]:
         """What is on disk, oldest first; a torn last entry (killed process) is left out."""

@@ -79,12 +79,10 @@ class OpenTimepoint:
         """Volume in mL by label name of the mask as it stands."""
         return label_volumes_ml(self.editor.labels, self.timepoint.grid.voxel_volume_ml, self.scheme)
 
-    def set_window(self, sequence: str, window: Window) -> None:
-        """Remember the display window of a sequence."""
-        self.windows[sequence] = window
-        stored = self.timepoint.sequence(sequence)
-        if stored is not None and stored.id is not None and not self._store.read_only:
-            self._store.set_window(stored.id, window)
+    def sequence_windows(self, windows: Mapping[str, Window]) -> dict[int, Window]:
+        """Display windows by sequence name, by the stored sequences' ids."""
+        stored = {name: self.timepoint.sequence(name) for name in windows}
+        return {found.id: windows[name] for name, found in stored.items() if found is not None and found.id is not None}
 
     # proposals
 

@@ -247,8 +247,9 @@ class Bench:
 
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:
-    """Wait until no job runs."""
-    qtbot.waitUntil(lambda: not window.workers.jobs and not window.workers.drawing.active)
+    """Wait until no job runs and everything is written."""
+    workers = window.workers
+    qtbot.waitUntil(lambda: not (workers.jobs or workers.drawing.active or workers.writing.active))
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import dataclasses
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,6 +199,74 @@ def test_a_step_that_could_not_be_written_is_written_with_the_next(
     journal.append(_edit(3))
     assert all(map(_same, journal.entries(), [_edit(1), _edit(2), _edit(3)]))
     assert len(journal.entries()) == 3
+    journal.close()
+
+
+def test_a_step_waits_for_the_disk_only_when_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: waits.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
+    journal = _journal(tmp_path / "j")
+    journal.append(_edit(1))
+    journal.append(_edit(2))
+    assert waits == []
+    assert len(_journal(tmp_path / "j").entries()) == 2  # what another process finds
+    journal.flush()
+    assert waits == [False, True]  # the new file and its name
+    journal.flush()
+    assert len(waits) == 2  # nothing is left to wait for
+    journal.append(_edit(3))
+    journal.close()
+    assert waits == [False, True, False]
+
+
+def test_a_disk_that_does_not_take_the_steps_is_told_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    journal = _journal(tmp_path / "j")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        journal.append(_edit(1))
+        with pytest.raises(EnvironmentFailure, match="the disk is full"):
+            journal.flush()
+        with pytest.raises(EnvironmentFailure, match="the disk is full"):
+            journal.flush()
+        assert len(journal.entries()) == 1
+    journal.flush()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        journal.append(_edit(2))
+        journal.close()
+    assert "before the disk had confirmed it" in caplog.text
+    assert len(_journal(tmp_path / "j").entries()) == 2
+
+
+def test_the_disk_may_be_waited_for_while_further_steps_are_appended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, appended = threading.Event(), threading.Event()
+    flushed: list[int] = []
+
+    def slow(handle: int) -> None:
+        if threading.current_thread() is worker:
+            waiting.set()
+            assert appended.wait(20)
+            flushed.append(handle)
+
+    journal = _journal(tmp_path / "j")
+    journal.append(_edit(1))
+    worker = threading.Thread(target=journal.flush)
+    monkeypatch.setattr(os, "fsync", slow)
+    worker.start()
+    assert waiting.wait(20)
+    journal.append(_edit(2))  # would hang if it waited for the disk
+    journal.restart(8)  # while an older file is being flushed
+    journal.append(_edit(3))
+    appended.set()
+    worker.join(20)
+    assert flushed and len(journal.entries()) == 1
     journal.close()
 
 

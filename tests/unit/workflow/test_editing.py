@@ -25,6 +25,9 @@ class MemoryJournal:
     def append(self, entry: JournalEntry) -> None:
         self.written.append(entry)
 
+    def flush(self) -> None:
+        self.flushed = len(self.written)
+
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self.written)
 
@@ -268,3 +271,16 @@ def test_going_back_to_the_saved_mask_undoes_what_came_after_or_redoes_what_was_
     assert editor.unsaved
     assert editor.go_to_saved() == 2
     assert np.array_equal(editor.labels, saved) and not editor.unsaved
+
+
+def test_a_step_is_in_the_journal_when_it_is_said_to_be_and_on_the_disk_after_a_flush(
+    editor: Editor, journal: MemoryJournal
+) -> None:
+    told: list[int] = []
+    editor.journalled.connect(lambda: told.append(len(journal.written)))
+    editor.set_voxels("Fill", np.array([5]), 2)
+    editor.undo()
+    editor.redo()
+    assert told == [1, 2, 3]
+    editor.flush()
+    assert journal.flushed == 3

@@ -256,7 +256,8 @@ def test_comparing_gives_added_and_removed_volume_per_label(session: StudySessio
 
 
 def test_windows_are_remembered_per_sequence(session: StudySession) -> None:
-    open_visit(session).set_window("FLAIR", Window(5, 50))
+    for sequence_id, window in open_visit(session).sequence_windows({"FLAIR": Window(5, 50)}).items():
+        session.store.set_window(sequence_id, window)
     assert open_visit(session).windows["FLAIR"] == Window(5, 50)
 
 

@@ -1,0 +1,114 @@
+"""What is written beside the reader's work: on a worker, in order, and told when it fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.ui.window import MainWindow
+
+
+def written(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: not window.workers.writing.active)
+
+
+def draw(window: MainWindow, *places: int) -> None:
+    for place in places:
+        window.study.require_visit().editor.set_voxels("Brush ET", np.array([place]), 3)
+
+
+def test_the_window_does_not_wait_for_the_disk_and_every_step_gets_there(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    journal = bench.store.journal(window.study.require_visit().id)
+    disk, asked, threads = threading.Event(), [], set()
+    flush = journal.flush
+
+    def slow() -> None:
+        threads.add(threading.current_thread())
+        asked.append(len(journal.entries()))
+        assert disk.wait(20)
+        flush()
+
+    journal.flush = slow
+    draw(window, 5)
+    qtbot.waitUntil(lambda: asked == [1])
+    draw(window, 6, 7, 8)  # these come back at once, and are in the journal at once
+    assert len(journal.entries()) == 4 and journal.flushed == 0
+    disk.set()
+    written(qtbot, window)
+    assert journal.flushed == 4
+    assert asked == [1, 4]  # one wait for all that came meanwhile
+    assert threads and threading.main_thread() not in threads
+
+
+def test_a_disk_that_fills_up_is_told_and_nothing_is_lost(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    journal = bench.store.journal(window.study.require_visit().id)
+
+    def full() -> None:
+        raise EnvironmentFailure("The disk is full.", "Make room.")
+
+    journal.flush = full
+    draw(window, 5)
+    qtbot.waitUntil(lambda: window.errors.dialog is not None)
+    assert window.errors.dialog.what.text() == "The disk is full."
+    window.errors.dialog.close()
+    qtbot.waitUntil(lambda: window.errors.dialog is None)
+    assert window.study.require_visit().editor.unsaved and len(journal.entries()) == 1
+
+
+def test_closing_waits_until_steps_and_view_are_written(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    journal = bench.store.journal(visit.id)
+    events: list[str] = []
+    disk = threading.Event()
+    put, close = bench.store.set_view_state, bench.store.close
+
+    def slow(patient_id: int, state: Mapping[str, object]) -> None:
+        assert disk.wait(20)
+        put(patient_id, state)
+        events.append("view")
+
+    monkeypatch.setattr(bench.store, "set_view_state", slow)
+    monkeypatch.setattr(bench.store, "close", lambda: (events.append("closed"), close()))
+    window.link.write_state()
+    draw(window, 5)
+    threading.Timer(0.2, disk.set).start()
+    window.close()
+    assert events[-1] == "closed" and "view" in events[:-1]
+    assert journal.flushed == len(journal.entries()) == 1
+    assert bench.store.view_state(visit.timepoint.patient_id)["visit"] == visit.timepoint.key
+
+
+def test_where_the_reader_looked_is_known_before_it_is_written(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    store, visit = bench.store, window.study.require_visit()
+    patient_id = visit.timepoint.patient_id
+    disk = threading.Event()
+    window.workers.writing.submit("a slow disk", lambda *_: disk.wait(20), lambda _: None, lambda _: None)
+    window.link._on_window("FLAIR", Window(5, 50))
+    window.link.write_state()
+    assert "visit" not in store.view_state(patient_id)
+    assert window.study.writing.view_state(store, patient_id)["visit"] == visit.timepoint.key
+    assert visit.windows["FLAIR"] == Window(5, 50)
+    window.study.open_visit(window.study.timepoints()[0])  # read only once the window's level is stored
+    disk.set()
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.id != visit.id)
+    window.study.step_visit(1)
+    window.study.step_visit(1)
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.id == visit.id)
+    assert window.study.require_visit().windows["FLAIR"] == Window(5, 50)
+    written(qtbot, window)
+    assert store.view_state(patient_id)["visit"] in {v.key for v in window.study.timepoints()}
