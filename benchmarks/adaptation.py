@@ -11,7 +11,8 @@ speed: `last-layer` on cached features beside the plain loop that runs the whole
 
 A candidate that the acceptance rule refuses leaves the starting model in place. Error removed is
 1 - (1 - Dice after) / (1 - Dice before), from Dice averaged over the regions that the test data show. Writes a table,
-a plot with 95 % bootstrap intervals, and a JSON.
+a plot with 95 % bootstrap intervals, and a JSON; `patients` does so after every patient, and goes on where the folder
+holds an interrupted run.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.device import ComputeDevice, choose_device
@@ -103,6 +105,27 @@ class Bench:
         self.scratch = Path(tempfile.mkdtemp(prefix="adaptation-"))
         self.rows: list[Row] = []
         self.learnt: dict[str, Any] = {}
+        self.figures: dict[str, Any] = {
+            "model": self.card.identity,
+            "seed": options.seed,
+            "visit": options.visit,
+            "budget": options.budget,
+            "method": options.method,
+            "device": self.device.name,
+        }
+
+    def resume(self, out: Path | None) -> None:
+        """Take over the rows of an interrupted run with the same settings.
+
+        Raises `UserError` for a folder that holds a run with others.
+        """
+        file = out / "adaptation.json" if out else None
+        if file is None or not file.is_file():
+            return
+        found = json.loads(file.read_text())
+        if {name: found.get(name) for name in self.figures} != self.figures:
+            raise UserError(f"{out} holds a run with other settings.", "Give another folder as --out.")
+        self.rows = [Row(**{name: row[name] for name in Row.__slots__}) for row in found["rows"]]
 
     def adapted(self, cases: Sequence[AdaptationCase]) -> tuple[SegmentationNetwork, bool, float]:
         """The network that is current afterwards, whether it is the adapted one, and the seconds it took."""
@@ -118,6 +141,8 @@ class Bench:
             "before": outcome.verdict.before,
             "after": outcome.verdict.after,
             "reasons": outcome.verdict.reasons,
+            "share_of_the_way": outcome.card.training["share_of_the_way"],
+            "painted_lesions": outcome.card.scores.get("painted_lesions"),
             "trials": [(t.method.value, t.steps, t.seconds, t.dice, t.accepted, t.problem) for t in outcome.trials],
             "processor_seconds": round(time.process_time() - began, 1),
             "peak_memory_gib": round(_peak_gib(), 2),
@@ -192,14 +217,17 @@ def patients(bench: Bench, options: argparse.Namespace) -> None:
     """Visit k trains, visit k + 1 tests; visits share one grid, so the carried-over mask is that of visit k."""
     source = SampleSource(load_backgrounds(options.data))
     first = options.visit
+    done = {row.case for row in bench.rows if row.protocol == "patients"}
     for number in range(options.patients):
+        if f"patient {number} visit {first + 1}" in done:
+            continue
         visits = draw_patient(source, first + 2, options.seed + number)
         train, test = visits[first], visits[first + 1]
         earlier = visits[first - 1].labels if first else None
         network, accepted, seconds = bench.adapted([as_case(f"patient {number} visit {first}", train, earlier)])
         case = as_case(f"patient {number} visit {first + 1}", test, train.labels)
         bench.measure("patients", case, 1, network, accepted, seconds)
-        _write(bench, {}, options.out)
+        _write(bench, bench.figures, options.out)
 
 
 def target_scanner(visit: SyntheticVisit) -> SyntheticVisit:
@@ -437,13 +465,8 @@ def main() -> None:
         print("There is no folder of backgrounds: give --data.")
         return
     bench = Bench(options)
-    figures: dict[str, Any] = {
-        "model": bench.card.identity,
-        "seed": options.seed,
-        "budget": options.budget,
-        "method": options.method,
-        "device": bench.device.name,
-    }
+    bench.resume(options.out)
+    figures = dict(bench.figures)
     for name, run in (("patients", patients), ("domain", domain), ("brats", brats), ("speed", speed)):
         if name in options.parts:
             result = run(bench, options)

@@ -115,10 +115,12 @@ def measured(
 
 def guarded(verdict: Verdict, guard: GuardVerdict) -> Verdict:
     """The verdict on the held-out data, refused where the painted lesions speak against the candidate."""
-    if not guard.faults:
-        return verdict
-    reasons = guard.faults if verdict.accepted else (*verdict.reasons, *guard.faults)
-    return replace(verdict, accepted=False, reasons=reasons)
+    if guard.faults:
+        reasons = guard.faults if verdict.accepted else (*verdict.reasons, *guard.faults)
+        return replace(verdict, accepted=False, reasons=reasons)
+    if verdict.accepted and guard.before:
+        return replace(verdict, reasons=(*verdict.reasons, "Lesions painted into this brain are found as well."))
+    return verdict
 
 
 def make_card(
