@@ -162,7 +162,7 @@ def _adapt(
         for painted, judged in ((parts.train, False), (parts.held_out, True))
     )
     if not judging:
-        told.append("No lesion could be painted into these visits: what the model may forget was not measured.")
+        told.append("No lesions could be painted into these visits: what the model may forget was not measured.")
     held_features = [features[id(part.case)] for part in parts.held_out]
     context = Context(
         train=parts.train,

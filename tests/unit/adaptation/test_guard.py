@@ -195,7 +195,7 @@ def test_a_candidate_that_unlearns_a_tissue_no_visit_shows_is_refused(
     monkeypatch.setattr(guard, "PLANNED", ())
     unguarded = adapted(tmp_path / "again")
     assert unguarded.verdict.accepted
-    assert any("No lesion could be painted" in message for message in unguarded.messages)
+    assert any("No lesions could be painted" in message for message in unguarded.messages)
 
 
 def test_of_the_shares_of_the_way_the_first_that_is_accepted_is_taken(
