@@ -11,6 +11,7 @@ Other processes lengthen every event: on a busy machine, run it ahead of them (`
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -49,8 +50,16 @@ class Watch(QApplication):
     def __init__(self) -> None:
         super().__init__([])
         self._depth = 0
-        self._disk_ms = 0.0
-        self.longest: tuple[float, str, float] = (0.0, "", 0.0)
+        self._disk_ms = self._gc_ms = self._gc_began = 0.0
+        self.longest: tuple[float, str, float, float] = (0.0, "", 0.0, 0.0)
+        gc.callbacks.append(self._collecting)
+
+    def _collecting(self, phase: str, _info: dict[str, int]) -> None:
+        if threading.current_thread() is threading.main_thread():
+            if phase == "start":
+                self._gc_began = time.perf_counter()
+            else:
+                self._gc_ms += 1000 * (time.perf_counter() - self._gc_began)
 
     def waiting_for_disk(self, act: Callable[..., Any]) -> Callable[..., Any]:
         """`act`, with the time that it takes counted as waiting for the disk."""
@@ -68,7 +77,7 @@ class Watch(QApplication):
     def notify(self, receiver: QObject, event: QEvent) -> bool:
         began, kind = time.perf_counter(), event.type()
         if self._depth == 0:
-            self._disk_ms = 0.0
+            self._disk_ms = self._gc_ms = 0.0
         self._depth += 1
         try:
             return super().notify(receiver, event)
@@ -77,7 +86,7 @@ class Watch(QApplication):
             ms = 1000 * (time.perf_counter() - began)
             # A loop that waits is itself run by no event here, so every event at depth 0 is one answer of the window.
             if self._depth == 0 and ms > self.longest[0]:
-                self.longest = ms, f"{kind.name} to {type(receiver).__name__}", self._disk_ms
+                self.longest = ms, f"{kind.name} to {type(receiver).__name__}", self._disk_ms, self._gc_ms
 
 
 class Hands(tool_pictures.Hands):
@@ -107,7 +116,7 @@ def make_workspace(folder: Path) -> None:
 def measure(only: set[str]) -> dict[str, dict[str, Any]]:
     watch = Watch()
     make_application([], "dark")
-    # Strokes are on the disk before the next one begins, and so is where the reader looked.
+    # Neither strokes nor where the reader looked should make the window wait for the disk.
     os.fsync = watch.waiting_for_disk(os.fsync)
     Workspace.set_view_state = watch.waiting_for_disk(Workspace.set_view_state)  # type: ignore[method-assign]
     found: dict[str, dict[str, Any]] = {}
@@ -127,11 +136,14 @@ def measure(only: set[str]) -> dict[str, dict[str, Any]]:
             for picture in tool_pictures.PICTURES:
                 if only and picture.__name__ not in only:
                     continue
-                watch.longest = (0.0, "", 0.0)
+                watch.longest = (0.0, "", 0.0, 0.0)
                 picture(hands)
-                ms, what, disk = watch.longest
-                found[picture.__name__] = {"longest_ms": round(ms), "event": what, "disk_ms": round(disk)}
-                print(f"{picture.__name__:14} {ms:6.0f} ms, {disk:4.0f} of them for the disk; {what}", flush=True)
+                ms, what, disk, gc_ms = watch.longest
+                found[picture.__name__] = {
+                    "longest_ms": round(ms), "event": what, "disk_ms": round(disk), "collecting_ms": round(gc_ms),
+                }  # fmt: skip
+                parts = f"{disk:3.0f} waiting for the disk, {gc_ms:3.0f} collecting garbage"
+                print(f"{picture.__name__:14} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
                 hands.clean()
         finally:
             window.close()
@@ -144,8 +156,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     found = measure(set(filter(None, args.only.split(","))))
-    over = [name for name, figures in found.items() if figures["longest_ms"] - figures["disk_ms"] > AIM_MS]
-    print(f"over {AIM_MS:.0f} ms, the disk left out: {', '.join(over) or 'none'}")
+    over = [name for name, figures in found.items() if figures["longest_ms"] > AIM_MS]
+    print(f"over {AIM_MS:.0f} ms: {', '.join(over) or 'none'}")
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n")
 

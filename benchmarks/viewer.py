@@ -8,6 +8,10 @@ mouse events; a figure is the time from the event until every pane that shows th
     ... --strokes 2000            what so many strokes leave in memory
     ... --during-job numpy            the same while a worker thread computes
     ... --during-job package.module:function     with that function, called again and again without arguments
+
+The program's own job thread calls it, at the priority of the program's jobs. Beside other busy processes, give the
+session a larger share (`echo -20 > /proc/self/autogroup` in a shell of its own session): ahead of the others by `chrt`
+the priorities within the program would mean nothing.
 """
 
 from __future__ import annotations
@@ -70,20 +74,23 @@ class Job:
 
     def __init__(self, function: Callable[[], object] | None) -> None:
         self._function = function
-        self._ended = threading.Event()
+        self._ended, self._warm = threading.Event(), threading.Event()
         self._runner = JobRunner(lambda callback: callback())
 
     def _work(self, _report: Report, cancel: CancelToken) -> None:
-        while self._function is not None and not cancel.cancelled:
+        assert self._function is not None
+        while not cancel.cancelled:
             self._function()
+            self._warm.set()  # imports and first-call costs are not the measurement's
 
     def __enter__(self) -> Job:
         if self._function is not None:
-            self._function()  # imports and first-call costs are not the measurement's
             self._runner.submit("Benchmark", self._work, self._end, self._end, self._ended.set)
+            self._warm.wait()
         return self
 
     def _end(self, _result: object) -> None:
+        self._warm.set()
         self._ended.set()
 
     def __exit__(self, *_: object) -> None:

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _MIN_SECONDS_BETWEEN_REPORTS = 0.05
 
 #: Of the worker, on the scale from 0 (normal) to 19 (only when nothing else runs).
-_NICENESS = 5
+_NICENESS = 10
 
 
 class JobState(StrEnum):
