@@ -252,6 +252,12 @@ class _Course:
 
     def _made(self, category: ResponseCategory, reasons: list[str], nadir: RanoVisit) -> RanoProposal:
         visit, limits = self.visit, THRESHOLDS[self.method]
+        reasons = reasons + [
+            f"The diameters of {lesion.lesion} were set on mask {lesion.revision}; mask {visit.revision} counts now:"
+            " measure them again."
+            for lesion in visit.lesions
+            if visit.out_of_date(lesion)
+        ]
         inputs: dict[str, Any] = {
             "method": self.method.value,
             "unit": self.unit,
@@ -270,6 +276,8 @@ class _Course:
                     "measurable": lesion.lesion in visit.measurable,
                     "new": lesion.lesion in visit.new,
                     "adjusted": lesion.adjusted,
+                    "mask": lesion.revision,
+                    "out_of_date": visit.out_of_date(lesion),
                 }
                 for lesion in visit.lesions
             ],

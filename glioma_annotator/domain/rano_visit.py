@@ -53,6 +53,7 @@ class RanoVisit:
     kps, ecog: performance scores; None when not recorded.
     days_since_rt: days since the last day of radiotherapy; None without one.
     non_target_worse: the reader's judgement that non-measurable or non-target disease clearly progressed.
+    revision: number of the mask that counts; None when there is none, or it is not known.
     """
 
     timepoint: str
@@ -68,6 +69,12 @@ class RanoVisit:
     ecog: int | None = None
     days_since_rt: int | None = None
     non_target_worse: bool = False
+    revision: int | None = None
+
+    def out_of_date(self, lesion: LesionMeasurement) -> bool:
+        """Whether a reader set a lesion's diameters on another mask than the one that counts now."""
+        known = self.revision is not None and lesion.revision is not None
+        return lesion.adjusted and known and lesion.revision != self.revision
 
 
 def is_measurable(longest_mm: float, perpendicular_mm: float, slices: int, slice_distance_mm: float) -> bool:

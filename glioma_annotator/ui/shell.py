@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from glioma_annotator.ui.adapting import Adapting
+from glioma_annotator.ui.diameter_attaching import DiameterAttaching
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
 from glioma_annotator.ui.keeping import Keeping
@@ -71,3 +72,4 @@ class Shell:
     histology: HistologyController
     together: Together
     keeping: Keeping
+    attaching: DiameterAttaching

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from glioma_annotator.ui.clinical_commands import histology_commands
 from glioma_annotator.ui.course_dock import course_commands
+from glioma_annotator.ui.diameter_attaching import attaching_commands
+from glioma_annotator.ui.edit_areas import area_commands
 from glioma_annotator.ui.keeping import archive_commands, finding_commands, keeping_commands
 from glioma_annotator.ui.mirror_check import mirror_commands
 from glioma_annotator.ui.model_dock import model_commands
@@ -103,11 +105,16 @@ def _added_labels(shell: Shell) -> list[Command]:
 
 
 def _aids(shell: Shell) -> list[Command]:
-    return viewer_commands(shell.view, shell.study, shell.reading) + mirror_commands(shell.study, shell.mirror)
+    aids = viewer_commands(shell.view, shell.study, shell.reading)
+    at = next(n for n, command in enumerate(aids) if command.id == "view.remove_measure")
+    return [*aids[:at], *attaching_commands(shell.attaching), *aids[at:], *mirror_commands(shell.study, shell.mirror)]
 
 
 def _tools(shell: Shell) -> list[Command]:
-    return tool_commands(shell.study, shell.reading, shell.toolbox)
+    return [
+        *tool_commands(shell.study, shell.reading, shell.toolbox),
+        *area_commands(shell.study, shell.reading),
+    ]
 
 
 def _model(shell: Shell) -> list[Command]:

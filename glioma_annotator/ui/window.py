@@ -27,6 +27,7 @@ from glioma_annotator.ui.banner import Banner
 from glioma_annotator.ui.command_layout import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.course_dock import ClinicalPages, make_dock
+from glioma_annotator.ui.diameter_attaching import DiameterAttaching
 from glioma_annotator.ui.error_dialog import ErrorReporter
 from glioma_annotator.ui.finding_markers import FindingMarkers
 from glioma_annotator.ui.findings import FindingsController
@@ -121,11 +122,12 @@ class MainWindow(QMainWindow):
         )
         self.mirror = MirrorCheck(self.study, self.view, self)
         self.study_labels = StudyLabels(self.study, self.reading, self.dialogs.show, self)
+        self.attaching = DiameterAttaching(self.findings, self.view, self)
         acts = self.dialogs.acts()
         shell = Shell(
             self.study, self.proposing, self.reading, self.view, self.revisions, acts, self.toolbox, self.adapting,
             self.uncertainty, lambda page: self.review_dock.bring_up(page), self.study_labels, self.mirror,
-            self.findings, self.histology, self.together, self.keeping,
+            self.findings, self.histology, self.together, self.keeping, self.attaching,
         )  # fmt: skip
         self.registry = build_registry(shell)
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)

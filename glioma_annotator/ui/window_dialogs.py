@@ -242,7 +242,9 @@ class WindowDialogs(QObject):
         dock.raise_()
 
     def course_page(self) -> None:
-        self.show(CoursePage(self._window.study, self._window))
+        page = CoursePage(self._window.study, self._window)
+        self._window.attaching.attached.connect(page.measure)
+        self.show(page)
 
     def vasari_page(self) -> None:
         self.show(VasariPage(self._window.study, self._window))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from glioma_annotator.domain.clinical_event import EventKind
 from glioma_annotator.domain.course import clinical_state_at, score_at, steroid_dose_mg
+from glioma_annotator.domain.finding import Point
 from glioma_annotator.domain.identity import utc_now
 from glioma_annotator.domain.rano import RanoProposal, assess_course
 from glioma_annotator.domain.rano_visit import TARGET_LIMIT, RanoVisit, is_measurable, select_targets
 from glioma_annotator.domain.response import (
-    DiameterLine,
     LesionMeasurement,
     ResponseAssessment,
     ResponseCategory,
@@ -24,17 +22,14 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, lesion_size
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.alignment import Alignment
+from glioma_annotator.workflow.diameters import AUTOMATIC, recorded_diameters
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
 from glioma_annotator.workflow.ports import Store
-from glioma_annotator.workflow.tracking import TrackedLesion, track_lesions
-
-SKEW_DEG = 5.0
-"""How far two diameters set by hand may be from a right angle. Our choice: what the eye takes for one."""
-
+from glioma_annotator.workflow.tracking import REACH_MM, TrackedLesion, track_lesions
 
 MOST_TARGETS = 3  # two, three if needed (RANO 2.0)
-_TARGETS, _CHOSEN_BY = "chosen_targets", "targets_chosen_by"
-_CHOICE = (_TARGETS, _CHOSEN_BY)
+_TARGETS, _TARGETS_AT, _CHOSEN_BY = "chosen_targets", "chosen_targets_at_mm", "targets_chosen_by"
+_CHOICE = (_TARGETS, _TARGETS_AT, _CHOSEN_BY)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +132,7 @@ def assess_response(
         if assessment.method is method and assessment.decided is not None
     }
     decided = {key: a.decided for key, a in decisions.items() if a.decided is not None}
-    chosen, by = chosen_targets(store, course)
+    chosen, by = chosen_targets(store, measured)
     targets = chosen or select_targets(visits[course.baseline], limit)
     proposals = assess_course(
         visits,
@@ -205,7 +200,9 @@ def choose_targets(
     unknown = set(targets) - {lesion.lesion for lesion in at_start.lesions}
     if unknown:
         raise UserError(f"The baseline has no lesion {', '.join(sorted(unknown))}.", "Choose among its lesions.")
-    choice = {_TARGETS: list(targets), _CHOSEN_BY: reader.strip()}
+    places = _baseline_places(measured)
+    at_mm = [list(places[lesion]) for lesion in targets]
+    choice = {_TARGETS: list(targets), _TARGETS_AT: at_mm, _CHOSEN_BY: reader.strip()}
     earlier = store.responses.of_timepoint(course.patient, at_start.timepoint)
     if earlier:
         for assessment in earlier:
@@ -225,59 +222,39 @@ def choose_targets(
     store.responses.add(made, by=reader)
 
 
-def chosen_targets(store: Store, course: PatientCourse) -> tuple[tuple[str, ...], str]:
-    """The target lesions that a reader chose at the baseline, and who; none where the rule chooses."""
+def chosen_targets(store: Store, measured: MeasuredCourse) -> tuple[tuple[str, ...], str]:
+    """The target lesions that a reader chose at the baseline, and who; none where the rule chooses.
+
+    A lesion whose name changed since, as a finding was made of it or taken back, is known by its place.
+    """
+    course, places = measured.course, _baseline_places(measured)
     key = course.visits[course.baseline].timepoint.key
     for assessment in reversed(store.responses.of_timepoint(course.patient, key)):
         if assessment.inputs.get(_CHOSEN_BY):
-            targets = tuple(str(lesion) for lesion in assessment.inputs.get(_TARGETS, ()))
-            return targets, str(assessment.inputs[_CHOSEN_BY])
+            targets = [str(lesion) for lesion in assessment.inputs.get(_TARGETS, ())]
+            at_mm = assessment.inputs.get(_TARGETS_AT) or [None] * len(targets)
+            named = (_named(name, place, measured, places) for name, place in zip(targets, at_mm, strict=True))
+            return tuple(named), str(assessment.inputs[_CHOSEN_BY])
     return (), ""
 
 
-def adjust_diameters(
-    store: Store,
-    measured: LesionMeasurement,
-    longest: DiameterLine,
-    perpendicular: DiameterLine,
-    reader: str,
-) -> LesionMeasurement:
-    """Record diameters whose ends a reader moved, in place of what was recorded for the lesion at the visit.
-
-    The lengths follow from the lines; the longer one becomes the longest diameter. Later assessments use them instead
-    of measuring. Raises `UserError` when the lines are not perpendicular within `SKEW_DEG`, or have no length.
-    """
-    ends = np.array([[line.end_mm, line.start_mm] for line in (longest, perpendicular)], dtype=np.float64)
-    along = ends[:, 0] - ends[:, 1]
-    lengths = np.linalg.norm(along, axis=1)
-    if lengths.min() <= 0:
-        raise UserError("A diameter has no length.", "Pull its ends apart.")
-    skew = abs(90.0 - float(np.degrees(np.arccos(np.clip(along[0] @ along[1] / lengths.prod(), -1.0, 1.0)))))
-    if skew > SKEW_DEG:
-        raise UserError(
-            f"The two diameters are {skew:.0f}° off a right angle.", "Turn one of them until they are perpendicular."
-        )
-    lines = (longest, perpendicular) if lengths[0] >= lengths[1] else (perpendicular, longest)
-    made = replace(
-        measured,
-        longest_mm=float(lengths.max()),
-        perpendicular_mm=float(lengths.min()),
-        longest=lines[0],
-        perpendicular=lines[1],
-        adjusted=True,
-        author=reader,
-    )
-    if store.measurements.get(measured.id) is not None:
-        store.measurements.change(made, by=reader)
-    else:
-        store.measurements.add(made, by=reader)
-    return made
+def _baseline_places(measured: MeasuredCourse) -> dict[str, Point]:
+    """A point within each lesion of the baseline, by name."""
+    index = measured.course.baseline
+    lesions = measured.maps[index]
+    if lesions is None:
+        return {}
+    own = [t for t in measured.lesions[index] if t.number is not None]
+    return {t.lesion: lesions.lesions[(t.number or 1) - 1].point_mm for t in reversed(own)}
 
 
-def reset_diameters(store: Store, measured: LesionMeasurement, reader: str) -> None:
-    """Take back diameters that a reader adjusted; later assessments measure from the mask again."""
-    if store.measurements.get(measured.id) is not None:
-        store.measurements.delete(measured.id, by=reader)
+def _named(name: str, place: Sequence[float] | None, measured: MeasuredCourse, known: Mapping[str, Point]) -> str:
+    index = measured.course.baseline
+    lesions = measured.maps[index]
+    if place is None or lesions is None or (name in known and not AUTOMATIC.fullmatch(name)):
+        return name
+    there = lesions.at(place, REACH_MM)
+    return next((t.lesion for t in measured.lesions[index] if there and t.number == there.number), name)
 
 
 def _visit(
@@ -289,16 +266,13 @@ def _visit(
     total_ml: float | None,
 ) -> RanoVisit:
     visit = course.visits[index]
-    adjusted: dict[str, list[LesionMeasurement]] = {}
-    for recorded in store.measurements.of_timepoint(course.patient, visit.timepoint.key):
-        if recorded.adjusted:
-            adjusted.setdefault(recorded.lesion, []).append(recorded)
     own = [t for t in tracked[index] if t.number is not None]
+    recorded = store.measurements.of_timepoint(course.patient, visit.timepoint.key)
+    by_hand = recorded_diameters(recorded, own, lesions) if lesions is not None else {}
     measured, measurable = [], set()
     for lesion in own:
         assert lesions is not None and lesion.number is not None
-        by_hand = adjusted.get(lesion.lesion, [])  # one for each part of a split lesion, the largest first
-        made, seen = _measurement(course, visit, lesions, lesion, by_hand.pop(0) if by_hand else None)
+        made, seen = _measurement(course, visit, lesions, lesion, by_hand.get(lesion.number))
         measured.append(made)
         if is_measurable(made.longest_mm, made.perpendicular_mm, seen, lesions.grid.spacing_mm[2]):
             measurable.add(lesion.lesion)
@@ -317,6 +291,7 @@ def _visit(
         ecog=score_at(events, EventKind.ECOG, day, clock),
         days_since_rt=visit.days_since_rt,
         non_target_worse=_judged_worse(store.responses.of_timepoint(course.patient, visit.timepoint.key)),
+        revision=visit.revision.number if visit.revision else None,
     )
 
 
@@ -331,7 +306,7 @@ def _measurement(
     assert lesion.number is not None
     found = lesions.lesions[lesion.number - 1]
     if adjusted is not None:
-        return replace(adjusted, volume_ml=found.volume_ml), found.slices
+        return replace(adjusted, lesion=lesion.lesion, volume_ml=found.volume_ml), found.slices
     size = lesion_size(lesions, lesion.number)
     made = LesionMeasurement(
         patient=course.patient,

@@ -50,7 +50,8 @@ def track_lesions(
 
     A lesion that appears is first looked for among those that had gone at earlier visits; where several lesions merge,
     the one with the largest overlap gives its identity; the parts of a split lesion share theirs. A finding on a
-    component gives it the finding's lesion.
+    component gives it the finding's lesion, at the earlier visits too where no finding had named it; where one had, and
+    the later finding was made without knowing of it, the earlier name stays.
 
     Parameters
     ----------
@@ -65,22 +66,33 @@ def track_lesions(
     names: list[dict[int, str]] = []
     seen: set[str] = {f.lesion for f in findings}
     counter = 0
+    automatic: set[str] = set()
     for index, (visit, lesions) in enumerate(zip(visits, maps, strict=True)):
         if lesions is None:
             names.append({})
             course.append(())
             continue
-        own = _named_by_findings(visit, lesions, findings)
+        said = _named_by_findings(visit, lesions, findings)
+        own = {number: finding.lesion for number, finding in said.items()}
         before = next((i for i in range(index - 1, -1, -1) if maps[i] is not None), None)
         links = _links(visits, maps, align, before, index)
         returned = _returned(visits, maps, align, names, before, index, links)
-        tracked = []
+        tracked: list[TrackedLesion] = []
         for link in links:
             old = [names[before][n] for n in link.earlier] if before is not None else []
+            finding = said.get(link.later or 0)
+            if finding is not None and old and old[0] != finding.lesion:
+                if old[0] in automatic and all(finding.lesion not in known.values() for known in names):
+                    _rename(course, names, tracked, own, (old[0], finding.lesion))  # the finding came later
+                    automatic.discard(old[0])
+                    old = [finding.lesion, *old[1:]]
+                elif finding.lesion == finding.id and old[0] not in automatic:
+                    del own[link.later or 0]  # one more finding of a lesion that has a name
             name = own.get(link.later or 0) or next(iter(old), None) or returned.get(link.later or 0)
             if name is None:
                 counter = next(n for n in range(counter + 1, counter + len(seen) + 2) if f"L{n}" not in seen)
                 name = f"L{counter}"
+                automatic.add(name)
             if link.later is not None:
                 own[link.later] = name
                 seen.add(name)
@@ -90,6 +102,26 @@ def track_lesions(
         names.append(own)
         course.append(tuple(tracked))
     return tuple(course)
+
+
+def _rename(
+    course: list[tuple[TrackedLesion, ...]],
+    names: list[dict[int, str]],
+    tracked: list[TrackedLesion],
+    own: dict[int, str],
+    change: tuple[str, str],
+) -> None:
+    """Give a lesion another identity at every visit so far, the one at hand (`tracked`, `own`) included."""
+    old, new = change
+
+    def renamed(lesion: TrackedLesion) -> TrackedLesion:
+        merged = tuple(new if name == old else name for name in lesion.merged)
+        return replace(lesion, lesion=new if lesion.lesion == old else lesion.lesion, merged=merged)
+
+    course[:] = [tuple(renamed(lesion) for lesion in visit) for visit in course]
+    tracked[:] = [renamed(lesion) for lesion in tracked]
+    for known in (*names, own):
+        known.update({number: new for number, name in known.items() if name == old})
 
 
 def _links(
@@ -135,14 +167,14 @@ def _returned(
     return found
 
 
-def _named_by_findings(visit: Timepoint, lesions: LesionMap, findings: Sequence[Finding]) -> dict[int, str]:
-    """Identities by number of the lesions that a finding of the visit lies on; the oldest finding counts."""
-    named: dict[int, str] = {}
+def _named_by_findings(visit: Timepoint, lesions: LesionMap, findings: Sequence[Finding]) -> dict[int, Finding]:
+    """By number the lesions that a finding of the visit lies on; the oldest finding counts."""
+    named: dict[int, Finding] = {}
     for finding in findings:
         if finding.timepoint == visit.key and counts(finding):
             lesion = lesions.at(finding.point_mm, REACH_MM)
             if lesion is not None:
-                named.setdefault(lesion.number, finding.lesion)
+                named.setdefault(lesion.number, finding)
     return named
 
 

@@ -98,6 +98,7 @@ class CoursePage(QDialog):
         self.response.targets_chosen.connect(self._choose_targets)
         self.response.judged.connect(self._judge)
         self.response.adjust.connect(self.adjust)
+        self.response.again.connect(self._measure_lesion)
         self.tabs.addTab(self.volumes, "Volumes")
         self.tabs.addTab(self.table, "Table")
         self.tabs.addTab(self.waterfall, "Lesions")
@@ -248,8 +249,10 @@ class CoursePage(QDialog):
 
         def show(picture: LesionPicture) -> None:
             convention = Convention(self._study.services.settings.display.convention)
-            self.editor = DiameterEditor(picture, made, convention, not self._study.read_only, self)
-            self.editor.recorded.connect(lambda one, other: self._record(made, one, other))
+            outdated = measured.lesions.visits[visit].out_of_date(made)
+            self.editor = DiameterEditor(picture, made, convention, not self._study.read_only, self, outdated=outdated)
+            number = seen.revision.number if seen.revision is not None else None
+            self.editor.recorded.connect(lambda one, other: self._record(made, one, other, number))
             self.editor.reset.connect(lambda: self._reset(made))
             self.editor.finished.connect(self._forget_editor)
             self.editor.open()
@@ -259,17 +262,22 @@ class CoursePage(QDialog):
     def _forget_editor(self) -> None:
         self.editor = None
 
-    def _record(self, made: LesionMeasurement, one: DiameterLine, other: DiameterLine) -> None:
-        from glioma_annotator.workflow.response import adjust_diameters
+    def _record(self, made: LesionMeasurement, one: DiameterLine, other: DiameterLine, revision: int | None) -> None:
+        from glioma_annotator.workflow.diameters import adjust_diameters
 
         session = self._study.require_session()
-        adjusted = adjust_diameters(session.store, made, one, other, session.author)
+        adjusted = adjust_diameters(session.store, made, one, other, session.author, revision)
         product = f"{adjusted.longest_mm:.1f} × {adjusted.perpendicular_mm:.1f} mm"
         self._study.notice.emit(f"Diameters recorded: {product}, adjusted by {session.author}.")
         self._measure_again()
 
+    def _measure_lesion(self, visit: int, lesion: int) -> None:
+        """Measure a lesion from the mask, in place of diameters that were set on an earlier one."""
+        if self._measured is not None:
+            self._reset(self._measured.lesions.visits[visit].lesions[lesion])
+
     def _reset(self, made: LesionMeasurement) -> None:
-        from glioma_annotator.workflow.response import reset_diameters
+        from glioma_annotator.workflow.diameters import reset_diameters
 
         session = self._study.require_session()
         reset_diameters(session.store, made, session.author)

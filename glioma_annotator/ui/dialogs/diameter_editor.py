@@ -242,7 +242,14 @@ class DiameterEditor(QDialog):
     reset = Signal()
 
     def __init__(
-        self, shown: LesionPicture, made: LesionMeasurement, convention: Convention, editable: bool, parent: QWidget
+        self,
+        shown: LesionPicture,
+        made: LesionMeasurement,
+        convention: Convention,
+        editable: bool,
+        parent: QWidget,
+        *,
+        outdated: bool = False,
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -278,6 +285,7 @@ class DiameterEditor(QDialog):
             button.setAutoDefault(False)
         column.addLayout(row)
         self._editable = editable
+        self._outdated = outdated  # as they are they can be recorded for the mask that counts now
         self._moved = False
         self.picture.changed.connect(self._on_change)
         self._tell()
@@ -294,9 +302,11 @@ class DiameterEditor(QDialog):
         text = f"<b>{measure.long_mm:.1f} × {measure.short_mm:.1f} mm, product {product:.0f} mm²</b>"
         before = f"{made.longest_mm:.1f} × {made.perpendicular_mm:.1f} mm, {made.product_mm2:.0f} mm²"
         who = f"adjusted by {made.author}" if made.adjusted else "computed from the mask"
+        who += f" on mask {made.revision}, which is not the newest" if self._outdated else ""
         end = "" if self.picture.handle is None else f" Chosen: {_HANDLES[self.picture.handle]}."
         self.product.setText(f"{text} on slice {measure.number + 1}. Before: {before}, {who}.{end}")
-        self.record.setEnabled(self._editable and self._moved and measure.long_mm > 0 and measure.short_mm > 0)
+        wanted = self._moved or self._outdated
+        self.record.setEnabled(self._editable and wanted and measure.long_mm > 0 and measure.short_mm > 0)
 
     def _record(self) -> None:
         self.recorded.emit(*lines_of(self.picture.measure))

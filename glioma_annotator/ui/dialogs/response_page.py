@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory
+from glioma_annotator.ui import theme
 from glioma_annotator.ui.panels.parts import heading, list_table, ml_text, push_button, quiet
 
 if TYPE_CHECKING:
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
     from glioma_annotator.domain.rano_visit import RanoVisit
     from glioma_annotator.workflow.response import CourseResponse, MeasuredCourse
 
-_HEADS = ("Target", "Lesion", "Longest", "Across", "Product", "Volume", "Measurable", "How measured", "")
-_ROW_PX, _BUTTON_PX = 32, 104
+_HEADS = ("Target", "Lesion", "Longest", "Across", "Product", "Volume", "Measurable", "How measured", "", "")
+_HOW, _ADJUST, _AGAIN = len(_HEADS) - 3, len(_HEADS) - 2, len(_HEADS) - 1
+_ROW_PX, _BUTTON_PX, _AGAIN_PX = 32, 104, 124
 #: Inputs that the table or the reasons show already.
 _SHOWN = ("lesions", "targets", "method", "unit", "non_target_worse")
 _WORDS = {
@@ -57,12 +60,14 @@ class ResponsePage(QScrollArea):
     Signals
     -------
     decided(RanoProposal, ResponseCategory, str comment), targets_chosen(tuple of lesions; empty for the rule's),
-    adjust(int visit, int lesion): numbers in the measured course; judged(str visit, bool): non-target disease.
+    adjust(int visit, int lesion), again(int visit, int lesion): move the diameters, or measure them from the mask;
+    numbers in the measured course. judged(str visit, bool): non-target disease.
     """
 
     decided = Signal(object, object, str)
     targets_chosen = Signal(object)
     adjust = Signal(int, int)
+    again = Signal(int, int)
     judged = Signal(str, bool)
 
     def __init__(self) -> None:
@@ -148,7 +153,8 @@ class ResponseCard(QFrame):
         table.verticalHeader().setDefaultSectionSize(_ROW_PX)
         for row, lesion in enumerate(visit.lesions):
             is_target = lesion.lesion in response.targets
-            how = f"adjusted by {lesion.author}" if lesion.adjusted else "computed from the mask"
+            outdated = visit.out_of_date(lesion)
+            how = how_measured(lesion, visit)
             measurable = "yes" if lesion.lesion in visit.measurable else "no"
             name = short_ids(lesion.lesion) + (" (new)" if lesion.lesion in visit.new else "")
             cells = ("target" if is_target and not self._baseline else "", name, f"{lesion.longest_mm:.1f} mm",
@@ -156,6 +162,10 @@ class ResponseCard(QFrame):
                      f"{ml_text(lesion.volume_ml)} mL", measurable, how)  # fmt: skip
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
+                if column == _HOW:
+                    item.setToolTip(text)
+                    if outdated:
+                        item.setForeground(QColor(theme.current().warning))
                 if 2 <= column <= 5:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 table.setItem(row, column, item)
@@ -167,14 +177,26 @@ class ResponseCard(QFrame):
             adjust.setAccessibleName(f"Adjust the diameters of {name} at {visit.title}")
             adjust.setEnabled(lesion.longest is not None)
             self.adjusting.append(adjust)
-            table.setCellWidget(row, len(_HEADS) - 1, adjust)
-        last = len(_HEADS) - 1
-        table.horizontalHeader().setSectionResizeMode(last - 1, QHeaderView.ResizeMode.Stretch)
-        table.horizontalHeader().setSectionResizeMode(last, QHeaderView.ResizeMode.Fixed)
-        table.setColumnWidth(last, _BUTTON_PX)
+            table.setCellWidget(row, _ADJUST, adjust)
+            if outdated:
+                table.setCellWidget(row, _AGAIN, self._again(row, name))
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(_HOW, QHeaderView.ResizeMode.Stretch)
+        for column, width in ((_ADJUST, _BUTTON_PX), (_AGAIN, _AGAIN_PX)):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            table.setColumnWidth(column, width)
+        table.setColumnHidden(_AGAIN, not any(visit.out_of_date(lesion) for lesion in visit.lesions))
         table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.setFixedHeight(table.horizontalHeader().sizeHint().height() + _ROW_PX * len(visit.lesions) + 4)
         return table
+
+    def _again(self, row: int, name: str) -> QWidget:
+        button = push_button("Measure again", "Forget the reader's diameters; measure them from the mask",
+                             partial(self._page.again.emit, self._number, row))  # fmt: skip
+        button.setAutoDefault(False)
+        button.setAccessibleName(f"Measure {name} at {self._visit.title} again")
+        button.setEnabled(self._editable)
+        return button
 
     def _target_box(self, lesion: LesionMeasurement, on: bool) -> QCheckBox:
         box = QCheckBox()
@@ -239,6 +261,15 @@ def _inputs(proposal: RanoProposal, titles: Mapping[str, str]) -> list[str]:
         if name not in _SHOWN:
             words.append(f"{_WORDS.get(name, name.replace('_', ' '))}: {text}")
     return words
+
+
+def how_measured(lesion: LesionMeasurement, visit: RanoVisit) -> str:
+    """Who or what measured a lesion, and whether its diameters are of another mask than the one that counts."""
+    if not lesion.adjusted:
+        return "computed from the mask"
+    if visit.out_of_date(lesion):
+        return f"out of date: set by {lesion.author} on mask {lesion.revision}, now mask {visit.revision}"
+    return f"adjusted by {lesion.author}"
 
 
 def short_ids(text: str) -> str:

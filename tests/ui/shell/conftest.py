@@ -51,7 +51,13 @@ class PlainAids(QObject):
         super().__init__()
         self.cine = SimpleNamespace(running=False)
         self.measuring = SimpleNamespace(
-            kind=None, items=[], remove=lambda: None, clear=lambda: None, kept=list, bring_back=lambda *_: None
+            kind=None,
+            items=[],
+            current=None,
+            remove=lambda: None,
+            clear=lambda: None,
+            kept=list,
+            bring_back=lambda *_: None,
         )
         self.magnifying = self.blending = self.can_subtract = False
         self.head_shown = True

@@ -16,6 +16,7 @@ from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
 from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.ui.dialogs.course_page import CoursePage
 from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, lines_of, measure_of
+from glioma_annotator.ui.viewer.measures import Measure, MeasureKind
 from glioma_annotator.ui.window import MainWindow
 
 PATIENT, BASELINE = "PAT-0042", "2019-04-02"
@@ -124,6 +125,62 @@ def test_dragging_an_end_changes_the_product_and_the_recorded_measure_enters_the
     settle(qtbot, window_of(page))
     assert page.response.cards[1].table.item(0, 4).text() == before
     assert page.response.cards[1].table.item(0, 7).text() == "computed from the mask"
+
+
+def test_diameters_of_an_older_mask_are_marked_and_measured_again_with_one_click(
+    page: CoursePage, qtbot: QtBot
+) -> None:
+    window = window_of(page)
+    editor = open_editor(page, qtbot, 1)
+    drag(qtbot, editor, 1, QPointF(30, 0))
+    press(qtbot, editor.record)
+    settle(qtbot, window)
+    store = window.study.require_session().store
+    (kept,) = store.measurements.of_patient(PATIENT)
+    assert kept.revision == 1
+    visit = window.study.require_visit().timepoint
+    labels = np.zeros(visit.grid.shape, np.uint8)
+    labels[8:14, 9:16, 10:15] = 3
+    store.add_revision(visit, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr New")
+    page.measure()
+    settle(qtbot, window)
+    table = page.response.cards[1].table
+    assert table.item(0, 7).text().startswith("out of date: set by Dr New on mask 1, now mask 2")
+    assert any("measure them again" in reason for reason in page._measured.response.proposals[-1].reasons)
+    assert not page.response.cards[0].table.isColumnHidden(8)
+    assert page.response.cards[0].table.isColumnHidden(9)
+    press(qtbot, table.cellWidget(0, 9))
+    settle(qtbot, window)
+    assert store.measurements.of_patient(PATIENT) == ()
+    table = page.response.cards[1].table
+    assert table.item(0, 7).text() == "computed from the mask"
+    assert table.isColumnHidden(9)
+
+
+def test_diameters_laid_over_a_slice_are_taken_over_for_the_lesion_under_them(page: CoursePage, qtbot: QtBot) -> None:
+    window = window_of(page)
+    grid = window.study.require_visit().timepoint.grid
+    laid = Measure(MeasureKind.DIAMETERS, grid, 2, 12, np.array([48.0, 60.0]), np.array([84.0, 60.0]))
+    laid.erect()
+    window.view.aids.measuring.items, window.view.aids.measuring.current = [laid], laid
+    window.commands.refresh()
+    window.commands["view.attach_diameters"].trigger()
+    qtbot.waitUntil(lambda: window.attaching.menu is not None)
+    menu = window.attaching.menu
+    assert menu is not None
+    titles = [action.text() for action in menu.actions()]
+    assert len(titles) == 3
+    assert "away" not in titles[1]
+    assert titles[1].endswith("becomes a finding")
+    assert "mm away" in titles[2]
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+    store = window.study.require_session().store
+    (kept,) = store.measurements.of_patient(PATIENT)
+    assert (kept.longest_mm, kept.perpendicular_mm, kept.author) == (pytest.approx(36), pytest.approx(18), "Dr New")
+    assert [f.lesion for f in store.findings.of_patient(PATIENT)] == [kept.lesion]
+    settle(qtbot, window)  # the page that is open measures anew
+    lesion = page._measured.lesions.visits[-1].lesions[0]
+    assert (lesion.lesion, lesion.adjusted) == (kept.lesion, True)
 
 
 def test_ends_move_with_the_keyboard_and_nothing_is_kept_on_escape(page: CoursePage, qtbot: QtBot) -> None:

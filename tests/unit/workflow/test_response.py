@@ -1,27 +1,35 @@
 """Response through the course: from masks and events to a proposal, and the reader's decision."""
 
+import numpy as np
 import pytest
-from courses import ET, RC, Box, Course
+from courses import ET, RC, Box, Course, mask
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind
 from glioma_annotator.domain.finding import Finding, LesionChange
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.response import DiameterLine, LesionMeasurement, ResponseCategory, ResponseMethod
+from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.alignment import SameWorld
+from glioma_annotator.workflow.diameters import (
+    LesionChoice,
+    adjust_diameters,
+    attach_diameters,
+    lesions_near,
+    reset_diameters,
+)
 from glioma_annotator.workflow.patient_course import load_course
 from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.response import (
     CourseResponse,
     MeasuredCourse,
-    adjust_diameters,
     assess_response,
     choose_targets,
     decide,
     measure_again,
     measure_lesions,
-    reset_diameters,
 )
 
 BIDIMENSIONAL, VOLUMETRIC = ResponseMethod.BIDIMENSIONAL, ResponseMethod.VOLUMETRIC
@@ -197,6 +205,95 @@ class TestHandles:
             wrong = DiameterLine((0.0, 0.0, 0.0), end)
             adjust_diameters(course.store, measured(course).visits[1].lesions[0], self.long, wrong, "Reader")
         assert course.store.measurements.of_patient("P") == ()
+
+
+def test_diameters_set_on_another_mask_are_said_to_be_out_of_date_until_they_are_measured_or_set_again() -> None:
+    course = two_visits(LARGE, LARGE)
+    line, across = TestHandles.long, TestHandles.short
+    first = measured(course).visits[1]
+    assert first.lesions[0].revision == 1
+    adjust_diameters(course.store, first.lesions[0], line, across, "Dr Reader")
+    assert not assess(course).proposals[-1].inputs["lesions"][0]["out_of_date"]
+    visit = course.store.timepoints(course.patient.id or 0)[1]
+    newer = (ET, (5, 5, 5), (11, 8, 6))
+    course.store.add_revision(
+        visit, mask(newer), GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr Reader"
+    )  # fmt: skip
+    proposal = assess(course).proposals[-1]
+    assert proposal.inputs["lesions"][0]["out_of_date"]
+    assert "The diameters of L1 were set on mask 1; mask 2 counts now: measure them again." in proposal.reasons
+    now = measured(course).visits[1]
+    assert now.lesions[0].longest_mm == pytest.approx(50)  # what the reader set counts until then
+    adjust_diameters(course.store, now.lesions[0], line, across, "Dr Reader", revision=2)
+    again = measured(course).visits[1]
+    assert not again.out_of_date(again.lesions[0])
+    reset_diameters(course.store, again.lesions[0], "Dr Reader")
+    computed = measured(course).visits[1].lesions[0]
+    assert (computed.adjusted, computed.revision) == (False, 2)
+
+
+def test_a_finding_made_later_keeps_adjusted_diameters_and_chosen_targets_of_its_lesion() -> None:
+    course = Course()
+    course.visit(100, LARGE, OTHER, phase=BASELINE)
+    course.visit(200, LARGE, OTHER)
+    found = measured(course)
+    response = assess_response(course.store, found)
+    small = found.visits[0].lesions[1]
+    line, across = small.longest, small.perpendicular
+    assert line is not None and across is not None
+    longer = DiameterLine(line.start_mm, tuple(2 * np.subtract(line.end_mm, line.start_mm) + line.start_mm))  # type: ignore[arg-type]
+    adjust_diameters(course.store, found.visits[1].lesions[1], longer, across, "Dr Reader")
+    choose_targets(course.store, found, response, [small.lesion], "Dr Reader")
+    finding = Finding("P", "V1", "enhancing-tumour", line.start_mm)
+    course.store.findings.add(finding)
+    later = measured(course)
+    assert later.visits[1].new == frozenset()
+    assert later.visits[1].lesions[1].adjusted
+    assert assess_response(course.store, later).targets == (finding.lesion,)
+    assert assess_response(course.store, later).proposals[-1].category is ResponseCategory.PD
+
+
+class TestAttaching:
+    long = DiameterLine((-58.0, -50.0, -10.0), (-28.0, -50.0, -10.0))
+    short = DiameterLine((-40.0, -60.0, -10.0), (-40.0, -40.0, -10.0))
+    middle = (-43.0, -50.0, -10.0)
+
+    def near(self, course: Course) -> tuple[LesionChoice, ...]:
+        visit = course.store.timepoints(course.patient.id or 0)[-1]
+        return lesions_near(course.store, "P", visit, self.middle, load_profile(), "Dr Reader")
+
+    def test_the_lesion_under_the_diameters_is_offered_first_and_becomes_a_finding(self) -> None:
+        course = Course()
+        course.visit(100, LARGE, OTHER, phase=BASELINE)
+        course.visit(200, LARGE, OTHER)
+        first, second = self.near(course)
+        assert (first.away_mm, first.recorded) == (0.0, False)
+        assert second.away_mm > 30
+        attach_diameters(course.store, first, self.long, self.short, "Dr Reader")
+        (finding,) = course.store.findings.of_patient("P")
+        assert (finding.volume_ml, finding.revision, finding.label) == (pytest.approx(480 * 0.064), 1, "ET")
+        used = measured(course).visits[1].lesions[0]
+        assert (used.lesion, used.longest_mm, used.adjusted) == (finding.lesion, pytest.approx(30), True)
+        assert measured(course).visits[1].new == frozenset()
+        (again, _) = self.near(course)
+        assert (again.recorded, again.finding) == (True, finding)
+        attach_diameters(course.store, again, self.long, self.short, "Dr New")
+        assert [m.author for m in course.store.measurements.of_patient("P")] == ["Dr New"]
+
+    def test_lines_that_are_no_diameters_leave_nothing_behind(self) -> None:
+        course = two_visits(LARGE, LARGE)
+        with pytest.raises(UserError, match="right angle"):
+            attach_diameters(course.store, self.near(course)[0], self.long, self.long, "Dr Reader")
+        assert course.store.findings.of_patient("P") == course.store.measurements.of_patient("P") == ()
+
+    def test_a_visit_without_mask_or_lesion_is_explained(self) -> None:
+        course = Course()
+        course.visit(100, masked=False)
+        with pytest.raises(UserError, match="no saved mask"):
+            self.near(course)
+        course.visit(200, (RC, *LARGE[1:]))
+        with pytest.raises(UserError, match="has no ET"):
+            self.near(course)
 
 
 def test_measurements_that_were_not_adjusted_are_measured_anew() -> None:

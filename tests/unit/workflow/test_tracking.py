@@ -83,6 +83,25 @@ class TestTracking:
         first, second = track(lesions(A, B), lesions(A, B), findings=[finding])
         assert set(first) == set(second) == {"L1", finding.lesion}
 
+    def test_a_finding_made_later_names_the_lesion_at_the_earlier_visits_too(self) -> None:
+        finding = Finding("P", "V2", "enhancing-tumour", point(B))
+        for visit in track(lesions(A, B), lesions(A, B), lesions(A, B), findings=[finding]):
+            assert set(visit) == {"L1", finding.lesion}
+        split = Finding("P", "V1", "enhancing-tumour", point(NEAR_A))
+        found = track_lesions(visits(2), [lesions(JOINED), lesions(A, NEAR_A)], SameWorld(), [split])
+        assert [t.lesion for visit in found for t in visit] == [split.lesion] * 3
+
+    def test_another_finding_of_a_named_lesion_makes_no_other_lesion_of_it(self) -> None:
+        first, later = (Finding("P", key, "enhancing-tumour", point(B)) for key in ("V0", "V1"))
+        before, after = track(lesions(B), lesions(B), findings=[first, later])
+        assert set(before) == set(after) == {first.lesion}
+
+    def test_a_name_that_the_reader_confirmed_counts_more_than_overlap(self) -> None:
+        first, other = Finding("P", "V0", "enhancing-tumour", point(B)), Finding("P", "V0", "cyst", point(A))
+        later = Finding("P", "V1", "enhancing-tumour", point(B), lesion=other.lesion, previous=(other.id,))
+        before, after = track(lesions(B), lesions(B), findings=[first, later])
+        assert (set(before), set(after)) == ({first.lesion}, {other.lesion})
+
     def test_artefacts_name_nothing(self) -> None:
         finding = Finding("P", "V0", "enhancing-tumour", point(B), status=FindingStatus.ARTEFACT)
         assert set(track(lesions(A, B), findings=[finding])[0]) == {"L1", "L2"}
