@@ -28,7 +28,7 @@ bench: setup
 screenshots: setup
 	$(TESTENV) $(XVFB) $(BIN)/glioma-annotator demo --headless --out demo-output
 	mkdir -p docs/images && cp demo-output/screenshots/*.png docs/images/ && cp demo-output/screenshots/keys.md docs/keys.md
-	$(TESTENV) $(XVFB) $(BIN)/python benchmarks/tool_pictures.py demo-output/workspace docs/images/tools
+	$(TESTENV) $(XVFB) $(BIN)/python benchmarks/tool_pictures.py demo-output/workspace docs/images/tools --pages docs/tools
 
 format: setup
 	$(BIN)/ruff check --fix .

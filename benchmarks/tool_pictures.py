@@ -6,6 +6,7 @@ show is cut out of the window.
 
     xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/tool_pictures.py demo-output/workspace docs/images/tools
     ... --only brush,lasso
+    ... --pages docs/tools        draws the tables on the tools' pages anew, too
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from glioma_annotator.settings import Settings, WindowSettings
 from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.dialogs.label_dialog import LabelDialog
 from glioma_annotator.ui.reading_state import ToolName
+from glioma_annotator.ui.tools.pages import PAGES, tables, with_tables
 from glioma_annotator.ui.viewer.measures import MeasureKind
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.window import MainWindow
@@ -294,7 +296,8 @@ def pick(h: Hands) -> None:
 
 def region(h: Hands) -> None:
     h.editor.apply("Clear", np.zeros_like(h.editor.labels))
-    h.take(ToolName.REGION)
+    h.take(ToolName.REGION).tolerance = round(h.window.study.require_visit().windows["T1Gd"].width * 0.4)
+    h.tell_options()
     i, j = bright(h)
     h.click(i, j)
     h.photograph("region-growing")
@@ -515,10 +518,25 @@ def subtraction(h: Hands) -> None:
     h.window.view.set_pane_sequence("T1Gd")
 
 
+def cine(h: Hands) -> None:
+    h.window.commands["view.cine"].trigger()
+    h.rest(300)
+    h.window.commands["view.cine"].trigger()
+    h.photograph("cine", h.window.mask_panel.labels, (*h.centre[:2], h.window.view.crosshair_index[2]))
+    h.window.view.crosshair_index = h.centre
+
+
+def magnifier(h: Hands) -> None:
+    h.window.view.aids.toggle_magnifier()
+    h.hover(8, 8)
+    h.photograph("magnifier", h.window.mask_panel.labels)
+    h.window.view.aids.toggle_magnifier()
+
+
 PICTURES: Sequence[Callable[[Hands], None]] = (
     brush, eraser, ball, threshold, adaptive, lasso, polygon, fill, pick, region, snake, seeds, interpolate, margin,
     smooth, logic, copy_from, islands, history, rules, accept_brush, accept_piece, uncertainty, mirror, new_label,
-    ruler, diameters, blend, subtraction,
+    ruler, diameters, blend, subtraction, cine, magnifier,
 )  # fmt: skip
 
 LABELS: NDArray[np.uint8] = np.zeros((1, 1, 1), dtype=np.uint8)
@@ -528,6 +546,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workspace", type=Path, nargs="?", help="a workspace with the demo study; it is not changed")
     parser.add_argument("out", type=Path, nargs="?", help="folder for the pictures")
+    parser.add_argument("--pages", type=Path, help="folder of the manual's pages, whose tables are written anew")
     parser.add_argument("--only", default="", help="names of functions here, separated by commas")
     args = parser.parse_args()
     if args.workspace is None or args.out is None:  # as one of all benchmarks: there is nothing to measure here
@@ -538,7 +557,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "workspace"
         shutil.copytree(args.workspace, copy, ignore=shutil.ignore_patterns("lock", "backups", "journal"))
-        photograph_all(copy, args.out, only)
+        photograph_all(copy, args.out, only, args.pages)
 
 
 def begin(h: Hands) -> None:
@@ -558,7 +577,15 @@ def begin(h: Hands) -> None:
     h.settle()
 
 
-def photograph_all(workspace: Path, out: Path, only: set[str]) -> None:
+def write_pages(window: MainWindow, folder: Path) -> None:
+    """Draw the tables on the tools' pages from the program."""
+    for page in PAGES:
+        path = folder / f"{page.name}.md"
+        made = tables(page, window.registry, window.toolbox.options)
+        path.write_text(with_tables(path.read_text(encoding="utf-8"), made), encoding="utf-8")
+
+
+def photograph_all(workspace: Path, out: Path, only: set[str], pages: Path | None = None) -> None:
     make_application([], "dark")
     settings = replace(Settings(author="Dr Demo"), window=WindowSettings())
     services = replace(app.make_services(workspace, patient=PATIENT), settings=settings, save_settings=lambda _s: None)
@@ -572,6 +599,8 @@ def photograph_all(workspace: Path, out: Path, only: set[str]) -> None:
         h.wait(lambda: (v := window.study.visit) is not None and v.timepoint.key == VISIT)
         h.wait(lambda: window.view.ready and len(window.view.panes) > 0)
         begin(h)
+        if pages is not None:
+            write_pages(window, pages)
         for picture in PICTURES:
             if not only or picture.__name__ in only:
                 picture(h)

@@ -41,6 +41,14 @@ TOOL_ICONS = {
     "edit.copy": "content-copy",
     "edit.threshold": "chart-bell-curve",
     "edit.adaptive": "brush-variant",
+    "edit.accept_brush": "brush-outline",
+    "edit.accept_piece": "check-circle-outline",
+    "edit.apply": "check",
+    "edit.box": "selection-drag",
+    "edit.in_brain": "brain",
+    "edit.in_tumour": "selection-ellipse",
+    "edit.everywhere": "selection-off",
+    "edit.only_background": "layers-minus",
 }
 
 #: Heard only while the panes have the keyboard.

@@ -15,7 +15,12 @@ from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.workflow.commands import Command
 
 #: Heard only while the panes have the keyboard.
-VIEW_ONLY = frozenset({"view.cine", "view.remove_measure", "view.clear_measures", "view.blend_less", "view.blend_more"})
+VIEW_ONLY = frozenset({
+    "view.cine", "view.remove_measure", "view.clear_measures", "view.blend_less", "view.blend_more",
+    "view.turn_left", "view.turn_right", "view.turn_up", "view.turn_down",
+})  # fmt: skip
+
+_STEP_DEG = 15.0
 
 
 def viewer_commands(view: StudyView, study: StudyController, reading: ReadingState) -> list[Command]:
@@ -64,6 +69,12 @@ def viewer_commands(view: StudyView, study: StudyController, reading: ReadingSta
                 aids.measuring.clear, "View", ("Shift+Delete",), measured),
         Command("view.head", "Shell of the head", "Show or hide the head around the surfaces in 3D", aids.toggle_head,
                 "View", ("Shift+H",), has_visit, lambda: aids.head_shown),
+        *(
+            Command(f"view.turn_{way}", f"Turn 3D {way}", f"Turn the surfaces in 3D {_STEP_DEG:g} degrees {way}",
+                    partial(aids.turn, _STEP_DEG * right, _STEP_DEG * up), "View", (f"Shift+{way.capitalize()}",),
+                    has_visit)
+            for way, right, up in (("left", -1, 0), ("right", 1, 0), ("up", 0, 1), ("down", 0, -1))
+        ),
         Command("view.picture", "Save picture…", "Write what the panes show to a PNG file",
                 partial(save_picture, view, study), "View", ("F12",), has_visit),
     ]  # fmt: skip

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QFormLayout, QMenu, QToolButton, QWidget
 
-from glioma_annotator.domain.edit_rules import EditArea
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.imaging.normalisation import brain_mask
-from glioma_annotator.progress import CancelToken, Report
-from glioma_annotator.ui.reading_state import ReadingState, ToolName
+from glioma_annotator.ui.edit_areas import BOX, BRAIN, TUMOUR, EditAreas
+from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
 
 _EVERYWHERE, _BRAIN, _TUMOUR, _BOX = "everywhere", "brain", "tumour", "box"
@@ -23,8 +20,8 @@ class EditRulesForm(QWidget):
     def __init__(self, scheme: LabelScheme, reading: ReadingState, study: StudyController) -> None:
         super().__init__()
         self._scheme = scheme
-        self._reading = reading
         self._study = study
+        self._areas = EditAreas(study, reading)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setHorizontalSpacing(8)
@@ -96,33 +93,13 @@ class EditRulesForm(QWidget):
             self._study.visit.editor.set_paint_over(None if everything else chosen)
 
     def _on_inside(self, place: int) -> None:
-        visit, key = self._study.visit, self.inside.itemData(place)
-        if visit is None:
-            return
-        if key == _EVERYWHERE:
-            visit.editor.set_inside(None)
-        elif key == _TUMOUR:
-            whole = max(self._scheme.regions, key=lambda region: len(region.values))
-            visit.editor.set_inside(EditArea("the whole tumour", whole.mask(visit.editor.labels)))
-        elif key == _BOX:
-            self._reading.set_tool(ToolName.BOX)
-            self._study.notice.emit("Drag a box in a slice: nothing outside it can be edited then.")
-        else:
-            self._find_brain()
+        {
+            _EVERYWHERE: self._areas.everywhere,
+            _BRAIN: self._areas.brain,
+            _TUMOUR: self._areas.whole_tumour,
+            _BOX: self._areas.drag_box,
+        }[self.inside.itemData(place)]()
         self._refresh()
-
-    def _find_brain(self) -> None:
-        visit = self._study.require_visit()
-        images = [volume.data for volume in visit.images.values()]
-
-        def work(_report: Report, _cancel: CancelToken) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-            return brain_mask(images)
-
-        def done(mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
-            visit.editor.set_inside(EditArea("the brain", mask))
-            self._study.notice.emit("Only the brain can be edited now.")
-
-        self._study.workers.editing.submit("Finding the brain", work, done, self._study.failed.emit)
 
     def _refresh(self) -> None:
         visit = self._study.visit
@@ -139,7 +116,5 @@ class EditRulesForm(QWidget):
         else:
             text = ", ".join(action.text() for value, action in self.values.items() if value in over) or "Nothing"
         self.over.setText(text)
-        area = rules.inside if rules is not None else None
-        keys = {"the brain": _BRAIN, "the whole tumour": _TUMOUR, "the box": _BOX}
-        key = keys[area.name] if area is not None else _EVERYWHERE
+        key = {BRAIN: _BRAIN, TUMOUR: _TUMOUR, BOX: _BOX}.get(self._areas.name, _EVERYWHERE)
         self.inside.setCurrentIndex(self.inside.findData(key))

@@ -10,6 +10,8 @@ from typing import Any
 #: Choices that depend on what is open; the toolbox fills them in.
 SEQUENCES, SEQUENCES_OR_ALL, SOURCES, REVISIONS, LABELS = "sequences", "sequences_all", "sources", "revisions", "labels"
 
+INTENSITY = "a.u."  # MRI has no physical unit: arbitrary units
+
 BRUSH_MODES = {"plain": "Plain", "threshold": "Threshold", "adaptive": "Adaptive"}
 PLANES = {"active": "Active pane", "2": "Axial", "1": "Coronal", "0": "Sagittal"}
 LOGICS = {"add": "Add", "subtract": "Subtract", "intersect": "Intersect", "difference": "Only in one"}
@@ -62,8 +64,8 @@ def _sequence(**more: Any) -> Any:
 
 
 def _tolerance(**more: Any) -> Any:
-    text = "How far from the seed's intensity, in the units of the image"
-    return _option(100.0, "Tolerance", text, maximum=1e5, step=5.0, **more)
+    text = "How far from the seed's intensity, in the arbitrary units of the image"
+    return _option(100.0, "Tolerance", text, unit=INTENSITY, maximum=1e5, step=5.0, **more)
 
 
 def _mm(default: float, title: str, text: str, low: float, high: float, **more: Any) -> Any:
@@ -81,11 +83,12 @@ class BrushOptions:
     sequence: str = _sequence(shown_for=("mode", ("threshold", "adaptive")))
     low: float = _option(
         0.0, "From", "Lowest intensity that is painted; drag with Ctrl over an example to set both",
-        minimum=-1e6, step=5.0, shown_for=("mode", ("threshold",)),
+        unit=INTENSITY, minimum=-1e6, step=5.0, shown_for=("mode", ("threshold",)),
     )  # fmt: skip
     high: float = _option(
-        1000.0, "To", "Highest intensity that is painted", minimum=-1e6, step=5.0, shown_for=("mode", ("threshold",))
-    )
+        1000.0, "To", "Highest intensity that is painted",
+        unit=INTENSITY, minimum=-1e6, step=5.0, shown_for=("mode", ("threshold",)),
+    )  # fmt: skip
     inverted: bool = _option(
         False, "Outside the range", "Paint what is not in the range", shown_for=("mode", ("threshold",))
     )

@@ -15,6 +15,7 @@ from glioma_annotator.ui.viewer.measuring import Measuring
 from glioma_annotator.ui.viewer.mirroring import Mirror
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
+from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 from glioma_annotator.ui.viewer.visit import SUBTRACTION
 
 if TYPE_CHECKING:
@@ -188,3 +189,9 @@ class ReadingAids(QObject):
         """The shell of the head in the 3D pane on or off."""
         self._view.set_head_shown(not self._view.head_shown)
         self.changed.emit()
+
+    def turn(self, right: float, up: float) -> None:
+        """Turn the surfaces of the 3D pane by degrees, as a drag to the right and up does."""
+        for pane in self._view.panes:
+            if isinstance(pane, SurfacePane):
+                pane.turn_by(right, up)

@@ -253,8 +253,12 @@ class SurfacePane(Pane):
 
     def _drag(self, at: QPointF, _modifiers: object) -> None:
         moved, self._last = at - self._last, at
-        self.azimuth = (self.azimuth - moved.x() * _DEGREES_PER_PIXEL) % 360
-        self.elevation = min(max(self.elevation + moved.y() * _DEGREES_PER_PIXEL, -_STEEPEST), _STEEPEST)
+        self.turn_by(moved.x() * _DEGREES_PER_PIXEL, -moved.y() * _DEGREES_PER_PIXEL)
+
+    def turn_by(self, right: float, up: float) -> None:
+        """Turn what is shown by degrees, as a drag to the right and up does."""
+        self.azimuth = (self.azimuth - right) % 360
+        self.elevation = min(max(self.elevation - up, -_STEEPEST), _STEEPEST)
         self._turned()
 
     def _pan(self, moved: QPointF) -> None:
