@@ -4,7 +4,7 @@ A scripted reader who knows the expert's mask repairs the proposal in the progra
 the regions that the expert drew (ET, TC, WT) reaches 0.95 (`parts/reader.py`). An interaction is a click, a stroke
 (press, drag, release), a value that is set, or Return that applies a preview; choosing tool, label or size by key or
 wheel is free for all. Hands are steady: a stroke never leaves the region that it paints, so the counts are a lower
-bound, and only their comparison says something.
+bound, and only their comparison says something. An assistant tool is used when it saves more strokes than it costs.
 
 Readers:
   by hand      an empty mask; brush and eraser, discs in axial slices

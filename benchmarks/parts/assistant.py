@@ -24,35 +24,52 @@ from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
 
 _BUSIEST = 3  # axial slices that 3D strokes are tried in
 _COMPONENTS = 2  # of a label's error that clicks into the image are tried in
+_TRIED = 6  # of each tool's uses, by what they gain, whose outcome is worked out
 _EVERY = (2, 3, 4, 6, 8, 12)  # slices from one painted by hand to the next, before interpolation
 _SEED_SLICES = (1, 3)  # slices in which every label gets a stroke, before it grows
 _FACES = ndimage.generate_binary_structure(3, 1)
 
 Mask = NDArray[np.bool_]
+Outcome = tuple[LabelArray, int] | None
+Box3 = tuple[slice, ...]
+
+
+@dataclass(eq=False)
+class _Use:
+    """A use of a tool: the voxels that it changes within a box, and what it costs."""
+
+    tool: str
+    cost: int
+    gain: float
+    box: Box3
+    changed: Mask
+    value: int
+    do: Callable[[], None]
 
 
 @dataclass(order=True)
 class _Plan:
-    """A way of using tools that is long to work out, by what it was worth when it was worked out last."""
+    """A way of using tools that is long to work out, by what it saved per interaction when it was worked out last."""
 
     minus_worth: float
     number: int
     tool: str = field(compare=False)
-    outcome: Callable[[], tuple[LabelArray, int] | None] = field(compare=False)
+    outcome: Callable[[], Outcome] = field(compare=False)
 
 
 class ToolUser:
     """Tries the assistant tools for a reader.
 
-    A click or stroke counts one; so does the Return that applies a preview; a tool whose millimetres or method are set
-    counts two; an example dragged for the threshold brush counts one.
+    A use is worth the strokes of the brush that it saves, per interaction; one stroke saves one, so only what is worth
+    more is done. A click or stroke counts one; so does the Return that applies a preview; a tool whose millimetres or
+    method are set counts two; an example dragged for the threshold brush counts one.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._case = reader.case
         self._rooms = {value: self._room(value) for value in reader.values}
-        plans = [*self._whole_mask(), *self._between_slices(), *self._from_seeds()]
+        plans = [*self._whole_mask(), *self._between_slices(), *self._from_seeds(), *self._grown()]
         self._plans = [_Plan(-np.inf, n, tool, outcome) for n, (tool, outcome) in enumerate(plans)]
 
     def _room(self, value: int) -> NDArray[np.float32]:
@@ -60,20 +77,49 @@ class ToolUser:
         distance = ndimage.distance_transform_edt(self._case.expert == value, sampling=self._case.grid.spacing_mm)
         return np.asarray(distance, dtype=np.float32)
 
-    def acts(self, worth: float) -> list[Act]:
-        """What is worth more than `worth` per interaction, and than what came before it in the list."""
-        found: list[Act] = []
-        for look in (self._click, self._balls, self._dabs, self._grown, self._planned):
-            found.extend(look(max((a.worth for a in found), default=worth)))
-        return found
+    def act(self, target: float) -> Act | None:
+        """What saves most strokes per interaction on the way to the Dice `target`; None when nothing saves any."""
+        reader = self._reader
+        mask = reader.mask
+        errors = {number: reader.slice_errors(mask, number) for number in range(mask.shape[AXIAL])}
+        left = reader.strokes_left(mask, target, errors)
+        best: Act | None = None
+        most = 1.0
+
+        def consider(tool: str, cost: int, after: LabelArray, do: Callable[[], None]) -> float:
+            nonlocal best, most
+            changed = np.flatnonzero((after != mask).any(axis=(0, 1))).tolist()
+            kept = {number: found for number, found in errors.items() if number not in changed}
+            worth = (left - reader.strokes_left(after, target, kept)) / cost
+            if worth > most:
+                best, most = Act(tool, cost, worth, do), worth
+            return worth
+
+        for look in (self._clicks, self._balls, self._dabs):
+            for use in sorted(look(), key=lambda use: -use.gain / use.cost)[:_TRIED]:
+                after = mask.copy()
+                after[use.box][use.changed] = use.value
+                consider(use.tool, use.cost, after, use.do)
+        kept = []
+        while self._plans and -self._plans[0].minus_worth > most:
+            plan = heapq.heappop(self._plans)
+            outcome = plan.outcome()
+            plan.minus_worth = 0.0
+            if outcome is not None:
+                after, cost = outcome
+                plan.minus_worth = -consider(plan.tool, cost, after, self._applier(plan.tool, after))
+            kept.append(plan)
+        for plan in kept:
+            heapq.heappush(self._plans, plan)
+        return best
 
     # a click on a component of the mask
 
-    def _click(self, worth: float) -> Iterator[Act]:
+    def _clicks(self) -> Iterator[_Use]:
         """Fill: a component of the mask, in 3D or in its slice, becomes another label or background."""
         reader, expert = self._reader, self._case.expert
         mask = reader.mask
-        best: tuple[float, NDArray[np.int64], int] | None = None
+        whole = tuple(slice(None) for _ in range(3))
         for value in np.unique(mask).tolist():
             for flat in (False, True):
                 structure = np.ones((3, 3, 3), dtype=np.bool_) if value else _FACES.copy()
@@ -89,38 +135,34 @@ class ToolUser:
                 # What a component costs as it is, less what it would cost as each of the labels.
                 gains = (pairs @ reader.weights[value])[:, None] - pairs @ reader.weights.T
                 gains = gains[:, reader.values]
-                place, label = np.unravel_index(int(gains.argmax()), gains.shape)
-                gain = float(gains[place, label])
-                if gain > worth and (best is None or gain > best[0]):
-                    best = gain, np.flatnonzero(found == place).astype(np.int64), reader.values[int(label)]
-        if best is not None:
-            gain, voxels, to = best
-            yield reader.act("fill", 1, gain, lambda: (reader.editor.set_voxels("Fill", voxels, to), None)[1])
+                for flat_place in np.argsort(-gains, axis=None)[:3].tolist():
+                    place, label = divmod(int(flat_place), gains.shape[1])
+                    gain, to = float(gains[place, label]), reader.values[label]
+                    if gain > 0:
+                        where = found == place
+                        yield _Use("fill", 1, gain, whole, where, to, self._filler(where, to))
+
+    def _filler(self, where: Mask, value: int) -> Callable[[], None]:
+        voxels = np.flatnonzero(where).astype(np.int64)
+        return lambda: (self._reader.editor.set_voxels("Fill", voxels, value), None)[1]
 
     # 3D strokes, plain or within a range of intensity
 
-    def _balls(self, worth: float) -> Iterator[Act]:
+    def _balls(self) -> Iterator[_Use]:
         """3D strokes in the axial slices with most to correct."""
         reader, expert = self._reader, self._case.expert
         costs = reader.errors(reader.mask)
         for number in np.argsort(-costs.sum(axis=(0, 1)))[:_BUSIEST].tolist():
             for value in np.unique(expert[:, :, number][costs[:, :, number] > 0]).tolist():
-                missed = np.where(expert == value, costs, 0.0)
-                near = ndimage.distance_transform_edt(
-                    missed[:, :, number] == 0, sampling=self._case.grid.spacing_mm[:2]
-                )
+                missed = (expert[:, :, number] == value) & (costs[:, :, number] > 0)
+                near = ndimage.distance_transform_edt(~missed, sampling=self._case.grid.spacing_mm[:2])
                 for diameter in DIAMETERS_MM[1:]:
                     own = (expert[:, :, number] == value) & (near <= diameter / 2)
                     inside = own & (self._rooms[value][:, :, number] > diameter / 2)
-                    for act in (
-                        self._ball(number, value, diameter, inside, missed, worth),
-                        self._ranged_ball(number, value, diameter, own, missed, worth),
-                    ):
-                        if act is not None:
-                            worth = act.worth
-                            yield act
+                    yield from self._ball(number, value, diameter, inside)
+                    yield from self._ranged_ball(number, value, diameter, own)
 
-    def _reach(self, number: int, diameter: float, centres: Mask) -> tuple[Centres, tuple[slice, ...], Mask] | None:
+    def _reach(self, number: int, diameter: float, centres: Mask) -> tuple[Centres, Box3, Mask] | None:
         """The largest connected path of centres in a slice, and what a ball along it touches, as a box and a mask."""
         paths, count = ndimage.label(centres, np.ones((3, 3)))
         if not count:
@@ -136,47 +178,41 @@ class ToolUser:
         touched = ndimage.distance_transform_edt(part, sampling=grid.spacing_mm) <= diameter / 2 + 1e-6
         return voxels, tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True)), touched
 
-    def _ball(
-        self, number: int, value: int, diameter: float, centres: Mask, missed: NDArray[np.float64], worth: float
-    ) -> Act | None:
-        found = self._reach(number, diameter, centres)
-        if found is None:
-            return None
-        voxels, box, touched = found
-        gain = float(missed[box][touched].sum())
-        if gain <= worth:
-            return None
-        paint = Paint(Brush(diameter), value)
-        return self._reader.act("3D brush", 1, gain, lambda: self._reader.stroke(paint, voxels))
+    def _gains(self, box: Box3, value: int) -> NDArray[np.float64]:
+        """What every voxel of a box would gain by becoming `value`; less than 0 where it would lose."""
+        weights, expert = self._reader.weights, self._case.expert[box]
+        gains: NDArray[np.float64] = weights[self._reader.mask[box], expert] - weights[value, expert]
+        return gains
 
-    def _ranged_ball(
-        self, number: int, value: int, diameter: float, centres: Mask, missed: NDArray[np.float64], worth: float
-    ) -> Act | None:
+    def _ball(self, number: int, value: int, diameter: float, centres: Mask) -> Iterator[_Use]:
+        found = self._reach(number, diameter, centres)
+        if found is not None:
+            voxels, box, touched = found
+            gain = float(self._gains(box, value)[touched].sum())
+            yield _Use("3D brush", 1, gain, box, touched, value, self._stroker(Paint(Brush(diameter), value), voxels))
+
+    def _ranged_ball(self, number: int, value: int, diameter: float, centres: Mask) -> Iterator[_Use]:
         """The threshold brush, its range from an example dragged over the label in the slice: two interactions."""
-        reader, expert = self._reader, self._case.expert
         found = self._reach(number, diameter, centres)
         if found is None:
-            return None
+            return
         voxels, box, touched = found
-        best: tuple[float, Paint] | None = None
-        if float(missed[box][touched].sum()) / 2 <= worth:
-            return None
-        harm = reader.weights[value, expert[box]] - reader.weights[reader.mask[box], expert[box]]
+        gains = self._gains(box, value)
+        own = self._case.expert[:, :, number] == value
         for volume in self._case.images.values():
-            low, high = sampled_range(volume.data[:, :, number][expert[:, :, number] == value])
+            low, high = sampled_range(volume.data[:, :, number][own])
             within = touched & (volume.data[box] >= low) & (volume.data[box] <= high)
-            gain = -float(harm[within].sum())
-            if gain / 2 > worth and (best is None or gain > best[0]):
-                best = gain, Paint(Brush(diameter), value, chooser=WithinRange(volume.data, low, high))
-        if best is None:
-            return None
-        gain, paint = best
-        return reader.act("threshold brush", 2, gain, lambda: reader.stroke(paint, voxels))
+            paint = Paint(Brush(diameter), value, chooser=WithinRange(volume.data, low, high))
+            gain = float(gains[within].sum())
+            yield _Use("threshold brush", 2, gain, box, within, value, self._stroker(paint, voxels))
+
+    def _stroker(self, paint: Paint, centres: Centres) -> Callable[[], None]:
+        return lambda: self._reader.stroke(paint, centres)
 
     # clicks into the image
 
-    def _places(self, value: int) -> Iterator[tuple[tuple[int, int, int], Mask, float]]:
-        """Middles of the costliest connected errors of a label, where they are and what they cost together."""
+    def _places(self, value: int) -> Iterator[tuple[tuple[int, int, int], Mask]]:
+        """Middles of the costliest connected errors of a label, and where they are."""
         costs = np.where(self._case.expert == value, self._reader.errors(self._reader.mask), 0.0)
         found, count = components(costs > 0)
         worth = np.bincount(found.reshape(-1), weights=costs.reshape(-1), minlength=count + 1)
@@ -185,71 +221,53 @@ class ToolUser:
                 where = found == place
                 inside = np.argwhere(where)
                 i, j, k = inside[np.argmin(((inside - inside.mean(axis=0)) ** 2).sum(axis=1))].tolist()
-                yield (i, j, k), where, float(worth[place])
+                yield (i, j, k), where
 
-    def _dabs(self, worth: float) -> Iterator[Act]:
+    def _dabs(self) -> Iterator[_Use]:
         """One press of the adaptive brush as a ball."""
         reader, grid = self._reader, self._case.grid
-        expert = self._case.expert.reshape(-1)
+        expert, mask = self._case.expert.reshape(-1), reader.mask.reshape(-1)
+        whole = tuple(slice(None) for _ in range(3))
         for value in reader.values[1:]:
-            for seed, _, most in self._places(value):
-                if most <= worth:
-                    continue
+            for seed, _ in self._places(value):
                 for diameter in DIAMETERS_MM[3:]:
                     for volume in self._case.images.values():
                         for tolerance in (1.5, 2.5, 4.0):
                             brush, chooser = Brush(diameter), LikeCentre(volume.data, tolerance)
                             voxels = chooser(np.array([seed]), brush, grid)
-                            now, truth = reader.mask.reshape(-1)[voxels], expert[voxels]
-                            gain = float((reader.weights[now, truth] - reader.weights[value, truth]).sum())
-                            if gain > worth:
-                                worth = gain
-                                paint = Paint(brush, value, chooser=chooser)
-                                yield reader.act("adaptive brush", 1, gain, self._presser(paint, seed))
+                            gain = float(
+                                (reader.weights[mask[voxels], expert[voxels]] - reader.weights[value, expert[voxels]])
+                                .sum()
+                            )  # fmt: skip
+                            if gain > 0:
+                                changed = np.zeros(grid.shape, dtype=np.bool_)
+                                changed.reshape(-1)[voxels] = True
+                                do = self._stroker(Paint(brush, value, chooser=chooser), np.array([seed]))
+                                yield _Use("adaptive brush", 1, gain, whole, changed, value, do)
 
-    def _presser(self, paint: Paint, seed: tuple[int, int, int]) -> Callable[[], None]:
-        return lambda: self._reader.stroke(paint, np.array([seed]))
-
-    def _grown(self, worth: float) -> Iterator[Act]:
-        """Region growing, as its preview would show it; a click and Return."""
-        reader = self._reader
-        for value in reader.values[1:]:
-            for seed, where, most in self._places(value):
-                for name, volume in self._case.images.items():
+    def _grown(self) -> Iterator[tuple[str, Callable[[], Outcome]]]:
+        """Region growing from the costliest errors; a click and Return."""
+        for value in self._reader.values[1:]:
+            for n in range(_COMPONENTS):
+                for name in self._case.images:
                     for spread in (1.0, 2.0):
-                        if most / 2 <= worth:
-                            continue
-                        tolerance = float(spread * volume.data[where].std()) + 1e-3
-                        after = self._run(GrowRegion(seed, value, name, tolerance, 30.0, None, True), reader.mask)
-                        gain = reader.gain_of(after) if after is not None else 0.0
-                        if after is not None and gain / 2 > worth:
-                            worth = gain / 2
-                            yield reader.act("region growing", 2, gain, self._applier("Grow", after))
+                        yield "region growing", self._grower(value, n, name, spread)
+
+    def _grower(self, value: int, place: int, name: str, spread: float) -> Callable[[], Outcome]:
+        def outcome() -> Outcome:
+            found = list(self._places(value))
+            if place >= len(found):
+                return None
+            seed, where = found[place]
+            tolerance = float(spread * self._case.images[name].data[where].std()) + 1e-3
+            after = self._run(GrowRegion(seed, value, name, tolerance, 30.0, None, True), self._reader.mask)
+            return None if after is None else (after, 2)
+
+        return outcome
 
     # what takes longer to work out
 
-    def _planned(self, worth: float) -> Iterator[Act]:
-        """The best plan that is worth more than `worth`; what was worth less when last looked at is not looked at."""
-        kept = []
-        best: Act | None = None
-        while self._plans and -self._plans[0].minus_worth > worth:
-            plan = heapq.heappop(self._plans)
-            outcome = plan.outcome()
-            plan.minus_worth = 0.0
-            if outcome is not None:
-                after, cost = outcome
-                gain = self._reader.gain_of(after)
-                plan.minus_worth = -gain / cost
-                if gain / cost > worth:
-                    worth = gain / cost
-                    best = self._reader.act(plan.tool, cost, gain, self._applier(plan.tool, after))
-            kept.append(plan)
-        for plan in kept:
-            heapq.heappush(self._plans, plan)
-        if best is not None:
-            yield best
-
-    def _whole_mask(self) -> Iterator[tuple[str, Callable[[], tuple[LabelArray, int] | None]]]:
+    def _whole_mask(self) -> Iterator[tuple[str, Callable[[], Outcome]]]:
         """Margin and smooth: what is set and Return."""
         for value in self._reader.values[1:]:
             for over in (False, True):
@@ -261,21 +279,21 @@ class ToolUser:
         for mm in (1.0, 2.0, 3.0):
             yield "smooth", self._setter(Smooth(1, "joint", mm))
 
-    def _setter(self, tool: Operation) -> Callable[[], tuple[LabelArray, int] | None]:
-        def outcome() -> tuple[LabelArray, int] | None:
+    def _setter(self, tool: Operation) -> Callable[[], Outcome]:
+        def outcome() -> Outcome:
             after = self._run(tool, self._reader.mask)
             return None if after is None else (after, 2)
 
         return outcome
 
-    def _between_slices(self) -> Iterator[tuple[str, Callable[[], tuple[LabelArray, int] | None]]]:
+    def _between_slices(self) -> Iterator[tuple[str, Callable[[], Outcome]]]:
         """A label cleared, painted anew in every so many axial slices, and interpolated."""
         for value in self._reader.values[1:]:
             for every in _EVERY:
                 yield "interpolate", self._interpolator(value, every)
 
-    def _interpolator(self, value: int, every: int) -> Callable[[], tuple[LabelArray, int] | None]:
-        def outcome() -> tuple[LabelArray, int] | None:
+    def _interpolator(self, value: int, every: int) -> Callable[[], Outcome]:
+        def outcome() -> Outcome:
             mask, expert = self._reader.mask.copy(), self._case.expert
             present = bool((mask == value).any())
             mask[mask == value] = 0
@@ -291,15 +309,15 @@ class ToolUser:
 
         return outcome
 
-    def _from_seeds(self) -> Iterator[tuple[str, Callable[[], tuple[LabelArray, int] | None]]]:
+    def _from_seeds(self) -> Iterator[tuple[str, Callable[[], Outcome]]]:
         """Everything cleared, a stroke of every label in one or three slices, a box around, and Return."""
         names = tuple(self._case.images)
         for sequences in (names, *((name,) for name in names)):
             for slices in _SEED_SLICES:
                 yield "grow from seeds", self._seeder(sequences, slices)
 
-    def _seeder(self, sequences: tuple[str, ...], slices: int) -> Callable[[], tuple[LabelArray, int] | None]:
-        def outcome() -> tuple[LabelArray, int] | None:
+    def _seeder(self, sequences: tuple[str, ...], slices: int) -> Callable[[], Outcome]:
+        def outcome() -> Outcome:
             expert = self._case.expert
             present = np.unique(self._reader.mask)
             mask = np.zeros_like(self._reader.mask)

@@ -1,14 +1,14 @@
 """A scripted reader who knows the expert's mask and repairs another one in the program's own editor, stroke by stroke.
 
-It is greedy: of everything that its tools could do next it does what raises the mean Dice of the regions that the
-expert drew most per interaction, by first order.
+With brush and eraser it is greedy: of all strokes it does the one that raises the mean Dice of the regions that the
+expert drew most, by first order. With an assistant it first asks for something that saves more strokes than it costs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
+from glioma_annotator.domain.labels import Region
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.brush import Brush
 from glioma_annotator.workflow.editing import Editor
@@ -28,6 +29,7 @@ REGIONS = ("ET", "TC", "WT")
 AXIAL = 2
 MOST = 5000  # interactions after which a reader gives up
 _RIM = 6  # voxels around expert and proposal that are kept
+_PATIENCE = 20  # strokes before an assistant that had nothing is asked again
 _STALE = 0.1  # share by which a weight may change before every slice is looked at again
 
 Weights = NDArray[np.float64]
@@ -60,14 +62,17 @@ class Case:
         return Case(self.name, images, part(self.expert), part(self.proposal), grid)
 
 
+def drawn_regions(expert: LabelArray) -> list[Region]:
+    """The regions of an expert's mask that are scored."""
+    return [region for region in SCHEME.regions if region.name in REGIONS and region.mask(expert).any()]
+
+
 def regional_dice(mask: LabelArray, expert: LabelArray) -> dict[str, float]:
     """Dice by region, of the regions that the expert drew."""
     found = {}
-    for region in SCHEME.regions:
-        truth = region.mask(expert)
-        if region.name in REGIONS and truth.any():
-            own = region.mask(mask)
-            found[region.name] = float(2 * np.count_nonzero(own & truth) / (own.sum() + truth.sum()))
+    for region in drawn_regions(expert):
+        own, truth = region.mask(mask), region.mask(expert)
+        found[region.name] = float(2 * np.count_nonzero(own & truth) / (own.sum() + truth.sum()))
     return found
 
 
@@ -75,7 +80,7 @@ def error_weights(mask: LabelArray, expert: LabelArray) -> Weights:
     """What a voxel of label a that should be b costs the mean regional Dice, to first order: table [a, b]."""
     table = np.zeros((256, 256))
     known = np.unique(np.concatenate([np.unique(mask), np.unique(expert)])).tolist()
-    drawn = [region for region in SCHEME.regions if region.name in REGIONS and region.mask(expert).any()]
+    drawn = drawn_regions(expert)
     for region in drawn:
         own, truth = region.mask(mask), region.mask(expert)
         total = float(own.sum() + truth.sum())
@@ -89,23 +94,21 @@ def error_weights(mask: LabelArray, expert: LabelArray) -> Weights:
     return table
 
 
-@dataclass(order=True)
+@dataclass(eq=False)
 class Act:
-    """Something the reader could do next; `gain` (of mean Dice) was true when it was looked up."""
+    """Something the reader could do next, which costs so many interactions; `gain` of mean Dice as it was looked up."""
 
-    worth: float
-    number: int
-    tool: str = field(compare=False)
-    cost: int = field(compare=False)
-    gain: float = field(compare=False)
-    do: Callable[[], None] = field(compare=False)
+    tool: str
+    cost: int
+    gain: float
+    do: Callable[[], None]
 
 
 class Assistant(Protocol):
     """Tools beyond brush and eraser."""
 
-    def acts(self, worth: float) -> list[Act]:
-        """What could be done with them that is worth more than `worth` per interaction."""
+    def act(self, target: float) -> Act | None:
+        """What saves most strokes on the way to the Dice `target`; None when nothing saves more than it costs."""
         ...
 
 
@@ -122,10 +125,10 @@ class Reader:
         self.editor = Editor(start.copy(), case.grid, SCHEME, NoJournal())
         self.used: Counter[str] = Counter({"accept": cost} if cost else {})
         self.values = sorted({0, *np.unique(case.expert).tolist()})
+        self._drawn = drawn_regions(case.expert)
         self.assistant: Assistant | None = None
         self.weights = error_weights(self.mask, case.expert)
         self._slices: dict[int, Act | None] = {}
-        self._number = 0
 
     @property
     def mask(self) -> LabelArray:
@@ -143,17 +146,58 @@ class Reader:
         """What every voxel of a mask costs."""
         return self.weights[mask, self.case.expert]
 
-    def gain_of(self, after: LabelArray) -> float:
-        changed = np.flatnonzero(after.reshape(-1) != self.mask.reshape(-1))
-        expert = self.case.expert.reshape(-1)[changed]
-        before, now = self.mask.reshape(-1)[changed], after.reshape(-1)[changed]
-        return float((self.weights[before, expert] - self.weights[now, expert]).sum())
+    def strokes_left(self, mask: LabelArray, target: float, known: Mapping[int, Weights] | None = None) -> int:
+        """How many strokes of the brush a mask is about away from the Dice `target`.
+
+        A stroke puts right one connected error of a label in a slice; the costliest ones come first. `known` are the
+        errors by slice, where they have been looked at already.
+        """
+        known = known or {}
+        found = [known[n] if n in known else self.slice_errors(mask, n) for n in range(mask.shape[AXIAL])]
+        errors = np.concatenate(found)
+        errors = errors[np.argsort(-errors[:, 0])]
+        steps = np.vstack([np.zeros(errors.shape[1]), errors.cumsum(axis=0)])
+        dice = np.zeros(len(steps))
+        for n, region in enumerate(self._drawn):
+            own, truth = region.mask(mask), region.mask(self.case.expert)
+            shared = np.count_nonzero(own & truth) + steps[:, 1 + 2 * n]
+            size = own.sum() + truth.sum() + steps[:, 2 + 2 * n]
+            dice += 2 * shared / size / len(self._drawn)
+        there = np.flatnonzero(dice >= target)
+        return int(there[0]) if there.size else len(errors)
+
+    def slice_errors(self, mask: LabelArray, number: int) -> Weights:
+        """The connected errors of each label in an axial slice, one in a row.
+
+        What each costs, and for each region drawn how much putting it right adds to the intersection and to the size.
+        """
+        now, expert = mask[:, :, number], self.case.expert[:, :, number]
+        costs = self.weights[now, expert]
+        rows = [np.zeros((0, 1 + 2 * len(self._drawn)))]
+        for value in np.unique(expert[costs > 0]).tolist():
+            pieces, count = ndimage.label((expert == value) & (costs > 0), np.ones((3, 3)))
+            where = pieces > 0
+            of, before = pieces[where], now[where]
+            columns = [np.bincount(of, weights=costs[where], minlength=count + 1)]
+            for region in self._drawn:
+                own, truth = region.mask(before).astype(np.int64), int(value in region.values)
+                columns.append(np.bincount(of, weights=truth * (1 - own), minlength=count + 1))
+                columns.append(np.bincount(of, weights=truth - own, minlength=count + 1))
+            rows.append(np.column_stack(columns)[1:])
+        return np.concatenate(rows)
 
     def work(self, target: float) -> Iterator[float]:
         """Work until the Dice is reached; yields it after every act."""
         self._look_at_all()
+        patience = 0
         while self.dice < target and self.interactions < MOST:
-            act = self._best()
+            act = None
+            if self.assistant is not None and patience <= 0:
+                act = self.assistant.act(target)
+                patience = 0 if act is not None else _PATIENCE
+            if act is None:
+                patience -= 1
+                act = max((act for act in self._slices.values() if act is not None), key=_gain, default=None)
             if act is None:
                 return
             before = self.mask.copy()
@@ -167,16 +211,6 @@ class Reader:
                 for number in np.flatnonzero((before != self.mask).any(axis=(0, 1))):
                     self._look(int(number))
             yield self.dice
-
-    def _best(self) -> Act | None:
-        acts = [act for act in self._slices.values() if act is not None]
-        if self.assistant is not None:
-            acts += self.assistant.acts(max((act.worth for act in acts), default=0.0))
-        return max(acts, default=None)
-
-    def act(self, tool: str, cost: int, gain: float, do: Callable[[], None]) -> Act:
-        self._number += 1
-        return Act(gain / cost, self._number, tool, cost, gain, do)
 
     # strokes in an axial slice
 
@@ -216,9 +250,8 @@ class Reader:
             gain, diameter, value, path_voxels = best
             centres_3d = np.column_stack([path_voxels, np.full(len(path_voxels), number)])
             paint = Paint(Brush(diameter, AXIAL), value)
-            self._slices[number] = self.act(
-                "brush" if value else "eraser", 1, gain, lambda: self.stroke(paint, centres_3d)
-            )
+            tool = "brush" if value else "eraser"
+            self._slices[number] = Act(tool, 1, gain, lambda: self.stroke(paint, centres_3d))
 
     def stroke(self, paint: Paint, centres: Centres) -> None:
         """Drag from voxel to neighbouring voxel over connected centres (n, 3) in a slice, back where the way ends."""
@@ -243,3 +276,7 @@ class Reader:
             trail.append(step)
             self.editor.stroke_to(step)
         self.editor.end_stroke()
+
+
+def _gain(act: Act) -> float:
+    return act.gain
