@@ -14,6 +14,7 @@ from glioma_annotator.domain.response import ResponseMethod
 from glioma_annotator.workflow.alignment import VisitAlignment
 from glioma_annotator.workflow.course_plots import write_plots
 from glioma_annotator.workflow.histology_entry import SAMPLE_COLUMNS, sample_rows
+from glioma_annotator.workflow.lesion_names import readable
 from glioma_annotator.workflow.measure import measure_course
 from glioma_annotator.workflow.patient_course import load_course
 from glioma_annotator.workflow.profiles import load_profile
@@ -289,7 +290,7 @@ def _print_rano(measured: MeasuredCourse, responses: Sequence[CourseResponse], m
     rows = [
         (
             titles[visit.timepoint.key],
-            lesion.lesion,
+            readable(lesion.lesion, measured.titles),
             f"{lesion.volume_ml:.2f}",
             lesion.change.value if lesion.change else "-",
         )
@@ -310,4 +311,4 @@ def _print_rano(measured: MeasuredCourse, responses: Sequence[CourseResponse], m
         for p in response.proposals:
             print(f"{titles[p.timepoint]}: {p.category.value}")
             for reason in p.reasons:
-                print(f"  {reason}")
+                print(f"  {readable(reason, measured.titles)}")

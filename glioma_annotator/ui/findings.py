@@ -24,7 +24,8 @@ class FindingsController(QObject):
 
     Signals
     -------
-    changed: the list is another one. selected(str): id of the finding to show; empty for none.
+    changed: the list is another one. proposed: findings of the open visit wait to be confirmed.
+    selected(str): id of the finding to show; empty for none.
     panel_wanted: the reader asked, from another panel, to see the finding that is selected.
 
     Parameters
@@ -34,6 +35,7 @@ class FindingsController(QObject):
     """
 
     changed = Signal()
+    proposed = Signal()
     selected = Signal(str)
     panel_wanted = Signal()
 
@@ -165,6 +167,8 @@ class FindingsController(QObject):
                 return
             session.store.findings.add(*proposals)
             self.changed.emit()
+            if proposals:
+                self.proposed.emit()
             many = count_text(len(proposals), "finding")
             self.study.notice.emit(f"{many} proposed from the visit before; confirm each, or delete it.")
 

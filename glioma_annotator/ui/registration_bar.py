@@ -71,7 +71,7 @@ class VisitsBar(QWidget):
         self.other = QComboBox()
         self.other.setAccessibleName("Visit beside")
         self.other.setToolTip("The visit to compare with")
-        self.other.setMinimumContentsLength(14)
+        self.other.setMinimumContentsLength(20)
         self.other.activated.connect(self._choose)
         self.picture = QComboBox()
         self.picture.setAccessibleName("Picture beside")
@@ -89,7 +89,7 @@ class VisitsBar(QWidget):
                                 Qt.ItemDataRole.ToolTipRole)  # fmt: skip
         self.register = push_button("Register", "Find where the other visit lies in this one (Ctrl+Shift+V)", self._run)
         row.addWidget(quiet("Beside", wrap=False))
-        row.addWidget(self.other, 2)
+        row.addWidget(self.other, 4)
         row.addWidget(quiet("shown", wrap=False))
         row.addWidget(self.picture, 1)
         row.addWidget(self.changes)

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from glioma_annotator.domain.clinical_event import SPANS, ClinicalEvent, EventKind
@@ -17,6 +18,7 @@ from glioma_annotator.domain.finding import LesionChange
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.workflow.lesion_names import readable
 from glioma_annotator.workflow.measure import MeasuredVisit
 from glioma_annotator.workflow.patient_course import PatientCourse
 from glioma_annotator.workflow.response import MeasuredCourse
@@ -30,6 +32,7 @@ _TEXT, _QUIET = "#E6E6E6", "#A0A4AB"
 _SPAN_COLOUR = "#8C9BB3"
 _SURGERY_COLOUR = "#CC79A7"
 _CHANGE_COLOURS = {"grown": "#D55E00", "new": "#F0E442", "shrunk": "#56B4E9", "gone": "#A0A4AB", "unchanged": "#009E73"}
+_NAME_WIDTH = 14  # characters of a lesion's name in a line below its bar
 _LEAST_BARS = 6
 _ONGOING_DAYS = 14  # how far beyond the last visit an unfinished treatment is drawn
 _THERAPIES = tuple(kind for kind in EventKind if kind in SPANS and kind is not EventKind.STEROIDS)
@@ -146,7 +149,7 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
     from matplotlib.patches import Patch  # here, to keep it off the program's start
 
     balance = lesion_balance(lesions)
-    figure = _figure(max(8.0, 2.5 + 0.8 * len(balance)), 4.2)
+    figure = _figure(max(8.0, 2.5 + 1.0 * len(balance)), 4.2)
     axes = figure.subplots()
     places = range(len(balance))
     axes.bar(places, [b.change_ml for b in balance], color=[_CHANGE_COLOURS[b.kind] for b in balance], width=0.7)
@@ -171,7 +174,8 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
     handles = [Patch(color=_CHANGE_COLOURS[kind], label=kind) for kind in kinds]
     if handles:
         axes.legend(handles=handles, loc="upper right", frameon=False, labelcolor=_TEXT, fontsize=9)
-    axes.set_xticks(list(places), [_short(b.lesion) for b in balance])
+    names = [fill(readable(b.lesion, lesions.titles), _NAME_WIDTH) for b in balance]
+    axes.set_xticks(list(places), names)
     axes.set_ylabel("change since the baseline, mL", color=_TEXT)
     title = "Lesions since the baseline" if balance else "No lesion since the baseline"
     axes.set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=12)
@@ -247,11 +251,6 @@ def _volumes(lesions: MeasuredCourse, index: int) -> dict[str, float]:
         if t.number is not None:
             volumes[t.lesion] = volumes.get(t.lesion, 0.0) + t.volume_ml
     return volumes
-
-
-def _short(lesion: str) -> str:
-    """A lesion's name for an axis: the first digits of an identifier."""
-    return lesion if len(lesion) <= 8 else lesion[:6] + "…"
 
 
 def _rows(course: PatientCourse) -> list[str]:

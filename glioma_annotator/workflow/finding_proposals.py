@@ -12,8 +12,10 @@ from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.lesion_map import find_lesions
+from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.alignment import Alignment
+from glioma_annotator.workflow.finding_entry import side_of
 from glioma_annotator.workflow.patient_course import CourseVisit, load_course
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.tracking import counts, propose_findings
@@ -56,6 +58,7 @@ def propose_for_visit(
     steps = StepProgress(report, 1 + len(labels), "Comparing lesions")
     matrix = align(later.timepoint, earlier.timepoint)
     steps.step("Aligned the visits")
+    head = brain_mask([store.load_image(later.timepoint, later.timepoint.reference).data])
     masks = tuple(_mask(store, visit) for visit in (earlier, later))
     kinds = [kind.code for kind in profile.finding_kinds]
     kind = NEW_KIND if NEW_KIND in kinds or not kinds else kinds[0]
@@ -76,6 +79,10 @@ def propose_for_visit(
             is_new = proposal.change is LesionChange.NEW
             if is_new and (label != profile.response_region or maps[1].at(proposal.point_mm) in taken):
                 continue
+            if is_new:
+                index = np.rint(later.timepoint.grid.world_to_index(proposal.point_mm)).astype(int).tolist()
+                side = side_of((index[0], index[1], index[2]), later.timepoint.grid, head)
+                proposal = replace(proposal, side=side)
             proposals.append(proposal)
         steps.step(f"Compared {label or 'points'}")
     continued = {uid for finding in recorded for uid in finding.previous}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from glioma_annotator.domain.clinical_event import EventKind
 from glioma_annotator.domain.course import clinical_state_at, score_at, steroid_dose_mg
@@ -23,6 +23,7 @@ from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, lesion_
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.alignment import Alignment
 from glioma_annotator.workflow.diameters import AUTOMATIC, recorded_diameters
+from glioma_annotator.workflow.lesion_names import lesion_titles
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.tracking import REACH_MM, TrackedLesion, track_lesions
@@ -42,12 +43,14 @@ class MeasuredCourse:
     maps: their lesions; None for a visit without a mask.
     lesions: the same under their identities, by visit, those that are gone last.
     visits: what the rules see.
+    titles: what a reader calls the lesions that have a finding, by identity.
     """
 
     course: PatientCourse
     maps: tuple[LesionMap | None, ...]
     lesions: tuple[tuple[TrackedLesion, ...], ...]
     visits: tuple[RanoVisit, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,13 +90,15 @@ def measure_lesions(
             totals.append(float(mask.sum()) * visit.timepoint.grid.voxel_volume_ml)
         steps.step(f"Found the lesions of {visit.timepoint.key}")
     timepoints = [visit.timepoint for visit in course.visits]
-    tracked = track_lesions(timepoints, maps, align, store.findings.of_patient(course.patient))
+    findings = store.findings.of_patient(course.patient)
+    tracked = track_lesions(timepoints, maps, align, findings)
     visits = []
     for index, visit in enumerate(course.visits):
         cancel.raise_if_cancelled()
         visits.append(_visit(store, course, index, maps[index], tracked, totals[index]))
         steps.step(f"Measured {visit.timepoint.key}")
-    return MeasuredCourse(course, tuple(maps), tracked, tuple(visits))
+    titles = lesion_titles((t.lesion for own in tracked for t in own), findings, profile)
+    return MeasuredCourse(course, tuple(maps), tracked, tuple(visits), titles)
 
 
 def measure_again(store: Store, measured: MeasuredCourse) -> MeasuredCourse:

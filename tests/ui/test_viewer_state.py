@@ -162,6 +162,16 @@ def test_a_row_that_was_hidden_when_the_dividers_were_kept_comes_back(stage: Sta
     assert min(pane.height() for pane in stage.view.panes) > 200
 
 
+def test_a_row_that_was_hidden_when_the_dividers_were_kept_has_room_in_a_layout_chosen_later(stage: Stage) -> None:
+    stage.view.set_layout("timepoints")
+    stage.settle()
+    stage.view.restore(stage.view.state())
+    stage.settle()
+    stage.view.set_layout("planes")
+    stage.settle()
+    assert min(pane.height() for pane in stage.view.panes) > 200
+
+
 def test_a_layout_shown_for_the_first_time_shares_the_room_evenly(stage: Stage) -> None:
     stage.view.set_layout("planes")
     stage.settle()

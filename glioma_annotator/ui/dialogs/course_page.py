@@ -14,11 +14,12 @@ from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, LesionPicture
-from glioma_annotator.ui.dialogs.response_page import ResponsePage, short_ids
+from glioma_annotator.ui.dialogs.response_page import ResponsePage
 from glioma_annotator.ui.dialogs.volume_table import fill_volumes, volume_table
 from glioma_annotator.ui.panels.parts import push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.viewer.types import Convention
+from glioma_annotator.workflow.lesion_names import readable
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.rano import RanoProposal
@@ -53,6 +54,8 @@ class _Picture(QLabel):
 
     def show_png(self, png: bytes) -> None:
         self._full.loadFromData(png)
+        colour = self._full.toImage().pixelColor(0, 0).name()
+        self.setStyleSheet(f"background: {colour}")  # beside the figure as within it
         self._scale()
 
     def sizeHint(self) -> QSize:
@@ -244,7 +247,7 @@ class CoursePage(QDialog):
 
         def work(_report: Report, _cancel: CancelToken) -> LesionPicture:
             name = next((n for n in ("T1Gd", timepoint.reference) if timepoint.sequence(n)), timepoint.reference)
-            title = f"{short_ids(made.lesion)}, {timepoint.title}, {name}"
+            title = f"{readable(made.lesion, measured.lesions.titles)}, {timepoint.title}, {name}"
             return LesionPicture(store.load_image(timepoint, name), inside, title)
 
         def show(picture: LesionPicture) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import (
 from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.panels.parts import heading, list_table, ml_text, push_button, quiet
+from glioma_annotator.workflow.lesion_names import readable
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.rano import RanoProposal
@@ -82,7 +82,10 @@ class ResponsePage(QScrollArea):
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setSpacing(12)
-        targets = short_ids(", ".join(response.targets)) or "none is measurable at the baseline"
+        targets = (
+            "; ".join(readable(lesion, measured.titles) for lesion in response.targets)
+            or "none is measurable at the baseline"
+        )
         how = (
             f"chosen by {response.chosen_by}"
             if response.chosen_by
@@ -93,7 +96,7 @@ class ResponsePage(QScrollArea):
         numbers = {visit.timepoint: number for number, visit in enumerate(measured.visits)}
         for proposal in response.proposals:
             number = numbers[proposal.timepoint]
-            card = ResponseCard(self, proposal, measured.visits, number, response, editable)
+            card = ResponseCard(self, proposal, measured, number, response, editable)
             self.cards.append(card)
             column.addWidget(card)
         column.addStretch(1)
@@ -109,20 +112,20 @@ class ResponseCard(QFrame):
         self,
         page: ResponsePage,
         proposal: RanoProposal,
-        visits: Sequence[RanoVisit],
+        measured: MeasuredCourse,
         number: int,
         response: CourseResponse,
         editable: bool,
     ) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        visit = visits[number]
+        visit, self._titles = measured.visits[number], measured.titles
         self._page, self._visit, self._number, self._editable = page, visit, number, editable
         self._baseline = proposal.timepoint == proposal.baseline
         form = QFormLayout(self)
         form.setContentsMargins(12, 8, 12, 8)
         form.addRow(heading(f"{visit.title}: {proposal.category.value}"))
-        reasons = QLabel(short_ids("\n".join(f"• {reason}" for reason in proposal.reasons)))
+        reasons = QLabel(readable("\n".join(f"• {reason}" for reason in proposal.reasons), self._titles))
         reasons.setWordWrap(True)
         reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         form.addRow(reasons)
@@ -133,7 +136,7 @@ class ResponseCard(QFrame):
             form.addRow(self.table)
         else:
             form.addRow(quiet("No enhancing lesion in this visit's mask."))
-        titles = {measured.timepoint: measured.title for measured in visits}
+        titles = {seen.timepoint: seen.title for seen in measured.visits}
         inputs = quiet(" · ".join(_inputs(proposal, titles)))
         inputs.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         inputs.setAccessibleName(f"Inputs of {visit.title}")
@@ -156,7 +159,7 @@ class ResponseCard(QFrame):
             outdated = visit.out_of_date(lesion)
             how = how_measured(lesion, visit)
             measurable = "yes" if lesion.lesion in visit.measurable else "no"
-            name = short_ids(lesion.lesion) + (" (new)" if lesion.lesion in visit.new else "")
+            name = readable(lesion.lesion, self._titles) + (" (new)" if lesion.lesion in visit.new else "")
             cells = ("target" if is_target and not self._baseline else "", name, f"{lesion.longest_mm:.1f} mm",
                      f"{lesion.perpendicular_mm:.1f} mm", f"{lesion.product_mm2:.0f} mm²",
                      f"{ml_text(lesion.volume_ml)} mL", measurable, how)  # fmt: skip
@@ -202,7 +205,7 @@ class ResponseCard(QFrame):
         box = QCheckBox()
         box.setChecked(on)
         box.setEnabled(self._editable)
-        box.setAccessibleName(f"{short_ids(lesion.lesion)} is a target lesion")
+        box.setAccessibleName(f"{readable(lesion.lesion, self._titles)} is a target lesion")
         box.setToolTip("Follow this lesion; at most three. Ticks off again: the rule chooses")
         box.setProperty("lesion", lesion.lesion)
         box.clicked.connect(self._choose_targets)
@@ -272,11 +275,6 @@ def how_measured(lesion: LesionMeasurement, visit: RanoVisit) -> str:
     return f"adjusted by {lesion.author}"
 
 
-def short_ids(text: str) -> str:
-    """Identities of lesions, 32 hexadecimal digits, cut to what tells them apart."""
-    return re.sub(r"\b([0-9a-f]{6})[0-9a-f]{26}\b", r"\1", text)
-
-
 def plain(value: object) -> str:
     """A value of the rules' inputs for a reader."""
     if isinstance(value, bool):
@@ -287,4 +285,4 @@ def plain(value: object) -> str:
         return ", ".join(f"{str(key).replace('_', ' ')} {plain(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list | tuple):
         return "; ".join(plain(inner) for inner in value) or "none"
-    return "not recorded" if value is None else short_ids(str(value))
+    return "not recorded" if value is None else readable(str(value), {})

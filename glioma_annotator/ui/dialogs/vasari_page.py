@@ -83,7 +83,7 @@ class VasariPage(QDialog):
         for text, choice in (("Visit", self.visit), ("Compare with", self.other)):
             label = QLabel(text)
             label.setBuddy(choice)
-            choice.setMinimumContentsLength(22)
+            choice.setMinimumContentsLength(32)  # a date and the longest phase
             row.addWidget(label)
             row.addWidget(choice)
         row.addWidget(self.only_changed)

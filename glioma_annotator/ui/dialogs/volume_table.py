@@ -24,6 +24,7 @@ def volume_table() -> QTableWidget:
     """An empty table, to be filled by `fill_volumes`."""
     table = list_table(_HEADS, "Volumes of every visit")
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     return table
 
 

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
+from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, LesionChange, Side
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
@@ -31,11 +31,21 @@ from glioma_annotator.workflow.histology_entry import diagnosis_text, sample_tit
 
 _ID = Qt.ItemDataRole.UserRole
 _SORT = Qt.ItemDataRole.UserRole + 1
-_COLUMNS = ("Finding", "mL", "Visit", "Histology", "Change", "Status", "Side")
-_NAME, _ML, _VISIT, _HISTOLOGY, *_WIDE = range(len(_COLUMNS))
+_COLUMNS = ("Finding", "Change", "mL", "Visit", "Histology", "Status", "Side")
+_NAME, _CHANGE, _ML, _VISIT, _HISTOLOGY, *_WIDE = range(len(_COLUMNS))
 #: Stands for histology where the column is too narrow for words; samples are marked with it in the images too.
 _SAMPLE_SIGN = "\N{BLACK DIAMOND}"
-#: Narrower than this the panel shows the first three columns; the rest is in the tooltips.
+#: Stand for the change since the visit before where there is no room for the word.
+_CHANGE_SIGNS = {
+    LesionChange.UNCHANGED: "=",
+    LesionChange.GROWN: "\N{BLACK UP-POINTING SMALL TRIANGLE}",
+    LesionChange.SHRUNK: "\N{BLACK DOWN-POINTING SMALL TRIANGLE}",
+    LesionChange.NEW: "new",
+    LesionChange.GONE: "gone",
+    LesionChange.MERGED: "\N{RIGHTWARDS ARROW}\N{LEFTWARDS ARROW}",
+    LesionChange.SPLIT: "\N{LEFTWARDS ARROW}\N{RIGHTWARDS ARROW}",
+}
+#: Narrower than this the panel leaves the last columns out and shows signs for words; the rest is in the tooltips.
 _WIDE_PX = 480
 
 
@@ -81,7 +91,7 @@ class FindingsPanel(QWidget):
         self.table = list_table(_COLUMNS, "Findings")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        self._name_histology(_SAMPLE_SIGN)
+        self._name_columns()
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
         self.table.itemSelectionChanged.connect(self._on_row)
@@ -122,6 +132,7 @@ class FindingsPanel(QWidget):
         column.addStretch()  # takes nothing while the table is there
         histology.changed.connect(self._refresh)
         findings.changed.connect(self._refresh)
+        findings.proposed.connect(lambda: self.only_visit.setChecked(True))  # those to be confirmed
         findings.selected.connect(self._show)
         self._refresh()
         self._show("")
@@ -177,13 +188,18 @@ class FindingsPanel(QWidget):
             self.table.setColumnHidden(column, not wide)
         if wide != self._wide:
             self._wide = wide
-            self._name_histology(_COLUMNS[_HISTOLOGY] if wide else _SAMPLE_SIGN)
+            self._name_columns()
             self._refresh()  # histology is a word or a sign, by the room there is
 
-    def _name_histology(self, text: str) -> None:
-        head = QTableWidgetItem(text)
-        head.setToolTip("Histology samples taken from the finding; a click opens them")
-        self.table.setHorizontalHeaderItem(_HISTOLOGY, head)
+    def _name_columns(self) -> None:
+        """Words, or signs where there is no room for them."""
+        for column, sign, tip in (
+            (_HISTOLOGY, _SAMPLE_SIGN, "Histology samples taken from the finding; a click opens them"),
+            (_CHANGE, "\N{GREEK CAPITAL LETTER DELTA}", "Change since the visit before"),
+        ):
+            head = QTableWidgetItem(_COLUMNS[column] if self._wide else sign)
+            head.setToolTip(tip)
+            self.table.setHorizontalHeaderItem(column, head)
 
     # the table
 
@@ -211,6 +227,10 @@ class FindingsPanel(QWidget):
         self._list.setVisible(bool(every))
         self.none_found.setVisible(bool(every) and not shown and bool(words))
         self.table.setColumnHidden(_HISTOLOGY, not any(f.samples for f in every))
+        self.table.setColumnHidden(_CHANGE, not any(f.change for f in shown))
+        self.table.setColumnHidden(
+            _VISIT, self.only_visit.isChecked() and not self._wide
+        )  # it would be one and the same
         gone = len(self._findings.deleted())
         self.bin.setVisible(bool(gone) and self._findings.editable)
         self.bin.setText(f"{count_text(gone, 'deleted finding')}…")
@@ -237,17 +257,17 @@ class FindingsPanel(QWidget):
         short = taken if self._wide else _SAMPLE_SIGN * bool(samples)
         cells: tuple[tuple[str, float | str], ...] = (
             (name, name.casefold()),
+            (change if self._wide or finding.change is None else _CHANGE_SIGNS[finding.change], change),
             (ml_text(finding.volume_ml), finding.volume_ml if finding.volume_ml is not None else -1.0),
             (when, float(order.get(finding.timepoint, -1))),
             (short, taken),
-            (change, change),
             (finding.status.value, finding.status.value),
             (side, side),
         )
         said = ", ".join(filter(None, (name, side, change, finding.status.value, finding.text)))
         for place, (text, key) in enumerate(cells):
             cell = _Cell(text, key, finding.id)
-            tips = {_VISIT: titles.get(finding.timepoint, finding.timepoint)}
+            tips = {_VISIT: titles.get(finding.timepoint, finding.timepoint)} | ({_CHANGE: change} if change else {})
             if samples:
                 tips[_HISTOLOGY] = "\n".join(f"{sample_title(s)}: {diagnosis_text(s)}" for s in samples)
             cell.setToolTip(tips.get(place, said))

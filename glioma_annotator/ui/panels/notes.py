@@ -31,7 +31,7 @@ from glioma_annotator.workflow.note_entry import in_order, note_title, note_when
 from glioma_annotator.workflow.ports import Store
 
 _ID = Qt.ItemDataRole.UserRole
-_ROWS_SHOWN = 5
+_ROW_PX, _MOST_ROWS_PX = 24, 140  # a line; what the list takes at most
 _WHOLE = "the patient as a whole"
 
 When = tuple[dt.date | None, int | None]
@@ -137,8 +137,10 @@ class NotesPanel(QWidget):
             if self._shown is not None and note.id == self._shown.id:
                 self.table.selectRow(row)
         self.table.blockSignals(False)
+        self.table.resizeRowsToContents()
+        rows = sum(self.table.rowHeight(row) for row in range(len(notes)))
         head = self.table.horizontalHeader().sizeHint().height() + 4
-        self.table.setFixedHeight(head + 24 * min(max(len(notes), 1), _ROWS_SHOWN))
+        self.table.setFixedHeight(head + min(max(rows, _ROW_PX), _MOST_ROWS_PX))
         self.empty.setVisible(not notes)
         self.table.setVisible(bool(notes))
         self._enable()

@@ -119,6 +119,7 @@ def list_table(heads: Sequence[str], name: str) -> QTableWidget:
     table.setAlternatingRowColors(True)
     table.setAccessibleName(name)
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     return table
 
 

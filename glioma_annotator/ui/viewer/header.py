@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
 from glioma_annotator.ui.viewer.planes import PLANE_NAMES
 
 _SLIDER_PX = 72
+
+
+class _Elided(QLabel):
+    """A line that ends in an ellipsis where there is no room for its end, at the right edge."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - Qt's
+        painter = QPainter(self)
+        area = self.contentsRect()
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, area.width())
+        self.style().drawItemText(painter, area, int(self.alignment()), self.palette(), self.isEnabled(), text,
+                                  self.foregroundRole())  # fmt: skip
+        painter.end()
 
 
 class PaneHeader(QWidget):
@@ -34,7 +46,7 @@ class PaneHeader(QWidget):
         self._sequence = self._button("Sequence shown in this pane")
         self._plane = self._button("Plane shown in this pane")
         self._slice = QLabel()
-        self._visit = QLabel()
+        self._visit = _Elided()
         self._visit.setObjectName("quiet")
         self._visit.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         layout = QHBoxLayout(self)

@@ -119,9 +119,12 @@ class PaneGrid(QSplitter):
         return [self.sizes(), *(row.sizes() for row in self._rows)]
 
     def set_dividers(self, sizes: Sequence[Sequence[int]]) -> None:
-        """Go back to earlier `dividers`, but for those that were taken while a pane now shown was hidden."""
+        """Go back to earlier `dividers`, but for those that were taken while a pane now shown was hidden.
+
+        What was hidden then comes back one day with as much room as the largest of the others.
+        """
         for splitter, wanted in zip((self, *self._rows), sizes, strict=False):
             panes = [splitter.widget(n) for n in range(splitter.count())]
             seen = [pane is not None and not pane.isHidden() for pane in panes]
             if len(wanted) == len(seen) and all(v > 0 for v, shown in zip(wanted, seen, strict=True) if shown):
-                splitter.setSizes([int(v) for v in wanted])
+                splitter.setSizes([int(v) or int(max(wanted)) for v in wanted])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from courses import ET, GRID, SNFH, Box, Course
 
-from glioma_annotator.domain.finding import Finding, FindingStatus, LesionChange
+from glioma_annotator.domain.finding import Finding, FindingStatus, LesionChange, Side
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.alignment import SameWorld
@@ -47,6 +47,7 @@ def test_recorded_lesions_come_back_with_what_became_of_them_and_new_ones_are_pr
     assert made["enhancing-tumour"].volume_ml == pytest.approx(200 * 0.064)
     assert made["oedema"].change is LesionChange.UNCHANGED
     assert made["new-enhancement"].change is LesionChange.NEW
+    assert made["new-enhancement"].side is Side.RIGHT
     assert made["mass-effect"].change is None
     assert len(made) == 4
     assert course.store.findings.of_timepoint("P", "V1") == ()
