@@ -56,6 +56,7 @@ QUESTIONS = (
     "finding location = thalamus",
     "finding text ~ recurrence",
     '"recurrence"',
+    '"left"',
     "not had bevacizumab and grade = 4",
     "kps <= 60 or steroids > 8 mg",
     "phase = follow-up and date >= 2022-01-01",

@@ -236,20 +236,34 @@ _FOUND = {
 }
 
 
+#: Up to so many records with a word, their visits are looked up; more are probed visit by visit.
+_FEW = 20_000
+
+
 def _text_found(words: str) -> Sql:
     """Words in a visit's findings or notes, or in other records of its patient.
 
-    The short lists come first. Findings are many, so they are probed visit by visit in an index until one fits,
-    instead of all being looked up to learn their visits: half the time for a word that most visits have.
+    Notes, events and samples come first, from one pass over the index. Findings are many: those with a common word are
+    probed visit by visit in an index until one fits, half the time of looking all of them up to learn their visits;
+    for a rare word it is the other way round.
     """
+    notes, events, samples = (TABLES.index(name) for name in ("notes", "clinical_events", "histology_samples"))
     of_patients = " UNION ALL ".join(
-        f"SELECT patient_id FROM {table} WHERE {which} AND id IN ({_FOUND[table]})"
-        for table, which in (("clinical_events", "1"), ("histology_samples", "1"), ("notes", "timepoint_id IS NULL"))
+        f"SELECT patient_id FROM found JOIN {TABLES[number]} AS r ON r.id = found.n / 4"
+        f" WHERE found.n & 3 = {number}{more}"
+        for number, more in ((notes, " AND r.timepoint_id IS NULL"), (events, ""), (samples, ""))
     )
-    of_visits = f"SELECT timepoint_id FROM notes WHERE timepoint_id IS NOT NULL AND id IN ({_FOUND['notes']})"
-    finding = "SELECT 1 FROM findings AS r WHERE r.timepoint_id = t.id AND r.deleted_utc IS NULL"
-    text = (
-        f"t.patient_id IN ({of_patients}) OR t.id IN ({of_visits})"
-        f" OR EXISTS ({finding} AND r.id IN ({_FOUND['findings']}))"
+    others = (
+        "WITH found (n) AS MATERIALIZED (SELECT rowid FROM search WHERE search MATCH ? AND rowid & 3 <> 0)"
+        f" SELECT timepoint_id FROM found JOIN notes AS r ON r.id = found.n / 4 WHERE found.n & 3 = {notes}"
+        " AND r.timepoint_id IS NOT NULL"
+        f" UNION ALL SELECT v.id FROM timepoints AS v WHERE v.patient_id IN ({of_patients})"
     )
-    return Sql(text, (match_words(words),) * 5)
+    few = f"(SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT {_FEW})) < {_FEW}"
+    looked_up = f"t.id IN (SELECT timepoint_id FROM findings WHERE id IN ({_FOUND['findings']}))"
+    probed = (
+        "EXISTS (SELECT 1 FROM findings AS r WHERE r.timepoint_id = t.id AND r.deleted_utc IS NULL"
+        f" AND r.id IN ({_FOUND['findings']}))"
+    )
+    text = f"t.id IN ({others}) OR CASE WHEN {few} THEN {looked_up} ELSE {probed} END"
+    return Sql(text, (match_words(words),) * 4)
