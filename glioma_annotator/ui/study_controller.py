@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import SegmentationRevision
@@ -17,6 +16,7 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.visit_signals import VisitSignals
 from glioma_annotator.ui.workers import Workers
 from glioma_annotator.ui.writing import Writing
 from glioma_annotator.workflow.editing import Editor
@@ -83,6 +83,10 @@ class StudyController(QObject):
         self._beside: OtherVisit | None = None  # a mask of the open visit that is shown in place of another visit
         self._names: set[str] = set()
         self.time_log = TimeLog()
+        self._signals = VisitSignals(
+            self.mask_changed.emit, self.edit_state_changed.emit, self.proposal_changed.emit,
+            self.revisions_changed.emit, self._flush_steps,
+        )  # fmt: skip
         self.patient_changed.connect(self._remember_names)
 
     # what is open
@@ -280,11 +284,7 @@ class StudyController(QObject):
     def _show(self, session: StudySession, loaded: LoadedTimepoint) -> None:
         self._leave_visit()
         visit = session.show(loaded)
-        visit.editor.changed.connect(self._tell_mask)
-        visit.editor.state_changed.connect(self._tell_edit_state)
-        visit.editor.journalled.connect(self._flush_steps)
-        visit.proposal_changed.connect(self._tell_proposal)
-        visit.revisions_changed.connect(self._tell_revisions)
+        self._signals.attach(visit)
         self.visit_changed.emit()
         unsaved = max(len(visit.editor.unsaved_edits), 1) if visit.editor.unsaved else 0
         if unsaved and visit.id not in self._seen:
@@ -301,31 +301,13 @@ class StudyController(QObject):
         self.leaving_visit.emit()
         if visit.editor.unsaved:
             self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
-        visit.editor.changed.disconnect()
-        visit.editor.state_changed.disconnect()
-        visit.editor.journalled.disconnect()
-        visit.proposal_changed.disconnect()
-        visit.revisions_changed.disconnect()
-
-    # A psygnal cannot hold the `emit` of a Qt signal, so these pass it on.
-
-    def _tell_mask(self, box: Box) -> None:
-        self.mask_changed.emit(box)
-
-    def _tell_edit_state(self) -> None:
-        self.edit_state_changed.emit()
+        self._signals.detach(visit)
 
     def _flush_steps(self) -> None:
         self.writing.flush_steps(self.require_visit().editor)
 
-    def _tell_proposal(self) -> None:
-        self.proposal_changed.emit()
-
-    def _tell_scheme(self) -> None:
+    def _tell_scheme(self) -> None:  # a psygnal cannot hold the `emit` of a Qt signal
         self.scheme_changed.emit()
-
-    def _tell_revisions(self) -> None:
-        self.revisions_changed.emit()
 
     # the visit beside
 

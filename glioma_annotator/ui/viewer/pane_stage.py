@@ -138,6 +138,27 @@ class PaneStage:
         state.active = min(state.active, len(self.grid.shown) - 1)
         self._view.schedule()
 
+    def activate(self, slot: int) -> bool:
+        """Give the keyboard to a pane of the layout and make it the active one; whether it was not."""
+        if not 0 <= slot < len(self.grid.shown):
+            return False
+        self.grid.shown[slot].setFocus()
+        state = self._scene.state
+        if slot == state.active:
+            return False
+        state.active = slot
+        if state.layout in state.maximised:
+            state.maximised[state.layout] = slot
+            self.arrange()
+        return True
+
+    def toggle_maximised(self) -> None:
+        """The active pane fills the view, or goes back to its place."""
+        state = self._scene.state
+        if state.maximised.pop(state.layout, None) is None:
+            state.maximised[state.layout] = state.active
+        self.arrange()
+
     @property
     def dividers(self) -> list[list[int]]:
         """Sizes in pixels, as `PaneGrid.dividers`, or what they will be."""

@@ -240,15 +240,7 @@ class StudyView(QWidget):
 
     def activate(self, slot: int) -> None:
         """Make a pane of the layout the active one."""
-        panes = self._grid.shown
-        if not 0 <= slot < len(panes):
-            return
-        panes[slot].setFocus()
-        if slot != self._scene.state.active:
-            self._scene.state.active = slot
-            if self._scene.state.layout in self._scene.state.maximised:
-                self._scene.state.maximised[self._scene.state.layout] = slot
-                self._stage.arrange()
+        if self._stage.activate(slot):
             self.active_pane_changed.emit(slot)
             self.schedule()
 
@@ -269,10 +261,7 @@ class StudyView(QWidget):
 
     def toggle_maximised(self) -> None:
         """The active pane fills the view, or goes back to its place."""
-        state = self._scene.state
-        if state.maximised.pop(state.layout, None) is None:
-            state.maximised[state.layout] = state.active
-        self._stage.arrange()
+        self._stage.toggle_maximised()
 
     @property
     def crosshair_index(self) -> tuple[int, int, int]:
