@@ -118,7 +118,7 @@ def table(results: list[dict[str, Any]]) -> str:
         "| case | Dice of the proposal | by hand | plain | assisted | assisted / plain |",
         "|---|---|---|---|---|---|",
     ]
-    for result in results:
+    for result in (r for r in results if set(READERS) <= set(r)):
         counts = [result[name]["interactions"] for name in READERS]
         shown = [
             f"{count}" if result[name]["reached"] else f"{count}, not reached"

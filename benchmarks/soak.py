@@ -48,6 +48,7 @@ from glioma_annotator.workflow.operations import (
     Snapshot,
     show_nothing,
 )
+from glioma_annotator.workflow.proposal import merged
 from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
 from glioma_annotator.workflow.study import OpenTimepoint, StudySession
 
@@ -95,7 +96,8 @@ class Soak:
             ("stroke", 0.30, self._stroke),
             ("lasso", 0.08, self._lasso),
             ("operation", 0.10, self._operation),
-            ("proposal", 0.04, self._proposal),
+            ("proposal", 0.06, self._proposal),
+            ("flush", 0.03, lambda: self.visit.editor.flush()),
             ("undo", 0.20, lambda: self._same_after_redo()),
             ("go to", 0.06, self._go_to),
             ("rules", 0.10, self._rules),
@@ -183,11 +185,23 @@ class Soak:
         return other
 
     def _proposal(self) -> None:
-        difference = Difference(self.mask, self._other())
-        index = difference.component(self._voxel())
-        self.visit.editor.set_voxels("Accept", index, difference.proposed.reshape(-1)[index], "model@1")
-        if self.random.random() < 0.3:
-            self.visit.editor.apply("Accept all", difference.proposed, "model@1")
+        """Accepted whole, by label, by component or with the brush; it has no name for one of the labels."""
+        editor, proposed = self.visit.editor, self._other()
+        nameless = int(self.random.integers(1, 5))
+        before = self.mask == nameless
+        way = self.random.integers(0, 4)
+        if way == 0:
+            editor.begin(Paint(Brush(6.0), 1, source=proposed, model="model@1", spared=frozenset({nameless})))
+            for _ in range(3):
+                editor.stroke_to(self._point())
+            editor.end_stroke()
+        elif way == 1:
+            index = Difference(self.mask, proposed, {nameless}).component(self._voxel())
+            editor.set_voxels("Accept", index, proposed.reshape(-1)[index], "model@1", {nameless})
+        else:
+            values = None if way == 2 else set(self.random.integers(1, 5, 2).tolist())
+            editor.apply("Accept", merged(self.mask, proposed, values), "model@1", {nameless})
+        assert (self.mask[before] == nameless).all(), "a proposal took a label that it has no name for"
 
     def _same_after_redo(self) -> None:
         before = self.mask.copy()
