@@ -52,6 +52,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.heap import kept_memory
 from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.device import ComputeDevice, choose_device
@@ -133,7 +134,8 @@ class Bench:
         began = time.process_time()
         request = AdaptationRequest("", tuple(cases), "bench", method=self.method, budget_s=self.budget,
                                     device="cuda" if self.device.gpu else "cpu")  # fmt: skip
-        outcome = adapt(request, self.folder, folder, ignore_progress, lambda _point: None, CancelToken())
+        with kept_memory():  # as the program does
+            outcome = adapt(request, self.folder, folder, ignore_progress, lambda _point: None, CancelToken())
         accepted = outcome.verdict.accepted
         self.learnt = {
             "method": outcome.method.value,

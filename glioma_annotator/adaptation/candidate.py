@@ -66,12 +66,14 @@ class Candidate:
 def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
     """The candidate farthest from the starting weights that the rule accepts; the best one where it accepts none.
 
-    `network` is the trained one; it is changed.
+    `network` is the trained one; it is changed. Shares below the whole are tried while there is time.
     """
     trained = {name: value.detach().clone() for name, value in network.state_dict().items()}
     best: Candidate | None = None
     for share in SHARES:
         context.cancel.raise_if_cancelled()
+        if best is not None and context.seconds_left() < 0:
+            break
         with torch.no_grad():
             for name, value in network.state_dict().items():
                 if value.is_floating_point():

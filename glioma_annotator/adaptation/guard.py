@@ -40,8 +40,10 @@ PLANNED: tuple[tuple[TumourKind, bool], ...] = (
     (TumourKind.SOLID, True),
     (TumourKind.POST_OPERATIVE, False),
 )
-#: Mean Dice of the painted lesions that a region may lose: eight lesions tell no less.
-MOST_LOST = 0.02
+#: Mean Dice of the painted lesions that a region may lose. They are harder than the next visit and forgotten first: of
+#: two candidates that made a next visit worse, ET lost 0.56 and 0.80 here; on the way to them, the next visit's ET was
+#: found better up to a loss of 0.20 and less well from 0.36 on (benchmarks/README.md). Half of 0.20 is allowed.
+MOST_LOST = 0.1
 #: A region of less than that in a painted lesion is not judged there: a few voxels move its Dice by much.
 _LEAST_ML = 0.1
 #: Tissues of which a visit shows less take their contrast from the generator instead of from the visit.

@@ -344,7 +344,9 @@ def _seconds(method: AdaptationMethod, steps: int, context: Context, pass_second
     voxels = max(float(np.prod(case.shape)) for case in context.held_cases())
     step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.PATCHES * by_gradient.EDGE**3 / voxels
     look = sum(pass_seconds * float(np.prod(crop.shape)) / voxels for crop in context.held_out.crops)
-    return steps * step + 3 * look + len(context.held_cases()) * pass_seconds
+    lesions = len(context.guard.parts) if context.guard else 0
+    judged = len(context.held_cases()) + lesions * by_gradient.EDGE**3 / voxels
+    return steps * step + 3 * look + judged * pass_seconds
 
 
 def _cache_stages(network: SegmentationNetwork, context: Context) -> None:

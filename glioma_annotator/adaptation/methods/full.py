@@ -15,7 +15,7 @@ from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.inference.networks import SegmentationNetwork
 
 METHOD = AdaptationMethod.FULL
-SCHEDULE = by_gradient.Schedule(steps=100, least=10, rate=5e-4)
+SCHEDULE = by_gradient.Schedule(steps=60, least=10, rate=5e-4)
 #: Of the squared distance from the starting weights, halved.
 PULL = 1e-2
 #: Every so many steps one patch is of a case that must not be forgotten, where there are such cases.
