@@ -79,6 +79,7 @@ def paint(
     contrasts: dict[int, NDArray[np.float32]],
     rng: np.random.Generator,
     grain: float = 1.0,
+    halo: Range | None = (2.0, 4.0),
 ) -> None:
     """Paint the tumour into `images` in place.
 
@@ -90,6 +91,8 @@ def paint(
     labels: uint8 (i, j, k).
     contrasts: four intensities by label, as from `draw_contrasts`.
     grain: factor of the drawn amplitude of the texture.
+    halo: how much wider than the bright part of ET its outline lies, as the range of a power of its edge's profile: 1
+        is an outline along the middle of the edge, 3 one where an eighth of the brightness is left. None for 1.
     """
     which = [CHANNELS.index(c) for c in channels]
     edge = float(rng.uniform(0.4, 0.9))
@@ -108,10 +111,8 @@ def paint(
             fade = 1.0 - rng.uniform(0.0, 0.35) * np.clip(smooth_noise(rng, shape, 12.0) * 0.5 + 0.5, 0, 1)
             alpha *= fade
             alpha[tissue == CSF] = 0
-        elif label == ET:
-            # Readers count what enhances in part as enhancing: their outline lies up to half a voxel outside the middle
-            # of its edge.
-            alpha **= float(rng.uniform(1.0, 3.0))
+        elif label == ET and halo:  # readers count what enhances in part as enhancing
+            alpha **= float(rng.uniform(*halo))
         texture = grain * rng.uniform(0.02, 0.2) * smooth_noise(rng, shape, float(rng.uniform(2.0, 8.0)))
         fine = grain * rng.uniform(0.0, 0.08) * smooth_noise(rng, shape, 2.0)
         for row, channel in enumerate(which):

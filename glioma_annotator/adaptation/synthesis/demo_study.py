@@ -251,7 +251,7 @@ def draw_visit(template: Template, visit: DemoVisit, number: int) -> tuple[dict[
     local = (at[0] - near[0].start, at[1] - near[1].start, at[2] - near[2].start)
     labels[near] = _largest_part(tumour.grow(_in_voxels(visit.plan, step), tissue[near], local))
     part = np.ascontiguousarray(images[(slice(None), *near)])
-    contrast.paint(part, names, tissue[near], labels[near], _CONTRASTS, rng, grain=0.4)
+    contrast.paint(part, names, tissue[near], labels[near], _CONTRASTS, rng, grain=0.4, halo=None)
     if visit.linear_rim:
         _add_linear_rim(part[names.index("T1Gd")], labels[near], tissue[near], rng, step)
     images[(slice(None), *near)] = part
