@@ -392,7 +392,7 @@ def islands(h: Hands) -> None:
     h.window.review_dock.islands.table.selectRow(2)
     h.window.view.crosshair_index = h.centre
     h.photograph("islands", h.window.review_dock.islands)
-    h.window.review_dock.hide()
+    h.window.review_dock.close()
 
 
 def history(h: Hands) -> None:
@@ -402,7 +402,7 @@ def history(h: Hands) -> None:
         h.click(di, dj)
     h.act(h.window.commands["view.history"].trigger)
     h.photograph("history", h.window.review_dock.history)
-    h.window.review_dock.hide()
+    h.window.review_dock.close()
 
 
 def rules(h: Hands) -> None:
@@ -468,7 +468,7 @@ def uncertainty(h: Hands) -> None:
         h.window.uncertainty.flip()
     h.act(h.window.commands["view.places"].trigger)
     h.photograph("uncertainty", h.window.review_dock.places)
-    h.window.review_dock.hide()
+    h.window.review_dock.close()
     h.window.uncertainty.flip()
 
 

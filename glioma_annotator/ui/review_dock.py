@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QTabWidget, QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from glioma_annotator.ui.panels.history import HistoryPanel
 from glioma_annotator.ui.panels.islands import IslandsPanel
@@ -47,16 +48,29 @@ class ReviewDock(QDockWidget):
         for title, page in pages:
             self.tabs.addTab(page, title)
         self.setWidget(self.tabs)
+        self._before: QDockWidget | None = None
         self.hide()
 
     def bring_up(self, page: int) -> None:
         """Show a page; a second time puts the dock away."""
-        if self.isVisible() and self.tabs.currentIndex() == page and not self.tabs.visibleRegion().isEmpty():
-            self.hide()
+        in_front = self.isVisible() and not self.tabs.visibleRegion().isEmpty()
+        if in_front and self.tabs.currentIndex() == page:
+            self.close()
             return
+        window = self.parent()
+        if not in_front and isinstance(window, QMainWindow):
+            # Qt knows no tabs of a dock that is hidden.
+            docks = (dock for dock in window.findChildren(QDockWidget) if dock is not self and not dock.isFloating())
+            self._before = next((dock for dock in docks if not dock.visibleRegion().isEmpty()), None)
         self.tabs.setCurrentIndex(page)
         self.show()
         self.raise_()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """The panel that stood in this one's place comes back."""
+        super().closeEvent(event)
+        if self._before is not None:
+            QTimer.singleShot(0, self._before, self._before.raise_)  # once the window has arranged its tabs
 
 
 def review_commands(study: StudyController, uncertainty: Uncertainty, bring_up: Callable[[int], None]) -> list[Command]:

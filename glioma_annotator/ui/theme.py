@@ -199,7 +199,7 @@ QTableView:focus, QTreeView:focus, QListView:focus {{ border-color: {p.accent}; 
 QHeaderView::section {{
     background: {p.panel}; color: {p.quiet}; border: none; border-bottom: 1px solid {p.line}; padding: 4px 6px; }}
 QMainWindow > QTabBar::tab {{
-    background: {p.window}; color: {p.quiet}; border: 1px solid {p.line}; padding: 4px 7px; min-width: 0px; }}
+    background: {p.window}; color: {p.quiet}; border: 1px solid {p.line}; padding: 4px 3px; min-width: 0px; }}
 QMainWindow > QTabBar::tab:selected {{ background: {p.panel}; color: {p.text}; border-top-color: {p.panel}; }}
 QTableCornerButton::section {{ background: {p.panel}; border: none; }}
 QStatusBar {{ background: {p.window}; border-top: 1px solid {p.line}; }}

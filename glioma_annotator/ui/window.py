@@ -72,7 +72,7 @@ from glioma_annotator.ui.workers import Workers
 _log = logging.getLogger(__name__)
 
 MIN_WIDTH, MIN_HEIGHT = 1280, 720
-_PANEL_WIDTH = 328
+_PANEL_WIDTH = 336
 _MOST_RECENT = 8
 #: Of the docks: a place kept by a window with other docks would scatter the new ones.
 _STATE_VERSION = 2

@@ -11,6 +11,8 @@ from glioma_annotator.ui.tools.options import OptionInfo, describe
 
 _Set = Callable[[str, object], None]
 
+_NUMBER_PX = 24  # high as a list: a number's own height is cramped beside it
+
 
 class OptionForm(QWidget):
     """One row per option; options that do not apply are hidden.
@@ -68,6 +70,7 @@ class OptionForm(QWidget):
             combo.activated.connect(lambda place: self._change(name, str(combo.itemData(place))))
             return combo
         spin = QDoubleSpinBox()
+        spin.setMinimumHeight(_NUMBER_PX)
         spin.setDecimals(info.decimals)
         spin.setRange(info.minimum, info.maximum)
         spin.setSingleStep(info.step)

@@ -94,3 +94,15 @@ def test_everything_fits_a_small_screen(qtbot: QtBot, bench: Any) -> None:
     assert inside.width() <= window.mask_panel.viewport().width()
     last = window.tool_grid.buttons["view.crosshair"]
     assert last.isVisible() and last.geometry().bottom() < window.tool_grid.height() <= window.tool_bar.height()
+
+
+def test_putting_the_review_away_brings_back_the_panel_that_stood_in_its_place(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    qtbot.waitUntil(lambda: not window.mask_dock.visibleRegion().isEmpty())
+    for put_away in (window.commands["view.islands"].trigger, window.review_dock.close):
+        window.commands["view.islands"].trigger()
+        qtbot.waitUntil(lambda: not window.review_dock.tabs.visibleRegion().isEmpty())
+        assert window.mask_dock.visibleRegion().isEmpty()
+        put_away()
+        qtbot.waitUntil(lambda: not window.mask_dock.visibleRegion().isEmpty())
+        assert window.review_dock.isHidden()
