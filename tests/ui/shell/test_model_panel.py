@@ -123,6 +123,15 @@ def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(scene: 
     assert {"0.700", "0.500", "0.400"} <= set(shown)
 
 
+def test_a_model_that_gains_but_forgets_is_called_neither_better_nor_worse(scene: Scene) -> None:
+    found = outcome_of(BASE)
+    words = "Lesions painted into this brain: ET is found less well, Dice 0.800 before, 0.400 after."
+    view = scene.panel.verdict
+    view.show_outcome(replace(found, verdict=replace(found.verdict, accepted=False, reasons=(words,))))
+    shown = [label.text() for label in view.findChildren(type(scene.panel.stage))]
+    assert "Better in part: not offered" in shown and words in shown
+
+
 def test_cancelling_leaves_the_current_model(scene: Scene) -> None:
     scene.click(scene.panel.adapt)
     scene.wait(lambda: scene.window.adapting.running)
