@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
 from glioma_annotator.domain.finding import Finding, FindingStatus
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.panels.parts import count_text
-from glioma_annotator.ui.study_controller import StudyController
-from glioma_annotator.workflow.finding_entry import Index, finding_at, finding_of_region, side_of
+from glioma_annotator.ui.placed_records import PlacedRecords
+from glioma_annotator.workflow.finding_entry import finding_at, finding_of_region, side_of
 from glioma_annotator.workflow.profiles import load_profile
 
 
-class FindingsController(QObject):
+class FindingsController(PlacedRecords):
     """Findings of the open patient.
 
     Signals
     -------
-    changed: the list is another one. proposed: findings of the open visit wait to be confirmed.
-    selected(str): id of the finding to show; empty for none.
-    panel_wanted: the reader asked, from another panel, to see the finding that is selected.
-
-    Parameters
-    ----------
-    crosshair: gives the voxel under the crosshair.
-    jump: moves the crosshair to a voxel.
+    proposed: findings of the open visit wait to be confirmed.
     """
 
-    changed = Signal()
     proposed = Signal()
-    selected = Signal(str)
-    panel_wanted = Signal()
-
-    def __init__(
-        self,
-        study: StudyController,
-        crosshair: Callable[[], Index],
-        jump: Callable[[Index], None],
-        parent: QObject | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self.study = study
-        self._crosshair, self._jump = crosshair, jump
-        self._profile: TaskProfile | None = None
-        self._wanted: Finding | None = None  # to go to once its visit is open
-        self.current = ""
-        study.patient_changed.connect(self._on_patient)
-        study.visit_changed.connect(self._on_visit)
+    _profile: TaskProfile | None = None
 
     @property
     def profile(self) -> TaskProfile:
         if self._profile is None:
             self._profile = load_profile()
         return self._profile
-
-    @property
-    def editable(self) -> bool:
-        return bool(self.study.patient_key) and not self.study.read_only
 
     def all(self) -> tuple[Finding, ...]:
         """Of the open patient, oldest first."""
@@ -192,24 +162,10 @@ class FindingsController(QObject):
         self.changed.emit()
         self.select(finding_id)
 
-    def select(self, finding_id: str) -> None:
-        if finding_id != self.current:
-            self.current = finding_id
-            self.selected.emit(finding_id)
-
     def go_to(self, finding: Finding) -> None:
         """Show a finding: open its visit if need be, and put the crosshair there."""
         self.select(finding.id)
-        visit = self.study.visit
-        if visit is not None and visit.timepoint.key == finding.timepoint:
-            at = visit.timepoint.grid.world_to_index(finding.point_mm)
-            i, j, k = (min(max(round(float(v)), 0), n - 1) for v, n in zip(at, visit.timepoint.grid.shape, strict=True))
-            self._jump((i, j, k))
-            return
-        timepoint = next((t for t in self.study.timepoints() if t.key == finding.timepoint), None)
-        if timepoint is not None:
-            self._wanted = finding
-            self.study.open_visit(timepoint)
+        self.show_place(finding.timepoint, finding.point_mm)
 
     def title_of(self, finding: Finding) -> str:
         """Kind and side in words."""
@@ -217,14 +173,5 @@ class FindingsController(QObject):
         side = "" if finding.side.value == "unknown" else f", {finding.side.value}"
         return f"{kind.title if kind else finding.kind}{side}"
 
-    def _on_patient(self) -> None:
-        if self.current not in {finding.id for finding in self.all()}:  # a mask saved changes no finding
-            self.select("")
-        self.changed.emit()
-
-    def _on_visit(self) -> None:
-        wanted, self._wanted = self._wanted, None
-        visit = self.study.visit
-        if wanted is not None and visit is not None and visit.timepoint.key == wanted.timepoint:
-            self.go_to(wanted)
-        self.changed.emit()
+    def _known(self) -> frozenset[str]:
+        return frozenset(finding.id for finding in self.all())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-
-from PySide6.QtCore import QObject, Signal
 
 from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.domain.finding import Finding, Point
 from glioma_annotator.domain.histology import HistologySample, SampleKind
-from glioma_annotator.ui.study_controller import StudyController
-from glioma_annotator.workflow.finding_entry import Index
+from glioma_annotator.ui.placed_records import PlacedRecords
 from glioma_annotator.workflow.histology_entry import (
     in_order,
     sample_of,
@@ -21,42 +17,8 @@ from glioma_annotator.workflow.histology_entry import (
 )
 
 
-class HistologyController(QObject):
-    """Samples of the open patient.
-
-    Signals
-    -------
-    changed: the samples are others. selected(str): id of the sample to show; empty for none.
-    panel_wanted: the reader asked, from another panel, to see the sample that is selected.
-
-    Parameters
-    ----------
-    crosshair: gives the voxel under the crosshair.
-    jump: moves the crosshair to a voxel.
-    """
-
-    changed = Signal()
-    selected = Signal(str)
-    panel_wanted = Signal()
-
-    def __init__(
-        self,
-        study: StudyController,
-        crosshair: Callable[[], Index],
-        jump: Callable[[Index], None],
-        parent: QObject | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self.study = study
-        self._crosshair, self._jump = crosshair, jump
-        self._wanted: tuple[str, Point] | None = None  # visit and place to go to once it is open
-        self.current = ""
-        study.patient_changed.connect(self._on_patient)
-        study.visit_changed.connect(self._on_visit)
-
-    @property
-    def editable(self) -> bool:
-        return bool(self.study.patient_key) and not self.study.read_only
+class HistologyController(PlacedRecords):
+    """Samples of the open patient."""
 
     def all(self) -> tuple[HistologySample, ...]:
         """Of the open patient, in order of time."""
@@ -171,44 +133,16 @@ class HistologyController(QObject):
 
     # showing
 
-    def select(self, sample_id: str) -> None:
-        if sample_id != self.current:
-            self.current = sample_id
-            self.selected.emit(sample_id)
-
     def go_to(self, sample: HistologySample, place: int = 0) -> None:
         """Show one of its site points: open its visit if need be, and put the crosshair there."""
         self.select(sample.id)
         if place < len(sample.sites_mm):
-            self._go(sample.timepoint, sample.sites_mm[place])
-
-    def _go(self, key: str, point: Point) -> None:
-        visit = self.study.visit
-        if visit is not None and visit.timepoint.key == key:
-            grid = visit.timepoint.grid
-            i, j, k = (
-                min(max(round(float(v)), 0), n - 1) for v, n in zip(grid.world_to_index(point), grid.shape, strict=True)
-            )
-            self._jump((i, j, k))
-            return
-        timepoint = next((t for t in self.study.timepoints() if t.key == key), None)
-        if timepoint is not None:
-            self._wanted = (key, point)
-            self.study.open_visit(timepoint)
+            self.show_place(sample.timepoint, sample.sites_mm[place])
 
     def _place(self) -> Point:
         """The crosshair in RAS mm."""
         x, y, z = (float(v) for v in self.study.require_visit().timepoint.grid.index_to_world(self._crosshair()))
         return x, y, z
 
-    def _on_patient(self) -> None:
-        if self.get(self.current) is None or self.current not in {s.id for s in self.all()}:
-            self.select("")
-        self.changed.emit()
-
-    def _on_visit(self) -> None:
-        wanted, self._wanted = self._wanted, None
-        visit = self.study.visit
-        if wanted is not None and visit is not None and visit.timepoint.key == wanted[0]:
-            self._go(*wanted)
-        self.changed.emit()
+    def _known(self) -> frozenset[str]:
+        return frozenset(sample.id for sample in self.all())

@@ -1,4 +1,4 @@
-"""Two visits together in the window: registered on a worker, checked, nudged, accepted; the mask carried over."""
+"""Two visits together in the window: registered on a worker, checked, nudged, accepted; what changed between them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,13 @@ from glioma_annotator.progress import CancelToken, Report, part
 from glioma_annotator.ui.study_controller import OtherVisit, StudyController
 from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.viewer.study_view import StudyView
-from glioma_annotator.workflow.export_study import best_revision
 from glioma_annotator.workflow.jobs import Job
-from glioma_annotator.workflow.proposal import Proposal
 from glioma_annotator.workflow.timepoints_together import (
     ChangeMap,
     Vector,
     VisitRegistration,
     bend,
     by_headers,
-    carried_over,
     changes_between,
     common_sequence,
     keep_registration,
@@ -172,7 +169,8 @@ class Together(QObject):
 
     # registering
 
-    def _require(self) -> tuple[Timepoint, Timepoint]:
+    def require_both(self) -> tuple[Timepoint, Timepoint]:
+        """The visit that is read and the one beside it. Raises `UserError` when there is none."""
         visit = self.study.require_visit()
         if self.other is None:
             raise UserError("There is no other visit beside this one.", "Choose one in the bar above the pictures.")
@@ -180,7 +178,7 @@ class Together(QObject):
 
     def register(self, method: Method = Method.RIGID) -> None:
         """Register the visit beside to the visit that is read, on a worker."""
-        session, (fixed, moving) = self.study.require_session(), self._require()
+        session, (fixed, moving) = self.study.require_session(), self.require_both()
         store = session.store
 
         def work(report: Report, cancel: CancelToken) -> VisitRegistration:
@@ -190,7 +188,7 @@ class Together(QObject):
 
     def deform(self) -> None:
         """Bend the visit beside until it looks like the visit that is read, for viewing only; rigidly first."""
-        session, (fixed, moving) = self.study.require_session(), self._require()
+        session, (fixed, moving) = self.study.require_session(), self.require_both()
         store, found = session.store, self.found
 
         def work(report: Report, cancel: CancelToken) -> tuple[VisitRegistration, Deformation]:
@@ -280,17 +278,17 @@ class Together(QObject):
         Without a registration the headers' place is what is nudged.
         """
         axis = self.view.active_axis
-        if axis is None or self.other is None or not self._comparable(*self._require()):
+        if axis is None or self.other is None or not self._comparable(*self.require_both()):
             return
-        found = self._start()
+        found = self.present()
         axes = self.view.comparing.screen_axes(axis)
         self.set_nudge(*found.nudge_seen(axes, across, up, clockwise_deg))
 
     def set_nudge(self, shift_mm: Vector, rotation_deg: Vector) -> None:
         """Put the visit beside so far from where it was found: mm in RAS, degrees about these axes."""
-        if self.other is None or not self._comparable(*self._require()):
+        if self.other is None or not self._comparable(*self.require_both()):
             return
-        self._keep(self._start().nudged(shift_mm, rotation_deg))
+        self._keep(self.present().nudged(shift_mm, rotation_deg))
         if self.picture is Picture.AS_SCANNED:
             self.view.comparing.set_picture(Picture.REGISTERED)
         self._settling.start()
@@ -300,11 +298,11 @@ class Together(QObject):
         if self.found is not None:
             self.set_nudge((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
-    def _start(self) -> VisitRegistration:
-        """The registration to nudge: where the headers put the visits, when there is none yet."""
+    def present(self) -> VisitRegistration:
+        """The registration there is: where the headers put the visits, when there is none yet."""
         if self.found is not None:
             return self.found
-        return by_headers(*self._require())
+        return by_headers(*self.require_both())
 
     def _keep(self, found: VisitRegistration) -> None:
         self.found = self._known[self._pair] = found
@@ -362,7 +360,7 @@ class Together(QObject):
         if not self.changes_wanted:
             return
         present, before, timepoint = visit.editor.labels.copy(), shown.labels, visit.timepoint
-        together = found or self._start()
+        together = found or self.present()
 
         def done(made: ChangeMap) -> None:
             if self._pair == pair and self.changes_wanted:
@@ -381,33 +379,3 @@ class Together(QObject):
         if self._pair == pair and self.found is asked:
             self.found = self._known[pair] = now
             self.changed.emit()
-
-    @property
-    def can_carry(self) -> bool:
-        """Whether the visit beside has a mask to carry over."""
-        session = self.study.session
-        if session is None or self.other is None or self.other.id is None:
-            return False
-        return best_revision(session.store.revisions(self.other.id)) is not None
-
-    def carry_over(self) -> None:
-        """Propose the other visit's mask for the visit that is read, where the registration puts it."""
-        session, (fixed, moving) = self.study.require_session(), self._require()
-        store, scheme, together = session.store, session.scheme, self.found or self._start()
-        revision = best_revision(store.revisions(moving.id or 0))
-        if revision is None:
-            raise UserError(f"{moving.title} has no mask to carry over.", "Segment that visit and save it first.")
-
-        def work(_report: Report, _cancel: CancelToken) -> Proposal:
-            return carried_over(store, revision, moving, fixed, together, scheme)
-
-        def done(proposal: Proposal) -> None:
-            visit = self.study.visit
-            if visit is not None and visit.id == proposal.timepoint_id:
-                visit.show_proposal(proposal)
-                self.study.notice.emit("The mask is proposed: accept or reject it in the Mask panel.")
-            else:
-                self.study.notice.emit("The carried mask was dropped: another visit is open now.")
-
-        self.study.workers.computing.submit(f"Carrying the mask over from {moving.title}", work, done,
-                                             self.study.failed.emit)  # fmt: skip

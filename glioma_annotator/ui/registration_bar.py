@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -14,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from glioma_annotator.imaging.registration import Method
+from glioma_annotator.ui.mask_carrying import can_carry, carry_over
 from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet
 from glioma_annotator.ui.registration import STEP_DEG, STEP_MM, Together
 from glioma_annotator.ui.study_controller import StudyController
@@ -117,7 +120,7 @@ class VisitsBar(QWidget):
         self.accept = push_button("Accept", "Keep this registration in the workspace with your name",
                                   self._together.accept)  # fmt: skip
         self.carry = push_button("Carry mask over", "Propose the other visit's mask here, where the registration puts "
-                                 "it", self._together.carry_over)  # fmt: skip
+                                 "it", partial(carry_over, self._together))  # fmt: skip
         row.addWidget(self.told, 1)
         for button in (self.nudge, self.accept, self.carry):
             row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
@@ -185,7 +188,7 @@ class VisitsBar(QWidget):
         self.nudge.setEnabled(beside)
         found = together.found
         self.accept.setEnabled(editable and found is not None and not found.accepted_by)
-        self.carry.setEnabled(beside and editable and together.can_carry)
+        self.carry.setEnabled(beside and editable and can_carry(together))
         shift, turn = (found.shift_mm, found.rotation_deg) if found is not None else ((0.0,) * 3, (0.0,) * 3)
         for spin, value in zip(self.spins, (*shift, *turn), strict=True):
             with QSignalBlocker(spin):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from glioma_annotator.ui.mask_carrying import can_carry, carry_over
 from glioma_annotator.ui.registration import STEP_DEG, STEP_MM, Together
 from glioma_annotator.ui.viewer.types import Layout
 from glioma_annotator.workflow.commands import Command
@@ -29,7 +30,7 @@ def visits_commands(together: Together) -> list[Command]:
         return beside() and not study.read_only and found is not None and not found.accepted_by
 
     def carried() -> bool:
-        return beside() and study.editable and together.can_carry
+        return beside() and study.editable and can_carry(together)
 
     nudge = together.nudge
     moves = (
@@ -48,7 +49,7 @@ def visits_commands(together: Together) -> list[Command]:
         Command("visits.accept", "Accept the registration", "Keep it with your name; following lesions builds on it",
                 together.accept, "Study", (), acceptable),
         Command("visits.carry", "Carry the mask over", "Propose the other visit's mask where the registration puts it",
-                together.carry_over, "Study", (), carried),
+                partial(carry_over, together), "Study", (), carried),
         Command("visits.picture", "Next picture beside", "As scanned, in this visit's slices, checkerboard, flicker, "
                 "difference", together.next_picture, "Study", ("Shift+V",), beside),
         Command("visits.swap", "This visit in the other's place", "Tap to switch, hold to look: what differs jumps",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -10,15 +9,12 @@ from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QInputDialog,
     QLabel,
     QLineEdit,
-    QMessageBox,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -35,8 +31,9 @@ from glioma_annotator.ui import theme
 from glioma_annotator.ui.asking import NewestOnly
 from glioma_annotator.ui.dialogs.cohort_results import HitModel
 from glioma_annotator.ui.dialogs.cohort_rows import RowBuilder
+from glioma_annotator.ui.dialogs.saved_questions import SavedQuestions
 from glioma_annotator.ui.navigator import Place
-from glioma_annotator.ui.panels.parts import count_text, line, push_button, quiet
+from glioma_annotator.ui.panels.parts import count_text, line, push_button
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.profiles import load_profile
 
@@ -68,8 +65,10 @@ class CohortPage(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
-        column.addLayout(self._make_saved())
         self.text = QLineEdit()
+        self.saved = SavedQuestions(study, lambda: self.question)
+        self.saved.taken.connect(self.ask)
+        column.addWidget(self.saved)
         self.text.setPlaceholderText(f"Ask, for example: {EXAMPLE}")
         self.text.setAccessibleName("Question across patients")
         self.text.setClearButtonEnabled(True)
@@ -94,25 +93,7 @@ class CohortPage(QDialog):
         self.text.textChanged.connect(lambda text: None if text else self._pause.start())
         self.text.returnPressed.connect(self._read_text)
         self.builder.changed.connect(self._read_rows)
-        self._show_saved()
         self._say_empty()
-
-    def _make_saved(self) -> QHBoxLayout:
-        self.saved = QComboBox()
-        self.saved.setAccessibleName("Saved questions")
-        self.saved.setMinimumWidth(280)
-        self.saved.activated.connect(lambda _i: self._take_saved())
-        self.save = push_button("Save…", "Keep this question under a name", self._ask_name)
-        self.rename = push_button("Rename…", "Give the saved question another name", self._ask_other_name)
-        self.forget = push_button("Delete…", "Take the saved question out of the list", self._ask_forget)
-        row = QHBoxLayout()
-        row.addWidget(quiet("Saved questions", wrap=False))
-        row.addWidget(self.saved)
-        for button in (self.save, self.rename, self.forget):
-            button.setAutoDefault(False)
-            row.addWidget(button)
-        row.addStretch(1)
-        return row
 
     def _make_table(self) -> QTableView:
         self.model = HitModel()
@@ -249,7 +230,7 @@ class CohortPage(QDialog):
     def _enable(self, any_hit: bool) -> None:
         self.open_image.setEnabled(any_hit)
         self.export.setEnabled(any_hit)
-        self._enable_saved()
+        self.saved.refresh()
 
     # going there
 
@@ -284,88 +265,6 @@ class CohortPage(QDialog):
                 self.open_selected()
             return  # Return in the question asks; it must not press a button
         super().keyPressEvent(event)
-
-    # saved questions
-
-    def _show_saved(self, current: str = "") -> None:
-        self.saved.clear()
-        known = self._store.cohort.saved()
-        self.saved.addItem("Choose one…" if known else "None yet: ask, then Save…", "")
-        for question in known:
-            self.saved.addItem(question.name, question.text)
-            self.saved.setItemData(self.saved.count() - 1, question.text, Qt.ItemDataRole.ToolTipRole)
-        self.saved.setCurrentIndex(max(self.saved.findText(current), 0) if current else 0)
-        self._enable_saved()
-
-    def _enable_saved(self) -> None:
-        writable = not self._study.read_only
-        self.save.setEnabled(writable and bool(self.question))
-        chosen = self.saved.currentIndex() > 0
-        self.rename.setEnabled(writable and chosen)
-        self.forget.setEnabled(writable and chosen)
-
-    def _take_saved(self) -> None:
-        if self.saved.currentIndex() > 0:
-            self.ask(str(self.saved.currentData()))
-        self._enable_saved()
-
-    def _ask_name(self) -> None:
-        known = self.saved.currentText() if self.saved.currentIndex() > 0 else ""
-        self._name_dialog("Save the question", known, self.save_as)
-
-    def save_as(self, name: str) -> None:
-        """Keep the question under a name, in place of the one of that name."""
-        if self._carefully(lambda: self._store.cohort.save(name.strip(), self.question, self._author)):
-            self._show_saved(name.strip())
-            self._study.notice.emit(f"Question saved: {name.strip()}.")
-
-    def _ask_other_name(self) -> None:
-        known = self.saved.currentText()
-        self._name_dialog("Rename the question", known, lambda name: self.rename_to(known, name))
-
-    def rename_to(self, name: str, other: str) -> None:
-        """Give a saved question another name."""
-        if self._carefully(lambda: self._store.cohort.rename(name, other.strip(), self._author)):
-            self._show_saved(other.strip())
-
-    def _ask_forget(self) -> None:
-        name = self.saved.currentText()
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Delete a saved question")
-        question.setText(f"Delete the saved question “{name}”?")
-        question.setInformativeText("The patients' records stay as they are.")
-        delete = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        question.addButton(QMessageBox.StandardButton.Cancel)
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        delete.clicked.connect(lambda: self.forget_question(name))
-        question.open()
-
-    def forget_question(self, name: str) -> None:
-        """Take a saved question out of the list."""
-        if self._carefully(lambda: self._store.cohort.forget(name, self._author)):
-            self._show_saved()
-
-    @property
-    def _author(self) -> str:
-        return self._study.require_session().author
-
-    def _carefully(self, write: Callable[[], None]) -> bool:
-        try:
-            write()
-        except UserError as error:
-            self._study.failed.emit(error)
-            return False
-        return True
-
-    def _name_dialog(self, title: str, value: str, use: Callable[[str], None]) -> None:
-        dialog = QInputDialog(self)
-        dialog.setWindowTitle(title)
-        dialog.setLabelText("Name:")
-        dialog.setTextValue(value)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.textValueSelected.connect(use)
-        dialog.open()
 
     # export
 

@@ -217,14 +217,15 @@ def test_the_list_sorts_by_a_click_on_its_head(page: CohortPage, qtbot: QtBot) -
 
 def test_questions_are_saved_renamed_taken_and_deleted(bench, page: CohortPage, qtbot: QtBot) -> None:  # type: ignore[no-untyped-def]
     write(page, qtbot, "idh mutant")
-    page.save_as("Mutants")
+    page.saved.save_as("Mutants")
     assert [(q.name, q.text, q.author) for q in bench.store.cohort.saved()] == [("Mutants", "idh mutant", "Dr New")]
-    page.rename_to("Mutants", "All mutants")
+    page.saved.rename_to("Mutants", "All mutants")
     write(page, qtbot, "had surgery")
-    page.saved.setCurrentIndex(page.saved.findText("All mutants"))
-    page.saved.activated.emit(page.saved.currentIndex())
+    chosen = page.saved.choice
+    chosen.setCurrentIndex(chosen.findText("All mutants"))
+    chosen.activated.emit(chosen.currentIndex())
     assert page.question == "idh mutant"
-    page.forget_question("All mutants")
+    page.saved.forget_question("All mutants")
     assert bench.store.cohort.saved() == ()
     qtbot.waitUntil(lambda: not page.asking)
 

@@ -184,7 +184,7 @@ def test_a_finding_links_to_its_samples_and_back(window: MainWindow, qtbot: QtBo
 
 def now_text(window: MainWindow) -> str:
     table = window.findings_panel.table
-    column = 3
+    column = 4
     assert not table.isColumnHidden(column)
     return table.item(0, column).text()
 
