@@ -320,11 +320,11 @@ def measure_ours(job: Callable[[], object] | None, strokes: int = 0) -> dict[str
             "scroll": timed([scroll()] * SCROLLS, drawn, process),
         }
         if layout == "sequences":
-            result["undo"] = undo(slices, drawn)
+            result["undo"] = undo(slices, dab, drawn)
         return result
 
-    def undo(slices: list[Any], drawn: Callable[[], bool]) -> dict[str, float]:
-        """Undo of a stroke of at least `UNDONE` voxels, until every pane is drawn."""
+    def undo(slices: list[Any], dab: Callable[[int], Callable[[], None]], drawn: Callable[[], bool]) -> dict[str, Any]:
+        """Undo of a stroke of at least `UNDONE` voxels, until every pane is drawn, in turns with a brush event."""
         strokes = []
         for n in range(UNDOS):
             editor.begin_stroke(Brush(UNDONE_MM), 4 if n % 2 else 3)
@@ -340,7 +340,25 @@ def measure_ours(job: Callable[[], object] | None, strokes: int = 0) -> dict[str
             paints.waiting = {id(pane.overlay) for pane in slices}
             editor.undo()
 
-        return timed([event] * UNDOS, drawn, process)
+        surface, times = panes[0].surface, []
+        corner = QPointF(surface.width() / 4, surface.height() / 2)
+        for n in range(UNDOS):
+            mouse(QEvent.Type.MouseButtonPress, corner, left, left)
+            process()
+            brushed = timed([dab(1 + n)], drawn, process)["median_ms"]
+            mouse(QEvent.Type.MouseButtonRelease, corner, left, none)
+            process()
+            editor.undo()
+            for _ in range(5):
+                process()
+            times.append((timed([event], drawn, process)["median_ms"], brushed))
+        undone, brushes = np.array(times).T
+        return {
+            "median_ms": float(np.median(undone)),
+            "p95_ms": float(np.percentile(undone, 95)),
+            "brush_median_ms": float(np.median(brushes)),
+            "brush_p95_ms": float(np.percentile(brushes, 95)),
+        }
 
     def leak() -> dict[str, Any]:
         """Memory of undo after 100 strokes, and what `strokes` strokes leave behind: in the process, and of objects."""
@@ -407,7 +425,7 @@ def table(plain: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:
                 name = f"{what}, {layout}, {figure.removesuffix('_ms')}"
                 rows.append((name, f"{a:.1f} ms", f"{one:.1f} ms", f"{b:.1f} ms", f"{b / a:.2f}"))
     for figure in ("median_ms", "p95_ms"):
-        undo, brush = median(ours, "sequences", "undo", figure), median(ours, "sequences", "brush", figure)
+        undo, brush = median(ours, "sequences", "undo", figure), median(ours, "sequences", "undo", f"brush_{figure}")
         text = f"undo of {UNDONE} voxels, {figure.removesuffix('_ms')}"
         rows.append((text, "", "", f"{undo:.1f} ms", f"{undo / brush:.2f} of a brush event"))
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]

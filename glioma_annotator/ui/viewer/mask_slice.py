@@ -96,22 +96,29 @@ class MaskSlice:
         self.image = QImage(
             self._buffer.data, plane.columns, plane.rows, 4 * plane.columns, QImage.Format.Format_ARGB32_Premultiplied
         )
-        self._lines: dict[int, list[QLineF]] | None = None
+        # As they were last coloured; in one piece, which the strides of a volume's slice are not.
+        self._coloured: LabelArray = np.zeros((plane.rows, plane.columns), dtype=np.uint8)
+        self._lines: dict[int, list[QLineF]] = {}
         self._extent: tuple[slice, slice] | None = None
 
     def colour(self, table: ColourTable, part: tuple[slice, slice] | None = None) -> None:
         """Colour the voxels anew, all or those in `part` (rows, columns)."""
         part = part or (slice(None), slice(None))
-        self._buffer[part] = table[self._labels[part]]
-        self._lines = None
+        labels, before = self._labels[part], self._coloured[part]
+        self._buffer[part] = table[labels]
+        changed = labels != before
+        held = np.bincount(np.concatenate([labels[changed], before[changed]]), minlength=256)
+        for value in [value for value in self._lines if held[value]]:  # the others' outlines are as they were
+            del self._lines[value]
+        before[...] = labels
         self._extent = None
 
     @property
     def extent(self) -> tuple[slice, slice]:
         """Rows and columns that hold labels; empty slices when there are none."""
         if self._extent is None:
-            rows = np.flatnonzero(self._labels.any(axis=1))
-            columns = np.flatnonzero(self._labels.any(axis=0))
+            rows = np.flatnonzero(self._coloured.any(axis=1))
+            columns = np.flatnonzero(self._coloured.any(axis=0))
             if rows.size:
                 self._extent = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
             else:
@@ -120,8 +127,6 @@ class MaskSlice:
 
     def lines(self, values: Collection[int]) -> Mapping[int, list[QLineF]]:
         """Outlines of the labels `values` in voxel corners (x to the right, y down), by value."""
-        if self._lines is None:
-            self._lines = {}
         for value in values:
             if value not in self._lines:
                 self._lines[value] = self._outline(value)
@@ -129,7 +134,7 @@ class MaskSlice:
 
     def _outline(self, value: int) -> list[QLineF]:
         rows, columns = self.extent
-        inside = self._labels[rows, columns] == value
+        inside = self._coloured[rows, columns] == value
         if not inside.any():
             return []
         return shifted_lines(outline_segments(inside), columns.start, rows.start)
