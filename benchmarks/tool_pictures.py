@@ -45,7 +45,7 @@ from glioma_annotator.workflow.proposal import Proposal
 
 PATIENT, VISIT = "sub-DEMO", "ses-20211118recurrence"
 NETC, SNFH, ET = 1, 2, 3
-PANE_PX, PANEL_PX = 400, 320
+PANE_PX, PANEL_PX = 400, 340
 COLOURS = 224  # of a picture's palette: enough for grey images and few colours, and half the size
 PATIENCE_S = 600.0
 _LEFT, _NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
