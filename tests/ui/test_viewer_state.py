@@ -18,6 +18,7 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 
 
 def test_a_state_goes_through_json_and_back(stage: Stage) -> None:
@@ -179,3 +180,19 @@ def test_a_layout_shown_for_the_first_time_shares_the_room_evenly(stage: Stage) 
     stage.settle()
     widths = [pane.width() for pane in stage.view.panes]
     assert max(widths) - min(widths) <= 4
+
+
+def test_surfaces_turn_by_degrees_as_a_drag_turns_them(stage: Stage) -> None:
+    view = stage.view
+    view.set_layout("planes")
+    stage.settle()
+    pane = view.panes[-1]
+    assert isinstance(pane, SurfacePane)
+    azimuth, elevation = pane.azimuth, pane.elevation
+    view.aids.turn(30, -10)
+    assert (pane.azimuth, pane.elevation) == ((azimuth - 30) % 360, elevation + 10)
+    assert view.state()["turn"][:2] == [pane.azimuth, pane.elevation]
+    view.aids.turn(0, 500)
+    assert pane.elevation == -89  # no farther than from straight below
+    view.reset_view()
+    stage.settle()
