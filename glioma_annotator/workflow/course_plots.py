@@ -32,6 +32,7 @@ _TEXT, _QUIET = "#E6E6E6", "#A0A4AB"
 _SPAN_COLOUR = "#8C9BB3"
 _SURGERY_COLOUR = "#CC79A7"
 _CHANGE_COLOURS = {"grown": "#D55E00", "new": "#F0E442", "shrunk": "#56B4E9", "gone": "#A0A4AB", "unchanged": "#009E73"}
+_LEAST_CHANGE_ML = 0.005  # of a bar that can be seen as one: half of the last digit shown
 _NAME_WIDTH = 14  # characters of a lesion's name in a line below its bar
 _LEAST_BARS = 6
 _ONGOING_DAYS = 14  # how far beyond the last visit an unfinished treatment is drawn
@@ -168,6 +169,8 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
         )
     axes.axhline(0, color=_QUIET, linewidth=1)
     axes.margins(y=0.25)
+    if all(abs(b.change_ml) < _LEAST_CHANGE_ML for b in balance):
+        axes.set_ylim(-1, 1)  # rounding is not to fill the picture
     room = max(0.0, (_LEAST_BARS - len(balance)) / 2)  # few bars would be as wide as the picture
     axes.set_xlim(-0.5 - room, max(len(balance), 1) - 0.5 + room)
     kinds = [kind for kind in _CHANGE_COLOURS if any(b.kind == kind for b in balance)]

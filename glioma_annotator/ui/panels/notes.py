@@ -31,7 +31,7 @@ from glioma_annotator.workflow.note_entry import in_order, note_title, note_when
 from glioma_annotator.workflow.ports import Store
 
 _ID = Qt.ItemDataRole.UserRole
-_ROW_PX, _MOST_ROWS_PX = 24, 140  # a line; what the list takes at most
+_ROW_PX, _MOST_ROWS_PX = 24, 104  # a line; what the list takes at most
 _WHOLE = "the patient as a whole"
 
 When = tuple[dt.date | None, int | None]
@@ -69,7 +69,6 @@ class NotesPanel(QWidget):
         column.addWidget(line())
         column.addLayout(self._build_form())
         column.addWidget(self.text, 1)
-        column.addWidget(quiet("Exports and archives carry the text: leave names and birth dates out of it."))
         column.addLayout(self._build_buttons())
         self._start = self._entered()
         study.workspace_changed.connect(self._on_patient)
@@ -88,10 +87,12 @@ class NotesPanel(QWidget):
         self.title.setPlaceholderText("one line; may stay empty")
         self.author.setPlaceholderText("who wrote it")
         self.text = QPlainTextEdit()
-        self.text.setPlaceholderText("Write, or paste the report’s text")
+        self.text.setPlaceholderText(
+            "Write, or paste the report’s text. Leave names and birth dates out: archives carry it as it stands."
+        )
         self.text.setTabChangesFocus(True)
         self.text.setAccessibleName("Text")
-        self.text.setMinimumHeight(96)
+        self.text.setMinimumHeight(80)
         for label, field in (
             ("What", self.kind),
             ("When", self.when),
