@@ -6,7 +6,6 @@ it outlives the machine, takes up to a fifth of a second and is left to `flush`,
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -205,16 +204,10 @@ class FileJournal:
     def _make(self) -> None:
         """A new file that starts from the empty mask. No old one is lost by it, so nothing waits for the disk."""
         content = _header(_EMPTY_MASK)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-        try:
-            if os.write(handle, content) < len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            os.close(handle)
-            self._path.unlink()
-            raise
-        self._handle, self._start, self._end = handle, _EMPTY_MASK, len(content)
-        self._new = True
+        with atomic_write(self._path, flush=False) as file:
+            Path(file.name).chmod(0o600)
+            file.write(content)
+        self._start, self._end, self._new = _EMPTY_MASK, len(content), True
 
     def _begin(self, start: _Start, past: Sequence[VoxelEdit] = ()) -> None:
         """Put a new file with no steps but `past` in place of the old one, which stays when that fails."""

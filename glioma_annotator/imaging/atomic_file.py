@@ -13,10 +13,11 @@ from glioma_annotator.errors import EnvironmentFailure
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` once everything is on disk.
 
-    What is written goes to a temporary file beside `path`, which is removed when anything fails.
+    What is written goes to a temporary file beside `path`, which is removed when anything fails. Without `flush`
+    nothing waits for the disk: the file appears whole or not at all when the program ends, but not if the machine does.
     Raises `EnvironmentFailure` when the disk is full or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -24,9 +25,11 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         with temporary.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         temporary.replace(path)
-        flush_folder(path.parent)
+        if flush:
+            flush_folder(path.parent)
     except OSError as error:
         raise EnvironmentFailure(
             f"{path.name} could not be written to {path.parent} ({error.strerror or error}).",
