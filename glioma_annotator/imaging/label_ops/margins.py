@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import KDTree
 
 from glioma_annotator.domain.geometry import Box, FloatArray, Grid, Shape
 from glioma_annotator.imaging.label_ops.patch import Mask, placed, reach_voxels, widened
@@ -63,6 +61,9 @@ def shrink(mask: Mask, mm: float, grid: Grid) -> Mask:
 
 def _within(part: Mask, mm: float, grid: Grid) -> Mask:
     """Voxels no further than `mm` from the nearest voxel of `part`, which lies on a part of `grid`."""
+    from scipy import ndimage  # here, to keep it off the program's start
+    from scipy.spatial import KDTree
+
     tolerance = 1e-6
     if right_angled(grid):
         distance = ndimage.distance_transform_edt(~part, sampling=grid.spacing_mm)

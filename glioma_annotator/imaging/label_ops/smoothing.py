@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.volume import LabelArray
@@ -17,6 +16,8 @@ from glioma_annotator.imaging.label_ops.patch import Mask, placed, reach_voxels,
 
 def median(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
     """A voxel is in the result when more than half of the ball of `radius_mm` around it is in the mask (i, j, k)."""
+    from scipy import signal  # here, to keep it off the program's start
+
     box = Box.around(mask)
     offsets = footprint_offsets(Brush(2 * radius_mm), grid)
     if box is None or len(offsets) == 1:
@@ -45,6 +46,8 @@ def joint(labels: LabelArray, values: Collection[int], radius_mm: float, grid: G
     Every voxel takes the label whose share, blurred by a Gaussian of half the radius, is largest (3D Slicer's joint
     smoothing). Voxels of other labels stay.
     """
+    from scipy import ndimage  # here, to keep it off the program's start
+
     chosen = sorted(values)
     box = Box.around(np.isin(labels, chosen))
     if box is None:
