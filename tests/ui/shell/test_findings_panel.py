@@ -10,11 +10,12 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
-from glioma_annotator.domain.finding import FindingStatus
+from glioma_annotator.domain.finding import Finding, FindingStatus, LesionChange
 from glioma_annotator.ui.timeline import event_marks
 from glioma_annotator.ui.window import MainWindow
 
 PATIENT = "PAT-0042"
+FIRST, LAST = "2019-01-14", "2019-10-21"
 
 
 @pytest.fixture
@@ -76,6 +77,31 @@ def test_a_click_in_the_list_goes_there_also_to_another_visit(window: MainWindow
     panel.table.selectRow(0)
     qtbot.waitUntil(lambda: window.study.visit is not None and first is not None and window.study.visit.id == first.id)
     assert window.view.crosshair_index == (15, 17, 14)
+
+
+def test_proposals_are_listed_alone_with_what_became_of_each_in_a_narrow_panel(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    store = window.study.require_session().store
+    store.findings.add(
+        Finding(PATIENT, FIRST, "satellite", (3.0, 3.0, 3.0)),
+        Finding(PATIENT, LAST, "satellite", (3.0, 3.0, 3.0), volume_ml=2.5, change=LesionChange.GROWN),
+        Finding(PATIENT, LAST, "cyst", (3.0, 3.0, 3.0), volume_ml=0.0, change=LesionChange.GONE),
+    )
+    window.findings.changed.emit()
+    panel = window.findings_panel
+    window.commands["study.findings"].trigger()
+    qtbot.waitUntil(lambda: panel.isVisible() and panel.width() < 480)
+    heads = [panel.table.horizontalHeaderItem(column).text() for column in range(panel.table.columnCount())]
+    assert panel.table.rowCount() == 3
+    assert not panel.table.isColumnHidden(heads.index("Visit"))
+    window.findings.proposed.emit()
+    assert panel.only_visit.isChecked()
+    assert panel.table.isColumnHidden(heads.index("Visit"))
+    column = heads.index("\N{GREEK CAPITAL LETTER DELTA}")
+    assert not panel.table.isColumnHidden(column)
+    signs = {panel.table.item(row, column).text(): panel.table.item(row, column).toolTip() for row in range(2)}
+    assert signs == {"\N{BLACK UP-POINTING SMALL TRIANGLE}": "grown", "gone": "gone"}
 
 
 def test_a_deleted_finding_can_be_brought_back(window: MainWindow, qtbot: QtBot) -> None:
