@@ -96,7 +96,7 @@ class FindingsPanel(QWidget):
         self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
         self.table.itemSelectionChanged.connect(self._on_row)
         self.table.itemClicked.connect(self._on_cell)
-        self.table.setMinimumHeight(120)
+        self.table.setMinimumHeight(104)
         self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # what the form leaves
         self.empty = quiet(
             "No findings yet. Put the crosshair on something and press Ctrl+D; a component of the mask brings its mL"
@@ -151,7 +151,7 @@ class FindingsPanel(QWidget):
         self.location.editingFinished.connect(lambda: self._keep(location=self.location.text().strip()))
         self.confidence = self._choice(Confidence, "confidence")
         self.status = self._choice(FindingStatus, "status")
-        self.text = Words("Text of the finding")
+        self.text = Words("Text of the finding", 44)
         self.text.setPlaceholderText("What was seen")
         self.text.left = lambda: self._keep(text=self.text.words)
         self.samples = FindingSamples(self._histology)
@@ -172,7 +172,7 @@ class FindingsPanel(QWidget):
         self.delete = push_button("Delete", "Take it out of the list; it can be brought back", self._delete)
         for place, button in enumerate((self.confirm, self.go, self.move_here, self.delete)):
             button.setProperty("role", "narrow")
-            buttons.addWidget(button, *divmod(place, 2))
+            buttons.addWidget(button, 0, place)
         form.addRow(buttons)
         self.location.setAccessibleName("Location")
 
