@@ -196,9 +196,7 @@ class Editor:
         after = self._rules.permitted(before, wanted, index, erasing=erasing, spared=spared)
         return self._carry_out(_made_by(edit_from_indices(name, self.grid.shape, index, before, after), model))
 
-    def apply(
-        self, name: str, after: LabelArray, model: str = "", spared: Collection[int] = ()
-    ) -> VoxelEdit | None:
+    def apply(self, name: str, after: LabelArray, model: str = "", spared: Collection[int] = ()) -> VoxelEdit | None:
         """Change the mask to `after` (same shape) as one undoable edit within the rules.
 
         `model` is the identity of the model that proposed `after`; empty when a person made it. Voxels of the labels
