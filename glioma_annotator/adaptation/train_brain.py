@@ -197,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="time to train, in minutes")
     parser.add_argument("--start", type=Path, help="model folder whose weights to begin with; at random without it")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=BrainPlan.seed, help="another one draws other heads")
+    parser.add_argument("--seed", type=int, default=BrainPlan().seed, help="another one draws other heads")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(parsed.threads)
     plan = BrainPlan(minutes=parsed.minutes, seed=parsed.seed)
