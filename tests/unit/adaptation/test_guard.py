@@ -223,8 +223,27 @@ def test_of_the_shares_of_the_way_the_first_that_is_accepted_is_taken(
     assert saved.head.bias[ET].item() == pytest.approx((start.head.bias[ET].item() - 50) / 2, rel=1e-2)
 
 
-def test_what_gains_nothing_is_not_tried_in_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_kept_the_starting_weights_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(run._TRAIN, LAST, lambda _network, _context: 1)
     outcome = adapted(tmp_path)
     assert not outcome.verdict.accepted
     assert outcome.card.training["share_of_the_way"] == 1.0
+
+
+def test_what_loses_all_the_way_is_still_tried_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(run._TRAIN, LAST, oedema_learner)
+    measured = candidate.measured
+
+    def better_half_way(
+        network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context, share: float
+    ) -> candidate.Candidate:
+        found = measured(network, method, steps, context, share)
+        after = 0.6 if share == 0.5 else 0.3
+        found.verdict = Verdict(after > 0.4, ("",), found.verdict.regions, 0.4, after)
+        return found
+
+    monkeypatch.setattr(candidate, "measured", better_half_way)
+    outcome = adapted(tmp_path)
+    assert outcome.verdict.accepted and outcome.card.training["share_of_the_way"] == 0.5
