@@ -60,6 +60,7 @@ class StudyController(QObject):
     patient_changed = Signal()
     visit_changed = Signal()
     leaving_visit = Signal()
+    leaving_workspace = Signal()
     mask_changed = Signal(object)
     edit_state_changed = Signal()
     proposal_changed = Signal()
@@ -192,6 +193,7 @@ class StudyController(QObject):
             return
         self._stop_opening()
         self._leave_visit()
+        self.leaving_workspace.emit()
         session, self.session = self.session, None
         self.writing.wait()
         session.store.close()

@@ -74,7 +74,8 @@ class NotesPanel(QWidget):
         study.workspace_changed.connect(self._on_patient)
         study.patient_changed.connect(self._on_patient)
         study.visit_changed.connect(self._on_visit)
-        study.leaving_visit.connect(self.flush)  # also before the workspace closes
+        study.leaving_visit.connect(self.flush)
+        study.leaving_workspace.connect(self.flush)  # no visit may be open
         self._on_patient()
 
     def _build_form(self) -> QFormLayout:

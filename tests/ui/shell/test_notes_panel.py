@@ -126,6 +126,19 @@ def test_what_is_being_written_is_kept_when_something_else_takes_its_place(
     assert not panel.text.toPlainText()
 
 
+def test_a_text_is_kept_when_the_workspace_closes_before_a_visit_is_open(
+    window: MainWindow, panel: NotesPanel, qtbot: QtBot
+) -> None:
+    window.study.open_patient(OTHER)
+    assert window.study.visit is None
+    panel.text.setPlainText("Seen in clinic.")
+    path = window.study.require_session().store.path
+    window.study.leave_workspace()
+    store = window.study.services.open_store(path, read_only=True)
+    assert [note.text for note in store.notes.of_patient(OTHER)] == ["Seen in clinic."]
+    store.close()
+
+
 def test_a_text_in_hand_survives_other_changes_of_the_patient(
     window: MainWindow, panel: NotesPanel, qtbot: QtBot
 ) -> None:
