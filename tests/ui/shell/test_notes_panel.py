@@ -126,17 +126,16 @@ def test_what_is_being_written_is_kept_when_something_else_takes_its_place(
     assert not panel.text.toPlainText()
 
 
-def test_a_text_is_kept_when_the_workspace_closes_before_a_visit_is_open(
-    window: MainWindow, panel: NotesPanel, qtbot: QtBot
+def test_a_text_is_kept_before_the_workspace_closes_though_no_visit_is_open_yet(
+    window: MainWindow, panel: NotesPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.study.open_patient(OTHER)
     assert window.study.visit is None
     panel.text.setPlainText("Seen in clinic.")
-    path = window.study.require_session().store.path
+    store, texts = window.study.require_session().store, []
+    monkeypatch.setattr(store, "close", lambda: texts.extend(n.text for n in store.notes.of_patient(OTHER)))
     window.study.leave_workspace()
-    store = window.study.services.open_store(path, read_only=True)
-    assert [note.text for note in store.notes.of_patient(OTHER)] == ["Seen in clinic."]
-    store.close()
+    assert texts == ["Seen in clinic."]
 
 
 def test_a_text_in_hand_survives_other_changes_of_the_patient(
