@@ -41,6 +41,9 @@ NORMALISATION = {
 #: Between the two, what was learnt mostly holds already and what was known mostly still does (Wortsman et al.,
 #: "Robust fine-tuning of zero-shot models", CVPR 2022).
 SHARES = (1.0, 0.75, 0.5, 0.25)
+#: What changes the whole network goes half-way at most: all of the way it made a next visit worse that neither held-out
+#: slabs nor painted lesions foresaw (benchmarks/README.md).
+SHARES_OF_FULL = (0.5, 0.25)
 
 
 @dataclass(eq=False)
@@ -66,7 +69,7 @@ class Candidate:
 def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
     """The candidate farthest from the starting weights that the rule accepts; the best one where it accepts none.
 
-    `network` is the trained one; it is changed. Shares below the whole are tried while there is time.
+    `network` is the trained one; it is changed. Smaller shares are tried while there is time.
     """
     trained = {name: value.detach().clone() for name, value in network.state_dict().items()}
     unchanged = all(
@@ -75,7 +78,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         if value.is_floating_point()
     )
     best: Candidate | None = None
-    for share in SHARES:
+    for share in SHARES_OF_FULL if method is AdaptationMethod.FULL else SHARES:
         context.cancel.raise_if_cancelled()
         if best is not None and context.seconds_left() < 0:
             break

@@ -169,7 +169,7 @@ def oedema_learner(network: SegmentationNetwork, _context: Context) -> int:
     return 1
 
 
-def adapted(tmp_path: Path) -> AdaptationOutcome:
+def adapted(tmp_path: Path, method: AdaptationMethod = LAST) -> AdaptationOutcome:
     """The model adapted to a visit with a ball of oedema that is fainter on T1Gd than what the model calls ET."""
     case = visit(shape=(44, 40, 36), centre=(26, 20, 18))
     gadolinium = case.images[SequenceRole.T1GD]
@@ -178,7 +178,7 @@ def adapted(tmp_path: Path) -> AdaptationOutcome:
     images = {**case.images, SequenceRole.T1GD: Volume(np.where(gadolinium.data > 0, values, 0), case.grid)}
     case = AdaptationCase(case.name, images, np.where(ball, SNFH, 0).astype(np.uint8), case.grid)
     model = small_model(tmp_path / "models")
-    wanted = request(case, method=LAST)
+    wanted = request(case, method=method)
     return run.adapt(wanted, model, tmp_path / "new", ignore_progress, lambda _: None, CancelToken())
 
 
@@ -198,10 +198,11 @@ def test_a_candidate_that_unlearns_a_tissue_no_visit_shows_is_refused(
     assert any("No lesions could be painted" in message for message in unguarded.messages)
 
 
+@pytest.mark.parametrize(("method", "shares"), [(LAST, [1.0, 0.75, 0.5]), (AdaptationMethod.FULL, [0.5])])
 def test_of_the_shares_of_the_way_the_first_that_is_accepted_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: AdaptationMethod, shares: list[float]
 ) -> None:
-    monkeypatch.setitem(run._TRAIN, LAST, oedema_learner)
+    monkeypatch.setitem(run._TRAIN, method, oedema_learner)
     seen: list[float] = []
     measured = candidate.measured
 
@@ -214,8 +215,8 @@ def test_of_the_shares_of_the_way_the_first_that_is_accepted_is_taken(
         return found
 
     monkeypatch.setattr(candidate, "measured", forgetful_beyond_half)
-    outcome = adapted(tmp_path)
-    assert seen == [1.0, 0.75, 0.5] and outcome.verdict.accepted
+    outcome = adapted(tmp_path, method)
+    assert seen == shares and outcome.verdict.accepted
     assert outcome.card.training["share_of_the_way"] == 0.5
     _, start = load_model(tmp_path / "models" / "base")
     _, saved = load_model(tmp_path / "new")
