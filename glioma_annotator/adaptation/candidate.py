@@ -58,8 +58,8 @@ class Candidate:
     method: AdaptationMethod
     steps: int
     classes: list[NDArray[np.uint8]]
-    share: float = 1.0
-    guard: GuardVerdict | None = None
+    share: float
+    guard: GuardVerdict | None
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -96,7 +96,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
 
 
 def measured(
-    network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context, share: float = 1.0
+    network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context, share: float
 ) -> Candidate:
     """The candidate with its weights rounded as they will be saved, judged on the whole held-out data and on painted
     lesions.

@@ -34,7 +34,7 @@ _TISSUES = {"background": 0, "ncr": 1, "netc": 1, "necrosis": 1, "necrotic": 1, 
             "snfh": 2, "et": 3, "enhancingtumor": 3, "enhancing": 3, "rc": 4, "resectioncavity": 4}  # fmt: skip
 #: Logit of a tissue that the bundle does not know, relative to background.
 _NEVER = -20.0
-_TODO = (
+_ADVICE = (
     "Choose a bundle with weights (models/model.pt or model.ts) of a SegResNet or DynUNet for the sequences used here."
 )
 
@@ -54,7 +54,7 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
     body, weight, bias = _split(architecture, tensors)
     mixed = _mixing(outputs)
     if mixed.shape[1] != len(weight):
-        raise UserError(f"The bundle names {mixed.shape[1]} outputs, its weights have {len(weight)}.", _TODO)
+        raise UserError(f"The bundle names {mixed.shape[1]} outputs, its weights have {len(weight)}.", _ADVICE)
     offset = torch.zeros(len(mixed))
     offset[~_known(outputs)] = _NEVER
     network = build_network(architecture, parameters, len(channels), len(mixed))
@@ -63,7 +63,7 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError("The bundle's weights do not fit the network that it describes.", _TODO) from error
+        raise UserError("The bundle's weights do not fit the network that it describes.", _ADVICE) from error
     card = ModelCard(
         name=name,
         title=str(metadata.get("name", name)),
@@ -85,13 +85,13 @@ def _read(file: Path) -> Mapping[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"The bundle has no configs/{file.name}.", _TODO) from error
+        raise UserError(f"The bundle has no configs/{file.name}.", _ADVICE) from error
     except OSError as error:
         raise EnvironmentFailure(f"{file.name} cannot be read ({error.strerror}).", "Check the folder.") from error
     except ValueError as error:
-        raise UserError(f"The bundle's {file.name} is no JSON.", _TODO) from error
+        raise UserError(f"The bundle's {file.name} is no JSON.", _ADVICE) from error
     if not isinstance(data, dict):
-        raise UserError(f"The bundle's {file.name} is no table.", _TODO)
+        raise UserError(f"The bundle's {file.name} is no table.", _ADVICE)
     return data
 
 
@@ -100,7 +100,7 @@ def _names(channel_def: Mapping[str, Any]) -> tuple[str, ...]:
     try:
         ordered = sorted(channel_def.items(), key=lambda item: int(item[0]))
     except (ValueError, AttributeError) as error:
-        raise UserError("The bundle does not say what its channels are.", _TODO) from error
+        raise UserError("The bundle does not say what its channels are.", _ADVICE) from error
     return tuple("".join(c for c in str(name).lower() if c.isalnum()) for _, name in ordered)
 
 
@@ -108,17 +108,17 @@ def _channels(channel_def: Mapping[str, Any]) -> tuple[SequenceRole, ...]:
     names = _names(channel_def)
     unknown = [name for name in names if name not in _ROLES]
     if unknown or not names:
-        raise UserError(f"The bundle needs sequences unknown here: {', '.join(unknown) or 'it names none'}.", _TODO)
+        raise UserError(f"The bundle needs sequences unknown here: {', '.join(unknown) or 'it names none'}.", _ADVICE)
     return tuple(_ROLES[name] for name in names)
 
 
 def _network(definition: Any) -> tuple[str, dict[str, Any]]:
     """The program's name for the network and its parameters."""
     if not isinstance(definition, dict):
-        raise UserError("The bundle does not describe its network.", _TODO)
+        raise UserError("The bundle does not describe its network.", _ADVICE)
     computed = [v for v in definition.values() if isinstance(v, str) and v[:1] in ("$", "@", "%")]
     if computed:
-        raise UserError(f"The bundle computes its settings (“{computed[0]}”); nothing in it is executed.", _TODO)
+        raise UserError(f"The bundle computes its settings (“{computed[0]}”); nothing in it is executed.", _ADVICE)
     target = str(definition.get("_target_", "")).rpartition(".")[2]
     if target == "SegResNet" and definition.get("upsample_mode", "nontrainable") == "nontrainable":
         norm = definition.get("norm", ["GROUP", {"num_groups": 8}])
@@ -132,19 +132,19 @@ def _network(definition: Any) -> tuple[str, dict[str, Any]]:
         if plain and strides == [1, *[2] * (len(filters) - 1)]:
             residual = bool(definition.get("res_block", False))
             return DYNUNET, {"filters": filters, "norm": "instance", "residual": residual}
-    raise UserError(f"The bundle's network “{target or 'unnamed'}” with its settings is not known here.", _TODO)
+    raise UserError(f"The bundle's network “{target or 'unnamed'}” with its settings is not known here.", _ADVICE)
 
 
 def _weights(folder: Path) -> Mapping[str, Tensor]:
     """The tensors of models/model.pt, else of the TorchScript archive models/model.ts, by their names."""
     file, script = folder / "model.pt", folder / "model.ts"
-    damaged = UserError("The bundle's weights hold more than numbers, or are damaged.", _TODO)
+    damaged = UserError("The bundle's weights hold more than numbers, or are damaged.", _ADVICE)
     try:
         if not file.is_file() and script.is_file():
             return read_weights(script)
         found = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError("The bundle has no models/model.pt and no models/model.ts.", _TODO) from error
+        raise UserError("The bundle has no models/model.pt and no models/model.ts.", _ADVICE) from error
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
         raise damaged from error
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:  # pickles cut short or made up
@@ -152,7 +152,7 @@ def _weights(folder: Path) -> Mapping[str, Tensor]:
     while isinstance(found, dict) and isinstance(found.get("model", found.get("state_dict")), dict):
         found = found.get("model", found.get("state_dict"))
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise UserError("The bundle's weights are no table of tensors.", _TODO)
+        raise UserError("The bundle's weights are no table of tensors.", _ADVICE)
     return found
 
 
@@ -165,7 +165,7 @@ def _split(architecture: str, tensors: Mapping[str, Tensor]) -> tuple[dict[str, 
         inside = "skip_layers."
         kept = {f"body.{k.removeprefix(inside)}": v for k, v in tensors.items() if k.startswith(inside)}
     if f"{head}.weight" not in tensors:
-        raise UserError("The bundle's weights have no last layer where the network has it.", _TODO)
+        raise UserError("The bundle's weights have no last layer where the network has it.", _ADVICE)
     weight = tensors[f"{head}.weight"].float()
     bias = tensors.get(f"{head}.bias")
     return kept, weight, torch.zeros(len(weight)) if bias is None else bias.float()
@@ -182,7 +182,7 @@ def _mixing(outputs: Sequence[str]) -> Tensor:
         return mixed
     unknown = [name for name in outputs if name not in _TISSUES]
     if unknown or "background" not in outputs:
-        raise UserError(f"The bundle's outputs are not known here: {', '.join(unknown or outputs) or 'none'}.", _TODO)
+        raise UserError(f"The bundle's outputs are not known here: {', '.join(unknown or outputs) or 'none'}.", _ADVICE)
     for number, name in enumerate(outputs):
         mixed[_TISSUES[name], number] = 1
     return mixed

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPixmap, QResizeEvent
+from PySide6.QtGui import QPalette, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
@@ -50,12 +50,14 @@ class _Picture(QLabel):
         self.setAccessibleName(name)
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setMinimumSize(360, 240)
+        self.setAutoFillBackground(True)
         self._full = QPixmap()
 
     def show_png(self, png: bytes) -> None:
         self._full.loadFromData(png)
-        colour = self._full.toImage().pixelColor(0, 0).name()
-        self.setStyleSheet(f"background: {colour}")  # beside the figure as within it
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Window, self._full.toImage().pixelColor(0, 0))
+        self.setPalette(palette)  # beside the figure as within it
         self._scale()
 
     def sizeHint(self) -> QSize:
