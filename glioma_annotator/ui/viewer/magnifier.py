@@ -60,7 +60,9 @@ class Magnifier(QWidget):
         painter.scale(TIMES, TIMES)
         painter.translate(-self._at)
         self._paint_picture(painter, pane)
-        pane.overlay.paint_masks(painter)
+        reach = DIAMETER_PX / 2 / TIMES
+        seen = QRectF(self._at.x() - reach, self._at.y() - reach, 2 * reach, 2 * reach)
+        pane.overlay.paint_masks(painter, seen.toAlignedRect())
         painter.restore()
         painter.setClipping(False)
         painter.setPen(QPen(self.palette().highlight().color(), 2.0))

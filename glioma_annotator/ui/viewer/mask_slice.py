@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QLineF
 from PySide6.QtGui import QColor, QImage
 
-from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.labels import BACKGROUND, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.viewer.planes import SlicePlane
 
 ColourTable = NDArray[np.uint32]
+#: Rows and columns of a slice, from the top left.
+Part = tuple[slice, slice]
+_MORE, _KEPT_PARTS = 2, 8
 
 
 def colour_table(scheme: LabelScheme, hidden: Collection[int], opacity: float) -> ColourTable:
@@ -73,6 +76,27 @@ def outline_segments(inside: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.concatenate(pieces)
 
 
+def label_outlines(labels: LabelArray, values: Sequence[int]) -> list[NDArray[np.intp]]:
+    """Edges of each label of `values`, as `outline_segments` has them, all at once.
+
+    `labels` has rows and columns with a rim of one voxel, which says what lies beyond and gets no edges of its own;
+    corners are counted from the top left of what is within the rim.
+    """
+    inside = labels[None] == np.asarray(values, dtype=np.uint8)[:, None, None]
+    across = inside[:, 1:, 1:-1] != inside[:, :-1, 1:-1]
+    along = (inside[:, 1:-1, 1:] != inside[:, 1:-1, :-1]).transpose(0, 2, 1)
+    found: list[list[NDArray[np.intp]]] = [[] for _ in values]
+    for edges, horizontal in ((across, True), (along, False)):
+        step = np.diff(np.pad(edges.astype(np.int8), ((0, 0), (0, 0), (1, 1))), axis=2)
+        which, line, start = np.nonzero(step == 1)
+        stop = np.nonzero(step == -1)[2]
+        runs = np.stack((start, line, stop, line) if horizontal else (line, start, line, stop), axis=1)
+        borders = np.searchsorted(which, range(1, len(values)))
+        for pieces, of_value in zip(found, np.split(runs, borders), strict=True):
+            pieces.append(of_value)
+    return [np.concatenate(pieces) for pieces in found]
+
+
 def shifted_lines(segments: NDArray[np.intp], column: int, row: int) -> list[QLineF]:
     """Lines of edge segments (n, 4), moved by a column and a row."""
     moved = segments + np.array([column, row, column, row])
@@ -96,25 +120,24 @@ class MaskSlice:
         self.image = QImage(
             self._buffer.data, plane.columns, plane.rows, 4 * plane.columns, QImage.Format.Format_ARGB32_Premultiplied
         )
-        # As they were last coloured; in one piece, which the strides of a volume's slice are not.
-        self._coloured: LabelArray = np.zeros((plane.rows, plane.columns), dtype=np.uint8)
-        self._lines: dict[int, list[QLineF]] = {}
-        self._extent: tuple[slice, slice] | None = None
+        # As they were last coloured, with a rim of background; in one piece, which a volume's slice is not.
+        self._rimmed: LabelArray = np.zeros((plane.rows + 2, plane.columns + 2), dtype=np.uint8)
+        self._coloured = self._rimmed[1:-1, 1:-1]
+        # Outlines of the parts painted since the last change, by first and last row and column: panes share them.
+        self._lines: dict[tuple[int, int, int, int], Mapping[int, list[QLineF]]] = {}
+        self._extent: Part | None = None
 
-    def colour(self, table: ColourTable, part: tuple[slice, slice] | None = None) -> None:
-        """Colour the voxels anew, all or those in `part` (rows, columns)."""
+    def colour(self, table: ColourTable, part: Part | None = None) -> None:
+        """Colour the voxels anew, all or those in `part`."""
         part = part or (slice(None), slice(None))
-        labels, before = self._labels[part], self._coloured[part]
+        labels = self._labels[part]
         self._buffer[part] = table[labels]
-        changed = labels != before
-        held = np.bincount(np.concatenate([labels[changed], before[changed]]), minlength=256)
-        for value in [value for value in self._lines if held[value]]:  # the others' outlines are as they were
-            del self._lines[value]
-        before[...] = labels
+        self._coloured[part] = labels
+        self._lines.clear()
         self._extent = None
 
     @property
-    def extent(self) -> tuple[slice, slice]:
+    def extent(self) -> Part:
         """Rows and columns that hold labels; empty slices when there are none."""
         if self._extent is None:
             rows = np.flatnonzero(self._coloured.any(axis=1))
@@ -125,16 +148,32 @@ class MaskSlice:
                 self._extent = slice(0, 0), slice(0, 0)
         return self._extent
 
-    def lines(self, values: Collection[int]) -> Mapping[int, list[QLineF]]:
-        """Outlines of the labels `values` in voxel corners (x to the right, y down), by value."""
-        for value in values:
-            if value not in self._lines:
-                self._lines[value] = self._outline(value)
-        return {value: self._lines[value] for value in values}
+    def lines(self, values: Collection[int], part: Part | None = None) -> Mapping[int, list[QLineF]]:
+        """Outlines of the labels `values` in voxel corners (x to the right, y down), by value.
 
-    def _outline(self, value: int) -> list[QLineF]:
-        rows, columns = self.extent
-        inside = self._coloured[rows, columns] == value
-        if not inside.any():
-            return []
-        return shifted_lines(outline_segments(inside), columns.start, rows.start)
+        All of them, or those within `part` and on its border.
+        """
+        rows, columns = self.extent if part is None else part
+        lines = self._lines_around(rows, columns)
+        return {value: lines[value] for value in lines if value in values}
+
+    def _lines_around(self, rows: slice, columns: slice) -> Mapping[int, list[QLineF]]:
+        for (top, bottom, left, right), known in self._lines.items():
+            if top <= rows.start and rows.stop <= bottom and left <= columns.start and columns.stop <= right:
+                return known
+        # A little more than is asked for: panes of another size by a pixel ask for nearly the same.
+        top, bottom = max(rows.start - _MORE, 0), min(rows.stop + _MORE, self.plane.rows)
+        left, right = max(columns.start - _MORE, 0), min(columns.stop + _MORE, self.plane.columns)
+        if len(self._lines) >= _KEPT_PARTS:  # the pointer wanders over a slice that does not change
+            self._lines.clear()
+        lines = self._lines[top, bottom, left, right] = self._outlines(slice(top, bottom), slice(left, right))
+        return lines
+
+    def _outlines(self, rows: slice, columns: slice) -> Mapping[int, list[QLineF]]:
+        labels = self._rimmed[rows.start : rows.stop + 2, columns.start : columns.stop + 2]
+        held = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+        values = [value for value in held.tolist() if value != BACKGROUND]
+        if not values:
+            return {}
+        outlines = label_outlines(labels, values)
+        return {v: shifted_lines(o, columns.start, rows.start) for v, o in zip(values, outlines, strict=True)}

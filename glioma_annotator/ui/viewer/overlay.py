@@ -10,7 +10,7 @@ from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPen, QTransform
 from PySide6.QtWidgets import QWidget
 
-from glioma_annotator.ui.viewer.mask_slice import MaskSlice
+from glioma_annotator.ui.viewer.mask_slice import MaskSlice, Part
 from glioma_annotator.ui.viewer.overlay_measures import MeasureMark, paint_measures
 from glioma_annotator.ui.viewer.planes import Letters, nice_length_mm
 from glioma_annotator.ui.viewer.types import Marker
@@ -23,6 +23,7 @@ _GAP_PX = 9.0  # the crosshair leaves the voxel itself free
 _MARGIN_PX = 8
 _MARKER_PX = 7.0
 _SAMPLE_PX = 11.0
+_RIM_PX = 40  # letters and scale bar lie within this of the edges
 
 
 @dataclass(slots=True)
@@ -134,12 +135,12 @@ class Overlay(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setClipRect(event.rect())
-        m = self.marks
-        self.paint_masks(painter)
+        m, dirty = self.marks, event.rect()
+        self.paint_masks(painter, dirty)
         if m.proposal is not None:
-            self._paint_proposal(painter, m.proposal, event.rect(), Qt.BrushStyle.BDiagPattern)
+            self._paint_proposal(painter, m.proposal, dirty, Qt.BrushStyle.BDiagPattern)
         if m.removed is not None:
-            self._paint_proposal(painter, m.removed, event.rect(), Qt.BrushStyle.FDiagPattern)
+            self._paint_proposal(painter, m.removed, dirty, Qt.BrushStyle.FDiagPattern)
         for value, lines in m.opposite.items():
             if value in m.colours and m.mask is not None:
                 self._paint_lines(painter, lines, QPen(m.colours[value], 1.0, Qt.PenStyle.DotLine))
@@ -154,10 +155,11 @@ class Overlay(QWidget):
             painter.drawLines(list(m.lines))
         if m.measures:
             paint_measures(painter, m.measures, self.to_pixels)
-        if m.letters is not None:
-            self._paint_letters(painter, m.letters)
-        if m.scale_bar and not m.note:
-            self._paint_scale_bar(painter)
+        if not self.rect().adjusted(_RIM_PX, _RIM_PX, -_RIM_PX, -_RIM_PX).contains(dirty):
+            if m.letters is not None:
+                self._paint_letters(painter, m.letters)
+            if m.scale_bar and not m.note:
+                self._paint_scale_bar(painter)
         if m.note:
             painter.setPen(self.palette().placeholderText().color())
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, m.note)
@@ -173,23 +175,34 @@ class Overlay(QWidget):
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()
 
-    def paint_masks(self, painter: QPainter) -> None:
-        """The mask and the colours under it."""
+    def paint_masks(self, painter: QPainter, dirty: QRect) -> None:
+        """The mask and the colours under it, as far as they lie in the pixels `dirty`."""
         if self.marks.heat is not None:
-            self._paint_voxels(painter, self.marks.heat)
+            self._paint_voxels(painter, self.marks.heat, dirty)
         if self.marks.mask is not None:
-            self._paint_mask(painter, self.marks.mask)
+            self._paint_mask(painter, self.marks.mask, dirty)
 
-    def _paint_mask(self, painter: QPainter, mask: MaskSlice) -> None:
+    def _paint_mask(self, painter: QPainter, mask: MaskSlice, dirty: QRect) -> None:
         if self.marks.fill:
-            self._paint_voxels(painter, mask)
+            self._paint_voxels(painter, mask, dirty)
         if self.marks.outline:
-            for value, lines in mask.lines(self.marks.colours).items():
+            for value, lines in mask.lines(self.marks.colours, self._part_in(mask, dirty)).items():
                 self._paint_lines(painter, lines, QPen(self.marks.colours[value], 1.5))
 
-    def _paint_voxels(self, painter: QPainter, mask: MaskSlice) -> None:
+    def _part_in(self, mask: MaskSlice, dirty: QRect) -> Part:
+        """Rows and columns of a slice whose voxels or outlines reach into pixels; empty slices for none."""
+        corners = self.corners()
+        left = math.floor((dirty.left() - 3 - corners.dx()) / corners.m11())
+        top = math.floor((dirty.top() - 3 - corners.dy()) / corners.m22())
+        right = math.ceil((dirty.right() + 4 - corners.dx()) / corners.m11())
+        bottom = math.ceil((dirty.bottom() + 4 - corners.dy()) / corners.m22())
         rows, columns = mask.extent
-        if rows.stop == rows.start:
+        top, left = max(top, rows.start), max(left, columns.start)
+        return slice(top, max(min(bottom, rows.stop), top)), slice(left, max(min(right, columns.stop), left))
+
+    def _paint_voxels(self, painter: QPainter, mask: MaskSlice, dirty: QRect) -> None:
+        rows, columns = self._part_in(mask, dirty)
+        if rows.stop == rows.start or columns.stop == columns.start:
             return
         rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
         painter.save()
@@ -220,12 +233,12 @@ class Overlay(QWidget):
             layer.fill(Qt.GlobalColor.transparent)
             inner = QPainter(layer)
             inner.translate(-area.topLeft())
-            self._paint_voxels(inner, proposal)
+            self._paint_voxels(inner, proposal, area)
             inner.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
             inner.fillRect(area, QBrush(Qt.GlobalColor.black, hatch))
             inner.end()
             painter.drawImage(area.topLeft(), layer)
-        for value, lines in proposal.lines(self.marks.colours).items():
+        for value, lines in proposal.lines(self.marks.colours, self._part_in(proposal, dirty)).items():
             pen = QPen(self.marks.colours[value], 1.0, Qt.PenStyle.DashLine)  # wider dashes take many times as long
             self._paint_lines(painter, lines, pen)
 
