@@ -31,6 +31,7 @@ from glioma_annotator.workflow.timepoints_together import (
     kept_registration,
     measured,
     register_visits,
+    withdraw_registration,
 )
 
 STEP_MM, STEP_DEG = 0.5, 0.5
@@ -69,6 +70,7 @@ class Together(QObject):
         self.note, self.failed = "", False
         self._known: dict[Pair, VisitRegistration] = {}
         self._bent: dict[Pair, Deformation] = {}
+        self._withdrawn: set[Pair] = set()
         self._job: Job | None = None
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
@@ -77,6 +79,7 @@ class Together(QObject):
         study.other_loaded.connect(self._on_other)
         study.visit_changed.connect(self._on_visit)
         study.workspace_changed.connect(self._forget)
+        study.patient_changed.connect(self._on_restored)
         study.mask_changed.connect(self._on_mask)
         view.comparing.changed.connect(self.changed)
 
@@ -109,6 +112,7 @@ class Together(QObject):
     def _forget(self) -> None:
         self._known.clear()
         self._bent.clear()
+        self._withdrawn.clear()
 
     def _on_visit(self) -> None:
         self._shown = self.other = self.found = self.changes = None
@@ -320,8 +324,34 @@ class Together(QObject):
         today = dt.datetime.now(dt.UTC).date().isoformat()
         self._known[self._pair] = self.found = replace(found, accepted_by=name, accepted=today)
         keep_registration(session.store, self.study.patient_key, self.found)
+        self._withdrawn.discard(self._pair)
         self.study.notice.emit("The registration is kept; following lesions from visit to visit builds on it.")
         self.changed.emit()
+
+    def withdraw(self) -> None:
+        """Take the accepted registration back; it stays on the screen, to be nudged or accepted again."""
+        session, found = self.study.require_session(), self.found
+        if found is None or not found.accepted_by or session.store.read_only:
+            return
+        withdraw_registration(session.store, self.study.patient_key, *self.require_both(), session.author.strip())
+        self._known[self._pair] = self.found = replace(found, accepted_by="", accepted="")
+        self._known.pop((self._pair[1], self._pair[0]), None)
+        self._withdrawn.add(self._pair)
+        self.study.notice.emit(
+            "The registration is withdrawn; lesions are followed without it. Accept it again here, or restore it "
+            "under Deleted items."
+        )
+        self.changed.emit()
+
+    def _on_restored(self) -> None:
+        """A withdrawn registration that was brought back from the deleted items counts again."""
+        session, visit = self.study.session, self.study.visit
+        if session is None or visit is None or self.other is None or self._pair not in self._withdrawn:
+            return
+        kept = kept_registration(session.store, visit.timepoint, self.other)
+        if kept is not None:
+            self._withdrawn.discard(self._pair)
+            self._keep(kept)
 
     # what follows from it
 

@@ -117,8 +117,7 @@ class VisitsBar(QWidget):
         self.nudge = push_button("Nudge", "Move and turn the other visit by hand", lambda: None)
         self.nudge.setCheckable(True)
         self.nudge.toggled.connect(self._on_nudge)
-        self.accept = push_button("Accept", "Keep this registration in the workspace with your name",
-                                  self._together.accept)  # fmt: skip
+        self.accept = push_button("Accept", "", self._accept_or_withdraw)
         self.carry = push_button("Carry mask over", "Propose the other visit's mask here, where the registration puts "
                                  "it", partial(carry_over, self._together))  # fmt: skip
         row.addWidget(self.told, 1)
@@ -166,6 +165,13 @@ class VisitsBar(QWidget):
     def _on_nudge(self, on: bool) -> None:
         self.nudging.setVisible(on)
 
+    def _accept_or_withdraw(self) -> None:
+        found = self._together.found
+        if found is not None and found.accepted_by:
+            self._together.withdraw()
+        else:
+            self._together.accept()
+
     def _set_nudge(self) -> None:
         x, y, z, nod, tilt, turn = (spin.value() for spin in self.spins)
         self._together.set_nudge((x, y, z), (nod, tilt, turn))
@@ -187,7 +193,16 @@ class VisitsBar(QWidget):
         self.register.setEnabled(beside and not together.running)
         self.nudge.setEnabled(beside)
         found = together.found
-        self.accept.setEnabled(editable and found is not None and not found.accepted_by)
+        accepted = found is not None and bool(found.accepted_by)
+        self.accept.setEnabled(editable and found is not None)
+        self.accept.setText("Withdraw" if accepted else "Accept")
+        self.accept.setAccessibleName(self.accept.text())
+        self.accept.setToolTip(
+            "Take the accepted registration back: nothing builds on it any more; it can be accepted again, or restored "
+            "under Deleted items"
+            if accepted
+            else "Keep this registration in the workspace with your name"
+        )
         self.carry.setEnabled(beside and editable and can_carry(together))
         shift, turn = (found.shift_mm, found.rotation_deg) if found is not None else ((0.0,) * 3, (0.0,) * 3)
         for spin, value in zip(self.spins, (*shift, *turn), strict=True):

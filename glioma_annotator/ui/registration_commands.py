@@ -29,6 +29,10 @@ def visits_commands(together: Together) -> list[Command]:
         found = together.found
         return beside() and not study.read_only and found is not None and not found.accepted_by
 
+    def accepted() -> bool:
+        found = together.found
+        return beside() and not study.read_only and found is not None and bool(found.accepted_by)
+
     def carried() -> bool:
         return beside() and study.editable and can_carry(together)
 
@@ -48,6 +52,8 @@ def visits_commands(together: Together) -> list[Command]:
                 together.deform, "Study", (), free),
         Command("visits.accept", "Accept the registration", "Keep it with your name; following lesions builds on it",
                 together.accept, "Study", (), acceptable),
+        Command("visits.withdraw", "Withdraw the registration", "Take an accepted registration back; nothing builds on "
+                "it any more", together.withdraw, "Study", (), accepted),
         Command("visits.carry", "Carry the mask over", "Propose the other visit's mask where the registration puts it",
                 partial(carry_over, together), "Study", (), carried),
         Command("visits.picture", "Next picture beside", "As scanned, in this visit's slices, checkerboard, flicker, "

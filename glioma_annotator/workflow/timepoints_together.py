@@ -333,6 +333,18 @@ def keep_registration(store: Store, patient: str, together: VisitRegistration) -
         store.registrations.add(made, by=together.accepted_by)
 
 
+def withdraw_registration(store: Store, patient: str, one: Timepoint, other: Timepoint, by: str) -> None:
+    """Take back what was accepted of two visits: nothing builds on it any more until it is accepted or restored.
+
+    Raises `KeyError` when nothing is.
+    """
+    kept = [r for r in store.registrations.of_patient(patient) if r.joins(one.key, other.key)]
+    if not kept:
+        raise KeyError(one.key, other.key)
+    for record in kept:
+        store.registrations.delete(record.id, by)
+
+
 def kept_registration(store: Store, later: Timepoint, earlier: Timepoint) -> VisitRegistration | None:
     """The accepted registration of two visits with `later` as the fixed one; None when there is none to be used."""
     kept = store.registrations.between(later.patient_id, later.key, earlier.key)

@@ -17,6 +17,7 @@ from glioma_annotator.progress import CancelToken, Progress, Report
 from glioma_annotator.ui import registration as registration_module
 from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow.record_history import deleted_items, restore_item
 from glioma_annotator.workflow.timepoints_together import VisitRegistration, kept_registration
 
 FIRST, THIRD = "2019-01-14", "2019-10-21"
@@ -199,6 +200,31 @@ def test_an_accepted_registration_is_there_again_the_next_time(bench: Any, qtbot
     placement = comparing(again).placement
     assert placement is not None
     assert placement.matrix[0, 3] == 12
+
+
+def test_an_accepted_registration_is_withdrawn_with_a_record_and_brought_back(
+    bench: Any, qtbot: QtBot, registrar: Registrar
+) -> None:
+    window = shown(bench, qtbot)
+    bar, together = window.visits_bar, window.together
+    press(qtbot, bar.register)
+    settle(qtbot, window)
+    press(qtbot, bar.accept)
+    visit, other = window.study.require_visit().timepoint, together.other
+    assert other is not None
+    assert bar.accept.text() == "Withdraw"
+    press(qtbot, bar.accept)
+    assert kept_registration(bench.store, visit, other) is None
+    assert "Not accepted" in bar.told.text()
+    assert bar.accept.text() == "Accept"
+    assert comparing(window).placement.matrix[0, 3] == 12, "it stays to be looked at"
+    (item,) = deleted_items(bench.store, "PAT-0042")
+    restore_item(bench.store, item, "Dr New")
+    window.study.patient_changed.emit()
+    assert "Accepted by Dr New" in bar.told.text()
+    window.commands["visits.withdraw"].trigger()
+    press(qtbot, bar.accept)
+    assert kept_registration(bench.store, visit, other) is not None, "accepted anew"
 
 
 def test_the_carried_mask_is_a_proposal_where_the_registration_puts_it(

@@ -72,6 +72,7 @@ def apart_deg(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     ("role", "truth"),
     [
         (T1GD, moved((3, -2, 4), (5, -4, 2))),
+        (FLAIR, moved((5, -4, 4.8), (6, -5, 6.2))),  # 10 mm and 8 degrees
         (T2, moved((12, -8, 15), (-18, 11, 14))),
         (FLAIR, moved((-20, 5, -9), (60, -40, 35))),
         (T2, moved((0, 0, 0), (0, 0, 0))),

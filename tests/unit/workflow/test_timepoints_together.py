@@ -30,6 +30,7 @@ from glioma_annotator.workflow.timepoints_together import (
     kept_registration,
     measured,
     register_visits,
+    withdraw_registration,
 )
 
 GRID = Grid((37, 44, 35), np.array([[5.0, 0, 0, -90], [0, 5, 0, -107], [0, 0, 5, -85], [0, 0, 0, 1]]))
@@ -131,6 +132,30 @@ def test_an_accepted_registration_is_kept_and_followed_both_ways(
     assert [entry.actor for entry in store.audit.of(kept.id)] == ["Dr New", "Dr New"]
     store.registrations.change(replace(kept, matrix=(0.0,) * 16))
     assert kept_registration(store, later, earlier) is None  # no point can be carried by it
+
+
+def test_a_withdrawn_registration_is_not_built_on_until_it_is_restored(
+    course: tuple[FakeStore, Timepoint, Timepoint],
+) -> None:
+    store, later, earlier = course
+    key = store.patients()[0].key
+    with pytest.raises(KeyError):
+        withdraw_registration(store, key, later, earlier, "Dr New")
+    found = Registration(moved(), Method.RIGID, 1.0, 0.4, 0.1)
+    keep_registration(store, key, VisitRegistration(later.key, earlier.key, "T1Gd", found, accepted_by="Dr New"))
+    (kept,) = store.registrations.of_patient(key)
+    withdraw_registration(store, key, earlier, later, "Dr Other")  # whichever of them is fixed
+    assert kept_registration(store, later, earlier) is None
+    assert "accepted" not in " ".join(messages_of(store, later, earlier))
+    assert [(e.action, e.actor) for e in store.audit.of(kept.id)] == [("add", "Dr New"), ("delete", "Dr Other")]
+    store.registrations.restore(kept.id, "Dr New")
+    assert kept_registration(store, later, earlier) is not None
+
+
+def messages_of(store: FakeStore, later: Timepoint, earlier: Timepoint) -> list[str]:
+    align = VisitAlignment(store)
+    align(later, earlier)
+    return align.messages
 
 
 def test_visits_without_a_common_sequence_are_refused(tmp_path: Path) -> None:
