@@ -155,7 +155,7 @@ class MaskSlice:
         """
         rows, columns = self.extent if part is None else part
         lines = self._lines_around(rows, columns)
-        return {value: lines[value] for value in lines if value in values}
+        return {value: found for value, found in lines.items() if value in values and found}
 
     def _lines_around(self, rows: slice, columns: slice) -> Mapping[int, list[QLineF]]:
         for (top, bottom, left, right), known in self._lines.items():

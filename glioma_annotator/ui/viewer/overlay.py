@@ -143,9 +143,9 @@ class Overlay(QWidget):
             self._paint_proposal(painter, m.removed, dirty, Qt.BrushStyle.FDiagPattern)
         for value, lines in m.opposite.items():
             if value in m.colours and m.mask is not None:
-                self._paint_lines(painter, lines, QPen(m.colours[value], 1.0, Qt.PenStyle.DotLine))
+                self._paint_lines(painter, lines, _outline_pen(m.colours[value], 1.0, Qt.PenStyle.DotLine))
         if m.midline:
-            self._paint_lines(painter, m.midline, QPen(LETTER_COLOUR, 1.0, Qt.PenStyle.DashLine))
+            self._paint_lines(painter, m.midline, _outline_pen(LETTER_COLOUR, 1.0, Qt.PenStyle.DashLine))
         if m.crosshair is not None:
             self._paint_crosshair(painter, self.to_pixels(m.crosshair))
         for place, marker in m.markers:
@@ -164,8 +164,8 @@ class Overlay(QWidget):
             painter.setPen(self.palette().placeholderText().color())
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, m.note)
         if m.cursor:
-            self._paint_lines(painter, m.cursor, QPen(SHADOW, 3.0))
-            self._paint_lines(painter, m.cursor, QPen(CURSOR_COLOUR, 1.0))
+            self._paint_lines(painter, m.cursor, _outline_pen(SHADOW, 3.0))
+            self._paint_lines(painter, m.cursor, _outline_pen(CURSOR_COLOUR, 1.0))
         if m.sketch:
             self._paint_sketch(painter)
         if m.active:
@@ -177,17 +177,20 @@ class Overlay(QWidget):
 
     def paint_masks(self, painter: QPainter, dirty: QRect) -> None:
         """The mask and the colours under it, as far as they lie in the pixels `dirty`."""
-        if self.marks.heat is not None:
-            self._paint_voxels(painter, self.marks.heat, dirty)
-        if self.marks.mask is not None:
-            self._paint_mask(painter, self.marks.mask, dirty)
-
-    def _paint_mask(self, painter: QPainter, mask: MaskSlice, dirty: QRect) -> None:
-        if self.marks.fill:
-            self._paint_voxels(painter, mask, dirty)
-        if self.marks.outline:
-            for value, lines in mask.lines(self.marks.colours, self._part_in(mask, dirty)).items():
-                self._paint_lines(painter, lines, QPen(self.marks.colours[value], 1.5))
+        m = self.marks
+        painter.save()
+        painter.setTransform(self.corners(), combine=True)
+        if m.heat is not None:
+            _draw_voxels(painter, m.heat, self._part_in(m.heat, dirty))
+        if m.mask is not None:
+            part = self._part_in(m.mask, dirty)
+            if m.fill:
+                _draw_voxels(painter, m.mask, part)
+            if m.outline:
+                for value, lines in m.mask.lines(m.colours, part).items():
+                    painter.setPen(_outline_pen(m.colours[value], 1.5))
+                    painter.drawLines(lines)
+        painter.restore()
 
     def _part_in(self, mask: MaskSlice, dirty: QRect) -> Part:
         """Rows and columns of a slice whose voxels or outlines reach into pixels; empty slices for none."""
@@ -199,16 +202,6 @@ class Overlay(QWidget):
         rows, columns = mask.extent
         top, left = max(top, rows.start), max(left, columns.start)
         return slice(top, max(min(bottom, rows.stop), top)), slice(left, max(min(right, columns.stop), left))
-
-    def _paint_voxels(self, painter: QPainter, mask: MaskSlice, dirty: QRect) -> None:
-        rows, columns = self._part_in(mask, dirty)
-        if rows.stop == rows.start or columns.stop == columns.start:
-            return
-        rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        painter.save()
-        painter.setTransform(self.corners(), combine=True)
-        painter.drawImage(rect, mask.image, rect)
-        painter.restore()
 
     def _paint_sketch(self, painter: QPainter) -> None:
         m = self.marks
@@ -233,20 +226,23 @@ class Overlay(QWidget):
             layer.fill(Qt.GlobalColor.transparent)
             inner = QPainter(layer)
             inner.translate(-area.topLeft())
-            self._paint_voxels(inner, proposal, area)
+            inner.save()
+            inner.setTransform(self.corners(), combine=True)
+            _draw_voxels(inner, proposal, self._part_in(proposal, area))
+            inner.restore()
             inner.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
             inner.fillRect(area, QBrush(Qt.GlobalColor.black, hatch))
             inner.end()
             painter.drawImage(area.topLeft(), layer)
         for value, lines in proposal.lines(self.marks.colours, self._part_in(proposal, dirty)).items():
-            pen = QPen(self.marks.colours[value], 1.0, Qt.PenStyle.DashLine)  # wider dashes take many times as long
+            pen = _outline_pen(
+                self.marks.colours[value], 1.0, Qt.PenStyle.DashLine
+            )  # wider dashes take many times as long
             self._paint_lines(painter, lines, pen)
 
     def _paint_lines(self, painter: QPainter, lines: Collection[QLineF], pen: QPen) -> None:
         if not lines:
             return
-        pen.setCosmetic(True)
-        pen.setCapStyle(Qt.PenCapStyle.SquareCap)
         painter.save()
         painter.setTransform(self.corners(), combine=True)
         painter.setPen(pen)
@@ -311,3 +307,18 @@ class Overlay(QWidget):
             painter.setPen(QPen(colour, 1.0))
             painter.drawLines([line.translated(shift, shift) for line in bar])
         self._text(painter, _MARGIN_PX + length + 6, y, f"{length_mm:g} mm")
+
+
+def _draw_voxels(painter: QPainter, mask: MaskSlice, part: Part) -> None:
+    """The voxels of a part of a slice, for a painter in voxel corners."""
+    rows, columns = part
+    if rows.stop > rows.start and columns.stop > columns.start:
+        rect = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        painter.drawImage(rect, mask.image, rect)
+
+
+def _outline_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen as wide in pixels whatever the zoom, whose lines meet at their corners."""
+    pen = QPen(colour, width, style, Qt.PenCapStyle.SquareCap)
+    pen.setCosmetic(True)
+    return pen
