@@ -12,7 +12,7 @@ from glioma_annotator.domain.finding import Finding, FindingStatus
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
-from glioma_annotator.ui.panels.parts import count_text
+from glioma_annotator.ui.panels.parts import count_text, ml_text
 from glioma_annotator.ui.placed_records import PlacedRecords
 from glioma_annotator.workflow.finding_entry import finding_at, finding_of_region, side_of
 from glioma_annotator.workflow.profiles import load_profile
@@ -139,17 +139,37 @@ class FindingsController(PlacedRecords):
             self.changed.emit()
             if proposals:
                 self.proposed.emit()
+                self._go_to_next()
             many = count_text(len(proposals), "finding")
             self.study.notice.emit(f"{many} proposed from the visit before; confirm each, or delete it.")
 
         self.study.workers.computing.submit("Following the lesions", work, done, self.study.failed.emit)
 
     def confirm(self, finding: Finding) -> None:
-        """The reader agrees: confirmed, or resolved for a lesion that is gone."""
+        """The reader agrees: confirmed, or resolved for a lesion that is gone; then the visit's next proposal."""
         from glioma_annotator.workflow.finding_proposals import confirmed  # scipy: not when the window opens
 
         author = self.study.require_session().author
         self.change(finding, status=confirmed(finding, author).status)
+        if _followed(finding):
+            self._go_to_next()
+
+    def _go_to_next(self) -> None:
+        """The first of the open visit's findings from the visit before that waits for the reader."""
+        waiting = [f for f in self.of_visit() if f.status is FindingStatus.OPEN and _followed(f)]
+        if waiting:
+            self.go_to(waiting[0])
+
+    def became(self, finding: Finding) -> str:
+        """What became of a lesion since the visit before, with its mL then and now; empty for a first sighting."""
+        if finding.change is None:
+            return ""
+        before = [known.volume_ml for name in finding.previous if (known := self.get(name)) is not None]
+        change = finding.change.value.capitalize()
+        if not before or None in before or finding.volume_ml is None:
+            return f"{change}. "
+        was = " + ".join(ml_text(volume) for volume in before)
+        return f"{change}: {was} mL at the visit before, now {ml_text(finding.volume_ml)} mL. "
 
     def deleted(self) -> tuple[Finding, ...]:
         session = self.study.session
@@ -175,3 +195,8 @@ class FindingsController(PlacedRecords):
 
     def _known(self) -> frozenset[str]:
         return frozenset(finding.id for finding in self.all())
+
+
+def _followed(finding: Finding) -> bool:
+    """Whether it came from following lesions, not from a reader's hand."""
+    return finding.change is not None or bool(finding.previous)

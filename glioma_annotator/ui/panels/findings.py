@@ -71,6 +71,7 @@ class FindingsPanel(QWidget):
         self._filling = False
         self._shown = ""
         self._wide = False
+        self._numbers: dict[str, int] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
@@ -209,6 +210,7 @@ class FindingsPanel(QWidget):
         words = self.filter.text().casefold().split()
         order = {t.key: n for n, t in enumerate(self._findings.study.timepoints())}
         titles = {t.key: t.title for t in self._findings.study.timepoints()}
+        self._numbers = {f.id: n for n, f in enumerate(self._findings.of_visit(), start=1)}
         every = self._findings.all()
         shown = [
             f
@@ -249,6 +251,7 @@ class FindingsPanel(QWidget):
         name = kind.title if kind else finding.kind
         if finding.location:
             name = f"{name}, {finding.location}"
+        number = self._numbers.get(finding.id)  # as the rings in the panes have it
         side = "" if finding.side is Side.UNKNOWN else finding.side.value
         when = titles.get(finding.timepoint, finding.timepoint).split()[0]
         change = finding.change.value if finding.change else ""
@@ -256,7 +259,7 @@ class FindingsPanel(QWidget):
         taken = ", ".join(sample_title(sample) for sample in samples)
         short = taken if self._wide else _SAMPLE_SIGN * bool(samples)
         cells: tuple[tuple[str, float | str], ...] = (
-            (name, name.casefold()),
+            (f"{number}  {name}" if number else name, name.casefold()),
             (change if self._wide or finding.change is None else _CHANGE_SIGNS[finding.change], change),
             (ml_text(finding.volume_ml), finding.volume_ml if finding.volume_ml is not None else -1.0),
             (when, float(order.get(finding.timepoint, -1))),
@@ -329,7 +332,8 @@ class FindingsPanel(QWidget):
         x, y, z = finding.point_mm
         what = finding.label or "the drawn region"
         size = f"{ml_text(finding.volume_ml)} mL of {what}. " if finding.volume_ml is not None else ""
-        self.measure.setText(f"{size}At x {x:.0f} y {y:.0f} z {z:.0f} mm")
+        became = self._findings.became(finding)
+        self.measure.setText(f"{became or size}At x {x:.0f} y {y:.0f} z {z:.0f} mm")
         for field in (self.kind, self.side, self.location, self.confidence, self.status, self.text):
             field.setEnabled(self._findings.editable)
         for button in (self.move_here, self.delete):

@@ -277,7 +277,11 @@ class Overlay(QWidget):
         painter.restore()
         high, low = 4 - _MARKER_PX, _MARKER_PX + QFontMetrics(painter.font()).capHeight()
         # A sample's text is lower, for a finding may lie in the same place.
-        self._text(painter, at.x() + _MARKER_PX + 2, at.y() + (low if marker.sample else high), marker.text)
+        x, y = at.x() + _MARKER_PX + 2, at.y() + (low if marker.sample else high)
+        painter.setPen(SHADOW)
+        for right, lower in ((-1, -1), (-1, 1), (1, -1)):  # all round: enhancement and its label are bright
+            painter.drawText(QPointF(x + right, y + lower), marker.text)
+        self._text(painter, x, y, marker.text)
 
     def _text(self, painter: QPainter, x: float, y: float, text: str) -> None:
         painter.setPen(SHADOW)

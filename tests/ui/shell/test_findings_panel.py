@@ -104,6 +104,34 @@ def test_proposals_are_listed_alone_with_what_became_of_each_in_a_narrow_panel(
     assert signs == {"\N{BLACK UP-POINTING SMALL TRIANGLE}": "grown", "gone": "gone"}
 
 
+def test_each_confirmed_proposal_leads_to_the_next_with_its_volumes(window: MainWindow, qtbot: QtBot) -> None:
+    store = window.study.require_session().store
+    small = Finding(PATIENT, FIRST, "satellite", (3.0, 3.0, 3.0), volume_ml=0.5)
+    other = Finding(PATIENT, FIRST, "cyst", (6.0, 3.0, 3.0), volume_ml=1.5)
+    made = (
+        Finding(PATIENT, LAST, "satellite", (3.0, 3.0, 3.0), volume_ml=2.5, change=LesionChange.MERGED,
+                previous=(small.id, other.id)),
+        Finding(PATIENT, LAST, "cyst", (6.0, 3.0, 3.0), volume_ml=0.0, change=LesionChange.NEW),
+    )  # fmt: skip
+    store.findings.add(small, other, *made)
+    window.study.open_patient(PATIENT, LAST)
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.timepoint.key == LAST)
+    window.findings.changed.emit()
+    window.commands["study.findings"].trigger()
+    panel, findings = window.findings_panel, window.findings
+    findings.select(made[0].id)
+    assert "Merged: 0.50 + 1.5 mL at the visit before, now 2.5 mL" in panel.measure.text()
+    numbers = {panel.table.item(row, 0).text() for row in range(panel.table.rowCount())}
+    assert {"1  Satellite", "2  Cyst"} <= numbers, "as the rings in the panes have it"
+    qtbot.mouseClick(panel.confirm, Qt.MouseButton.LeftButton)
+    assert findings.get(made[0].id).status is FindingStatus.CONFIRMED
+    assert findings.current == made[1].id
+    assert "New." in panel.measure.text()
+    qtbot.mouseClick(panel.confirm, Qt.MouseButton.LeftButton)
+    assert findings.get(made[1].id).status is FindingStatus.CONFIRMED
+    assert findings.current == made[1].id, "nothing waits any more"
+
+
 def test_a_deleted_finding_can_be_brought_back(window: MainWindow, qtbot: QtBot) -> None:
     add(window, qtbot, (15, 17, 14))
     panel = window.findings_panel
