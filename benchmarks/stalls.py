@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,20 @@ class Watch(QApplication):
         self._disk_ms = self._gc_ms = self._gc_began = 0.0
         self.longest: tuple[float, str, float, float] = (0.0, "", 0.0, 0.0)
         gc.callbacks.append(self._collecting)
+        self._began, self._window_thread = 0.0, threading.get_ident()
+        self.seen: list[str] = []  # where the window's thread was in events over the aim
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        """Note once for each event that takes too long what the window's thread is doing."""
+        told = 0.0
+        while True:
+            time.sleep(AIM_MS / 4000)
+            began = self._began
+            if began and began != told and 1000 * (time.perf_counter() - began) > AIM_MS * 0.8:
+                told = began
+                frame = sys._current_frames()[self._window_thread]
+                self.seen.append("".join(traceback.format_stack(frame)[-8:]))
 
     def _collecting(self, phase: str, _info: dict[str, int]) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -75,15 +90,20 @@ class Watch(QApplication):
         return timed
 
     def notify(self, receiver: QObject, event: QEvent) -> bool:
+        if threading.get_ident() != self._window_thread:  # Qt asks here for events of other threads, too
+            return super().notify(receiver, event)
         began, kind = time.perf_counter(), event.type()
         if self._depth == 0:
             self._disk_ms = self._gc_ms = 0.0
+            self._began = began
         self._depth += 1
         try:
             return super().notify(receiver, event)
         finally:
             self._depth -= 1
             ms = 1000 * (time.perf_counter() - began)
+            if self._depth == 0:
+                self._began = 0.0
             # A loop that waits is itself run by no event here, so every event at depth 0 is one answer of the window.
             if self._depth == 0 and ms > self.longest[0]:
                 self.longest = ms, f"{kind.name} to {type(receiver).__name__}", self._disk_ms, self._gc_ms
@@ -137,6 +157,7 @@ def measure(only: set[str]) -> dict[str, dict[str, Any]]:
                 if only and picture.__name__ not in only:
                     continue
                 watch.longest = (0.0, "", 0.0, 0.0)
+                watch.seen.clear()
                 picture(hands)
                 ms, what, disk, gc_ms = watch.longest
                 found[picture.__name__] = {
@@ -144,6 +165,7 @@ def measure(only: set[str]) -> dict[str, dict[str, Any]]:
                 }  # fmt: skip
                 parts = f"{disk:3.0f} waiting for the disk, {gc_ms:3.0f} collecting garbage"
                 print(f"{picture.__name__:14} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
+                print("".join(f"--- it was here:\n{place}" for place in watch.seen), end="", flush=True)
                 hands.clean()
         finally:
             window.close()

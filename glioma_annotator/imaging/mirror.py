@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import FloatArray, Grid
+from glioma_annotator.domain.labels import BACKGROUND
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
 from glioma_annotator.progress import CancelToken
@@ -36,14 +37,16 @@ def mirror_matrix(grid: Grid, plane: MidPlane) -> FloatArray:
     return matrix
 
 
-def _places(shape: tuple[int, ...], matrix: FloatArray, axis: int, number: int) -> tuple[FloatArray, tuple[int, ...]]:
-    """Mirror images (3, n) of the voxels of a slice, and the slice's shape."""
-    axes = [np.arange(n, dtype=np.float64) for n in shape]
-    axes[axis] = np.array([float(number)])
-    index = np.stack([part.reshape(-1) for part in np.meshgrid(*axes, indexing="ij")])
+def _places(shape: tuple[int, ...], matrix: FloatArray, axis: int, number: int) -> FloatArray:
+    """Fractional indices (3, n, m) of the mirror images of a slice's voxels."""
+    first, second = (a for a in range(3) if a != axis)
+    along, across = np.arange(shape[first])[:, None], np.arange(shape[second])
+    start = matrix[:3, axis] * number + matrix[:3, 3]
+    places: FloatArray = np.stack(
+        [matrix[n, first] * along + (matrix[n, second] * across + start[n]) for n in range(3)]
+    )
     # Rounded, so that what meets the last voxel exactly does not lie a rounding error beyond it.
-    places: FloatArray = np.round(matrix[:3, :3] @ index + matrix[:3, 3:], 6)
-    return places, tuple(n for a, n in enumerate(shape) if a != axis)
+    return np.round(places, 6, out=places)
 
 
 def mirrored_slice(data: NDArray[Any], matrix: FloatArray, axis: int, number: int) -> NDArray[np.float32]:
@@ -57,19 +60,18 @@ def mirrored_slice(data: NDArray[Any], matrix: FloatArray, axis: int, number: in
     """
     from scipy.ndimage import map_coordinates  # here, to keep it off the program's start
 
-    places, shape = _places(data.shape, matrix, axis, number)
-    values = map_coordinates(data, places, output=np.float32, order=1, mode="constant", cval=0.0)
-    return np.asarray(values.reshape(shape), dtype=np.float32)
+    places = _places(data.shape, matrix, axis, number)
+    return np.asarray(map_coordinates(data, places, output=np.float32, order=1, mode="constant", cval=0.0))
 
 
 def mirrored_labels(labels: LabelArray, matrix: FloatArray, axis: int, number: int) -> LabelArray:
     """The labels opposite the voxels of a slice, of the nearest voxel; background beyond the mask."""
-    places, shape = _places(labels.shape, matrix, axis, number)
-    nearest = np.rint(places).astype(np.intp)
-    inside = ((nearest >= 0) & (nearest < np.array(labels.shape)[:, None])).all(axis=0)
-    found = np.zeros(inside.size, dtype=np.uint8)
-    found[inside] = labels[tuple(nearest[:, inside])]
-    return found.reshape(shape)
+    nearest = np.rint(_places(labels.shape, matrix, axis, number)).astype(np.intp)
+    i, j, k = nearest
+    inside = ((nearest >= 0) & (nearest < np.array(labels.shape)[:, None, None])).all(axis=0)
+    found: LabelArray = labels.take(np.ravel_multi_index((i, j, k), labels.shape, mode="clip"))
+    found[~inside] = BACKGROUND
+    return found
 
 
 def midline_in_slice(

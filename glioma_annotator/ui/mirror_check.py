@@ -37,6 +37,7 @@ class MirrorCheck(QObject):
         self._view = view
         self._plane: MidPlane | None = None
         self._job: Job | None = None
+        self._mirror: Mirror | None = None
         self.mode: MirrorMode | None = None
         study.visit_changed.connect(self._forget)
         study.mask_changed.connect(self._on_mask)
@@ -50,12 +51,16 @@ class MirrorCheck(QObject):
         self.mode = mode
         visit = self._study.visit
         if mode is None or visit is None:
-            self._view.aids.set_mirror(None)
+            self._use(None)
         elif self._plane is not None:
-            self._view.aids.set_mirror(Mirror(visit.timepoint.grid, self._plane, mode))
+            self._use(Mirror(visit.timepoint.grid, self._plane, mode))
         elif self._job is None:
             self._find(visit)
         self.changed.emit()
+
+    def _use(self, mirror: Mirror | None) -> None:
+        self._mirror = mirror
+        self._view.aids.set_mirror(mirror)
 
     def _find(self, visit: OpenTimepoint) -> None:
         """Look for the midline, without what the mask holds: a tumour lies on one side."""
@@ -92,7 +97,8 @@ class MirrorCheck(QObject):
         self.show(None)
 
     def _on_mask(self) -> None:
-        if self.mode is not None:  # the mirror image of a stroke lies elsewhere in the panes
+        if self._mirror is not None:  # the mirror image of a stroke lies elsewhere in the panes
+            self._mirror.forget_outlines()
             self._view.schedule()
 
 

@@ -16,7 +16,7 @@ from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.midline import MidPlane
 from glioma_annotator.imaging.mirror import midline_in_slice, mirror_matrix, mirrored_labels, mirrored_slice
-from glioma_annotator.ui.viewer.mask_slice import outline_segments, shifted_lines
+from glioma_annotator.ui.viewer.mask_slice import label_outlines, shifted_lines
 from glioma_annotator.ui.viewer.planes import SlicePlane
 
 
@@ -42,6 +42,11 @@ class Mirror:
         self.plane = plane
         self.mode = mode
         self._matrix = mirror_matrix(grid, plane)
+        self._outlines: dict[SlicePlane, tuple[int, Mapping[int, list[QLineF]]]] = {}
+
+    def forget_outlines(self) -> None:
+        """The mask changed: what lies opposite it is elsewhere."""
+        self._outlines.clear()
 
     def picture(self, data: NDArray[Any], plane: SlicePlane, number: int) -> NDArray[Any]:
         """Of intensities (i, j, k): rows and columns from the top left corner of a slice, as `SlicePlane.picture`."""
@@ -59,10 +64,14 @@ class Mirror:
         """Outlines of the mask's mirror image in voxel corners, by label value."""
         if labels is None:
             return {}
-        opposite = mirrored_labels(labels, self._matrix, plane.axis, number)
-        picture = plane.picture(np.expand_dims(opposite, plane.axis), 0)
-        values = [int(value) for value in np.unique(picture) if value != BACKGROUND]
-        return {value: shifted_lines(outline_segments(picture == value), 0, 0) for value in values}
+        if plane not in self._outlines or self._outlines[plane][0] != number:
+            opposite = mirrored_labels(labels, self._matrix, plane.axis, number)
+            picture = np.pad(plane.picture(np.expand_dims(opposite, plane.axis), 0), 1)
+            values = [int(value) for value in np.unique(picture) if value != BACKGROUND]
+            edges = label_outlines(picture, values) if values else []
+            lines = {value: shifted_lines(of_value, 0, 0) for value, of_value in zip(values, edges, strict=True)}
+            self._outlines[plane] = number, lines
+        return self._outlines[plane][1]
 
     def midline(self, plane: SlicePlane, number: int) -> tuple[QLineF, ...]:
         """Where the slice is mirrored, in voxel corners; empty for a slice that runs alongside."""
