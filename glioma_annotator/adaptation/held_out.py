@@ -129,7 +129,9 @@ class HeldOut:
         grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
         rules = replace(self._card.post_processing, fill_holes_ml=0.0)
         no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
-        labels, _ = post_processed(self._labels(classes), no_softmax, case.brain, rules, self._card.scheme, grid)
+        images = {role: image for role, image in zip(self._card.channels, case.images, strict=True) if image.any()}
+        marked = self._labels(classes)
+        labels, _ = post_processed(marked, no_softmax, case.brain, rules, self._card.scheme, grid, images)
         return labels
 
     def _labels(self, classes: NDArray[np.uint8]) -> LabelArray:

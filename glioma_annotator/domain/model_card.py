@@ -76,6 +76,59 @@ class Enclosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """Core outside the rim that encloses a core of its own.
+
+    The BraTS 2023 and 2024 annotation rules (Baid et al., arXiv 2107.02314; de Verdier et al., arXiv 2405.18368) call
+    core what an enhancing rim encloses, and oedema and infiltration without enhancement outside it SNFH. Where that is
+    bright and even, a network takes it for core. A lesion of mostly non-enhancing core with a little enhancement, as of
+    low grade, is left alone.
+
+    Attributes
+    ----------
+    label: value that does not lie outside such a rim.
+    rim: values that make up the rim.
+    becomes: value its voxels get.
+    gap_mm: gaps of the rim up to this width count as closed where it is asked what the rim encloses.
+    notch_mm: what lies in notches and gaps of the rim up to this width does not count as outside.
+    least_ml: volume that a rim must enclose to count.
+    share: of a lesion's rim and core that the rim and what it encloses must make up.
+    """
+
+    label: int
+    rim: tuple[int, ...]
+    becomes: int
+    gap_mm: float = 3.0
+    notch_mm: float = 10.0
+    least_ml: float = 1.0
+    share: float = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """How far a bright label reaches into its neighbours.
+
+    Readers count a voxel that enhances in part as enhancing. In the expert masks of BraTS2021_00006, 01476 and 01482
+    the first voxel outside ET has 0.03 to 0.35 of the rim's brightness above its surroundings (medians by case and
+    neighbour), the last one inside 0.26 to 0.61; a network's outline lies further in, on thin rims most of all.
+
+    Attributes
+    ----------
+    label: value whose outline is moved.
+    sequence: the brightness of which sequence tells; without that sequence nothing is done.
+    into: values whose voxels it may take.
+    level: share of the label's brightness above a neighbouring tissue's from which a voxel belongs to the label.
+    reach_mm: how far the outline moves at most; it is never drawn in.
+    """
+
+    label: int
+    sequence: SequenceRole
+    into: tuple[int, ...]
+    level: float = 1 / 3
+    reach_mm: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
 class PostProcessing:
     """What is done to a model's mask after the network; it can be switched off as a whole.
 
@@ -86,14 +139,18 @@ class PostProcessing:
     fill_holes_ml: background enclosed in tissue, up to this volume per hole, becomes its most probable tissue.
     too_small: labels that are taken for others where there is little of them, in this order.
     mirrored: what is left out as normal anatomy, in this order.
-    enclosed: what becomes another label where a rim encloses it, in this order.
+    outside: what becomes another label outside a rim, in this order.
+    enclosed: what becomes another label where a rim encloses it, in this order, after that.
+    outlines: labels whose outline is moved outward by brightness, last of all.
     """
 
     min_component_ml: float = 0.1
     fill_holes_ml: float = 0.0
     too_small: tuple[TooSmall, ...] = ()
     mirrored: tuple[Mirrored, ...] = ()
+    outside: tuple[Outside, ...] = ()
     enclosed: tuple[Enclosed, ...] = ()
+    outlines: tuple[Outline, ...] = ()
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
@@ -103,7 +160,9 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     (TooSmall(label=3, below_ml=0.2, becomes=1),),
     mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2)),
+    outside=(Outside(label=1, rim=(3,), becomes=2),),
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),
+    outlines=(Outline(label=3, sequence=SequenceRole.T1GD, into=(1, 2)),),
 )
 
 

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
-from glioma_annotator.domain.model_card import BRAIN, TUMOUR, Enclosed, Mirrored, ModelCard, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import (
+    BRAIN,
+    TUMOUR,
+    Enclosed,
+    Mirrored,
+    ModelCard,
+    Outline,
+    Outside,
+    PostProcessing,
+    TooSmall,
+)
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 
@@ -163,7 +173,9 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
             TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"])) for x in data.get("too_small", ())
         ),
         mirrored=tuple(_mirrored(rule) for rule in data.get("mirrored", ())),
+        outside=tuple(_outside(rule) for rule in data.get("outside", ())),
         enclosed=tuple(_enclosed(rule) for rule in data.get("enclosed", ())),
+        outlines=tuple(_outline(rule) for rule in data.get("outlines", ())),
     )
 
 
@@ -182,6 +194,27 @@ def _enclosed(data: Mapping[str, Any]) -> Enclosed:
     rim = tuple(int(value) for value in data["rim"])
     standard = Enclosed(int(data["label"]), rim, int(data["becomes"]))
     return replace(standard, gap_mm=float(data.get("gap_mm", standard.gap_mm)))
+
+
+def _outside(data: Mapping[str, Any]) -> Outside:
+    rim = tuple(int(value) for value in data["rim"])
+    standard = Outside(int(data["label"]), rim, int(data["becomes"]))
+    return Outside(
+        standard.label,
+        standard.rim,
+        standard.becomes,
+        gap_mm=float(data.get("gap_mm", standard.gap_mm)),
+        notch_mm=float(data.get("notch_mm", standard.notch_mm)),
+        least_ml=float(data.get("least_ml", standard.least_ml)),
+        share=float(data.get("share", standard.share)),
+    )
+
+
+def _outline(data: Mapping[str, Any]) -> Outline:
+    into = tuple(int(value) for value in data["into"])
+    standard = Outline(int(data["label"]), SequenceRole(data["sequence"]), into)
+    level, reach_mm = float(data.get("level", standard.level)), float(data.get("reach_mm", standard.reach_mm))
+    return replace(standard, level=level, reach_mm=reach_mm)
 
 
 def _text(value: Any, name: str) -> str:
@@ -225,9 +258,18 @@ def _contradiction(card: ModelCard) -> str:
             rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
         )
         or any(rule.label not in values for rule in after.mirrored)
-        or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed),
+        or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.outside)
+        or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed)
+        or any({rule.label, *rule.into} - {*values} for rule in after.outlines),
         "a gap of its rule for enclosed tissue is not a length": not all(
             0 <= rule.gap_mm < math.inf for rule in after.enclosed
+        ),
+        "a number of its rule for tissue outside a rim is out of range": not all(
+            0 <= rule.gap_mm <= rule.notch_mm < math.inf and 0 <= rule.least_ml < math.inf and 0 <= rule.share <= 1
+            for rule in after.outside
+        ),
+        "a number of its rule for outlines is out of range": not all(
+            0 < rule.level <= 1 and 0 <= rule.reach_mm < math.inf for rule in after.outlines
         ),
         "a number of its rule for mirrored tissue is out of range": not all(
             0 < rule.share <= 1 and 0 <= rule.most_other < 1 and 0 <= rule.within_mm < math.inf

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import Enclosed, Mirrored, PostProcessing
+from glioma_annotator.domain.model_card import Enclosed, Mirrored, Outline, Outside, PostProcessing
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
 from glioma_annotator.imaging.label_ops.smoothing import closing
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
 
 _COARSE_MM = 3.0
+_RIM_SIGMA_MM, _TISSUE_SIGMA_MM = 3.0, 5.0  # over which the brightness of a label and of its neighbours is averaged
+_CLEAR_MM = 2.5  # a neighbour's voxels nearer to the label may hold some of its brightness
 
 
 def post_processed(
@@ -23,17 +28,20 @@ def post_processed(
     rules: PostProcessing,
     scheme: LabelScheme,
     grid: Grid,
+    images: Mapping[SequenceRole, NDArray[np.float32]],
 ) -> tuple[LabelArray, tuple[str, ...]]:
     """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
 
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike, small holes in
-    the tissue are filled, what a rim encloses becomes core, labels of which there is too little become others.
+    the tissue are filled, core outside a rim becomes oedema, what a rim encloses becomes core, labels of which there is
+    too little become others, outlines are moved by brightness.
 
     Parameters
     ----------
     softmax: uint8 (class, i, j, k) on the mask's voxels, class n the n-th label of `scheme`.
     brain: (i, j, k), whose symmetry gives the mid-sagittal plane.
     grid: gives the voxels' size; their place is taken from the mask's own corner.
+    images: (i, j, k) on the mask's voxels, in any unit; a rule that asks for one that is not there does nothing.
     """
     result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
@@ -49,6 +57,14 @@ def post_processed(
             )
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
+    for outside in rules.outside:
+        beyond = _outside(result, outside, grid)
+        if beyond.any():
+            result[beyond] = outside.becomes
+            messages.append(
+                f"{np.count_nonzero(beyond) * grid.voxel_volume_ml:.1f} mL of {names[outside.label]} outside a rim of "
+                f"{' and '.join(names[value] for value in outside.rim)} were taken for {names[outside.becomes]}."
+            )
     for enclosed in rules.enclosed:
         within = _enclosed(result, enclosed, grid.spacing_mm)
         if within.any():
@@ -66,6 +82,9 @@ def post_processed(
                 f"{volume_ml:.2f} mL of {names[rule.label]}, less than {rule.below_ml:g} mL, were taken for "
                 f"{names[rule.becomes]}."
             )
+    for outline in rules.outlines:
+        if outline.sequence in images:
+            result[_outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
     return result, tuple(messages)
 
 
@@ -100,17 +119,71 @@ def _mirrored(
     return out[numbered] if rule.alone or np.count_nonzero(out) < count else nothing
 
 
+def _outside(labels: LabelArray, rule: Outside, grid: Grid) -> NDArray[np.bool_]:
+    """Voxels of the rule's label, (i, j, k), outside the rim of a lesion whose rim encloses a core of its own."""
+    rim, core = np.isin(labels, rule.rim), labels == rule.label
+    within = core & (_planes_around(rim, rule.gap_mm, grid.spacing_mm) >= 2)
+    out = core & (_planes_around(rim, rule.notch_mm, grid.spacing_mm) == 0)
+    if not within.any() or not out.any():
+        return np.zeros(labels.shape, dtype=bool)
+    numbered, count = components(labels != 0)
+    within_ml, rim_ml, out_ml = (
+        np.bincount(numbered[part], minlength=count + 1) * grid.voxel_volume_ml for part in (within, rim, out)
+    )
+    counts = (within_ml >= rule.least_ml) & (within_ml + rim_ml >= rule.share * (within_ml + rim_ml + out_ml))
+    return np.asarray(out & counts[numbered])
+
+
 def _enclosed(labels: LabelArray, rule: Enclosed, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Voxels of the rule's label, (i, j, k), that its rim surrounds in at least two of the three planes."""
-    found = np.zeros(labels.shape, dtype=bool)
     rim = np.isin(labels, rule.rim)
-    box = Box.around(rim)
+    return np.asarray((labels == rule.label) & (_planes_around(rim, rule.gap_mm, spacing_mm) >= 2))
+
+
+def _outlined(
+    labels: LabelArray, image: NDArray[np.float32], rule: Outline, spacing_mm: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """Voxels, (i, j, k), beside the rule's label that are bright enough to belong to it."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    found = np.zeros(labels.shape, dtype=bool)
+    box = Box.around(labels == rule.label)
     if box is None:
         return found
-    closed = closing(rim, rule.gap_mm / 2, Grid(labels.shape, np.diag([*spacing_mm, 1.0])))[box.slices]
-    planes = sum(_filled_in_plane(closed, axis).astype(np.uint8) for axis in range(3))
-    found[box.slices] = (planes >= 2) & (labels[box.slices] == rule.label)
+    box = box.grown(int(np.ceil((3 * _TISSUE_SIGMA_MM + _CLEAR_MM) / min(spacing_mm)))).clipped(labels.shape)
+    near, values = labels[box.slices], image[box.slices].astype(np.float32)
+    bright = near == rule.label
+    away_mm = ndimage.distance_transform_edt(~bright, sampling=spacing_mm)
+    rim = _local_mean(values, bright, _RIM_SIGMA_MM, spacing_mm)
+    for value in rule.into:
+        tissue = near == value
+        base = _local_mean(values, tissue & (away_mm > _CLEAR_MM), _TISSUE_SIGMA_MM, spacing_mm)
+        enough = (rim > base) & (values >= base + rule.level * (rim - base))  # false where either mean is not known
+        found[box.slices] |= tissue & (away_mm <= rule.reach_mm) & enough
     return found
+
+
+def _local_mean(
+    values: NDArray[np.float32], mask: NDArray[np.bool_], sigma_mm: float, spacing_mm: tuple[float, float, float]
+) -> NDArray[np.float32]:
+    """Gaussian mean of the values (i, j, k) within the mask alone, everywhere; NaN where the mask is far."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    sigma = [sigma_mm / spacing for spacing in spacing_mm]
+    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3.0)
+    total = ndimage.gaussian_filter(np.where(mask, values, np.float32(0)), sigma, truncate=3.0)
+    known = weight > 1e-4
+    return np.where(known, total / np.where(known, weight, 1), np.float32(np.nan))
+
+
+def _planes_around(rim: NDArray[np.bool_], gap_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.uint8]:
+    """In how many of the three planes the rim (i, j, k), its gaps closed, surrounds or holds each voxel."""
+    planes = np.zeros(rim.shape, dtype=np.uint8)
+    box = Box.around(rim)
+    if box is not None:
+        closed = closing(rim, gap_mm / 2, Grid(rim.shape, np.diag([*spacing_mm, 1.0])))[box.slices]
+        planes[box.slices] = sum(_filled_in_plane(closed, axis).astype(np.uint8) for axis in range(3))
+    return planes
 
 
 def _filled_in_plane(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:

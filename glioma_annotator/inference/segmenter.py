@@ -120,7 +120,13 @@ class ModelSegmenter:
         if options.post_processing:
             inside = np.ascontiguousarray(labels[prepared.box.slices])
             labels[prepared.box.slices], more = post_processed(
-                inside, softmax, prepared.inside, card.post_processing, card.scheme, prepared.grid
+                inside,
+                softmax,
+                prepared.inside,
+                card.post_processing,
+                card.scheme,
+                prepared.grid,
+                {role: volume.data[prepared.box.slices] for role, volume in images.items()},
             )
             notes = (*notes, *more)
         cancel.raise_if_cancelled()

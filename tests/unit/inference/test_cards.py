@@ -55,6 +55,21 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ({"post_processing": {"too_small": [{"label": 3}]}}, "“below_ml” is missing"),
         ({"post_processing": 3}, "cannot be understood"),
         ({"post_processing": {"mirrored": [{"label": 9}]}}, "value that no label has"),
+        (
+            {"post_processing": {"outlines": [{"label": 3, "sequence": "T1Gd", "into": [1], "level": 0}]}},
+            "outlines is out of range",
+        ),
+        ({"post_processing": {"outlines": [{"label": 3, "sequence": "T1Gd", "into": [9]}]}}, "value that no label has"),
+        ({"post_processing": {"outlines": [{"label": 3, "sequence": "CT", "into": [1]}]}}, "CT"),
+        ({"post_processing": {"outside": [{"label": 1, "rim": [7], "becomes": 2}]}}, "value that no label has"),
+        (
+            {"post_processing": {"outside": [{"label": 1, "rim": [3], "becomes": 2, "share": 1.5}]}},
+            "outside a rim is out of range",
+        ),
+        (
+            {"post_processing": {"outside": [{"label": 1, "rim": [3], "becomes": 2, "notch_mm": 1}]}},
+            "outside a rim is out of range",
+        ),
         ({"post_processing": {"enclosed": [{"label": 2, "rim": [3, 9], "becomes": 1}]}}, "value that no label has"),
         (
             {"post_processing": {"enclosed": [{"label": 2, "rim": [3], "becomes": 1, "gap_mm": -1}]}},

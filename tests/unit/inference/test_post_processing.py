@@ -8,17 +8,31 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Enclosed, Mirrored, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import (
+    GLIOMA_POST_PROCESSING,
+    Enclosed,
+    Mirrored,
+    Outline,
+    Outside,
+    PostProcessing,
+    TooSmall,
+)
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
 GRID = Grid((20, 20, 20), np.eye(4))  # a voxel is 0.001 mL
 
 
-def processed(labels: np.ndarray, rules: PostProcessing, softmax: np.ndarray | None = None) -> tuple[Any, Any]:
+def processed(
+    labels: np.ndarray,
+    rules: PostProcessing,
+    softmax: np.ndarray | None = None,
+    images: dict[SequenceRole, np.ndarray] | None = None,
+) -> tuple[Any, Any]:
     if softmax is None:
         softmax = np.zeros((5, *labels.shape), np.uint8)
-    return post_processed(labels, softmax, np.ones(labels.shape, bool), rules, SCHEME, GRID)
+    return post_processed(labels, softmax, np.ones(labels.shape, bool), rules, SCHEME, GRID, images or {})
 
 
 @pytest.fixture
@@ -84,7 +98,7 @@ def on_a_head(labels: np.ndarray, rule: Mirrored, aside: int = 0) -> tuple[np.nd
     i, j, k = np.ogrid[:60, :48, :40]
     brain = ((i - 30 - aside) / 22) ** 2 + ((j - 24) / 20) ** 2 + ((k - 20) / 17) ** 2 < 1
     return post_processed(
-        labels, np.zeros((5, *labels.shape), np.uint8), brain, PostProcessing(0, mirrored=(rule,)), SCHEME, HEAD
+        labels, np.zeros((5, *labels.shape), np.uint8), brain, PostProcessing(0, mirrored=(rule,)), SCHEME, HEAD, {}
     )
 
 
@@ -167,7 +181,7 @@ def test_a_part_of_a_larger_grid_is_enough() -> None:
     labels = ring()
     part = labels[2:18, 2:18, 2:18]
     softmax = np.zeros((5, *part.shape), np.uint8)
-    found, _ = post_processed(part, softmax, np.ones(part.shape, bool), CORE, SCHEME, GRID)
+    found, _ = post_processed(part, softmax, np.ones(part.shape, bool), CORE, SCHEME, GRID, {})
     assert (found[4:12, 4:12, 4:12] == NETC).all()
 
 
@@ -194,3 +208,86 @@ def test_a_tube_open_at_both_ends_is_closed_in_one_plane_only() -> None:
     labels[7:13, 7:13] = SNFH
     found, _ = processed(labels, CORE)
     assert np.array_equal(found, labels)
+
+
+def ringed_tumour() -> np.ndarray:
+    """SNFH about a ring of ET that encloses 0.512 mL of NETC; 0.108 mL more NETC lies outside, 0.5 mL elsewhere."""
+    labels = np.zeros((40, 20, 20), np.uint8)
+    labels[1:20] = SNFH
+    labels[6:16, 4:14, 4:14] = ET
+    labels[7:15, 5:13, 5:13] = NETC
+    labels[6:16, 17:20, 4:8] = NETC
+    labels[25:35, 5:10, 5:15] = NETC
+    return labels
+
+
+def outside(least_ml: float = 0.4, share: float = 1 / 3) -> PostProcessing:
+    return PostProcessing(0, outside=(Outside(NETC, (ET,), SNFH, notch_mm=4.0, least_ml=least_ml, share=share),))
+
+
+def test_core_outside_a_ring_is_oedema_and_the_reader_is_told() -> None:
+    labels = ringed_tumour()
+    found, messages = processed(labels, outside())
+    assert (found[6:16, 17:20, 4:8] == SNFH).all()
+    assert messages == ("0.1 mL of NETC outside a rim of ET were taken for SNFH.",)
+    found[6:16, 17:20, 4:8] = NETC
+    assert np.array_equal(found, labels)  # the core within, the rim, and the other lesion stay
+
+
+def test_core_stays_where_the_ring_encloses_too_little_or_is_a_small_part_of_the_lesion() -> None:
+    labels = ringed_tumour()
+    assert np.array_equal(processed(labels, outside(least_ml=0.6))[0], labels)
+    assert np.array_equal(processed(labels, outside(share=0.95))[0], labels)
+
+
+def test_core_in_a_notch_of_the_ring_is_not_outside() -> None:
+    labels = ringed_tumour()
+    labels[9:12, 13, 8:11] = NETC  # a gap of 3 mm, which core fills
+    assert (processed(labels, outside())[0][9:12, 13, 8:11] == NETC).all()
+
+
+def test_core_without_any_enhancement_stays() -> None:
+    labels = ringed_tumour()
+    labels[labels == ET] = NETC
+    assert np.array_equal(processed(labels, GLIOMA_POST_PROCESSING)[0], labels)
+
+
+T1GD = SequenceRole.T1GD
+EDGES = PostProcessing(0, outlines=(Outline(ET, T1GD, (NETC, SNFH)),))
+
+
+def sheet(level: float) -> tuple[np.ndarray, np.ndarray]:
+    """A sheet of ET of 100 between NETC of 20 and SNFH of 40; the voxels beside it hold `level` of the difference."""
+    labels = np.full((20, 20, 20), NETC, np.uint8)
+    labels[10:13] = ET
+    labels[13:] = SNFH
+    image = np.select([labels == NETC, labels == ET], [20.0, 100.0], 40.0).astype(np.float32)
+    image[9] += level * 80
+    image[13] += level * 60
+    return labels, image
+
+
+@pytest.mark.parametrize(("level", "first", "last"), [(0.25, 10, 12), (0.45, 9, 13)])
+def test_a_voxel_that_enhances_by_a_third_belongs_to_the_enhancing_tumour(level: float, first: int, last: int) -> None:
+    labels, image = sheet(level)
+    found, messages = processed(labels, EDGES, images={T1GD: image * 7 - 300})  # the unit does not matter
+    enhancing = (found == ET).all(axis=(1, 2))
+    assert np.flatnonzero(enhancing).tolist() == list(range(first, last + 1))
+    assert np.array_equal(found[~enhancing], labels[~enhancing])
+    assert messages == ()
+
+
+def test_the_outline_moves_by_no_more_than_its_reach_and_never_into_healthy_tissue() -> None:
+    labels, image = sheet(0.45)
+    image[8] = 90
+    labels[:, 15:] = 0
+    labels[10:13, 15:] = ET
+    found, _ = processed(labels, EDGES, images={T1GD: image})
+    assert (found[9, :15] == ET).all() and (found[:9, :15] == NETC).all()
+    assert (found[9, 15:] == 0).all()
+
+
+def test_without_its_sequence_or_where_the_rim_is_the_darker_an_outline_stays() -> None:
+    labels, image = sheet(0.45)
+    assert np.array_equal(processed(labels, EDGES, images={SequenceRole.FLAIR: image})[0], labels)
+    assert np.array_equal(processed(labels, EDGES, images={T1GD: -image})[0], labels)
