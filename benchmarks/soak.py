@@ -15,6 +15,7 @@ import gc
 import json
 import shutil
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections import Counter
@@ -50,10 +51,14 @@ from glioma_annotator.workflow.operations import (
 )
 from glioma_annotator.workflow.proposal import merged
 from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
-from glioma_annotator.workflow.study import OpenTimepoint, StudySession
+from glioma_annotator.workflow.study import OpenTimepoint, StudySession, Written
 
 SHAPE = (40, 36, 28)
 GRID = Grid(SHAPE, np.diag([1.0, 1.2, 2.0, 1.0]))
+
+
+#: Uses that may change voxels of a locked label: what they bring back was changed before it was locked.
+FREE = ("undo", "go to", "rules", "kill", "kill in a stroke", "save while working")
 
 
 class Soak:
@@ -102,15 +107,14 @@ class Soak:
             ("go to", 0.06, self._go_to),
             ("rules", 0.10, self._rules),
             ("save", 0.03, lambda: (self.visit.save(), None)[1]),
+            ("save while working", 0.02, self._save_while_working),
             ("kill", 0.06, self._kill),
             ("kill in a stroke", 0.03, self._kill_in_a_stroke),
         ]
         weights = np.array([weight for _, weight, _ in acts])
         for _ in range(uses):
             name, _, act = acts[self.random.choice(len(acts), p=weights / weights.sum())]
-            locked = (
-                self.visit.editor.locked if name not in ("undo", "go to", "rules", "kill", "kill in a stroke") else ()
-            )
+            locked = self.visit.editor.locked if name not in FREE else ()
             before = {value: self.mask == value for value in locked}
             act()
             self.uses[name] += 1
@@ -249,6 +253,42 @@ class Soak:
         self.visit.editor.begin(self._paint())
         self.visit.editor.stroke_to(self._point())
         self._kill(before)  # the stroke in flight is lost, nothing else
+
+    def _save_while_working(self) -> None:
+        """A revision is written on another thread while the hand goes on; at times the program ends meanwhile."""
+        kill_at = int(self.random.integers(0, 6))
+        saved = self.mask.copy()
+        saving = self.visit.begin_save()
+        self._go_on()
+        if kill_at == 0:
+            self._kill()
+            return
+        written: list[Written] = []
+        visit = self.visit
+        worker = threading.Thread(target=lambda: written.append(visit.write(saving)))
+        worker.start()
+        self._go_on()
+        worker.join()
+        if kill_at == 1:
+            self._kill()
+            return
+        self._go_on()
+        if kill_at == 2:
+            self._kill()
+            return
+        visit.end_save(saving, written[0])
+        assert np.array_equal(visit.labels_of(written[0].revision), saved), "a revision is not the mask that was saved"
+
+    def _go_on(self) -> None:
+        for _ in range(self.random.integers(0, 4)):
+            act = (self._stroke, self._undo, self._redo)[self.random.integers(0, 3)]
+            act()
+
+    def _undo(self) -> None:
+        self.visit.editor.undo()
+
+    def _redo(self) -> None:
+        self.visit.editor.redo()
 
     def close(self) -> None:
         self.session.store.close()

@@ -59,8 +59,14 @@ class FakeJournal:
     def parent_revision_id(self) -> int | None:
         return self._parent
 
-    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
-        self._entries = [JournalEntry(JournalAction.PAST, edit) for edit in past]
+    def mark(self) -> int:
+        return len(self._entries)
+
+    def restart(
+        self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None
+    ) -> None:
+        kept = [] if since is None else self._entries[since:]
+        self._entries = [*(JournalEntry(JournalAction.PAST, edit) for edit in past), *kept]
         self._parent = parent_revision_id
 
 

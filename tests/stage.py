@@ -55,8 +55,14 @@ class MemoryJournal:
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self.steps)
 
-    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
-        self.steps = [JournalEntry(JournalAction.PAST, edit) for edit in past]
+    def mark(self) -> int:
+        return len(self.steps)
+
+    def restart(
+        self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None
+    ) -> None:
+        kept = [] if since is None else self.steps[since:]
+        self.steps = [*(JournalEntry(JournalAction.PAST, edit) for edit in past), *kept]
 
 
 class Watch(QObject):

@@ -19,5 +19,8 @@ class NoJournal:
     def entries(self) -> tuple[JournalEntry, ...]:
         return ()
 
-    def restart(self, parent_revision_id: int | None, past: object = ()) -> None:
+    def mark(self) -> int:
+        return 0
+
+    def restart(self, parent_revision_id: int | None, past: object = (), since: int | None = None) -> None:
         pass

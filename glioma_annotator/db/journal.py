@@ -6,6 +6,7 @@ it outlives the machine, takes up to a fifth of a second and is left to `flush`,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from glioma_annotator.db.journal_codec import MAGIC, decode, encode, frame, fram
 from glioma_annotator.db.names import free_name
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write, flush_folder
+from glioma_annotator.imaging.atomic_file import atomic_write, flush_folder, new_file
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +42,14 @@ _EMPTY_MASK = _Start(None, None)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a file held, and the offset behind the last good entry; `start` is None when its header is unreadable."""
+    """What a file held, and the offsets behind its header and its last good entry.
+
+    `start` is None when the header is unreadable.
+    """
 
     start: _Start | None
     entries: tuple[JournalEntry, ...]
+    first: int
     end: int
 
 
@@ -70,6 +75,7 @@ class FileJournal:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._start = _EMPTY_MASK
+        self._first = 0  # offset behind the header
         self._end = 0  # offset behind the last good frame; 0 while there is no file to append to
         self._pending = b""  # frames that are not in the file yet
         self._unflushed = self._new = False  # entries, and the file's own name, that the disk may not have yet
@@ -77,7 +83,7 @@ class FileJournal:
         if found is None:
             return
         if self._fits(found.start):
-            self._start, self._end = found.start, found.end
+            self._start, self._first, self._end = found.start, found.first, found.end
         elif not read_only:
             self._set_aside()
 
@@ -108,17 +114,54 @@ class FileJournal:
                     self._close()  # opening it again cuts off what was written of it
                     raise
 
-    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
-        """Raises `KeyError` for a revision that is not this timepoint's, `EnvironmentFailure` as `append`."""
+    def mark(self) -> int:
+        with self._lock:
+            return self._end - self._first + len(self._pending)
+
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None) -> None:
+        """Put a new file in place of the old one, which stays when that fails.
+
+        Only the steps since the mark keep others waiting, and only while they are copied.
+        Raises `KeyError` for a revision that is not this timepoint's, `EnvironmentFailure` as `append`.
+        """
         self._require_writable()
         content = None
         if parent_revision_id is not None:
             content = self._content_of(parent_revision_id)
             if content is None:
                 raise KeyError(parent_revision_id)
-        with self._lock:
-            self._begin(_Start(parent_revision_id, content), past)
-            self._pending = b""
+        start = _Start(parent_revision_id, content)
+        header = _header(start)
+        steps = b"".join(frame(encode(JournalEntry(JournalAction.PAST, edit))) for edit in past)
+        with explained(_UNWRITTEN), new_file(self._path) as file:
+            Path(file.name).chmod(0o600)
+            file.write(header + steps)
+            file.flush()
+            os.fsync(file.fileno())
+            with self._lock:
+                kept = b"" if since is None else self._since(since)
+                file.write(kept)
+                file.close()
+                self._close()  # Windows replaces no open file
+                Path(file.name).replace(self._path)
+                self._start, self._first = start, len(header)
+                self._end = len(header) + len(steps) + len(kept)
+                self._pending = b""
+                self._unflushed = self._new = True
+        # The new file is in place and counts. Should the disk refuse its name, the next flush tells; should a power
+        # cut bring the old one back, its steps are those of a revision that is saved, and those after it.
+        with contextlib.suppress(EnvironmentFailure):
+            self.flush()
+
+    def _since(self, mark: int) -> bytes:
+        """The frames behind a mark, also those that are not in the file yet."""
+        at = self._first + mark
+        written = b""
+        if at < self._end:
+            with self._path.open("rb") as file:
+                file.seek(at)
+                written = file.read(self._end - at)
+        return written + self._pending[max(at - self._end, 0) :]
 
     def flush(self) -> None:
         """On return every entry appended before survives the end of the machine; other threads may append meanwhile.
@@ -167,15 +210,15 @@ class FileJournal:
             payload, end = next(parts, (b"", 0))
             start = _Start(**json.loads(payload))
         except (ValueError, TypeError):
-            return _Found(None, (), 0)
-        entries = []
+            return _Found(None, (), 0, 0)
+        first, entries = end, []
         for payload, behind in parts:
             try:
                 entries.append(decode(payload))
             except (ValueError, KeyError, TypeError):
                 break
             end = behind
-        return _Found(start, tuple(entries), end)
+        return _Found(start, tuple(entries), first, end)
 
     def _fits(self, start: _Start | None) -> TypeGuard[_Start]:
         if start is None:
@@ -207,25 +250,8 @@ class FileJournal:
         with atomic_write(self._path, flush=False) as file:
             Path(file.name).chmod(0o600)
             file.write(content)
-        self._start, self._end, self._new = _EMPTY_MASK, len(content), True
-
-    def _begin(self, start: _Start, past: Sequence[VoxelEdit] = ()) -> None:
-        """Put a new file with no steps but `past` in place of the old one, which stays when that fails."""
-        content = _header(start)
-        content += b"".join(frame(encode(JournalEntry(JournalAction.PAST, edit))) for edit in past)
-        with explained(_UNWRITTEN):
-            self._close()  # Windows replaces no open file
-            try:
-                with atomic_write(self._path) as file:
-                    Path(file.name).chmod(0o600)
-                    file.write(content)
-            except EnvironmentFailure:
-                # The folder may refuse to be flushed when the new file is in place already: it counts then. Should
-                # a power cut bring the old one back, its steps are those of a revision that is saved.
-                if not self._path.exists() or self._path.read_bytes() != content:
-                    raise
-        self._start, self._end = start, len(content)
-        self._unflushed = self._new = False
+        self._start, self._new = _EMPTY_MASK, True
+        self._first = self._end = len(content)
 
     def _close(self) -> None:
         handle, self._handle = self._handle, None

@@ -20,14 +20,14 @@ def atomic_write(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
     nothing waits for the disk: the file appears whole or not at all when the program ends, but not if the machine does.
     Raises `EnvironmentFailure` when the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with new_file(path) as file:
             yield file
             file.flush()
             if flush:
                 os.fsync(file.fileno())
-        temporary.replace(path)
+            file.close()
+            Path(file.name).replace(path)
         if flush:
             flush_folder(path.parent)
     except OSError as error:
@@ -35,6 +35,15 @@ def atomic_write(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
             f"{path.name} could not be written to {path.parent} ({error.strerror or error}).",
             "Make room on the disk or check that the folder can be written, then try again.",
         ) from error
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file beside `path`, for the caller to close and put in its place; else it is removed. Raises `OSError`."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.ui.saving import RevisionSaving
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.visit_signals import VisitSignals
 from glioma_annotator.ui.workers import Workers
@@ -84,6 +85,9 @@ class StudyController(QObject):
         self._beside: OtherVisit | None = None  # a mask of the open visit that is shown in place of another visit
         self._names: set[str] = set()
         self.time_log = TimeLog()
+        self.saving = RevisionSaving(
+            workers.writing, lambda: self.visit, self.time_log, self._on_saved, self.failed.emit
+        )
         self._signals = VisitSignals(
             self.mask_changed.emit, self.edit_state_changed.emit, self.proposal_changed.emit,
             self.revisions_changed.emit, self._flush_steps,
@@ -301,7 +305,7 @@ class StudyController(QObject):
         self._beside = None
         self.time_log.clear()
         self.leaving_visit.emit()
-        if visit.editor.unsaved:
+        if visit.editor.unsaved and not self.saving.saving(visit):
             self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
         self._signals.detach(visit)
 
@@ -384,11 +388,14 @@ class StudyController(QObject):
         self.notice.emit("The unsaved steps are undone. Redo brings them back.")
 
     def save(self) -> None:
-        visit = self.require_visit()
-        revision = visit.save(minutes=self.time_log.kept())
-        self.time_log.clear()
-        self.notice.emit(f"Saved as revision {revision.number}.")
-        self.patient_changed.emit()
+        """Make a revision of the mask as it stands, on the writing worker."""
+        self.saving.save(self.require_visit())
+
+    def _on_saved(self, visit: OpenTimepoint, revision: SegmentationRevision) -> None:
+        if visit is self.visit:
+            self.notice.emit(f"Saved as revision {revision.number}.")
+        if self.session is not None:
+            self.patient_changed.emit()
 
     def approve(self, revision: SegmentationRevision) -> None:
         self.require_visit().approve(revision)

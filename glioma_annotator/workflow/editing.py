@@ -27,11 +27,9 @@ from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import BACKGROUND, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.brush import Brush, line_centres
+from glioma_annotator.workflow.journalling import PAST_BYTES, Journalling, SavePoint
 from glioma_annotator.workflow.ports import Journal
 from glioma_annotator.workflow.strokes import Paint
-
-#: Steps of a saved mask are written to the journal again, so that undo survives a restart; no more than this.
-_PAST_BYTES = 16 * 2**20
 
 
 class Editor:
@@ -66,20 +64,18 @@ class Editor:
         self.labels: LabelArray = np.ascontiguousarray(labels, dtype=np.uint8)
         self.grid = grid
         self.scheme = scheme
-        self._journal = journal
+        self._journalling = Journalling(journal)
         self._stack = UndoStack(undo_bytes)
         self._rules = EditRules()
         self._stroke: _Stroke | None = None
         self._base_depth = 0  # how many of the standing edits the last revision holds
         self._saved_top: VoxelEdit | None = None
+        self._saving: SavePoint | None = None
         self._start_forgotten = False  # undoing everything no longer leads back to an empty undo stack's mask
-        # The newest edits that repeating the journal would leave done and undone.
-        self._journal_done: list[VoxelEdit] = []
-        self._journal_undone: list[VoxelEdit] = []
 
     @property
     def read_only(self) -> bool:
-        return self._journal is None
+        return self._journalling.journal is None
 
     # rules
 
@@ -248,14 +244,7 @@ class Editor:
         if edit is None:
             return None
         self.changed.emit(edit.box)
-        source, target = self._journal_done, self._journal_undone
-        if not undoing:
-            source, target = target, source
-        if source and source[-1] is edit:
-            target.append(source.pop())
-            self._write(JournalEntry(action))
-        else:  # a step from before the last revision, which the journal does not know: written out in full
-            self._write_edit(edit.inverse() if undoing else edit)
+        self._write(self._journalling.stepped(action, edit, self._stack.depth))
         return edit
 
     @property
@@ -328,45 +317,64 @@ class Editor:
             elif entry.action is JournalAction.REDO:
                 self._stack.redo(self.labels)
         self._stack.limit_bytes = limit
-        self._journal_done, self._journal_undone = list(self._stack.done), list(self._stack.undone)
+        self._journalling.repeated(self._stack.done, self._stack.undone)
         return repeated
 
     def flush(self) -> None:
         """Wait until the disk has every step; safe on a worker thread. Raises `EnvironmentFailure`."""
-        if self._journal is not None:
-            self._journal.flush()
+        if self._journalling.journal is not None:
+            self._journalling.journal.flush()
+
+    def begin_save(self) -> SavePoint:
+        """Note where the mask stands, which is about to become a revision; edits may go on until `end_save`."""
+        self.end_stroke()
+        past, mark = self._stack.newest(PAST_BYTES), self._journalling.mark()
+        self._saving = SavePoint(past, mark, self._stack.top, self._stack.depth)
+        return self._saving
+
+    def restart_journal(self, point: SavePoint, revision_id: int) -> None:
+        """Let the journal start from the revision that holds the mask of `point`; safe on a worker thread.
+
+        Raises `EnvironmentFailure`; the journal then still starts from the revision before, which loses nothing.
+        """
+        self._journalling.restart(point, revision_id)
+
+    def end_save(self, point: SavePoint, restarted: bool = True) -> None:
+        """The mask of `point` is a revision now; `restarted` is whether the journal starts from it."""
+        self._saving = None
+        self._saved_top, self._base_depth = point.top, min(point.depth, self._stack.depth)
+        self._start_forgotten = point.start_forgotten
+        if restarted:
+            self._journalling.restarted(point)
+        self.state_changed.emit()
+
+    def drop_save(self, point: SavePoint) -> None:
+        """The mask of `point` did not become a revision."""
+        if self._saving is point:
+            self._saving = None
 
     def mark_saved(self, revision_id: int) -> None:
         """The mask as it stands is revision `revision_id`; the undo stack stays."""
-        self._saved_top = self._stack.top
-        self._base_depth = self._stack.depth
-        self._start_forgotten = False
-        past = self._stack.newest(_PAST_BYTES)
-        self._journal_done, self._journal_undone = list(past), []
-        if self._journal is not None:
-            self._journal.restart(revision_id, past)
-        self.state_changed.emit()
+        point = self.begin_save()
+        self.restart_journal(point, revision_id)
+        self.end_save(point)
 
     def _remember(self, edit: VoxelEdit | None) -> VoxelEdit | None:
         if edit is None:
             return None
-        base = min(self._base_depth, self._stack.depth)
+        depth = self._stack.depth
         forgotten = self._stack.push(edit)
-        self._base_depth = max(base - forgotten, 0)
+        self._base_depth = max(min(self._base_depth, depth) - forgotten, 0)
         self._start_forgotten |= forgotten > 0
-        self._write_edit(edit)
+        if self._saving is not None:
+            self._saving.made_room(depth, forgotten)
+        self._write(self._journalling.edited(edit, self._stack.depth))
         return edit
-
-    def _write_edit(self, edit: VoxelEdit) -> None:
-        # No deeper than the undo stack, so that what that has forgotten does not stay in memory here.
-        self._journal_done = [*self._journal_done, edit][-max(self._stack.depth, 1) :]
-        self._journal_undone = []
-        self._write(JournalEntry(JournalAction.EDIT, edit))
 
     def _write(self, entry: JournalEntry) -> None:
         self.state_changed.emit()
-        if self._journal is not None:
-            self._journal.append(entry)
+        if self._journalling.journal is not None:
+            self._journalling.journal.append(entry)
             self.journalled.emit()
 
 

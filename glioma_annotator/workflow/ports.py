@@ -100,11 +100,15 @@ class Journal(Protocol):
         """The revision that the steps start from; None for an empty mask."""
         ...
 
-    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
-        """Forget every step and start after another revision.
+    def mark(self) -> int:
+        """Where the next step will go, for `restart`."""
+        ...
+
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None) -> None:
+        """Forget every step, or those before the mark `since`, and start after another revision.
 
         `past` are edits, oldest first, that the revision holds already and that can still be undone; they come back as
-        PAST entries.
+        PAST entries. May be called on a worker while steps are appended: these hardly wait for the disk.
         """
         ...
 

@@ -15,11 +15,12 @@ from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.normalisation import robust_window
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.difference import LabelChange, label_changes
 from glioma_annotator.workflow.editing import Editor
+from glioma_annotator.workflow.journalling import SavePoint
 from glioma_annotator.workflow.ports import Segmenter, Store
 from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
 from glioma_annotator.workflow.study_labels import own_labels, study_scheme
@@ -38,6 +39,28 @@ class LoadedTimepoint:
     labels: LabelArray
     parent_id: int | None
     steps: tuple[JournalEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saving:
+    """A mask on its way to a revision; `labels` is its own copy (i, j, k), the others as in `Store.add_revision`."""
+
+    labels: LabelArray
+    scheme: LabelScheme
+    point: SavePoint
+    parent_id: int | None
+    origin: RevisionOrigin
+    model: str
+    note: str
+    minutes: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """A revision that is stored; `failure` is why the journal does not start from it yet, which loses nothing."""
+
+    revision: SegmentationRevision
+    failure: EnvironmentFailure | None = None
 
 
 class OpenTimepoint:
@@ -125,24 +148,49 @@ class OpenTimepoint:
 
         Raises `UserError` when the workspace is read-only.
         """
+        saving = self.begin_save(note, minutes)
+        written = self.write(saving)
+        self.end_save(saving, written)
+        if written.failure is not None:
+            raise written.failure
+        return written.revision
+
+    def begin_save(self, note: str = "", minutes: Mapping[str, float] | None = None) -> Saving:
+        """Take the mask as it stands, for `write` on a worker while the reader goes on, and `end_save` after that."""
         if self._store.read_only:
             raise UserError("The workspace is open for reading only.", "Close it elsewhere and open it again.")
         self.editor.end_stroke()
+        origin, model = self._origin(), self._model()
+        point = self.editor.begin_save()
+        return Saving(self.editor.labels.copy(), self.scheme, point, self.parent_id, origin, model, note, minutes or {})
+
+    def write(self, saving: Saving) -> Written:
+        """Write the revision, then let the journal start from it; safe on a worker thread.
+
+        Whatever ends the program meanwhile, the mask opens with every step. Raises when there is no revision.
+        """
         revision = self._store.add_revision(
             self.timepoint,
-            self.editor.labels,
-            self.scheme,
-            origin=self._origin(),
+            saving.labels,
+            saving.scheme,
+            origin=saving.origin,
             author=self._author,
-            parent_id=self.parent_id,
-            model=self._model(),
-            note=note,
-            minutes=minutes,
+            parent_id=saving.parent_id,
+            model=saving.model,
+            note=saving.note,
+            minutes=saving.minutes,
         )
-        self.parent_id = revision.id
-        self.editor.mark_saved(_stored(revision.id))
+        try:
+            self.editor.restart_journal(saving.point, _stored(revision.id))
+        except EnvironmentFailure as failure:
+            return Written(revision, failure)
+        return Written(revision)
+
+    def end_save(self, saving: Saving, written: Written) -> None:
+        """The revision is there."""
+        self.parent_id = written.revision.id
+        self.editor.end_save(saving.point, written.failure is None)
         self.revisions_changed.emit()
-        return revision
 
     def _parent(self) -> SegmentationRevision | None:
         return next((r for r in self.revisions if r.id == self.parent_id), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 #: A pause longer than this is not work: the reader was called away, or reads elsewhere.
 LONGEST_PAUSE_S = 30.0
@@ -34,6 +34,11 @@ class TimeLog:
         """Begin anew: another visit, or the time is written down."""
         self._seconds.clear()
         self._last = None
+
+    def put_back(self, minutes: Mapping[str, float]) -> None:
+        """Minutes by tool that were taken to be written down and were not."""
+        for tool, amount in minutes.items():
+            self._seconds[tool] = self._seconds.get(tool, 0.0) + 60 * amount
 
     @property
     def minutes(self) -> dict[str, float]:

@@ -148,6 +148,7 @@ def test_open_segment_accept_correct_undo_save_close_and_find_it_again(
     first.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert np.array_equal(first.labels, painted)
     first.key(Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    first.wait(lambda: not first.window.study.require_visit().editor.unsaved)
     revisions = first.window.study.require_visit().revisions
     assert [r.origin for r in revisions] == [RevisionOrigin.SEMI_AUTOMATIC]
     assert revisions[0].model.startswith("threshold@")

@@ -148,6 +148,7 @@ def test_ctrl_s_makes_a_revision_that_the_list_and_the_timeline_show(qtbot: QtBo
     assert window.timeline.buttons[2].mask_state == ""
     paint(window)
     press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.revisions.list.count() == 1)
     assert window.revisions.selected.number == 1
     assert "manual, Dr New" in window.revisions.list.item(0).text()
     assert window.timeline.buttons[2].mask_state == "draft"
@@ -194,7 +195,7 @@ def test_unsaved_steps_come_back_after_the_program_ends_and_can_be_saved(qtbot: 
     assert window.banner.text.text() == "1 unsaved step was recovered for 2019-10-21 follow-up."
     qtbot.mouseClick(window.banner.buttons[0], Qt.MouseButton.LeftButton)
     assert not window.banner.isVisible()
-    assert len(window.study.visit.revisions) == 1
+    qtbot.waitUntil(lambda: len(window.study.visit.revisions) == 1)
 
 
 def test_recovered_steps_can_be_discarded_and_redone(qtbot: QtBot, bench: Any) -> None:
@@ -215,7 +216,7 @@ def test_saving_by_key_takes_the_offer_to_discard_away(qtbot: QtBot, bench: Any)
     window = bench.open_patient(qtbot)
     assert window.banner.isVisible()
     press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
-    assert not window.banner.isVisible()
+    qtbot.waitUntil(lambda: not window.banner.isVisible())
 
 
 def test_a_locked_label_is_left_alone(qtbot: QtBot, bench: Any) -> None:

@@ -112,3 +112,118 @@ def test_where_the_reader_looked_is_known_before_it_is_written(
     assert window.study.require_visit().windows["FLAIR"] == Window(5, 50)
     written(qtbot, window)
     assert store.view_state(patient_id)["visit"] in {v.key for v in window.study.timepoints()}
+
+
+def test_the_reader_paints_on_while_a_revision_is_written(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    journal = bench.store.journal(visit.id)
+    disk, threads = threading.Event(), []
+    add = bench.store.add_revision
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        threads.append(threading.current_thread())
+        assert disk.wait(20)
+        return add(*args, **kwargs)
+
+    monkeypatch.setattr(bench.store, "add_revision", slow)
+    draw(window, 5)
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: len(threads) == 1)
+    assert threads[0] is not threading.main_thread()
+    draw(window, 6)
+    window.study.undo()
+    window.study.undo()  # a step that the revision holds
+    window.study.redo()
+    window.study.redo()
+    window.commands["study.save"].trigger()  # once more, of what there is when the first is written
+    disk.set()
+    qtbot.waitUntil(lambda: len(visit.revisions) == 2)
+    written(qtbot, window)
+    first, second = visit.revisions
+    assert np.flatnonzero(bench.store.load_labels(first)).tolist() == [5]
+    assert np.flatnonzero(bench.store.load_labels(second)).tolist() == [5, 6]
+    assert second.parent_id == first.id == journal.parent_revision_id - 1
+    assert not visit.editor.unsaved
+    assert all(entry.action.value == "past" for entry in journal.entries())
+    qtbot.waitUntil(lambda: window.revisions.list.count() == 2)
+
+
+def test_a_revision_that_cannot_be_written_is_told_and_its_steps_and_minutes_stay(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    window.study.time_log.put_back({"brush": 2.0})
+    bench.store.failures["add_revision"] = EnvironmentFailure("The disk is full.", "Make room, then save again.")
+    draw(window, 5)
+    window.commands["study.save"].trigger()
+    draw(window, 6)
+    qtbot.waitUntil(lambda: window.errors.dialog is not None)
+    window.errors.dialog.close()
+    qtbot.waitUntil(lambda: window.errors.dialog is None)
+    assert visit.editor.unsaved and visit.revisions == ()
+    assert len(bench.store.journal(visit.id).entries()) == 2
+    bench.store.failures.clear()
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: not visit.editor.unsaved)
+    assert visit.revisions[0].minutes["brush"] == pytest.approx(2.0, abs=0.1)
+    assert np.flatnonzero(bench.store.load_labels(visit.revisions[0])).tolist() == [5, 6]
+
+
+def test_a_journal_that_cannot_start_anew_is_told_and_the_revision_counts(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    journal = bench.store.journal(visit.id)
+
+    def full(*_: Any) -> None:
+        raise EnvironmentFailure("The disk is full.", "Make room.")
+
+    draw(window, 5)
+    monkeypatch.setattr(journal, "restart", full)
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: window.errors.dialog is not None)
+    window.errors.dialog.close()
+    qtbot.waitUntil(lambda: window.errors.dialog is None)
+    assert len(visit.revisions) == 1 and not visit.editor.unsaved
+    assert visit.parent_id == visit.revisions[0].id
+    assert len(journal.entries()) == 1  # still from the empty mask
+
+
+def test_a_visit_left_while_its_revision_is_written_opens_with_it(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    disk = threading.Event()
+    add = bench.store.add_revision
+    monkeypatch.setattr(bench.store, "add_revision", lambda *a, **k: (disk.wait(20), add(*a, **k))[1])
+    draw(window, 5)
+    window.commands["study.save"].trigger()
+    window.study.open_visit(window.study.timepoints()[0])
+    disk.set()
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.id != visit.id)
+    assert len(visit.revisions) == 1
+    window.study.open_visit(visit.timepoint)
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.id == visit.id)
+    again = window.study.require_visit()
+    assert again.parent_id == visit.revisions[0].id and not again.editor.unsaved
+    assert np.flatnonzero(again.editor.labels).tolist() == [5]
+
+
+def test_closing_waits_until_a_revision_is_written(qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    disk = threading.Event()
+    add = bench.store.add_revision
+    monkeypatch.setattr(bench.store, "add_revision", lambda *a, **k: (disk.wait(20), add(*a, **k))[1])
+    draw(window, 5)
+    window.commands["study.save"].trigger()
+    threading.Timer(0.2, disk.set).start()
+    window.close()
+    assert len(bench.store.revisions(visit.id)) == 1
+    assert all(entry.action.value == "past" for entry in bench.store.journal(visit.id).entries())

@@ -114,6 +114,79 @@ def test_restarting_forgets_every_step(tmp_path: Path) -> None:
         journal.restart(99)
 
 
+def test_steps_since_a_mark_outlast_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    for begun in (False, True):
+        path = tmp_path / str(begun)
+        journal = _journal(path)
+        if begun:
+            journal.restart(7)
+            journal.append(_edit(1, "before"))
+        mark = journal.mark()
+        journal.append(_edit(2, "after"))
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", lambda handle, data: write(handle, data[:5]) * 0 + _no_room())
+            with pytest.raises(EnvironmentFailure):
+                journal.append(_edit(3, "not in the file"))
+        past = _edit(1, "held by the revision").edit
+        assert past is not None
+        journal.restart(8, [past], mark)
+        journal.append(_edit(4, "later"))
+        for read in (journal, _journal(path)):
+            assert read.parent_revision_id == 8
+            names = [entry.edit.name for entry in read.entries() if entry.edit]
+            assert names == ["held by the revision", "after", "not in the file", "later"]
+        journal.close()
+        again = _journal(path)
+        mark = again.mark()
+        again.append(_edit(1, "newest"))
+        again.restart(7, (), mark)
+        assert [entry.edit.name for entry in again.entries() if entry.edit] == ["newest"]
+        again.close()
+
+
+def _no_room() -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_restart_keeps_nobody_waiting_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = _journal(tmp_path / "j")
+    journal.append(_edit(1))
+    mark = journal.mark()
+    waiting, appended = threading.Event(), threading.Event()
+
+    def slow(handle: int) -> None:
+        if threading.current_thread() is worker and not appended.is_set():
+            waiting.set()
+            assert appended.wait(20)
+
+    worker = threading.Thread(target=lambda: journal.restart(7, (), mark))
+    monkeypatch.setattr(os, "fsync", slow)
+    worker.start()
+    assert waiting.wait(20)
+    journal.append(_edit(2))  # would hang if it waited for the disk
+    assert len(_journal(tmp_path / "j").entries()) == 2  # a program that ends here has lost nothing
+    appended.set()
+    worker.join(20)
+    assert (len(journal.entries()), journal.parent_revision_id) == (1, 7)
+    journal.close()
+
+
+def test_a_restart_that_the_disk_refuses_leaves_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = _journal(tmp_path / "j")
+    journal.append(_edit(1))
+    for call in ("fsync", "replace"):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, call, lambda *_: _no_room())
+            with pytest.raises(EnvironmentFailure, match="the disk is full"):
+                journal.restart(7, (), journal.mark())
+        assert (len(journal.entries()), journal.parent_revision_id) == (1, None)
+    journal.append(_edit(2))
+    assert len(_journal(tmp_path / "j").entries()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["j"]
+    journal.close()
+
+
 def test_a_torn_tail_is_left_out_and_overwritten_wherever_it_was_torn(tmp_path: Path) -> None:
     path = tmp_path / "j"
     journal = _journal(path)

@@ -31,8 +31,12 @@ class MemoryJournal:
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self.written)
 
-    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = ()) -> None:
-        self.written = [JournalEntry(JournalAction.PAST, edit) for edit in past]
+    def mark(self) -> int:
+        return len(self.written)
+
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None) -> None:
+        kept = [] if since is None else self.written[since:]
+        self.written = [*(JournalEntry(JournalAction.PAST, edit) for edit in past), *kept]
         self.parent_revision_id = parent_revision_id
 
 
@@ -203,6 +207,72 @@ def test_any_course_of_strokes_undo_redo_and_saves_is_recovered(seed: int) -> No
         recovered = Editor(start.copy(), GRID, GLIOMA_POST_TREATMENT, None)
         recovered.replay(journal.entries())
         assert np.array_equal(recovered.labels, editor.labels)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_steps_made_while_a_revision_is_written_are_kept_whenever_the_program_ends(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    journal = MemoryJournal()
+    editor = Editor(np.zeros(GRID.shape, np.uint8), GRID, GLIOMA_POST_TREATMENT, journal, undo_bytes=1500)
+    start = editor.labels.copy()  # what the journal starts from
+    saved: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = [start]  # the newest revision
+    point, mask, written = None, start, False
+    for _ in range(60):
+        what = random.choice(["stroke", "undo", "redo", "save", "crash"], p=[0.26, 0.26, 0.2, 0.24, 0.04])
+        if what == "stroke":
+            stroke(editor, int(random.integers(0, 5)), tuple(random.integers(0, 12, 3).astype(float)))
+        elif what == "save" and point is None:
+            point, mask, written = editor.begin_save(), editor.labels.copy(), False
+        elif what == "save" and point is not None and not written:
+            if random.random() < 0.2:  # the disk is full
+                editor.drop_save(point)
+                point = None
+            else:
+                editor.restart_journal(point, 1)
+                start, written = mask, True
+                saved.append(mask)
+        elif what == "save" and point is not None:
+            editor.end_save(point)
+            point = None
+        elif what == "crash":
+            editor = Editor(start.copy(), GRID, GLIOMA_POST_TREATMENT, journal, undo_bytes=1500)
+            editor.replay(journal.entries())
+            point = None
+        else:
+            editor.undo() if what == "undo" else editor.redo()
+        recovered = Editor(start.copy(), GRID, GLIOMA_POST_TREATMENT, None)
+        recovered.replay(journal.entries())
+        assert np.array_equal(recovered.labels, editor.labels)
+        if point is None and not editor.unsaved:
+            assert np.array_equal(editor.labels, saved[-1])
+
+
+def test_steps_made_while_a_revision_is_written_are_unsaved_and_can_all_be_undone(
+    editor: Editor, journal: MemoryJournal
+) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    point = editor.begin_save()
+    assert editor.unsaved
+    stroke(editor, 2, (8, 8, 8))
+    editor.restart_journal(point, 1)
+    stroke(editor, 3, (5, 5, 5))
+    editor.end_save(point)
+    assert editor.unsaved and len(editor.unsaved_edits) == 2
+    assert [entry.action.value for entry in journal.entries()] == ["past", "edit", "edit"]
+    assert editor.go_to_saved() == 2 and not editor.unsaved
+    editor.undo()
+    assert not editor.labels.any() and editor.unsaved
+    assert [entry.action.value for entry in journal.entries()][-3:] == ["undo"] * 3
+
+
+def test_a_revision_that_could_not_be_written_leaves_the_mask_unsaved(editor: Editor, journal: MemoryJournal) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    editor.drop_save(editor.begin_save())
+    assert editor.unsaved and editor.undo_name == "Brush NETC"
+    editor.undo()
+    again = new_editor(MemoryJournal())
+    again.replay(journal.entries())
+    assert not again.labels.any()
 
 
 def test_a_mask_whose_first_steps_left_the_undo_stack_counts_as_unsaved(journal: MemoryJournal) -> None:
