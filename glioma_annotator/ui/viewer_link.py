@@ -47,6 +47,7 @@ class ViewerLink(QObject):
         self._reading = reading
         self._toolbox = toolbox
         self._windows: dict[str, Window] = {}
+        self._proposed: LabelArray | None = None
         self._in_hand: tuple[ToolName, OpenTimepoint | None] = (ToolName.CROSSHAIR, None)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -57,6 +58,7 @@ class ViewerLink(QObject):
         study.scheme_changed.connect(self._on_scheme)
         study.leaving_visit.connect(self.write_state)
         study.mask_changed.connect(self._on_mask)
+        study.proposal_changed.connect(self._on_proposal)
         toolbox.previewing.changed.connect(self._on_hatched)
         toolbox.previewing.drawn.connect(view.proposal_changed)
         toolbox.sketch_changed.connect(view.refresh_cursor)
@@ -125,6 +127,19 @@ class ViewerLink(QObject):
 
     def _on_hatched(self) -> None:
         self._view.set_proposal(*self._toolbox.previewing.hatched)
+
+    def _on_proposal(self) -> None:
+        """A new proposal is looked at, where the slices shown have none of it; after the visit's own place is back."""
+        difference = self._toolbox.previewing.difference
+        proposed = difference.proposed if difference is not None else None
+        if proposed is not None and proposed is not self._proposed:
+            QTimer.singleShot(0, self, self._look_at_proposal)
+        self._proposed = proposed
+
+    def _look_at_proposal(self) -> None:
+        difference = self._toolbox.previewing.difference
+        if difference is not None and not difference.empty:
+            self._view.crosshair_index = difference.place_to_see(self._view.crosshair_index)
 
     def _show_other(self) -> None:
         if self._view.layout_name == Layout.TIMEPOINTS.value:

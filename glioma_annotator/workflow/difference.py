@@ -47,6 +47,19 @@ class Difference:
     def empty(self) -> bool:
         return not (self.added.any() or self.removed.any())
 
+    def place_to_see(self, here: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Where slices in all three planes show a change: `here` (i, j, k), moved along the axes whose slice has none.
+
+        There it is the slice with most of the change.
+        """
+        changed = (self.added > 0) | (self.removed > 0)
+        place = list(here)
+        for axis in range(3):
+            if not np.take(changed, here[axis], axis).any():
+                other = tuple(a for a in range(3) if a != axis)
+                place[axis] = int(np.count_nonzero(changed, axis=other).argmax()) if changed.any() else here[axis]
+        return place[0], place[1], place[2]
+
     def component(self, seed: tuple[int, int, int]) -> NDArray[np.int64]:
         """Flat C-order indices of the change that holds voxel `seed`; empty where nothing changes.
 

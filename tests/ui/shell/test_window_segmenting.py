@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
@@ -184,3 +185,32 @@ def test_a_prior_mask_with_the_values_of_brats_2021_is_asked_about(qtbot: QtBot,
     click(qtbot, dialog.ok)
     qtbot.waitUntil(lambda: visit.proposal is not None)
     assert np.array_equal(visit.proposal.labels, bench.segmenter.labels)
+
+
+def test_a_proposal_in_other_slices_is_brought_into_view(qtbot: QtBot, bench: Any) -> None:
+    bench.segmenter.gate.set()
+    window = bench.open_patient(qtbot)
+    proposed = bench.segmenter.labels > 0
+    window.view.crosshair_index = (0, 0, 0)
+    click(qtbot, window.mask_panel.segment.segment)
+    qtbot.waitUntil(lambda: window.view.crosshair_index != (0, 0, 0))
+    place = window.view.crosshair_index
+    for axis in range(3):
+        other = tuple(a for a in range(3) if a != axis)
+        assert place[axis] == int(np.count_nonzero(proposed, axis=other).argmax())
+
+
+def test_a_proposal_that_is_seen_already_leaves_the_slices_where_they_are(qtbot: QtBot, bench: Any) -> None:
+    bench.segmenter.gate.set()
+    window = bench.open_patient(qtbot)
+    here = tuple(int(v[0]) for v in np.nonzero(bench.segmenter.labels))
+    window.view.crosshair_index = here
+    click(qtbot, window.mask_panel.segment.segment)
+    qtbot.waitUntil(lambda: window.study.visit.proposal is not None)
+    QApplication.processEvents()
+    assert window.view.crosshair_index == here
+    window.view.crosshair_index = (0, 0, 0)  # the reader looks elsewhere
+    click(qtbot, window.mask_panel.proposal.accept_all)
+    window.study.undo()
+    QApplication.processEvents()
+    assert window.view.crosshair_index == (0, 0, 0)

@@ -144,3 +144,16 @@ def test_changes_between_masks_in_dice_and_millilitres() -> None:
     assert (et.before_ml, et.after_ml) == pytest.approx((0.128, 0.128))
     assert (et.added_ml, et.removed_ml) == pytest.approx((0.064, 0.064))
     assert (netc.dice, netc.before_ml, netc.added_ml) == (1.0, 0.0, 0.0)
+
+
+def test_the_place_to_see_a_proposal_moves_only_along_the_planes_that_show_none_of_it() -> None:
+    present, proposed = np.zeros((8, 9, 10), np.uint8), np.zeros((8, 9, 10), np.uint8)
+    proposed[2, 3, 4] = proposed[5, 3, 6] = proposed[5, 4, 6] = 2
+    difference = Difference(present, proposed)
+    assert difference.place_to_see((0, 0, 0)) == (5, 3, 6)
+    assert difference.place_to_see((2, 0, 0)) == (2, 3, 6)
+    assert difference.place_to_see((2, 4, 4)) == (2, 4, 4)
+    assert Difference(present, present.copy()).place_to_see((1, 2, 3)) == (1, 2, 3)
+    erased = np.zeros_like(present)
+    present[7, 7, 7] = 1
+    assert Difference(present, erased).place_to_see((0, 0, 0)) == (7, 7, 7)
