@@ -51,10 +51,16 @@ def vary_mask(
 def distort(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator) -> None:
     """Apply drawn acquisition effects to `images` (channel, i, j, k), in place; 0 stays 0 outside `brain`.
 
-    Common receive field with a part per channel (amplitude to 0.3), gain within 0.22, contrast about white matter,
-    gamma 0.85 to 1.2, blur or thick slices, in some samples.
+    Common receive field with a part per channel (amplitude to 0.3), a surface brighter by up to 0.4 as under an array
+    coil, gain within 0.22, contrast about white matter, gamma 0.85 to 1.2, blur or thick slices, in some samples.
     """
     shape = images.shape[1:]
+    under_coil = None
+    if rng.random() < 0.3:
+        reach = float(rng.uniform(4.0, 10.0))
+        one_sided = np.clip(0.5 + smooth_noise(rng, shape, 60.0), 0, 1.5)
+        near_surface = 2 * (1 - ndimage.gaussian_filter(brain.astype(np.float32), reach, truncate=2.0))
+        under_coil = rng.uniform(0.0, 0.4) * one_sided * near_surface
     common = bias_field(rng, shape, rng.uniform(0.0, 0.3), rng.uniform(35.0, 90.0)) if rng.random() < 0.6 else None
     thick_axis = int(rng.integers(3)) if rng.random() < 0.2 else None
     for image in images:
@@ -69,6 +75,8 @@ def distort(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator) -
             np.power(np.maximum(image, 0), rng.uniform(0.85, 1.2), out=image)
         if common is not None:
             image *= common
+        if under_coil is not None and rng.random() < 0.7:
+            image *= 1 + under_coil
         if rng.random() < 0.4:
             image *= bias_field(rng, shape, rng.uniform(0.0, 0.2), rng.uniform(35.0, 90.0))
         image *= 1 + rng.uniform(-0.22, 0.22)

@@ -35,7 +35,7 @@ class TissueContrast:
         return np.asarray(ranges[:, 0] + place * (ranges[:, 1] - ranges[:, 0]), dtype=np.float32)
 
 
-ENHANCING = TissueContrast((0.6, 1.0), (1.12, 2.3), (1.1, 2.3), (1.1, 2.0))
+ENHANCING = TissueContrast((0.6, 1.0), (1.1, 3.0), (1.1, 2.3), (1.1, 2.0))
 OEDEMA = TissueContrast((0.65, 0.95), (0.62, 0.97), (1.25, 2.6), (1.2, 2.3))
 FAINT = TissueContrast((0.75, 0.97), (0.75, 0.98), (1.15, 1.9), (1.1, 1.7))
 BRIGHT = TissueContrast((0.6, 0.85), (0.6, 0.85), (1.9, 2.9), (1.6, 2.6))
@@ -66,6 +66,8 @@ def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[in
         ET: ENHANCING.draw(rng, 0.3),
         RC: (BLOOD if rng.random() < 0.06 else TURBID if rng.random() < 0.15 else CAVITY).draw(rng, 0.2),
     }
+    low, high = np.log(ENHANCING.t1gd)  # faint enhancement is the more frequent
+    contrasts[ET][1] = np.exp(rng.uniform(low, high))
     # Enhancement is what contrast agent adds, so ET is always brighter on T1Gd than the core it surrounds.
     contrasts[ET][1] = max(contrasts[ET][1], contrasts[NETC][1] + 0.25)
     return contrasts
@@ -174,3 +176,30 @@ def add_vessels(
     if rng.random() < 0.5:  # choroid plexus
         plexus = np.clip(smooth_noise(rng, shape, 5.0) - 0.9, 0, 1) * (ndimage.uniform_filter(fluid, 7) > 0.55)
         t1gd += np.where(inside, bright * plexus, 0).astype(np.float32)
+
+
+def add_meninges(t1gd: Field, tissue: NDArray[np.uint8], aside: Field, height: Field, rng: np.random.Generator) -> None:
+    """Enhancing falx, dura and venous sinuses, painted into `t1gd` (i, j, k) in place; never a tumour.
+
+    They are as bright as enhancing tumour, and those beside a tumour's oedema are what a network takes for its rim.
+
+    Parameters
+    ----------
+    tissue: 0 outside, 1 fluid, 2 grey, 3 white matter, (i, j, k).
+    aside: distance from the mid-sagittal plane in voxels, positive to one side, (i, j, k).
+    height: 0 at the brain's bottom to 1 at its top, (i, j, k).
+    """
+    shape = tissue.shape
+    inside = tissue > OUTSIDE
+    depth = ndimage.gaussian_filter(inside.astype(np.float32), 3.0)  # about 0.5 at the surface, 1 below it
+    surface = np.clip((0.85 - depth) / 0.15, 0, 1)
+    bent = aside + rng.uniform(0.0, 2.0) * smooth_noise(rng, shape, 25.0)
+    patchy = smooth_noise(rng, shape, 12.0)
+    bright = float(rng.uniform(0.3, 2.2))
+    falx = np.exp(-0.5 * (bent / rng.uniform(0.5, 1.1)) ** 2) * np.clip((height - 0.4) / 0.1, 0, 1)
+    falx *= np.clip(0.4 + patchy, 0, 1) * np.clip(rng.uniform(0.0, 0.5) + surface, 0, 1)
+    sagittal_sinus = np.exp(-0.5 * (bent / rng.uniform(1.5, 3.5)) ** 2) * surface * np.clip((height - 0.4) / 0.1, 0, 1)
+    other_sinuses = np.clip(patchy - 0.7, 0, 1) * surface * (height < 0.45)
+    dura = np.clip(smooth_noise(rng, shape, 15.0) - rng.uniform(-0.5, 0.8), 0, 1) * np.clip((0.7 - depth) / 0.1, 0, 1)
+    sheets = np.maximum.reduce([falx, 1.3 * sagittal_sinus, 1.3 * other_sinuses, rng.uniform(0.2, 1.0) * dura])
+    t1gd += np.where(inside, bright * sheets, 0).astype(np.float32)

@@ -123,6 +123,9 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     images[:, ~brain] = 0
     if rng.random() < (0.8 if not gadolinium else 0.15):
         contrast.add_vessels(images[T1GD], tissue, rng)
+    if rng.random() < (0.6 if not gadolinium else 0.3):
+        size = background.tissue.shape
+        contrast.add_meninges(images[T1GD], tissue, coordinates[0] - size[0] / 2, coordinates[2] / size[2], rng)
 
     if place is _Place.VENTRICLE:
         _add_ependymal_rim(images, tissue, rng)

@@ -30,11 +30,11 @@ class TumourKind(StrEnum):
 
 #: How often each kind is drawn.
 KIND_SHARES: dict[TumourKind, float] = {
-    TumourKind.RING: 0.36,
-    TumourKind.SOLID: 0.13,
-    TumourKind.LOW_GRADE: 0.22,
-    TumourKind.OEDEMA_ONLY: 0.07,
-    TumourKind.POST_OPERATIVE: 0.22,
+    TumourKind.RING: 0.31,
+    TumourKind.SOLID: 0.12,
+    TumourKind.LOW_GRADE: 0.28,
+    TumourKind.OEDEMA_ONLY: 0.09,
+    TumourKind.POST_OPERATIVE: 0.2,
 }
 
 

@@ -174,6 +174,28 @@ def test_vessels_brighten_t1gd_inside_the_brain_only() -> None:
     assert not changed[tissue == 0].any()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_meninges_brighten_surface_and_midline_only(seed: int) -> None:
+    tissue = ball_brain()
+    image = brain_images(tissue)[0]
+    changed = image.copy()
+    i, _, k = np.meshgrid(*[np.arange(n, dtype=np.float32) for n in SHAPE], indexing="ij")
+    aside, height = i - SHAPE[0] / 2, k / SHAPE[2]
+    contrast.add_meninges(changed, tissue, aside, height, np.random.default_rng(seed))
+    added = changed - image
+    assert (added >= 0).all() and added.max() > 0.1
+    assert not changed[tissue == 0].any()
+    deep_and_aside = (ndimage.distance_transform_edt(tissue > 0) > 8) & (np.abs(aside) > 12)
+    assert added[deep_and_aside].max() < 0.01
+
+
+def test_faint_enhancement_is_the_more_frequent() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [contrast.draw_contrasts(rng, TumourKind.RING)[ET][1] for _ in range(400)]
+    assert min(drawn) >= 1.1 and max(drawn) <= 3.0
+    assert np.median(drawn) < 2.0
+
+
 def test_acquisition_keeps_the_surroundings_of_the_brain_empty() -> None:
     tissue = ball_brain()
     for seed in range(6):
