@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from desk import Desk, desk_in, tool_window
 from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
 from stage import Stage, run_at_once
 
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.ui.window import MainWindow
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +53,19 @@ def stage(_view_and_window: tuple[StudyView, QMainWindow], qtbot: QtBot) -> Iter
     yield stage
     stage.editor.changed.disconnect()
     view.set_tool(None)
+
+
+@pytest.fixture(scope="package")
+def _tool_window(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MainWindow]:
+    """One window for all tests of tools."""
+    with tool_window(tmp_path_factory.mktemp("tools") / "workspace") as window:
+        yield window
+
+
+@pytest.fixture
+def desk(_tool_window: MainWindow, qtbot: QtBot) -> Iterator[Desk]:
+    with desk_in(_tool_window, qtbot) as desk:
+        yield desk
 
 
 @pytest.fixture(autouse=True)
