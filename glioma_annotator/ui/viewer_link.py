@@ -70,6 +70,8 @@ class ViewerLink(QObject):
         view.brush_size_step.connect(reading.step_diameter)
         view.layout_changed.connect(self._on_layout)
         view.state_changed.connect(self._timer.start)
+        view.crosshair_moved.connect(lambda _place: toolbox.look_elsewhere())
+        view.active_pane_changed.connect(lambda _slot: toolbox.look_elsewhere())
         for acted in (study.mask_changed, reading.tool_changed, view.crosshair_moved, view.hovered):
             acted.connect(self._on_act)
         for widget in (view, *view.findChildren(QWidget)):

@@ -99,8 +99,42 @@ def require_label(on: Snapshot, value: int) -> NDArray[np.bool_]:
     """The label's voxels. Raises `UserError` when it has none."""
     mask: NDArray[np.bool_] = on.labels == value
     if not mask.any():
-        raise UserError(f"The mask holds no {on.label_name(value)}.", "Choose a label that is there, or paint some.")
+        what = "slice" if 1 in mask.shape else "mask"
+        raise UserError(f"The {what} holds no {on.label_name(value)}.", "Choose a label that is there, or paint some.")
     return mask
+
+
+#: A slice to which an operation is kept: the array axis normal to it and its number; None for the whole mask.
+Only = tuple[int, int] | None
+
+#: How many times as far off the neighbours of a slice that is treated alone are taken to be.
+_OUT_OF_REACH = 1e4
+
+
+def _part(only: tuple[int, int]) -> tuple[slice, slice, slice]:
+    axis, number = only
+    i, j, k = (slice(number, number + 1) if a == axis else slice(None) for a in range(3))
+    return i, j, k
+
+
+def alone(on: Snapshot, only: Only) -> Snapshot:
+    """The slice `only` as a mask of its own, without images, that reaches no other slice; `on` itself for None."""
+    if only is None:
+        return on
+    labels = np.ascontiguousarray(on.labels[_part(only)])
+    affine = on.grid.affine.copy()
+    affine[:3, only[0]] *= _OUT_OF_REACH
+    i, j, k = labels.shape
+    return Snapshot(labels, Grid((i, j, k), affine), on.scheme, {})
+
+
+def kept_to(on: Snapshot, only: Only, after: LabelArray) -> LabelArray:
+    """The mask with the slice `only` as `after` has it, of the whole mask or of that slice; `after` itself for None."""
+    if only is None:
+        return after
+    labels = on.labels.copy()
+    labels[_part(only)] = after if after.shape[only[0]] == 1 else after[_part(only)]
+    return labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +174,7 @@ class Margin:
     value: int
     mm: float
     over_labels: bool = False
+    only: Only = None
 
     def title(self, scheme: LabelScheme) -> str:
         return f"{'Grow' if self.mm > 0 else 'Shrink'} {name_of(scheme, self.value)} by {abs(self.mm):g} mm"
@@ -147,8 +182,9 @@ class Margin:
     def run(self, on: Snapshot, report: Report, cancel: CancelToken, show: Show) -> Result:  # noqa: ARG002
         from glioma_annotator.imaging.label_ops import combining, margins
 
-        mask = require_label(on, self.value)
-        made = margins.realised(on.grid, abs(self.mm))
+        part = alone(on, self.only)
+        mask = require_label(part, self.value)
+        made = margins.realised(part.grid, abs(self.mm))
         voxels = " x ".join(str(n) for n in made.voxels)
         mm = " x ".join(f"{n:.3g}" for n in made.mm)
         if not any(made.voxels):
@@ -157,9 +193,10 @@ class Margin:
                 f"Voxels are {' x '.join(f'{s:.3g}' for s in on.grid.spacing_mm)} mm: choose a larger margin.",
             )
         report(Progress(0.1, "Growing" if self.mm > 0 else "Shrinking"))
-        changed = (margins.grow if self.mm > 0 else margins.shrink)(mask, abs(self.mm), on.grid)
+        changed = (margins.grow if self.mm > 0 else margins.shrink)(mask, abs(self.mm), part.grid)
         cancel.raise_if_cancelled()
-        after = combining.with_extent(on.labels, self.value, changed, over_labels=self.over_labels)
+        made_of_it = combining.with_extent(part.labels, self.value, changed, over_labels=self.over_labels)
+        after = kept_to(on, self.only, made_of_it)
         return Result(after, f"Realised {mm} mm ({voxels} voxels); {volume_note(on, after, self.value)}")
 
 
@@ -181,6 +218,7 @@ class Smooth:
     radius_mm: float
     over_labels: bool = False
     spared: frozenset[int] = frozenset()
+    only: Only = None
 
     def title(self, scheme: LabelScheme) -> str:
         if self.method == "joint":
@@ -191,17 +229,19 @@ class Smooth:
         from glioma_annotator.imaging.label_ops import combining, smoothing
 
         report(Progress(0.1, "Smoothing"))
+        part = alone(on, self.only)
         if self.method == "joint":
             values = [v for v in on.scheme.values if v not in self.spared]
-            after = smoothing.joint(on.labels, values, self.radius_mm, on.grid)
+            after = kept_to(on, self.only, smoothing.joint(part.labels, values, self.radius_mm, part.grid))
             cancel.raise_if_cancelled()
             changed = np.count_nonzero(after != on.labels) * on.grid.voxel_volume_ml
             return Result(after, f"{changed:.2f} mL changed")
-        mask = require_label(on, self.value)
+        mask = require_label(part, self.value)
         smooth = {"median": smoothing.median, "closing": smoothing.closing, "opening": smoothing.opening}[self.method]
-        smoothed = smooth(mask, self.radius_mm, on.grid)
+        smoothed = smooth(mask, self.radius_mm, part.grid)
         cancel.raise_if_cancelled()
-        after = combining.with_extent(on.labels, self.value, smoothed, over_labels=self.over_labels, heal=True)
+        made_of_it = combining.with_extent(part.labels, self.value, smoothed, over_labels=self.over_labels, heal=True)
+        after = kept_to(on, self.only, made_of_it)
         return Result(after, volume_note(on, after, self.value))
 
 
@@ -222,6 +262,7 @@ class CombineWith:
     logic: str
     source: str
     over_labels: bool = False
+    only: Only = None
 
     def title(self, scheme: LabelScheme) -> str:
         return f"{self.logic.capitalize()} {name_of(scheme, self.other_value)} of {self.source}"
@@ -233,6 +274,7 @@ class CombineWith:
         mask = combining.combined(on.labels == self.value, self.other == self.other_value, combining.Logic(self.logic))
         after = combining.with_extent(on.labels, self.value, mask, over_labels=self.over_labels)
         cancel.raise_if_cancelled()
+        after = kept_to(on, self.only, after)
         return Result(after, volume_note(on, after, self.value))
 
 
@@ -244,6 +286,7 @@ class CopyFrom:
     values: tuple[int, ...]
     source: str
     replace: bool = True
+    only: Only = None
 
     def title(self, scheme: LabelScheme) -> str:
         names = ", ".join(name_of(scheme, value) for value in self.values)
@@ -256,6 +299,6 @@ class CopyFrom:
             names = ", ".join(on.label_name(value) for value in self.values)
             raise UserError(f"{self.source} holds no {names}.", "Choose another label, or another mask to copy from.")
         report(Progress(0.3, "Copying"))
-        after = combining.copied(on.labels, self.other, self.values, replace=self.replace)
+        after = kept_to(on, self.only, combining.copied(on.labels, self.other, self.values, replace=self.replace))
         cancel.raise_if_cancelled()
         return Result(after, "; ".join(volume_note(on, after, value) for value in self.values))

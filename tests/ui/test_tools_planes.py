@@ -86,6 +86,7 @@ def hand(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Hand]:
         desk.options(tool).depth_mm = 0.0
     desk.options(ToolName.FILL).extent = "slice"
     desk.options(ToolName.REGION).volume = True
+    desk.options(ToolName.SMOOTH).method, desk.options(ToolName.LOGIC).logic = "median", "add"
     desk.view.aids.measuring.clear()
 
 
@@ -277,6 +278,45 @@ def test_interpolate_fills_between_the_slices_of_the_plane_in_hand(hand: Hand) -
     assert wrong < 0.1 * np.count_nonzero(lesion())
     other = tuple(a for a in range(3) if a != hand.axis)
     assert (desk.mask == ET).any(axis=other)[between].all()
+
+
+@pytest.mark.parametrize("tool", [ToolName.MARGIN, ToolName.SMOOTH, ToolName.LOGIC, ToolName.COPY])
+def test_a_tool_on_the_whole_mask_keeps_to_the_slice_when_asked(hand: Hand, tool: ToolName) -> None:
+    desk = hand.desk
+    start = np.where(lesion(), np.uint8(ET), np.uint8(0))
+    hole = list(CENTRE)
+    hole[next(a for a in range(3) if a != hand.axis)] += 3
+    start[tuple(hole)] = 0
+    desk.editor.apply("start", start)
+    options = desk.options(tool)
+    options.in_slice = True
+    desk.options(ToolName.SMOOTH).method = "closing"
+    desk.options(ToolName.LOGIC).logic = "intersect"
+    desk.options(ToolName.COPY).source = next(iter(desk.window.toolbox.choices("sources")))
+    desk.window.reading.set_tool(tool)
+    desk.settle()
+    assert desk.window.previewing.ready, desk.window.mask_panel.tool.note.text()
+    desk.key(KEY.Key_Return)
+    options.in_slice = False
+    other = tuple(a for a in range(3) if a != hand.axis)
+    assert np.flatnonzero((desk.mask != start).any(axis=other)).tolist() == hand.here
+
+
+def test_a_preview_kept_to_the_slice_follows_the_slice_that_is_looked_at(hand: Hand) -> None:
+    desk = hand.desk
+    start = np.where(lesion(), np.uint8(ET), np.uint8(0))
+    desk.editor.apply("start", start)
+    desk.options(ToolName.MARGIN).in_slice = True
+    desk.window.reading.set_tool(ToolName.MARGIN)
+    desk.settle()
+    assert desk.window.previewing.ready
+    desk.view.step_slice(1)
+    assert not desk.window.previewing.ready
+    desk.qtbot.waitUntil(lambda: desk.window.previewing.ready, timeout=60_000)
+    desk.key(KEY.Key_Return)
+    desk.options(ToolName.MARGIN).in_slice = False
+    other = tuple(a for a in range(3) if a != hand.axis)
+    assert np.flatnonzero((desk.mask != start).any(axis=other)).tolist() == [hand.here[0] + 1]
 
 
 def test_a_proposal_is_taken_by_component_and_by_brush_in_the_slice_and_through_slices(hand: Hand) -> None:

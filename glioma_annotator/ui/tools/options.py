@@ -72,6 +72,10 @@ def _mm(default: float, title: str, text: str, low: float, high: float, **more: 
     return _option(default, title, text, unit="mm", minimum=low, maximum=high, step=0.5, decimals=1, **more)
 
 
+def _in_slice() -> Any:
+    return _option(False, "Only this slice", "Keep to the slice of the active pane and leave all others as they are")
+
+
 @dataclass(slots=True)
 class BrushOptions:
     mode: str = _option(
@@ -161,6 +165,7 @@ class InterpolateOptions:
 @dataclass(slots=True)
 class MarginOptions:
     mm: float = _mm(2.0, "Margin", "Grows the active label; a negative margin shrinks it", -50, 50)
+    in_slice: bool = _in_slice()
     over_labels: bool = _over()
 
 
@@ -174,6 +179,7 @@ class SmoothOptions:
         },
     )  # fmt: skip
     radius_mm: float = _mm(2.0, "Radius", "Details smaller than this go", 0.5, 30)
+    in_slice: bool = _in_slice()
     over_labels: bool = _over()
 
 
@@ -182,6 +188,7 @@ class LogicOptions:
     logic: str = _option("add", "Do", "What the other label does to the active one", choices=LOGICS)
     source: str = _option("", "With", "The revision that holds the other label", choices=REVISIONS)
     other: str = _option("", "Its label", "The label of that revision", choices=LABELS)
+    in_slice: bool = _in_slice()
     over_labels: bool = _over()
 
 
@@ -190,6 +197,7 @@ class CopyOptions:
     source: str = _option("", "From", "A revision of this visit, or another visit's mask", choices=SOURCES)
     every: bool = _option(False, "All labels", "Copy every label that is not locked, or only the active one")
     replace: bool = _option(True, "Replace", "The label becomes as it is there; else its voxels are added")
+    in_slice: bool = _in_slice()
 
 
 @dataclass(slots=True)

@@ -53,7 +53,7 @@ class Toolbox(QObject):
 
     Parameters
     ----------
-    active_axis: array axis normal to the active pane's plane; None while it shows no slice.
+    active_slice: array axis normal to the active pane's plane, and the slice it shows; None while it shows none.
 
     Signals
     -------
@@ -71,14 +71,15 @@ class Toolbox(QObject):
         study: StudyController,
         reading: ReadingState,
         previewing: Previewing,
-        active_axis: Callable[[], int | None],
+        active_slice: Callable[[], tuple[int, int] | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._study = study
         self._reading = reading
         self.previewing = previewing
-        self._active_axis = active_axis
+        self._active_slice = active_slice
+        self._previewed_slice: tuple[int, int] | None = None
         self._tool: Tool | None = None
         self._shown_for: tuple[ToolName, int, OpenTimepoint | None] = (ToolName.CROSSHAIR, 0, None)
         self._again: Callable[[], Operation] | None = None
@@ -349,6 +350,17 @@ class Toolbox(QObject):
         elif self._again is not None:
             self.previewing.start(self._again())
 
+    def look_elsewhere(self) -> None:
+        """Another slice is looked at: what keeps to the slice, or to its plane, is previewed there."""
+        tool, here, before = self._reading.tool, self._active_slice(), self._previewed_slice
+        if tool not in WHOLE_MASK or here is None or before is None or here == before:
+            return
+        turned = tool is ToolName.INTERPOLATE and self.previewing.active and here[0] != before[0]
+        if turned or getattr(self.options[tool], "in_slice", False):
+            self.previewing.discard()  # at once: Return must not apply what is no longer seen
+            self._previewed_slice = here
+            self._timer.start()
+
     def preview(self) -> None:
         """Show now what the tool on the whole mask would do."""
         self._preview_again()
@@ -356,17 +368,20 @@ class Toolbox(QObject):
     def _whole_mask(self, tool: ToolName) -> Operation | None:
         value, options = self._reading.brush.value, self.options[tool]
         visit = self._study.require_visit()
+        here = self._previewed_slice = self._active_slice()
         if tool is ToolName.INTERPOLATE:
-            axis = self._active_axis() if options.plane == "active" else int(options.plane)
-            return Interpolate(value, 2 if axis is None else axis, options.over_labels)
+            active = 2 if here is None else here[0]
+            axis = active if options.plane == "active" else int(options.plane)
+            return Interpolate(value, axis, options.over_labels)
+        only = here if options.in_slice else None
         if tool is ToolName.MARGIN:
             if abs(options.mm) < 0.01:
                 self.previewing.discard()
                 return None
-            return Margin(value, options.mm, options.over_labels)
+            return Margin(value, options.mm, options.over_labels, only)
         if tool is ToolName.SMOOTH:
             locked = visit.editor.locked
-            return Smooth(value, options.method, options.radius_mm, options.over_labels, locked)
+            return Smooth(value, options.method, options.radius_mm, options.over_labels, locked, only)
         source = self._source(options.source)
         if source is None:
             self.previewing.refuse("There is no other mask yet: save a revision first.")
@@ -374,10 +389,12 @@ class Toolbox(QObject):
         if tool is ToolName.LOGIC:
             other = int(options.other or value)
             logic, over = options.logic, options.over_labels
-            return self._loaded(source, lambda labels: CombineWith(value, labels, other, logic, source.title, over))
+            return self._loaded(
+                source, lambda labels: CombineWith(value, labels, other, logic, source.title, over, only)
+            )
         values = tuple(v for v in visit.scheme.values if v not in visit.editor.locked) if options.every else (value,)
         replace = options.replace
-        return self._loaded(source, lambda labels: CopyFrom(labels, values, source.title, replace))
+        return self._loaded(source, lambda labels: CopyFrom(labels, values, source.title, replace, only))
 
     def _source(self, key: str) -> MaskSource | None:
         session = self._study.session

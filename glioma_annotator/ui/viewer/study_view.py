@@ -297,6 +297,12 @@ class StudyView(QWidget):
         on_slice = self._grid.shown and isinstance(self._grid.shown[active], SlicePane)
         return contents[active].axis if on_slice and self._scene.visit is not None else None
 
+    @property
+    def active_slice(self) -> tuple[int, int] | None:
+        """That axis and the number of the slice shown; None while the active pane shows none."""
+        axis = self.active_axis
+        return None if axis is None else (axis, self._scene.state.crosshair[axis])
+
     def reset_view(self) -> None:
         """The whole head in every pane."""
         self._scene.state.zoom, self._scene.state.centre_mm = 1.0, None

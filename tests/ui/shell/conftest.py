@@ -118,6 +118,7 @@ class PlainView(QWidget):
         self.comparing = PlainComparing()
         self.layout_name = "planes"
         self.active_axis = 2
+        self.active_slice = (2, 0)
         self.crosshair_index = (0, 0, 0)
         self.markers: tuple[Any, ...] = ()
         self.title: str | None = None

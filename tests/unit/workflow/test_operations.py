@@ -157,3 +157,28 @@ def test_the_place_to_see_a_proposal_moves_only_along_the_planes_that_show_none_
     erased = np.zeros_like(present)
     present[7, 7, 7] = 1
     assert Difference(present, erased).place_to_see((0, 0, 0)) == (7, 7, 7)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_operation_kept_to_a_slice_measures_within_it_and_leaves_the_others(axis: int) -> None:
+    grid = Grid((11, 12, 13), np.diag([1.0, 1.5, 3.0, 1.0]))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[4:7, 4:8, 5:8] = 3
+    on = Snapshot(labels, grid, GLIOMA_POST_TREATMENT, {})
+    part = tuple(slice(5, 6) if a == axis else slice(None) for a in range(3))
+    for mm in (3.0, -1.5):
+        result = Margin(3, mm, only=(axis, 5)).run(on, ignore_progress, CancelToken(), show_nothing)
+        changed = result.labels != labels
+        inside = np.zeros_like(changed)
+        inside[part] = True
+        assert changed.any() and not (changed & ~inside).any()
+        assert result.note.split("(")[1].split(" voxels")[0].split(" x ")[axis] == "0"
+    grown = Margin(3, 3.0, only=(axis, 5)).run(on, ignore_progress, CancelToken(), show_nothing).labels == 3
+    reach = [0 if a == axis else int(3.0 / mm) for a, mm in enumerate(grid.spacing_mm)]
+    held = [np.flatnonzero(grown[part].any(axis=tuple(b for b in range(3) if b != a))) for a in range(3)]
+    was = [np.flatnonzero((labels == 3)[part].any(axis=tuple(b for b in range(3) if b != a))) for a in range(3)]
+    for a in range(3):
+        if a != axis:
+            assert (was[a][0] - held[a][0], held[a][-1] - was[a][-1]) == (reach[a], reach[a])
+    with pytest.raises(UserError, match="The slice holds no ET"):
+        Smooth(3, "median", 2.0, only=(axis, 0)).run(on, ignore_progress, CancelToken(), show_nothing)
