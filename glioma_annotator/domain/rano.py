@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glioma_annotator.domain.clinical_event import ClinicalState
-from glioma_annotator.domain.rano_visit import EXACT, THRESHOLDS, RanoVisit, burden, deteriorated, select_targets
+from glioma_annotator.domain.rano_visit import (
+    EXACT,
+    REPLACEMENT_MG,
+    THRESHOLDS,
+    RanoVisit,
+    burden,
+    deteriorated,
+    select_targets,
+)
 from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory, ResponseMethod
 
 CONFIRM_PD_DAYS = 84  # progression in the first 12 weeks after radiotherapy is confirmed by a second scan (RANO 2.0)
@@ -125,14 +133,15 @@ class _Course:
             f"{_change(now, lowest)} since the nadir ({nadir.title})."
         ]
         growth, others = self._progression(now, lowest)
-        if growth or others:
-            category, more = self._progressive(growth, others, nadir)
+        decline = self._decline()
+        if growth or others or decline:
+            category, more = self._progressive(growth, others, decline, nadir)
         else:
             category, more = self._response(now, at_start)
-        return self._made(category, [*reasons, *growth, *others, *more], nadir)
+        return self._made(category, [*reasons, *growth, *others, *decline, *more], nadir)
 
     def _progression(self, now: float, lowest: float) -> tuple[list[str], list[str]]:
-        """Reasons for progression: growth of what is measured, and everything else."""
+        """Reasons for progression on the images: growth of what is measured, and everything else."""
         growth, others = [], []
         if self._grown(now, lowest) and (self.method is ResponseMethod.BIDIMENSIONAL or self.visit.measurable):
             growth.append(f"That is at least {THRESHOLDS[self.method].increase:.0%} more than the nadir.")
@@ -142,14 +151,19 @@ class _Course:
         fresh = sorted(self.visit.new & self.visit.measurable)
         if fresh:
             others.append(f"{_count(len(fresh), 'new measurable lesion')}: {', '.join(fresh)}.")
-        if self.visit.state is ClinicalState.WORSE:
-            others.append("The clinical state is recorded as worse.")
-        fell = deteriorated(self.visit.kps, self.visit.ecog, self.baseline)
-        if fell:
-            others.append(f"{fell} That counts as clinical deterioration unless another cause explains it.")
         if self.visit.non_target_worse:
             others.append("The reader sees clear progression of non-measurable or non-target disease.")
         return growth, others
+
+    def _decline(self) -> list[str]:
+        """Reasons for progression that are clinical."""
+        found = []
+        if self.visit.state is ClinicalState.WORSE:
+            found.append("The clinical state is recorded as worse.")
+        fell = deteriorated(self.visit.kps, self.visit.ecog, self.baseline)
+        if fell:
+            found.append(f"{fell} That counts as clinical deterioration unless another cause explains it.")
+        return found
 
     def _grown(self, now: float, lowest: float) -> bool:
         return lowest > 0 and (now - lowest) / lowest >= THRESHOLDS[self.method].increase - EXACT
@@ -174,20 +188,24 @@ class _Course:
         )
 
     def _progressive(
-        self, growth: list[str], others: list[str], nadir: RanoVisit
+        self, growth: list[str], others: list[str], decline: list[str], nadir: RanoVisit
     ) -> tuple[ResponseCategory, list[str]]:
+        since = self.visit.days_since_rt
+        early = since is not None and 0 <= since <= CONFIRM_PD_DAYS
+        if early and not growth and not others:
+            what = f"Only {since} days since radiotherapy: within 12 weeks clinical decline alone is no progression;"
+            return ResponseCategory.PRELIMINARY_PD, [f"{what} a scan or histology has to show it."]
         before = self._unconfirmed_before()
         if before is not None:
             return PD, [
                 f"It confirms the progression first seen at {before.title}, {_days(before, self.visit)} before."
             ]
-        since = self.visit.days_since_rt
-        if since is not None and 0 <= since <= CONFIRM_PD_DAYS:
+        if early:
             what = f"Only {since} days since radiotherapy: within 12 weeks progression needs a second scan, 4 weeks on,"
             exception = "unless it lies outside the radiation field or histology proves tumour."
             return ResponseCategory.PRELIMINARY_PD, [f"{what} {exception}"]
         dose, earlier = self.visit.steroid_mg, nadir.steroid_mg
-        if growth and not others and dose is not None and earlier is not None and dose < earlier:
+        if growth and not others and not decline and dose is not None and earlier is not None and dose < earlier:
             what = f"Steroids were reduced from {earlier:g} to {dose:g} mg since the nadir, which can enhance alike."
             return ResponseCategory.PRELIMINARY_PD, [f"{what} Repeat the scan on a stable dose."]
         return PD, []
@@ -208,8 +226,12 @@ class _Course:
         if self.settled.get(self.visits[self.index - 1].timepoint) is ResponseCategory.PRELIMINARY_PD:
             reasons.append("The progression seen at the scan before is not confirmed.")
         dose, baseline_dose = self.visit.steroid_mg, self.baseline.steroid_mg
+        remaining = self.visit.total_ml or 0.0
+        replaced = remaining == 0 and at_start > 0 and 0 < (dose or 0.0) <= REPLACEMENT_MG
         if dose is None:
             reasons.append("No steroid dose is recorded; it is taken as unchanged.")
+        elif replaced:
+            reasons.append(f"{dose:g} mg of steroids a day count as physiologic replacement, which CR allows.")
         elif baseline_dose is None:
             reasons.append(f"{dose:g} mg of steroids a day; no dose is recorded at baseline to compare with.")
         elif dose > baseline_dose:
@@ -221,14 +243,13 @@ class _Course:
             return ResponseCategory.NOT_EVALUABLE, reasons
         if self.visit.state is None and self.visit.kps is None and self.visit.ecog is None:
             reasons.append("No clinical state is recorded; it is taken as stable.")
-        remaining = self.visit.total_ml or 0.0
         if self._grown(now, self.size(self.nadir()) or 0.0):
             reasons.append("The volume grew, but no lesion is measurable: both diameters of one must reach 10 mm.")
         if at_start == 0:
             reasons.append("Nothing measurable at baseline: no response can be measured.")
             return SD, reasons
         if remaining == 0:
-            if not dose:
+            if not dose or replaced:
                 return CR, [*reasons, "No enhancing tumour remains.", *self._confirmation(CR)]
             reasons.append(f"No enhancing tumour remains, but {dose:g} mg of steroids a day rule out CR.")
         if (at_start - now) / at_start >= limit - EXACT:
@@ -258,6 +279,12 @@ class _Course:
             for lesion in visit.lesions
             if visit.out_of_date(lesion)
         ]
+        reasons += [
+            f"The diameters of {name} run across the resection cavity, which is not measured: adjust them to the solid"
+            " part; without one of 10 mm both ways the lesion is not measurable."
+            for name in sorted(visit.over_cavity)
+            if self.method is ResponseMethod.BIDIMENSIONAL
+        ]
         inputs: dict[str, Any] = {
             "method": self.method.value,
             "unit": self.unit,
@@ -278,6 +305,7 @@ class _Course:
                     "adjusted": lesion.adjusted,
                     "mask": lesion.revision,
                     "out_of_date": visit.out_of_date(lesion),
+                    "over_cavity": lesion.lesion in visit.over_cavity,
                 }
                 for lesion in visit.lesions
             ],

@@ -19,6 +19,9 @@ from glioma_annotator.domain.response import LesionMeasurement, ResponseMethod
 MEASURABLE_MM = 10.0
 """Least length of both diameters of a measurable lesion; twice the distance of slices thicker than 5 mm (RANO)."""
 TARGET_LIMIT = 2  # three if needed (RANO 2.0)
+REPLACEMENT_MG = 1.5
+"""Up to this daily dose of dexamethasone steroids count as physiologic replacement, which a complete response allows
+(Wen et al. 2010). Our choice: the criteria name no figure."""
 EXACT = 1e-9  # a change of exactly the threshold reaches it, whatever the rounding
 
 
@@ -54,6 +57,7 @@ class RanoVisit:
     days_since_rt: days since the last day of radiotherapy; None without one.
     non_target_worse: the reader's judgement that non-measurable or non-target disease clearly progressed.
     revision: number of the mask that counts; None when there is none, or it is not known.
+    over_cavity: ids of the lesions whose diameters run across the resection cavity, which RANO does not measure.
     """
 
     timepoint: str
@@ -70,6 +74,7 @@ class RanoVisit:
     days_since_rt: int | None = None
     non_target_worse: bool = False
     revision: int | None = None
+    over_cavity: frozenset[str] = frozenset()
 
     def out_of_date(self, lesion: LesionMeasurement) -> bool:
         """Whether a reader set a lesion's diameters on another mask than the one that counts now."""

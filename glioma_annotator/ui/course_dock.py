@@ -48,6 +48,7 @@ class ClinicalPages(QTabWidget):
         self.events, self.notes = events, notes
         self._histology = histology
         self.setDocumentMode(True)
+        self.tabBar().setDrawBase(False)
         self.addTab(_scrolled(events), "Events")
         self.addTab(_scrolled(notes), "Notes and reports")
 
@@ -66,8 +67,10 @@ class ClinicalPages(QTabWidget):
             self.notes.show_note(place.record, place.words)
 
     def show_events(self, bring_up: Callable[[], None]) -> None:
+        """Bring the events up with the keyboard in their form."""
         self.setCurrentIndex(0)
         bring_up()
+        self.events.kind.setFocus()
 
     def show_notes(self, bring_up: Callable[[], None]) -> None:
         self.setCurrentIndex(1)

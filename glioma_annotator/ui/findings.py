@@ -166,8 +166,10 @@ class FindingsController(PlacedRecords):
             return ""
         before = [known.volume_ml for name in finding.previous if (known := self.get(name)) is not None]
         change = finding.change.value.capitalize()
-        if not before or None in before or finding.volume_ml is None:
+        if finding.volume_ml is None:
             return f"{change}. "
+        if not before or None in before:
+            return f"{change}: {ml_text(finding.volume_ml)} mL of {finding.label or 'the drawn region'}. "
         was = " + ".join(ml_text(volume) for volume in before)
         return f"{change}: {was} mL at the visit before, now {ml_text(finding.volume_ml)} mL. "
 

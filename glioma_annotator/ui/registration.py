@@ -406,6 +406,17 @@ class Together(QObject):
         )
 
     def _better(self, pair: Pair, asked: VisitRegistration, now: VisitRegistration) -> None:
-        if self._pair == pair and self.found is asked:
-            self.found = self._known[pair] = now
-            self.changed.emit()
+        """The quality of `asked` measured anew; one accepted meanwhile is kept with it."""
+        found, session = self.found, self.study.session
+        if self._pair != pair or found is None or session is None or not _same_place(found, asked):
+            return
+        now = replace(now, accepted_by=found.accepted_by, accepted=found.accepted)
+        if now.accepted_by and now.quality != found.quality and not session.store.read_only:
+            keep_registration(session.store, self.study.patient_key, now)
+        self.found = self._known[pair] = now
+        self.changed.emit()
+
+
+def _same_place(one: VisitRegistration, other: VisitRegistration) -> bool:
+    nudges = ((r.shift_mm, r.rotation_deg) for r in (one, other))
+    return one.registration is other.registration and len(set(nudges)) == 1

@@ -226,7 +226,7 @@ class SearchBox(QLineEdit):
 
 def _line(hit: SearchHit, query: str) -> str:
     words = excerpt(hit.text, query)
-    return f"{hit.title}: {words}" if words else hit.title
+    return ": ".join(filter(None, (hit.title, words)))
 
 
 def make_corner(bar: QMenuBar, study: StudyController, commands: CommandActions, window: QWidget) -> SearchBox:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from glioma_annotator.domain.clinical_event import SCORE_RANGES, SPANS, ClinicalEvent, EventKind
+from glioma_annotator.domain.clinical_event import SCORE_RANGES, SPANS, ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.errors import UserError
 
 #: Besides text; a span also has an end.
@@ -56,13 +56,15 @@ def when_text(event: ClinicalEvent) -> str:
     end = event.end_date.isoformat() if event.end_date is not None else ""
     if not end and event.end_day is not None:
         end = f"day {event.end_day}"
+    if event.kind is EventKind.STEROIDS and not end:  # a dose counts until the next one is recorded
+        return f"from {start}"
     return f"{start} – {end}" if end else f"{start} – ongoing"
 
 
 def details_text(event: ClinicalEvent) -> str:
     """What is known beside the time, in a line."""
     parts = [
-        event.extent.value if event.extent is not None else "",
+        event.extent.value if event.extent is not None and event.extent is not ExtentOfResection.UNKNOWN else "",
         f"{event.dose_gy:g} Gy" if event.dose_gy is not None else "",
         f"{event.fractions} fractions" if event.fractions is not None else "",
         ("concomitant" if event.cycle == 0 else f"cycle {event.cycle}") if event.cycle is not None else "",

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glioma_annotator.domain.clinical_event import EventKind
 from glioma_annotator.domain.course import clinical_state_at, score_at, steroid_dose_mg
 from glioma_annotator.domain.finding import Point
+from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.identity import utc_now
 from glioma_annotator.domain.rano import RanoProposal, assess_course
 from glioma_annotator.domain.rano_visit import TARGET_LIMIT, RanoVisit, is_measurable, select_targets
@@ -19,7 +23,7 @@ from glioma_annotator.domain.response import (
 )
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, lesion_size
+from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, length_inside_mm, lesion_size
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.alignment import Alignment
 from glioma_annotator.workflow.diameters import AUTOMATIC, recorded_diameters
@@ -29,6 +33,8 @@ from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.tracking import REACH_MM, TrackedLesion, track_lesions
 
 MOST_TARGETS = 3  # two, three if needed (RANO 2.0)
+CAVITY_MM = 3.0
+"""A diameter with at least so much resection cavity on its way measures the cavity too. Our choice."""
 _TARGETS, _TARGETS_AT, _CHOSEN_BY = "chosen_targets", "chosen_targets_at_mm", "targets_chosen_by"
 _CHOICE = (_TARGETS, _TARGETS_AT, _CHOSEN_BY)
 
@@ -44,6 +50,7 @@ class MeasuredCourse:
     lesions: the same under their identities, by visit, those that are gone last.
     visits: what the rules see.
     titles: what a reader calls the lesions that have a finding, by identity.
+    cavities: where each visit's mask has resection cavity, bool (i, j, k); None without any.
     """
 
     course: PatientCourse
@@ -51,6 +58,7 @@ class MeasuredCourse:
     lesions: tuple[tuple[TrackedLesion, ...], ...]
     visits: tuple[RanoVisit, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
+    cavities: tuple[NDArray[np.bool_] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,13 +87,19 @@ def measure_lesions(
     maps: list[LesionMap | None] = []
     totals: list[float | None] = []
     region = next(r for r in profile.scheme.regions if r.name == profile.response_region)
+    cavity_label = profile.scheme.named(profile.roles.get("cavity", ""))
+    cavities: list[NDArray[np.bool_] | None] = []
     for visit in course.visits:
         cancel.raise_if_cancelled()
         if visit.revision is None:
             maps.append(None)
             totals.append(None)
+            cavities.append(None)
         else:
-            mask = region.mask(store.load_labels(visit.revision))
+            labels = store.load_labels(visit.revision)
+            cavity = labels == cavity_label.value if cavity_label is not None else np.zeros(labels.shape, np.bool_)
+            cavities.append(cavity if cavity.any() else None)
+            mask = region.mask(labels)
             maps.append(find_lesions(mask, visit.timepoint.grid))
             totals.append(float(mask.sum()) * visit.timepoint.grid.voxel_volume_ml)
         steps.step(f"Found the lesions of {visit.timepoint.key}")
@@ -95,16 +109,24 @@ def measure_lesions(
     visits = []
     for index, visit in enumerate(course.visits):
         cancel.raise_if_cancelled()
-        visits.append(_visit(store, course, index, maps[index], tracked, totals[index]))
+        visits.append(_visit(store, course, index, maps[index], tracked, totals[index], cavities[index]))
         steps.step(f"Measured {visit.timepoint.key}")
     titles = lesion_titles((t.lesion for own in tracked for t in own), findings, profile)
-    return MeasuredCourse(course, tuple(maps), tracked, tuple(visits), titles)
+    return MeasuredCourse(course, tuple(maps), tracked, tuple(visits), titles, tuple(cavities))
 
 
 def measure_again(store: Store, measured: MeasuredCourse) -> MeasuredCourse:
     """The same lesions with the diameters that are recorded now; nothing is searched or followed anew."""
     visits = [
-        _visit(store, measured.course, index, lesions, measured.lesions, measured.visits[index].total_ml)
+        _visit(
+            store,
+            measured.course,
+            index,
+            lesions,
+            measured.lesions,
+            measured.visits[index].total_ml,
+            measured.cavities[index],
+        )
         for index, lesions in enumerate(measured.maps)
     ]
     return replace(measured, visits=tuple(visits))
@@ -269,18 +291,21 @@ def _visit(
     lesions: LesionMap | None,
     tracked: Sequence[Sequence[TrackedLesion]],
     total_ml: float | None,
+    cavity: NDArray[np.bool_] | None,
 ) -> RanoVisit:
     visit = course.visits[index]
     own = [t for t in tracked[index] if t.number is not None]
     recorded = store.measurements.of_timepoint(course.patient, visit.timepoint.key)
     by_hand = recorded_diameters(recorded, own, lesions) if lesions is not None else {}
-    measured, measurable = [], set()
+    measured, measurable, over_cavity = [], set(), set()
     for lesion in own:
         assert lesions is not None and lesion.number is not None
         made, seen = _measurement(course, visit, lesions, lesion, by_hand.get(lesion.number))
         measured.append(made)
         if is_measurable(made.longest_mm, made.perpendicular_mm, seen, lesions.grid.spacing_mm[2]):
             measurable.add(lesion.lesion)
+        if cavity is not None and _crosses(made, cavity, lesions.grid):
+            over_cavity.add(lesion.lesion)
     events, clock, day = course.events, course.clock, visit.day
     return RanoVisit(
         timepoint=visit.timepoint.key,
@@ -297,7 +322,14 @@ def _visit(
         days_since_rt=visit.days_since_rt,
         non_target_worse=_judged_worse(store.responses.of_timepoint(course.patient, visit.timepoint.key)),
         revision=visit.revision.number if visit.revision else None,
+        over_cavity=frozenset(over_cavity),
     )
+
+
+def _crosses(made: LesionMeasurement, cavity: NDArray[np.bool_], grid: Grid) -> bool:
+    """Whether either diameter runs through the cavity for more than its outline may waver."""
+    lines = (line for line in (made.longest, made.perpendicular) if line is not None)
+    return any(length_inside_mm(line, cavity, grid) >= CAVITY_MM for line in lines)
 
 
 def _measurement(

@@ -95,8 +95,9 @@ class VisitRegistration:
         return self.registration.nudged(self.shift_mm, self.rotation_deg, self.centre_mm)
 
     def nudged(self, shift_mm: Vector, rotation_deg: Vector) -> VisitRegistration:
-        """The same with another nudge in place of this one; to be accepted anew."""
-        return replace(self, shift_mm=shift_mm, rotation_deg=rotation_deg, accepted_by="", accepted="")
+        """The same with another nudge, to be accepted anew; without any, the quality is as it was found."""
+        quality = self.quality if any((*shift_mm, *rotation_deg)) else self.registration.quality
+        return replace(self, shift_mm=shift_mm, rotation_deg=rotation_deg, quality=quality, accepted_by="", accepted="")
 
     def nudge_seen(
         self, axes: tuple[FloatArray, FloatArray, FloatArray], across: float, up: float, clockwise_deg: float

@@ -33,7 +33,7 @@ from glioma_annotator.ui.dialogs.cohort_results import HitModel
 from glioma_annotator.ui.dialogs.cohort_rows import RowBuilder
 from glioma_annotator.ui.dialogs.saved_questions import SavedQuestions
 from glioma_annotator.ui.navigator import Place
-from glioma_annotator.ui.panels.parts import count_text, line, push_button
+from glioma_annotator.ui.panels.parts import count_text, line, push_button, roomy
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.profiles import load_profile
 
@@ -61,7 +61,7 @@ class CohortPage(QDialog):
         self._asking: NewestOnly[CohortResult] = NewestOnly(study.workers.searching)
         self._asked = ""
         self.setWindowTitle("Cohort")
-        self.resize(1180, 660)
+        self.resize(roomy(parent, 1180, 660))
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)

@@ -16,7 +16,7 @@ from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, LesionPicture
 from glioma_annotator.ui.dialogs.response_page import ResponsePage
 from glioma_annotator.ui.dialogs.volume_table import fill_volumes, volume_table
-from glioma_annotator.ui.panels.parts import push_button, quiet
+from glioma_annotator.ui.panels.parts import push_button, quiet, roomy
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.viewer.types import Convention
 from glioma_annotator.workflow.lesion_names import readable
@@ -89,7 +89,7 @@ class CoursePage(QDialog):
         self.editor: DiameterEditor | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Course and response of {self._patient}")
-        self.resize(1200, 670)
+        self.resize(roomy(parent, 1200, 670))
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)

@@ -24,7 +24,7 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.vasari_row import VasariRow
 from glioma_annotator.ui.panels.entry_fields import Choice
-from glioma_annotator.ui.panels.parts import count_text, heading, push_button, quiet
+from glioma_annotator.ui.panels.parts import count_text, heading, push_button, quiet, roomy
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.export_study import best_revision
 from glioma_annotator.workflow.jobs import Job
@@ -52,7 +52,7 @@ class VasariPage(QDialog):
         self._job: Job | None = None
         self._visits = {t.key: t for t in study.timepoints()}
         self.setWindowTitle(f"VASARI sheet of {self._patient}")
-        self.resize(1120, 660)
+        self.resize(roomy(parent, 1120, 660))
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 12, 16, 12)
         column.setSpacing(8)

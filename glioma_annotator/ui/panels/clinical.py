@@ -79,6 +79,7 @@ class ClinicalPanel(QWidget):
         column.addWidget(self.table, 1)
         column.addWidget(line())
         column.addLayout(self._build_form())
+        column.addStretch(0)
         study.patient_changed.connect(self._on_patient)
         self._on_patient()
 
@@ -109,6 +110,7 @@ class ClinicalPanel(QWidget):
             spin.setSuffix(suffix)
             spin.setValue(-1.0)
         fractions, cycle, score = Number(), Number(), Number()
+        score.setSpecialValueText("–")
         for count, top in ((fractions, 100), (cycle, 99)):
             count.setRange(-1, top)
             count.setSpecialValueText("unknown")
@@ -200,7 +202,8 @@ class ClinicalPanel(QWidget):
         for name, field in self.fields.items():
             self._form.setRowVisible(field, name in wanted)
         if kind in SCORE_RANGES:
-            self._spin("score").setRange(*SCORE_RANGES[kind])
+            low, high = SCORE_RANGES[kind]
+            self._spin("score").setRange(low - 1, high)  # one below stands for none yet: no score is recorded unasked
 
     def _spin(self, name: str) -> QSpinBox:
         field = self.fields[name]
@@ -239,7 +242,7 @@ class ClinicalPanel(QWidget):
             elif isinstance(field, QLineEdit):
                 values[name] = field.text().strip()
             elif isinstance(field, QSpinBox | QDoubleSpinBox):
-                values[name] = field.value() if name == "score" or field.value() >= 0 else None
+                values[name] = field.value() if field.value() >= 0 else None
             elif isinstance(field, QComboBox):
                 values[name] = field.currentData()
         if kind is EventKind.SURGERY:

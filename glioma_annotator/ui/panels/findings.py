@@ -90,6 +90,7 @@ class FindingsPanel(QWidget):
         self.only_visit.setToolTip("List the findings of the open visit only")
         self.only_visit.toggled.connect(self._refresh)
         self.table = list_table(_COLUMNS, "Findings")
+        self.table.verticalHeader().setMinimumSectionSize(24)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         self._name_columns()
@@ -191,6 +192,8 @@ class FindingsPanel(QWidget):
             self._wide = wide
             self._name_columns()
             self._refresh()  # histology is a word or a sign, by the room there is
+        else:
+            self._fit_rows()
 
     def _name_columns(self) -> None:
         """Words, or signs where there is no room for them."""
@@ -236,7 +239,12 @@ class FindingsPanel(QWidget):
         gone = len(self._findings.deleted())
         self.bin.setVisible(bool(gone) and self._findings.editable)
         self.bin.setText(f"{count_text(gone, 'deleted finding')}…")
+        self._fit_rows()
         self._show(self._findings.current)
+
+    def _fit_rows(self) -> None:
+        """Names that are too long for their column take two lines."""
+        self.table.resizeRowsToContents()
 
     def _haystack(self, finding: Finding, titles: dict[str, str]) -> str:
         parts = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QTableWidget,
     QToolButton,
+    QWidget,
 )
 
 from glioma_annotator.ui import theme
@@ -104,6 +105,11 @@ class IconButton(QPushButton):
         if event.type() is QEvent.Type.PaletteChange:
             self._redraw()
         super().changeEvent(event)
+
+
+def roomy(window: QWidget, width: int, height: int) -> QSize:
+    """The size of a page over a window: at least width x height, most of the window where that is larger."""
+    return QSize(max(width, window.width() * 3 // 4), max(height, window.height() * 7 // 8))
 
 
 def list_table(heads: Sequence[str], name: str) -> QTableWidget:

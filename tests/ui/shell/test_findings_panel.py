@@ -126,7 +126,7 @@ def test_each_confirmed_proposal_leads_to_the_next_with_its_volumes(window: Main
     qtbot.mouseClick(panel.confirm, Qt.MouseButton.LeftButton)
     assert findings.get(made[0].id).status is FindingStatus.CONFIRMED
     assert findings.current == made[1].id
-    assert "New." in panel.measure.text()
+    assert "New: 0.0 mL" in panel.measure.text()
     qtbot.mouseClick(panel.confirm, Qt.MouseButton.LeftButton)
     assert findings.get(made[1].id).status is FindingStatus.CONFIRMED
     assert findings.current == made[1].id, "nothing waits any more"

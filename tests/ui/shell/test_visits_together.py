@@ -202,6 +202,25 @@ def test_an_accepted_registration_is_there_again_the_next_time(bench: Any, qtbot
     assert placement.matrix[0, 3] == 12
 
 
+def test_a_nudge_accepted_before_it_is_measured_is_kept_with_its_own_quality(
+    bench: Any, qtbot: QtBot, registrar: Registrar
+) -> None:
+    window = shown(bench, qtbot)
+    press(qtbot, window.visits_bar.register)
+    settle(qtbot, window)
+    window.together.set_nudge((20.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    assert window.together.settling
+    press(qtbot, window.visits_bar.accept)
+    qtbot.waitUntil(lambda: not window.together.settling)
+    settle(qtbot, window)
+    visit, other = window.study.require_visit().timepoint, window.together.other
+    assert other is not None
+    kept = kept_registration(bench.store, visit, other)
+    assert kept is not None
+    assert kept.quality == window.together.found.quality != 0.42
+    assert window.together.found.accepted_by
+
+
 def test_an_accepted_registration_is_withdrawn_with_a_record_and_brought_back(
     bench: Any, qtbot: QtBot, registrar: Registrar
 ) -> None:

@@ -1,6 +1,7 @@
 """WHO CNS5: every worked case of the table, with its source."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def test_the_table_has_thirty_cases_and_every_case_a_source() -> None:
     assert len(CASES) >= 30
     assert len({case["case"] for case in CASES}) == len(CASES)
     assert all(case["source"].startswith("Louis 2021") for case in CASES)
+
+
+def test_what_was_read_for_a_case_is_listed_and_covers_most_of_them() -> None:
+    listed = set(re.findall(r"`(\w+)` \|", (TABLE.parent / "SOURCES.md").read_text(encoding="utf-8"))) | {"ours"}
+    assert all(set(case["read"].split()) <= listed for case in CASES)
+    assert sum(bool(set(case["read"].split()) - {"ours"}) for case in CASES) >= 0.7 * len(CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c["case"] for c in CASES])

@@ -67,6 +67,12 @@ def test_the_table_has_thirty_cases_and_every_case_a_source() -> None:
     assert all(re.match(r"RANO( 2\.0)? \(Wen 20(10|23)\)", case["source"]) for case in CASES)
 
 
+def test_what_was_read_for_a_case_is_listed_and_covers_most_of_them() -> None:
+    listed = set(re.findall(r"`(\w+)` \|", (TABLE.parent / "SOURCES.md").read_text(encoding="utf-8"))) | {"ours"}
+    assert all(set(case["read"].split()) <= listed for case in CASES)
+    assert sum(bool(set(case["read"].split()) - {"ours"}) for case in CASES) >= 0.7 * len(CASES)
+
+
 @pytest.mark.parametrize("case", CASES, ids=[c["case"] for c in CASES])
 def test_rules_agree_with_the_worked_case(case: dict[str, str]) -> None:
     read = [read_visit(text, index) for index, text in enumerate(case["visits"].split("|"))]

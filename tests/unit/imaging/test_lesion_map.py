@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from glioma_annotator.domain.finding import LesionChange
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.imaging.lesion_map import LesionLink, LesionMap, find_lesions, lesion_size, match_lesions
+from glioma_annotator.domain.response import DiameterLine
+from glioma_annotator.imaging.lesion_map import (
+    LesionLink,
+    LesionMap,
+    find_lesions,
+    length_inside_mm,
+    lesion_size,
+    match_lesions,
+)
 
 GRID = Grid((40, 36, 24), np.diag([1.0, 1.25, 2.0, 1.0]))
 
@@ -214,3 +222,13 @@ class TestMatching:
         assert match_lesions(lesions(), lesions()) == ()
         assert match_lesions(lesions(), lesions(A))[0].change is LesionChange.NEW
         assert match_lesions(lesions(A), lesions())[0].change is LesionChange.GONE
+
+
+def test_the_part_of_a_line_in_a_mask_is_measured_in_millimetres_and_what_lies_outside_counts_as_none() -> None:
+    grid = Grid((10, 10, 10), np.diag([2.0, 2, 2, 1]))
+    mask = np.zeros(grid.shape, np.bool_)
+    mask[2:6, 5, 5] = True
+    across = DiameterLine((-10.0, 10.0, 10.0), (30.0, 10.0, 10.0))
+    assert length_inside_mm(across, mask, grid) == pytest.approx(8, abs=0.3)
+    assert length_inside_mm(DiameterLine((4.0, 0.0, 10.0), (4.0, 8.0, 10.0)), mask, grid) == 0
+    assert length_inside_mm(DiameterLine((6.0, 10.0, 10.0), (6.0, 10.0, 10.0)), mask, grid) == 0

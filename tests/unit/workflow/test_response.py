@@ -408,3 +408,22 @@ def test_adjusted_diameters_are_taken_over_and_given_back_without_looking_for_le
     assert not back.adjusted
     assert back.product_mm2 == pytest.approx(before.product_mm2)
     reset_diameters(course.store, back, "Dr New")  # computed already: nothing to take back
+
+
+def test_diameters_across_the_cavity_are_pointed_out_until_they_are_set_on_the_solid_part() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE)
+    course.visit(200, LARGE, (RC, (8, 7, 5), (4, 4, 6)))
+    found = measured(course)
+    (lesion,) = found.visits[1].over_cavity
+    said = "run across the resection cavity"
+    assert said in " ".join(assess_response(course.store, found, BIDIMENSIONAL).proposals[-1].reasons)
+    assert said not in " ".join(assess_response(course.store, found, VOLUMETRIC).proposals[-1].reasons)
+    assert not found.visits[0].over_cavity
+    (made,) = found.visits[1].lesions
+    ends = found.maps[1].grid.index_to_world([(5, 5, 7), (7, 5, 7), (6, 4, 7), (6, 6, 7)])  # type: ignore[union-attr]
+    a, b, c, d = ((float(x), float(y), float(z)) for x, y, z in ends)
+    adjust_diameters(course.store, made, DiameterLine(a, b), DiameterLine(c, d), "Dr New")
+    again = measure_again(course.store, found)
+    assert again.visits[1].lesions[0].adjusted
+    assert lesion not in again.visits[1].over_cavity

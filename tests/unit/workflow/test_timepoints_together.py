@@ -105,6 +105,7 @@ def test_a_nudge_moves_what_follows_and_is_told_by_the_quality(
     back = nudged.nudged((0, 0, 0), (0, 0, 0))
     assert not back.by_hand
     assert (back.placed.matrix == together.registration.matrix).all()
+    assert back.quality == together.registration.quality, "no figure of the nudge stays with it"
 
 
 def test_an_accepted_registration_is_kept_and_followed_both_ways(
