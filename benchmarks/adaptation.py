@@ -41,7 +41,12 @@ from glioma_annotator.adaptation.cases import prepare
 from glioma_annotator.adaptation.features import predict_classes
 from glioma_annotator.adaptation.run import adapt
 from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds
-from glioma_annotator.adaptation.synthesis.longitudinal import ScannerShift, SyntheticVisit, draw_patient
+from glioma_annotator.adaptation.synthesis.longitudinal import (
+    STRONG_SHIFT,
+    ScannerShift,
+    SyntheticVisit,
+    draw_patient,
+)
 from glioma_annotator.adaptation.synthesis.samples import SampleSource
 from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationRequest
 from glioma_annotator.domain.geometry import Grid
@@ -61,9 +66,9 @@ FILES = {SequenceRole.T1: "t1", SequenceRole.T1GD: "t1ce", SequenceRole.T2: "t2"
 SEED = 20261120
 #: Time that an adaptation gets which runs beside the viewer's benchmark.
 JOB_SECONDS = 60.0
-#: What one scanner does to intensities relative to white matter, by sequence: exponents and blur in voxels.
-TARGET_GAMMA = (0.75, 0.7, 1.35, 1.3)
-TARGET_BLUR = 0.6
+#: The target scanner: twice the standard deviation of the exponent by which `STRONG_SHIFT` bends intensities, to one
+#: side for T1 and T1Gd, to the other for T2 and FLAIR; its greatest blur and its noise.
+TARGET_GAMMA = np.exp(2 * STRONG_SHIFT.gamma * np.array([-1, -1, 1, 1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,11 +236,13 @@ def patients(bench: Bench, options: argparse.Namespace) -> None:
 
 def target_scanner(visit: SyntheticVisit) -> SyntheticVisit:
     """The visit on one fixed other scanner."""
+    rng = np.random.default_rng(int(visit.labels.sum()))
     images = visit.images.copy()
     for number, image in enumerate(images):
-        middle = np.median(image[visit.brain])
-        value = np.maximum(image / middle, 0) ** TARGET_GAMMA[number]
-        images[number] = np.where(visit.brain, 1000 * ndimage.gaussian_filter(value, TARGET_BLUR), 0)
+        value = np.maximum(image / np.median(image[visit.brain]), 0) ** TARGET_GAMMA[number]
+        value = ndimage.gaussian_filter(value, STRONG_SHIFT.blur_mm)
+        noise = STRONG_SHIFT.noise * rng.standard_normal((2, *value.shape))
+        images[number] = np.where(visit.brain, 1000 * np.hypot(value + noise[0], noise[1]), 0)
     return replace(visit, images=images)
 
 

@@ -69,8 +69,10 @@ class Candidate:
 def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
     """The candidate farthest from the starting weights that the rule accepts; the best one where it accepts none.
 
-    `network` is the trained one; it is changed. Smaller shares are tried while there is time.
+    `network` is the trained one; it is changed. Smaller shares are tried while there is time for as long a judgement
+    as the last one.
     """
+    budget, took = context.budget, 0.0
     trained = {name: value.detach().clone() for name, value in network.state_dict().items()}
     unchanged = all(
         torch.allclose(context.start[name], value, rtol=1e-4, atol=1e-6)
@@ -80,13 +82,17 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
     best: Candidate | None = None
     for share in SHARES_OF_FULL if method is AdaptationMethod.FULL else SHARES:
         context.cancel.raise_if_cancelled()
-        if best is not None and context.seconds_left() < 0:
+        if best is not None and context.seconds_left() < took:
             break
         with torch.no_grad():
             for name, value in network.state_dict().items():
                 if value.is_floating_point():
                     value.copy_(torch.lerp(context.start[name].to(value), trained[name], share))
+        began = budget.now()
         found = measured(network, method, steps, context, share)
+        took = budget.now() - began
+        # The head alone is judged on features at hand; a whole network has to pass over the held-out visits, too.
+        budget.judging_s = took + (budget.passes_s if method is AdaptationMethod.LAST_LAYER else 0.0)
         if best is None or found.rank > best.rank:
             best = replace(found, network=copy.deepcopy(network))
         if found.verdict.accepted or unchanged:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glioma_annotator.adaptation.acceptance import preference
-from glioma_annotator.adaptation.candidate import Candidate, best_share, make_card, save_candidate
+from glioma_annotator.adaptation.budget import Budget
+from glioma_annotator.adaptation.candidate import make_card, save_candidate
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
 from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores, predict_classes
 from glioma_annotator.adaptation.guard import Guard, paint_lesions
 from glioma_annotator.adaptation.held_out import HeldOut, classes_of
 from glioma_annotator.adaptation.holdout import Part, Split, split
-from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
-from glioma_annotator.adaptation.methods.context import Context, Replay, Unstable
+from glioma_annotator.adaptation.methods import by_gradient
+from glioma_annotator.adaptation.methods.context import Context, Replay
 from glioma_annotator.adaptation.patches import PatchSampler
+from glioma_annotator.adaptation.trying import MOST_STAGES, Telling, Watch, passed, try_methods
 from glioma_annotator.domain.adaptation import (
     METHODS,
     AdaptationCase,
     AdaptationMethod,
     AdaptationOutcome,
     AdaptationRequest,
-    CurvePoint,
-    Trial,
 )
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.domain.model_card import ModelCard
@@ -40,64 +37,7 @@ from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.inference.runner import OutOfMemory
 from glioma_annotator.inference.torch_runner import out_of_memory_named
-from glioma_annotator.progress import CancelToken, Progress, Report
-
-Watch = Callable[[CurvePoint], None]
-
-_TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = {
-    AdaptationMethod.LAST_LAYER: last_layer.train,
-    AdaptationMethod.NORM: norm.train,
-    AdaptationMethod.DECODER: decoder.train,
-    AdaptationMethod.FULL: full.train,
-}
-#: Visits of which the inputs of the last decoder stage are kept: 0.1 to 0.3 GB each.
-_MOST_STAGES = 4
-#: What the first method gets where the passes have used the time up.
-_LEAST_SECONDS = 10.0
-#: What `last-layer` usually takes.
-_LAST_LAYER_SECONDS = 12.0
-#: Share of the time left that each method may take under AUTO.
-_SHARES = {
-    AdaptationMethod.LAST_LAYER: 0.15,
-    AdaptationMethod.NORM: 0.3,
-    AdaptationMethod.DECODER: 0.5,
-    AdaptationMethod.FULL: 0.95,
-}
-#: What a step costs, in passes over the patch without gradients.
-_PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
-_SCHEDULES = {
-    AdaptationMethod.NORM: norm.SCHEDULE,
-    AdaptationMethod.DECODER: decoder.SCHEDULE,
-    AdaptationMethod.FULL: full.SCHEDULE,
-}
-
-
-@dataclass(eq=False)
-class _Telling:
-    """Progress of the whole from the parts', and the curve."""
-
-    report: Report
-    watch: Watch
-    began: float
-    curve: list[CurvePoint] = field(default_factory=list)
-    start: float = 0.0
-    end: float = 1.0
-    message: str = ""
-
-    def stage(self, start: float, end: float, message: str) -> None:
-        self.start, self.end, self.message = start, end, message
-        self.tell(0.0)
-
-    def tell(self, share: float, message: str = "") -> None:
-        fraction = self.start + min(share, 1.0) * (self.end - self.start)
-        elapsed = time.monotonic() - self.began
-        left = elapsed * (1 - fraction) / fraction if fraction > 0.05 else None
-        self.report(Progress(fraction, message or self.message, left))
-
-    def point(self, point: CurvePoint, share: float) -> None:
-        self.curve.append(point)
-        self.watch(point)
-        self.tell(share, f"{self.message}: step {point.step}, loss {point.loss:.3f}")
+from glioma_annotator.progress import CancelToken, Report
 
 
 def adapt(
@@ -108,17 +48,21 @@ def adapt(
     watch: Watch,
     cancel: CancelToken,
     draw_replay: Replay | None = None,
+    now: Callable[[], float] = time.monotonic,
 ) -> AdaptationOutcome:
     """Adapt the model in `start` and save the candidate as `folder`, whole or not at all, accepted or not.
 
+    It ends within `request.budget_s` by the clock `now`, but for the passes and the cheapest method, which always run.
     With device "auto", a GPU whose memory does not suffice is exchanged for the CPU, and a message says so.
     Raises `UserError` (damaged model, unusable visits, loss no number), `EnvironmentFailure` (memory, disk, device),
     `Cancelled`; then nothing is left behind.
     """
     device = choose_device(request.device)
+    budget = Budget(request.budget_s, cancel, now)
+    telling = Telling(report, watch, budget)
     try:
         with _memory_explained():
-            return _adapt(request, start, folder, report, watch, cancel, draw_replay, device, ())
+            return _adapt(request, start, folder, telling, budget, draw_replay, device, ())
     except OutOfMemory as error:
         torch.cuda.empty_cache()
         if request.device != "auto":
@@ -128,34 +72,31 @@ def adapt(
             ) from error
     message = f"The memory of the {device.name} did not suffice; the CPU was used."
     with _memory_explained():
-        return _adapt(request, start, folder, report, watch, cancel, draw_replay, choose_device("cpu"), (message,))
+        return _adapt(request, start, folder, telling, budget, draw_replay, choose_device("cpu"), (message,))
 
 
 def _adapt(
     request: AdaptationRequest,
     start: Path,
     folder: Path,
-    report: Report,
-    watch: Watch,
-    cancel: CancelToken,
+    telling: Telling,
+    budget: Budget,
     draw_replay: Replay | None,
     device: ComputeDevice,
     messages: tuple[str, ...],
 ) -> AdaptationOutcome:
-    began = time.monotonic()
-    deadline = began + request.budget_s
-    telling = _Telling(report, watch, began)
     telling.stage(0.0, 0.05, "Reading the visits")
     card, network = load_model(start)
-    cases = _prepared(request.cases, card, cancel)
-    holdout = _prepared(request.holdout, card, cancel)
+    cases = _prepared(request.cases, card, budget)
+    holdout = _prepared(request.holdout, card, budget)
     parts = split(cases, holdout)
     told = [*messages, *(m for case in (*cases, *holdout) for m in case.messages)]
     told += _missing_tissues(parts, card)
 
     wanted = METHODS if request.method is AdaptationMethod.AUTO else (request.method,)
-    telling.stage(0.05, _passed(wanted), "Passing the visits through the network")
-    features, pass_seconds = _features(network, parts, device, AdaptationMethod.DECODER in wanted, telling, cancel)
+    telling.stage(0.05, passed(wanted), "Passing the visits through the network")
+    features, seconds_of = _features(network, parts, device, AdaptationMethod.DECODER in wanted, telling, budget)
+    budget.passes_s = sum(seconds_of[id(part.case)] for part in parts.held_out)
     rng = np.random.default_rng([request.seed, 98])
     lesions, judging = (
         paint_lesions(painted, card, rng, by_gradient.EDGE, judged)
@@ -171,19 +112,19 @@ def _adapt(
         held_out=HeldOut(parts.held_out, held_features, network.head, card),
         device=device,
         seed=request.seed,
-        deadline=deadline,
+        deadline=budget.deadline,
         note=telling.point,
-        cancel=cancel,
+        budget=budget,
         start={name: value.detach().clone() for name, value in network.state_dict().items()},
-        replay=draw_replay or _replay_of_cases(request, card, cancel),
+        replay=draw_replay or _replay_of_cases(request, card, budget),
         marked=[classes_of(features[id(part.case)], network.head) for part in parts.train],
         lesions=lesions,
     )
     _look_at_lesions(network, context, judging, card, wanted)
-    best, trials, problems = _try_methods(wanted, network, context, pass_seconds, deadline, telling)
+    best, trials, problems = try_methods(wanted, network, context, max(seconds_of.values()), telling)
     telling.stage(0.95, 1.0, "Saving the candidate")
-    cancel.raise_if_cancelled()
-    seconds = time.monotonic() - began
+    budget.raise_if_cancelled()
+    worst, seconds = context.held_out.worst(best.classes), budget.elapsed()
     saved = save_candidate(folder, make_card(card, request, best, trials, parts, device, seconds), best.network)
     telling.tell(1.0, "Done")
     return AdaptationOutcome(
@@ -193,11 +134,11 @@ def _adapt(
         curve=tuple(telling.curve),
         method=best.method,
         held_out=parts.words,
-        worst=context.held_out.worst(best.classes),
-        seconds=seconds,
+        worst=worst,
+        seconds=budget.elapsed(),
         device=device.name,
         messages=(*told, *problems),
-        facts={"pass_seconds": round(pass_seconds, 2)},
+        facts={"pass_seconds": round(max(seconds_of.values()), 2), "judging_seconds": round(budget.judging_s, 2)},
     )
 
 
@@ -221,25 +162,25 @@ def _features(
     parts: Split,
     device: ComputeDevice,
     keep_stage: bool,
-    telling: _Telling,
-    cancel: CancelToken,
-) -> tuple[dict[int, CaseFeatures], float]:
-    """One pass per visit, by the visit's identity, and the seconds of the slowest."""
+    telling: Telling,
+    budget: Budget,
+) -> tuple[dict[int, CaseFeatures], dict[int, float]]:
+    """One pass per visit and the seconds it took, both by the visit's identity."""
     cases = list({id(p.case): p.case for p in (*parts.train, *parts.held_out)}.values())
     found: dict[int, CaseFeatures] = {}
-    slowest = 0.0
+    seconds: dict[int, float] = {}
     for number, case in enumerate(cases):
         telling.tell(number / len(cases))
-        began = time.monotonic()
-        kept = keep_stage and len(cases) <= _MOST_STAGES
-        found[id(case)] = compute_features(network, case, device, cancel, kept)
-        slowest = max(slowest, time.monotonic() - began)
+        began = budget.now()
+        kept = keep_stage and len(cases) <= MOST_STAGES
+        found[id(case)] = compute_features(network, case, device, budget, kept)
+        seconds[id(case)] = budget.now() - began
         if not np.isfinite(head_scores(network.head, found[id(case)].values)).all():
             raise UserError(
                 "The starting model's weights are damaged: its output is no number.",
                 "Choose another model to start from.",
             )
-    return found, slowest
+    return found, seconds
 
 
 def _look_at_lesions(
@@ -256,108 +197,11 @@ def _look_at_lesions(
         context.lesion_features = [
             compute_features(network, part.case, device, cancel, keep_stage) for part in context.lesions
         ]
+    began = context.budget.now()
     if judging:
         before = [predict_classes(network, part.case, device, cancel) for part in judging]
         context.guard = Guard(judging, before, card.scheme, context.unseen(network.head.out_channels))
-
-
-def _try_methods(
-    wanted: Sequence[AdaptationMethod],
-    network: SegmentationNetwork,
-    context: Context,
-    pass_seconds: float,
-    deadline: float,
-    telling: _Telling,
-) -> tuple[Candidate, list[Trial], list[str]]:
-    """The best candidate, what was tried, and what went wrong. Raises `Unstable` when nothing came of any method."""
-    best: Candidate | None = None
-    trials: list[Trial] = []
-    problems: list[str] = []
-    failure: Unstable | None = None
-    head_start = network  # the starting model with the head that `last-layer` found, where that is better
-    alone = len(wanted) == 1
-    reached = _passed(wanted)
-    for number, method in enumerate(wanted):
-        left = deadline - time.monotonic()
-        no_cache = method is AdaptationMethod.DECODER and context.train_features[0].stage is None
-        why = _why_not(method, context, pass_seconds, left) if number and not alone else ""  # the cheapest always runs
-        if no_cache and not alone:
-            why = "too many visits to cache"
-        if why:
-            trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
-            continue
-        context.deadline = time.monotonic() + max(left * (1.0 if alone else _SHARES[method]), _LEAST_SECONDS)
-        share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
-        telling.stage(reached, reached + min(share, 1.0) * (0.95 - reached), f"Training “{method.value}”")
-        reached = telling.end
-        began = time.monotonic()
-        trained = copy.deepcopy(head_start).to(context.device.device)
-        try:
-            if no_cache:
-                _cache_stages(network, context)
-            steps = _TRAIN[method](trained, context)
-            candidate = best_share(trained.cpu(), method, steps, context)
-        except Unstable as error:
-            failure = error
-            problems.append(error.what)
-            trials.append(Trial(method, 0, time.monotonic() - began, None, False, error.what))
-            continue
-        seconds, verdict = time.monotonic() - began, candidate.verdict
-        trials.append(Trial(method, steps, round(seconds, 2), verdict.after, verdict.accepted))
-        if method is AdaptationMethod.LAST_LAYER and preference(verdict) > 0:
-            head_start = candidate.network
-        if best is None or candidate.rank > best.rank:
-            best = candidate
-    if best is None:
-        raise failure or UserError("The time does not suffice for any method.", "Allow more time.")
-    return best, trials, problems
-
-
-def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, left: float) -> str:
-    """Why AUTO does not try a method; empty when it does.
-
-    What `full` needs is set aside first: of all methods it has helped the next visit most (docs/adaptation.md).
-    """
-    needed = _seconds(method, _SCHEDULES[method].least, context, pass_seconds)
-    if needed > left:
-        return f"it needs about {needed:.0f} s, {max(left, 0):.0f} s are left"
-    aside = _seconds(AdaptationMethod.FULL, full.SCHEDULE.steps, context, pass_seconds)
-    if method is not AdaptationMethod.FULL and needed + aside > left:
-        return f"the {left:.0f} s left are kept for “{AdaptationMethod.FULL.value}”"
-    return ""
-
-
-def _passed(wanted: Sequence[AdaptationMethod]) -> float:
-    """Where the progress stands after the passes: they are half of what `last-layer` takes, and little of the rest."""
-    return 0.5 if tuple(wanted) == (AdaptationMethod.LAST_LAYER,) else 0.12
-
-
-def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
-    """Seconds a method will take where the time suffices."""
-    if method is AdaptationMethod.LAST_LAYER:
-        return _LAST_LAYER_SECONDS
-    return _seconds(method, _SCHEDULES[method].steps, context, pass_seconds)
-
-
-def _seconds(method: AdaptationMethod, steps: int, context: Context, pass_seconds: float) -> float:
-    """About how long a method takes for so many steps, from what a pass over a visit took."""
-    voxels = max(float(np.prod(case.shape)) for case in context.held_cases())
-    step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.PATCHES * by_gradient.EDGE**3 / voxels
-    look = sum(pass_seconds * float(np.prod(crop.shape)) / voxels for crop in context.held_out.crops)
-    lesions = len(context.guard.parts) if context.guard else 0
-    judged = len(context.held_cases()) + lesions * by_gradient.EDGE**3 / voxels
-    return steps * step + 3 * look + judged * pass_seconds
-
-
-def _cache_stages(network: SegmentationNetwork, context: Context) -> None:
-    """Keep what the last decoder stage reads, for as many visits as memory allows: the latest."""
-    context.train = context.train[-_MOST_STAGES:]
-    again = {
-        id(f.case): compute_features(network, f.case, context.device, context.cancel, keep_stage=True)
-        for f in (*context.train_features[-_MOST_STAGES:], *context.held_features)
-    }
-    context.train_features = [again[id(part.case)] for part in context.train]
-    context.held_features = [again[id(f.case)] for f in context.held_features]
+    context.budget.judging_s = context.budget.passes_s + context.budget.now() - began
 
 
 def _replay_of_cases(request: AdaptationRequest, card: ModelCard, cancel: CancelToken) -> Replay | None:

@@ -5,7 +5,6 @@ What is looked at and kept is a running mean of the weights over the last steps:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,12 +30,17 @@ from glioma_annotator.inference.torch_runner import precision
 #: show tissue and distant background together, so that one loss weighs what is missed against what is falsely marked.
 EDGE = 48
 PATCHES = 2
-#: How often the held-out data is looked at in a training.
+#: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
+LOOKS = 6
+#: Judgements of a candidate that time is kept for: at two shares of the way.
+JUDGINGS = 2
+#: What a look costs at most, in passes over as many voxels, while the machine is as quick as before.
+_LOOK_COSTS = 1.5
 #: Share of the running mean that a step leaves in place; less in the first steps.
 _KEPT = 0.9
-#: Share of the time left that steps may take; the rest is for the looks and the final measurement.
-_SHARE_FOR_STEPS = 0.6
+#: Share of the time that is left beside looks and judgements which steps are planned for.
+_SHARE_FOR_STEPS = 0.9
 #: Of every four steps, those in which one patch is a painted lesion.
 _LESION_STEPS = (1, 2)
 
@@ -61,8 +65,10 @@ def run(
 ) -> int:
     """Take steps on `parameters` of `network` until they or the time are used up; the number of steps.
 
-    The number is fixed after the first steps from the time they took. At the end `parameters` are those with the best
-    held-out score that were met, those of the start among them. `network` is left in channels-last memory.
+    The number is fixed after the first steps from the time they took, so that candidates can be judged in time; where
+    later steps take longer, the training ends with time for a last look and one judgement, which are then taken to
+    last longer, too. At the end `parameters` are those with the best held-out score that were met, those of the start
+    among them. `network` is left in channels-last memory.
 
     Parameters
     ----------
@@ -76,16 +82,19 @@ def run(
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     optimiser = torch.optim.AdamW(list(parameters.values()), lr=schedule.rate, weight_decay=0.0)
-    began = time.monotonic()
+    now = context.budget.now
+    began = now()
     best = Best.start({name: p.data for name, p in parameters.items()}, look())
     averaged = Averaged(list(parameters.values()))
-    look_seconds = time.monotonic() - began
+    look_seconds = now() - began
+    judging = context.budget.judging_s * _pace(context, look_seconds)
     steps = schedule.steps
-    step, stepped = 0, 0.0
+    step = 0
+    taken: list[float] = []
     with stoppable(network, context.cancel):
         while step < steps:
             context.cancel.raise_if_cancelled()
-            began = time.monotonic()
+            began = now()
             set_rate(optimiser, cosine(step, steps, schedule.rate))
             optimiser.zero_grad(set_to_none=True)
             loss = loss_of_step(step)
@@ -95,10 +104,11 @@ def run(
             averaged.follow(step)
             number = require_finite(loss, method)
             step += 1
-            stepped += time.monotonic() - began
+            taken.append(now() - began)
             if step == 3:
-                room = _SHARE_FOR_STEPS * (context.seconds_left() + stepped) - look_seconds
-                steps = int(np.clip(room / (stepped / step), min(schedule.least, steps), steps))
+                steps = _affordable(context.seconds_left(), look_seconds, judging, sum(taken[1:]) / 2, step, schedule)
+            elif step > 3 and context.seconds_left() < _needed_at_the_end(taken, look_seconds + judging):
+                steps = step
             dice = None
             if step == steps or step % max(steps // _LOOKS, 1) == 0:
                 with averaged.in_place():
@@ -106,10 +116,33 @@ def run(
                     best.offer(step, found)
                 dice = found.after
             context.note(CurvePoint(method, step, number, dice), step / steps)
-            if context.seconds_left() < 2 * look_seconds:
-                break
     best.restore()
     return step
+
+
+def _pace(context: Context, look_s: float) -> float:
+    """How many times slower the machine has become since the passes over the visits, by the first look."""
+    sizes = [
+        (float(np.prod(crop.shape)), float(np.prod(case.shape)))
+        for case, crop in zip(context.held_cases(), context.held_out.crops, strict=True)
+    ]
+    share = sum(crop for crop, _ in sizes) / sum(whole for _, whole in sizes)
+    return max(look_s / max(_LOOK_COSTS * share * context.budget.passes_s, 1e-9), 1.0)
+
+
+def _affordable(left_s: float, look_s: float, judging_s: float, step_s: float, done: int, schedule: Schedule) -> int:
+    """How many steps there is time for beside looks and judgements, of as many as the schedule has."""
+    many, few = (
+        done + int(_SHARE_FOR_STEPS * (left_s - LOOKS * look_s - judgings * judging_s) / max(step_s, 1e-9))
+        for judgings in (JUDGINGS, 1)
+    )
+    return int(np.clip(many if many >= schedule.least else min(few, schedule.least), done, schedule.steps))
+
+
+def _needed_at_the_end(taken: Sequence[float], closing_s: float) -> float:
+    """Seconds of one more step, and of what follows it at the pace of the last steps; the first one warms up."""
+    recent = sum(taken[-3:]) / 3
+    return recent + closing_s * recent / max(min(taken[1:]), 1e-9)
 
 
 class Draws:

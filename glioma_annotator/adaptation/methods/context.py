@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glioma_annotator.adaptation.acceptance import preference
+from glioma_annotator.adaptation.budget import Budget
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.features import CaseFeatures
 from glioma_annotator.adaptation.guard import Guard
@@ -21,7 +21,6 @@ from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference.device import ComputeDevice
-from glioma_annotator.progress import CancelToken
 
 #: Draws a patch of a case that must not be forgotten: z-scored images (channel, i, j, k) and classes (i, j, k).
 Replay = Callable[[int, int], tuple[NDArray[np.float32], NDArray[np.uint8]]]
@@ -47,7 +46,8 @@ class Context:
     held_out: measures a candidate.
     device: where it runs.
     seed: of every draw.
-    deadline: `time.monotonic()` at which a method must have stopped.
+    deadline: when, by the budget's clock, a method must have stopped.
+    budget: the time of the whole adaptation; computations ask it whether to go on.
     note: hears of every point of the curve, with the share of the method done.
     replay: cases of others; None when there are none.
     start: the starting model's state by name; `full` is pulled towards its parameters, and shares of the way from it
@@ -66,7 +66,7 @@ class Context:
     seed: int
     deadline: float
     note: Callable[[CurvePoint, float], None]
-    cancel: CancelToken
+    budget: Budget
     start: dict[str, Tensor]
     replay: Replay | None = None
     marked: Sequence[NDArray[np.uint8]] = ()
@@ -82,8 +82,13 @@ class Context:
         shown = {int(value) for part in self.train for value in np.unique(part.case.classes)}
         return tuple(value for value in range(1, classes) if value not in shown)
 
+    @property
+    def cancel(self) -> Budget:
+        """The token that computations ask."""
+        return self.budget
+
     def seconds_left(self) -> float:
-        return self.deadline - time.monotonic()
+        return self.deadline - self.budget.now()
 
     def held_cases(self) -> Sequence[PreparedCase]:
         return self.held_out.cases

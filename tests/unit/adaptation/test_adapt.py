@@ -17,7 +17,7 @@ import pytest
 import torch
 from adaptation_cases import request, small_model, visit, with_labels
 
-from glioma_annotator.adaptation import candidate, guard, patches, run
+from glioma_annotator.adaptation import candidate, guard, patches, run, trying
 from glioma_annotator.adaptation.adapter import ModelAdapter
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.domain.adaptation import (
@@ -107,7 +107,7 @@ def test_auto_tries_from_cheap_to_dear_and_keeps_the_best(model: Path, tmp_path:
 def test_auto_leaves_methods_out_for_which_there_is_no_time(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_seconds", lambda *_: 1e6)
+    monkeypatch.setattr(trying, "estimate", lambda *_: 1e6)
     outcome = adapt(model, request(visit()), tmp_path / "new")
     assert outcome.method is LAST
     assert [trial.problem.startswith("Left out") for trial in outcome.trials] == [False, True, True, True]
@@ -115,7 +115,7 @@ def test_auto_leaves_methods_out_for_which_there_is_no_time(
 
 def test_auto_sets_the_time_that_full_needs_aside(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {NORM: 4e5, DECODER: 4e5, FULL: 8e5}
-    monkeypatch.setattr(run, "_seconds", lambda method, *_: seconds[method])
+    monkeypatch.setattr(trying, "estimate", lambda method, *_: seconds[method])
     outcome = adapt(model, request(visit(), budget_s=1e6), tmp_path / "new")
     assert [trial.steps > 0 for trial in outcome.trials] == [True, False, False, True]
     assert "kept for “full”" in outcome.trials[1].problem

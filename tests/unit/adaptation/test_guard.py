@@ -10,7 +10,7 @@ import torch
 from adaptation_cases import request, small_model, visit, with_labels
 from tiny_models import tiny_card
 
-from glioma_annotator.adaptation import candidate, guard, run
+from glioma_annotator.adaptation import candidate, guard, run, trying
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
 from glioma_annotator.adaptation.guard import MOST_LOST, Guard, judge_lesions, paint_lesions
 from glioma_annotator.adaptation.holdout import Part
@@ -185,7 +185,7 @@ def adapted(tmp_path: Path, method: AdaptationMethod = LAST) -> AdaptationOutcom
 def test_a_candidate_that_unlearns_a_tissue_no_visit_shows_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(run._TRAIN, LAST, oedema_learner)
+    monkeypatch.setitem(trying.TRAIN, LAST, oedema_learner)
     outcome = adapted(tmp_path)
     assert (outcome.verdict.after or 0) > (outcome.verdict.before or 0) + 0.2  # the held-out slabs do not tell
     assert not outcome.verdict.accepted
@@ -202,7 +202,7 @@ def test_a_candidate_that_unlearns_a_tissue_no_visit_shows_is_refused(
 def test_of_the_shares_of_the_way_the_first_that_is_accepted_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: AdaptationMethod, shares: list[float]
 ) -> None:
-    monkeypatch.setitem(run._TRAIN, method, oedema_learner)
+    monkeypatch.setitem(trying.TRAIN, method, oedema_learner)
     seen: list[float] = []
     measured = candidate.measured
 
@@ -227,14 +227,14 @@ def test_of_the_shares_of_the_way_the_first_that_is_accepted_is_taken(
 def test_a_training_that_kept_the_starting_weights_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(run._TRAIN, LAST, lambda _network, _context: 1)
+    monkeypatch.setitem(trying.TRAIN, LAST, lambda _network, _context: 1)
     outcome = adapted(tmp_path)
     assert not outcome.verdict.accepted
     assert outcome.card.training["share_of_the_way"] == 1.0
 
 
 def test_what_loses_all_the_way_is_still_tried_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(run._TRAIN, LAST, oedema_learner)
+    monkeypatch.setitem(trying.TRAIN, LAST, oedema_learner)
     measured = candidate.measured
 
     def better_half_way(

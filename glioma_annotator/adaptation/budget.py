@@ -1,0 +1,65 @@
+"""The time an adaptation may take: a token that the computations ask, and what judging a candidate takes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from glioma_annotator.progress import CancelToken
+
+#: Seconds kept for choosing the picture and saving the candidate.
+_CLOSING_S = 2.0
+
+
+class TimeUp(Exception):
+    """The time is used up; what is being tried is given up for the candidate at hand."""
+
+
+class Budget(CancelToken):
+    """The time of one adaptation. As a token it passes on a request to stop; once `binding`, its end stops, too.
+
+    A network asks it before every layer, so that a machine that becomes slower does not stretch the last training
+    and its judgement beyond what was allowed.
+
+    Parameters
+    ----------
+    seconds: that the adaptation may take from now on.
+    cancel: the reader's token.
+    now: a clock in seconds.
+
+    Attributes
+    ----------
+    binding: whether a computation stops with `TimeUp` when the time is used up. Not before there is a candidate.
+    passes_s: what the passes over the held-out visits took in seconds.
+    judging_s: what judging one candidate of a whole network takes in seconds: from the passes, then as measured.
+    """
+
+    def __init__(self, seconds: float, cancel: CancelToken, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._cancel = cancel
+        self.now = now
+        self.began = now()
+        self.deadline = self.began + seconds
+        self.binding = False
+        self.passes_s = 0.0
+        self.judging_s = 0.0
+
+    def cancel(self) -> None:
+        self._cancel.cancel()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancel.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `Cancelled` on request; `TimeUp` when the time binds and only that for saving is left."""
+        self._cancel.raise_if_cancelled()
+        if self.binding and self.left() < 0:
+            raise TimeUp
+
+    def elapsed(self) -> float:
+        return self.now() - self.began
+
+    def left(self) -> float:
+        """Seconds that methods may still use."""
+        return self.deadline - _CLOSING_S - self.now()

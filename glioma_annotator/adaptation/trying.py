@@ -1,0 +1,190 @@
+"""The methods one after another, within the time: what is tried, what is left out, and the best candidate."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glioma_annotator.adaptation.acceptance import preference
+from glioma_annotator.adaptation.budget import Budget, TimeUp
+from glioma_annotator.adaptation.candidate import Candidate, best_share
+from glioma_annotator.adaptation.features import compute_features
+from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
+from glioma_annotator.adaptation.methods.context import Context, Unstable
+from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Trial
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.networks import SegmentationNetwork
+from glioma_annotator.progress import Progress, Report
+
+Watch = Callable[[CurvePoint], None]
+
+TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = {
+    AdaptationMethod.LAST_LAYER: last_layer.train,
+    AdaptationMethod.NORM: norm.train,
+    AdaptationMethod.DECODER: decoder.train,
+    AdaptationMethod.FULL: full.train,
+}
+#: Visits of which the inputs of the last decoder stage are kept: 0.1 to 0.3 GB each.
+MOST_STAGES = 4
+#: What the first method gets where the passes have used the time up.
+_LEAST_SECONDS = 5.0
+#: What `last-layer` usually takes.
+_LAST_LAYER_SECONDS = 12.0
+#: Share of the time left that each method may take under AUTO.
+_SHARES = {
+    AdaptationMethod.LAST_LAYER: 0.15,
+    AdaptationMethod.NORM: 0.3,
+    AdaptationMethod.DECODER: 0.5,
+    AdaptationMethod.FULL: 1.0,
+}
+#: What a step costs, in passes over the patch without gradients.
+_PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
+_SCHEDULES = {
+    AdaptationMethod.NORM: norm.SCHEDULE,
+    AdaptationMethod.DECODER: decoder.SCHEDULE,
+    AdaptationMethod.FULL: full.SCHEDULE,
+}
+#: Share of a method's part of the progress that its training makes up; the rest is its judgement.
+_TRAINING = 0.8
+
+
+@dataclass(eq=False)
+class Telling:
+    """Progress of the whole from the parts', and the curve."""
+
+    report: Report
+    watch: Watch
+    budget: Budget
+    curve: list[CurvePoint] = field(default_factory=list)
+    start: float = 0.0
+    end: float = 1.0
+    message: str = ""
+
+    def stage(self, start: float, end: float, message: str) -> None:
+        self.start, self.end, self.message = start, end, message
+        self.tell(0.0)
+
+    def tell(self, share: float, message: str = "") -> None:
+        fraction = self.start + min(share, 1.0) * (self.end - self.start)
+        elapsed = self.budget.elapsed()
+        left = elapsed * (1 - fraction) / fraction if fraction > 0.05 else None
+        self.report(Progress(fraction, message or self.message, left))
+
+    def point(self, point: CurvePoint, share: float) -> None:
+        self.curve.append(point)
+        self.watch(point)
+        self.tell(share, f"{self.message}: step {point.step}, loss {point.loss:.3f}")
+
+
+def try_methods(
+    wanted: Sequence[AdaptationMethod],
+    network: SegmentationNetwork,
+    context: Context,
+    pass_seconds: float,
+    telling: Telling,
+) -> tuple[Candidate, list[Trial], list[str]]:
+    """The best candidate, what was tried, and what went wrong.
+
+    Once there is a candidate, the end of the time stops whatever else is being tried. A method chosen by hand, and the
+    first of several, is always judged. Raises `Unstable` when nothing came of any method.
+    """
+    budget = context.budget
+    best: Candidate | None = None
+    trials: list[Trial] = []
+    problems: list[str] = []
+    failure: Unstable | None = None
+    head_start = network  # the starting model with the head that `last-layer` found, where that is better
+    alone = len(wanted) == 1
+    reached = passed(wanted)
+    for number, method in enumerate(wanted):
+        left = budget.left()
+        no_cache = method is AdaptationMethod.DECODER and context.train_features[0].stage is None
+        why = _why_not(method, context, pass_seconds, left) if number and not alone else ""  # the cheapest always runs
+        if no_cache and not alone:
+            why = "too many visits to cache"
+        if why:
+            trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
+            continue
+        began = budget.now()
+        context.deadline = began + max(left * (1.0 if alone else _SHARES[method]), _LEAST_SECONDS)
+        budget.binding = best is not None
+        share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
+        end = reached + min(share, 1.0) * (0.95 - reached)
+        judging = reached + _TRAINING * (end - reached)
+        telling.stage(reached, judging, f"Training “{method.value}”")
+        reached = end
+        trained = copy.deepcopy(head_start).to(context.device.device)
+        try:
+            if no_cache:
+                _cache_stages(network, context)
+            steps = TRAIN[method](trained, context)
+            telling.stage(judging, end, f"Judging “{method.value}”")
+            candidate = best_share(trained.cpu(), method, steps, context)
+        except Unstable as error:
+            failure = error
+            problems.append(error.what)
+            trials.append(Trial(method, 0, budget.now() - began, None, False, error.what))
+            continue
+        except TimeUp:
+            words = "Given up: the time was used up before it could be judged."
+            trials.append(Trial(method, 0, round(budget.now() - began, 2), None, False, words))
+            break
+        finally:
+            budget.binding = False
+        seconds, verdict = budget.now() - began, candidate.verdict
+        trials.append(Trial(method, steps, round(seconds, 2), verdict.after, verdict.accepted))
+        if method is AdaptationMethod.LAST_LAYER and preference(verdict) > 0:
+            head_start = candidate.network
+        if best is None or candidate.rank > best.rank:
+            best = candidate
+    if best is None:
+        raise failure or UserError("The time does not suffice for any method.", "Allow more time.")
+    return best, trials, problems
+
+
+def passed(wanted: Sequence[AdaptationMethod]) -> float:
+    """Where the progress stands after the passes: they are half of what `last-layer` takes, and little of the rest."""
+    return 0.5 if tuple(wanted) == (AdaptationMethod.LAST_LAYER,) else 0.12
+
+
+def estimate(method: AdaptationMethod, steps: int, judgings: int, context: Context, pass_seconds: float) -> float:
+    """Seconds that a method takes for so many steps and judgements, from what a pass over a visit took."""
+    voxels = max(float(np.prod(case.shape)) for case in context.held_cases())
+    step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.PATCHES * by_gradient.EDGE**3 / voxels
+    look = sum(pass_seconds * float(np.prod(crop.shape)) / voxels for crop in context.held_out.crops)
+    return steps * step + by_gradient.LOOKS * look + judgings * context.budget.judging_s
+
+
+def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, left: float) -> str:
+    """Why AUTO does not try a method; empty when it does.
+
+    What `full` needs is set aside first: of all methods it has helped the next visit most (docs/adaptation.md).
+    """
+    needed = estimate(method, _SCHEDULES[method].least, 1, context, pass_seconds)
+    if needed > left:
+        return f"it needs about {needed:.0f} s, {max(left, 0):.0f} s are left"
+    aside = estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS, context, pass_seconds)
+    if method is not AdaptationMethod.FULL and needed + aside > left:
+        return f"the {left:.0f} s left are kept for “{AdaptationMethod.FULL.value}”"
+    return ""
+
+
+def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
+    """Seconds a method will take where the time suffices."""
+    if method is AdaptationMethod.LAST_LAYER:
+        return _LAST_LAYER_SECONDS
+    return estimate(method, _SCHEDULES[method].steps, by_gradient.JUDGINGS, context, pass_seconds)
+
+
+def _cache_stages(network: SegmentationNetwork, context: Context) -> None:
+    """Keep what the last decoder stage reads, for as many visits as memory allows: the latest."""
+    context.train = context.train[-MOST_STAGES:]
+    again = {
+        id(f.case): compute_features(network, f.case, context.device, context.cancel, keep_stage=True)
+        for f in (*context.train_features[-MOST_STAGES:], *context.held_features)
+    }
+    context.train_features = [again[id(part.case)] for part in context.train]
+    context.held_features = [again[id(f.case)] for f in context.held_features]
