@@ -274,7 +274,7 @@ class NotesPanel(QWidget):
             return
         self._fill(None)
         self._refresh()
-        self._study.notice.emit(f"Kept: {note_title(kept).rstrip(".")}.")
+        self._study.notice.emit(f"Kept: {note_title(kept).rstrip('.')}.")
 
     def flush(self) -> None:
         """Keep what was written, if anything was; without its date where that cannot be read."""
@@ -286,7 +286,7 @@ class NotesPanel(QWidget):
             when = (None, None) if self._shown is None else (self._shown.date, self._shown.day)
         kept = self._keep(when)
         self._shown, self._start = kept, self._entered()
-        self._study.notice.emit(f"Kept: {note_title(kept).rstrip(".")}.")
+        self._study.notice.emit(f"Kept: {note_title(kept).rstrip('.')}.")
 
     def _keep(self, when: When) -> Note:
         assert self._place is not None, "a patient is open while something is written"
