@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -294,7 +293,7 @@ def test_masks_without_tumour_are_refused_in_words(model: Path, tmp_path: Path) 
 
 
 _KILLED = """
-import sys
+import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
 from adaptation_cases import request, visit
@@ -303,28 +302,29 @@ from glioma_annotator.adaptation.methods import last_layer
 from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.progress import CancelToken
 last_layer.STEPS = 30
-def report(progress):
-    if {word!r} in progress.message:
-        print("there", flush=True)
-        import time
-        time.sleep(60)
 wanted = request(visit(), method=AdaptationMethod.LAST_LAYER)
-run.adapt(wanted, Path({model!r}), Path({new!r}), report, lambda _: None, CancelToken())
+for word in {words!r}:
+    def report(progress):
+        if word in progress.message:
+            os.kill(os.getpid(), signal.SIGKILL)
+    child = os.fork()
+    if not child:
+        run.adapt(wanted, Path({model!r}), Path({new!r}), report, lambda _: None, CancelToken())
+        os._exit(1)  # it was not killed
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 @pytest.mark.timeout(900)  # a process of its own imports torch: minutes where every core is taken
-def test_kill_9_while_saving_leaves_no_model_that_is_believed(model: Path, tmp_path: Path) -> None:
-    tests = Path(__file__).parents[2]
-    script = _KILLED.format(tests=str(tests), word="Saving", model=str(model), new=str(tmp_path / "c" / "new"))
+def test_kill_9_in_any_stage_leaves_no_model_that_is_believed(model: Path, tmp_path: Path) -> None:
+    tests, words = Path(__file__).parents[2], ["Reading", "Passing", "step 3,", "Judging", "Saving"]
+    script = _KILLED.format(tests=str(tests), words=words, model=str(model), new=str(tmp_path / "c" / "new"))
     (tmp_path / "c").mkdir()
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    assert child.stdout is not None
-    assert child.stdout.readline() == "there\n"
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-    assert not (tmp_path / "c" / "new").exists()
+    weights = (model / "weights.safetensors").read_bytes()
+    child = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert child.stdout.split() == [str(-signal.SIGKILL)] * len(words)
+    assert not list((tmp_path / "c").iterdir())
+    assert (model / "weights.safetensors").read_bytes() == weights
     assert load_model(model)[0].name == "base"
 
 

@@ -14,11 +14,19 @@ import torch
 from monai.networks.nets import DynUNet, SegResNet
 
 from glioma_annotator.db.models import ModelShelf
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_shelf import ModelPlace
+from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference import torchscript
 from glioma_annotator.inference.bundles import convert_bundle
+from glioma_annotator.inference.covering import padded_to_multiple
 from glioma_annotator.inference.model_folder import load_model
+from glioma_annotator.inference.preparation import prepare
+from glioma_annotator.inference.segmenter import ModelSegmenter
+from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.settings import SegmentationSettings
 
 REGIONS = {"0": "Tumor core", "1": "Whole tumor", "2": "Enhancing tumor"}
 SEGRESNET = {"_target_": "SegResNet", "init_filters": 8, "in_channels": 4, "out_channels": 3, "blocks_down": [1, 1],
@@ -130,6 +138,40 @@ def test_the_weights_of_torchscript_are_read_without_running_it(
     convert_bundle(bundle, tmp_path / "second", "x")
     one, other = (load_model(tmp_path / name)[1].state_dict() for name in ("first", "second"))
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch speaks of what will replace TorchScript
+@pytest.mark.parametrize("kind", ["weights", "TorchScript"])
+def test_a_bundle_on_the_shelf_segments_as_its_network_says(kind: str, network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "brats", network)
+    if kind == "TorchScript":
+        as_script(bundle, network)
+    shelf = ModelShelf(tmp_path / "models", [], [], read_only=False)
+    card = shelf.bring(bundle).card
+    rng = np.random.default_rng(3)
+    grid = Grid((24, 24, 24), np.eye(4))
+    brain = np.indices(grid.shape).sum(axis=0) > 15
+    images = {
+        role: Volume(np.where(brain, rng.normal(100, 20, grid.shape), 0).astype(np.float32), grid)
+        for role in card.channels
+    }
+    plain = SegmentationSettings(post_processing=False)
+    segmenter = ModelSegmenter(shelf.folders, lambda: plain)
+    segmenter.check(card.name, set(images), GLIOMA_POST_TREATMENT)
+    found = segmenter.segment(images, card.name, "cpu", ignore_progress, CancelToken())
+
+    ready = prepare(images, card, CancelToken())
+    with torch.no_grad():
+        batch = torch.from_numpy(padded_to_multiple(ready.images, 2)[None])
+        core, whole, enhancing = network(batch)[0][
+            :, : ready.brain.shape[0], : ready.brain.shape[1], : ready.brain.shape[2]
+        ]
+    scores = torch.stack([torch.zeros_like(whole), whole + core, whole, whole + core + enhancing])
+    expected = scores.argmax(dim=0).numpy() * ready.brain
+    marked = found.labels[ready.box.slices]
+    assert len(np.unique(marked)) > 2
+    assert np.mean(marked[ready.brain] == expected[ready.brain]) > 0.97  # computed in bfloat16
+    assert found.card.name == card.name
 
 
 @pytest.mark.filterwarnings("ignore")  # torch speaks of what will replace TorchScript
