@@ -10,6 +10,7 @@ from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.job_bar import saved_text
 from glioma_annotator.ui.overview import PatientOverview, mask_state, read_overview
+from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.timeline import TimelineVisit, event_marks
 from glioma_annotator.ui.viewer.types import HoverInfo, Layout
 
@@ -30,6 +31,8 @@ class StudyDisplay(QObject):
         study.failed.connect(self._on_failed)
         study.visit_changed.connect(self._on_visit)
         study.recovered.connect(self._on_recovered)
+        study.proposal_changed.connect(self._on_proposal)
+        window.previewing.changed.connect(self._on_preview)
         study.edit_state_changed.connect(self._refresh_saved)
         study.revisions_changed.connect(self._refresh_saved)
         study.revisions_changed.connect(self._window.banner.withdraw_choices)  # saved another way
@@ -40,6 +43,16 @@ class StudyDisplay(QObject):
         window.start_page.visit_chosen.connect(study.open_patient)
         window.view.crosshair_moved.connect(window.status.show_place)
         window.view.hovered.connect(self._on_hover)
+
+    def _on_proposal(self) -> None:
+        """What there is to decide on must not lie behind another panel."""
+        visit = self._study.visit
+        if visit is not None and visit.proposal is not None:
+            self._window.mask_dock.raise_()
+
+    def _on_preview(self) -> None:
+        if self._window.previewing.ready and self._window.reading.tool is not ToolName.FILL:  # which applies at once
+            self._window.mask_dock.raise_()
 
     def show_page(self, *, study: bool) -> None:
         """The open patient, or the start page."""

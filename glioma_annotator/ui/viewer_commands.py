@@ -41,8 +41,9 @@ def viewer_commands(view: StudyView, study: StudyController, reading: ReadingSta
             study.notice.emit("There is no mask on this slice to measure.")
 
     return [
-        Command("view.subtraction", "T1Gd minus T1 in the pane", "Show what took up contrast: T1Gd minus T1, matched",
-                aids.subtract, "View", ("Alt+5",), lambda: has_visit() and aids.can_subtract),
+        Command("view.subtraction", "T1Gd minus T1 in the pane",
+                "Show what took up contrast: T1Gd minus T1, matched; once more, what was there before", aids.subtract,
+                "View", ("Alt+5",), lambda: has_visit() and aids.can_subtract, lambda: aids.subtracting),
         Command("view.same_sequence", "Same sequence in all panes", "Show the active pane's sequence in every pane",
                 aids.same_sequence, "View", ("Alt+0",), has_visit),
         Command("view.blend", "Blend with the next sequence", "Lay another sequence over the one in the active pane",

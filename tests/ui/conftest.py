@@ -55,9 +55,9 @@ def stage(_view_and_window: tuple[StudyView, QMainWindow], qtbot: QtBot) -> Iter
     view.set_tool(None)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def _tool_window(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MainWindow]:
-    """One window for all tests of tools."""
+    """One window for all tests of a file."""
     with tool_window(tmp_path_factory.mktemp("tools") / "workspace") as window:
         yield window
 

@@ -289,6 +289,21 @@ def test_a_margin_reports_what_it_realises_and_spares_other_labels(desk: Desk) -
     assert desk.editor.undo_name == "Grow ET by 3 mm"
 
 
+def test_a_preview_comes_to_the_front_and_says_why_nothing_would_change(desk: Desk) -> None:
+    desk.editor.apply("start", np.where(lesion(12), np.uint8(RC), np.uint8(0)))
+    desk.window.model_dock.raise_()
+    desk.settle()
+    desk.options(ToolName.REGION).tolerance = 40.0
+    desk.key(KEY.Key_W)
+    desk.click_at(CENTRE)
+    assert "Over other labels" in desk.window.mask_panel.tool.note.text()
+    desk.options(ToolName.REGION).over_labels = True
+    desk.click_at(CENTRE)
+    desk.options(ToolName.REGION).over_labels = False
+    assert desk.window.previewing.ready
+    assert not desk.window.mask_panel.tool.note.visibleRegion().isEmpty()
+
+
 def test_smooth_takes_a_spike(desk: Desk) -> None:
     labels = np.where(lesion(), np.uint8(ET), np.uint8(0))
     labels[30, 36:44, 12] = ET

@@ -81,6 +81,10 @@ def test_the_subtraction_shows_what_took_up_contrast(stage: Stage) -> None:
     assert difference[spot].mean() == pytest.approx(120, abs=2)
     assert abs(float(np.median(difference))) < 1
     assert stage.pane(CORONAL).sequence == "T1Gd"
+    assert stage.view.aids.subtracting
+    stage.view.aids.subtract()
+    stage.settle()
+    assert stage.pane(AXIAL).sequence == "T1Gd" and not stage.view.aids.subtracting
 
 
 def test_dragging_a_ruler_measures_in_mm_and_its_end_can_be_moved(stage: Stage) -> None:

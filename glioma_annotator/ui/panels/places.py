@@ -40,9 +40,7 @@ class PlacesPanel(QWidget):
         places = self._uncertainty.places
         self.table.setRowCount(len(places))
         for row, place in enumerate(places):
-            for column, text in enumerate(
-                (str(place.inside[2] + 1), f"{place.error_ml:.2f}", f"{place.volume_ml:.2f}")
-            ):
+            for column, text in enumerate((str(place.inside[2] + 1), _ml(place.error_ml), _ml(place.volume_ml))):
                 item = QTableWidgetItem(text)
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, item)
@@ -60,3 +58,7 @@ class PlacesPanel(QWidget):
 
     def _go(self, index: QModelIndex) -> None:
         self._uncertainty.go_to(index.row())
+
+
+def _ml(volume_ml: float) -> str:
+    return f"{volume_ml:.2f}" if volume_ml >= 0.01 else f"{volume_ml:.3f}"

@@ -138,7 +138,7 @@ class Previewing(QObject):
                 self._show(run, change)
                 if change is None:
                     self._drop()
-                    self.note = "" if apply_at_once else "Nothing would change."
+                    self.note = "" if apply_at_once else _nothing(operation)
                     if apply_at_once:
                         study.notice.emit("Nothing changes there.")
                 elif apply_at_once:
@@ -245,3 +245,9 @@ class Previewing(QObject):
             self._added.reshape(-1)[change.index] = 0
             self._removed.reshape(-1)[change.index] = 0
             self.drawn.emit(change.box)
+
+
+def _nothing(operation: Operation) -> str:
+    kept = getattr(operation, "over_labels", None) is False
+    why = " Other labels stay as they are unless Over other labels is ticked." if kept else ""
+    return f"Nothing would change.{why}"

@@ -19,6 +19,9 @@ from glioma_annotator.imaging.mirror import midline_in_slice, mirror_matrix, mir
 from glioma_annotator.ui.viewer.mask_slice import label_outlines, shifted_lines
 from glioma_annotator.ui.viewer.planes import SlicePlane
 
+#: Shown black in every window: where there is nothing on either side, outside the head.
+_BLACK = np.float32(-1e9)
+
 
 class MirrorMode(StrEnum):
     """What a pane shows: the image minus its mirror image, or the mirror image; the words stand in its header."""
@@ -51,7 +54,10 @@ class Mirror:
     def picture(self, data: NDArray[Any], plane: SlicePlane, number: int) -> NDArray[Any]:
         """Of intensities (i, j, k): rows and columns from the top left corner of a slice, as `SlicePlane.picture`."""
         opposite = mirrored_slice(data, self._matrix, plane.axis, number)
-        shown = opposite if self.mode is MirrorMode.OPPOSITE else np.take(data, number, plane.axis) - opposite
+        shown = opposite
+        if self.mode is MirrorMode.DIFFERENCE:
+            here = np.take(data, number, plane.axis)
+            shown = np.where((here == 0) & (opposite == 0), _BLACK, here - opposite)
         return plane.picture(np.expand_dims(shown, plane.axis), 0)
 
     def window(self, window: Window) -> Window:

@@ -48,6 +48,7 @@ class ReadingAids(QObject):
         self.measuring = Measuring(view.schedule)
         self._magnifier = Magnifier()
         self.magnifying = False
+        self._instead: dict[int, str] = {}  # what a pane showed before T1Gd minus T1
         self._under: tuple[SlicePane, QPointF] | None = None
 
     # cine
@@ -132,8 +133,20 @@ class ReadingAids(QObject):
         return self._scene.visit is not None and SUBTRACTION in self._scene.visit.sequences
 
     def subtract(self) -> None:
-        """Show T1Gd minus T1 in the active pane."""
-        self._view.set_pane_sequence(SUBTRACTION)
+        """Show T1Gd minus T1 in the active pane, or again what it showed before."""
+        pane = self._active_pane()
+        if pane is not None and pane.sequence == SUBTRACTION:
+            self._view.set_pane_sequence(self._instead.pop(self._slot, ""))
+        elif pane is not None:
+            self._instead[self._slot] = pane.sequence
+            self._view.set_pane_sequence(SUBTRACTION)
+        self.changed.emit()
+
+    @property
+    def subtracting(self) -> bool:
+        """Whether the active pane shows T1Gd minus T1."""
+        pane = self._active_pane()
+        return pane is not None and pane.sequence == SUBTRACTION
 
     def same_sequence(self) -> None:
         """Show the active pane's sequence in every pane of the layout."""

@@ -59,7 +59,7 @@ class PlainAids(QObject):
             kept=list,
             bring_back=lambda *_: None,
         )
-        self.magnifying = self.blending = self.can_subtract = False
+        self.magnifying = self.blending = self.can_subtract = self.subtracting = False
         self.head_shown = True
 
     def __getattr__(self, name: str) -> Callable[..., None]:

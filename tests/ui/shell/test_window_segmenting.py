@@ -214,3 +214,12 @@ def test_a_proposal_that_is_seen_already_leaves_the_slices_where_they_are(qtbot:
     window.study.undo()
     QApplication.processEvents()
     assert window.view.crosshair_index == (0, 0, 0)
+
+
+def test_a_proposal_to_decide_on_does_not_lie_behind_another_panel(qtbot: QtBot, bench: Any) -> None:
+    bench.segmenter.gate.set()
+    window = bench.open_patient(qtbot)
+    window.findings_dock.raise_()
+    qtbot.waitUntil(lambda: window.mask_panel.visibleRegion().isEmpty())
+    window.commands["segment.run"].trigger()
+    qtbot.waitUntil(lambda: not window.mask_panel.proposal.visibleRegion().isEmpty())
