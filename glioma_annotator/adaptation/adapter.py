@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,13 +92,19 @@ class ModelAdapter:
         watch: Callable[[CurvePoint], None],
         cancel: CancelToken,
     ) -> AdaptationOutcome:
-        """Adapt, and save the candidate as `folder`, accepted or not; see `adaptation.run.adapt`."""
+        """Adapt, and save the candidate as `folder`, accepted or not; see `adaptation.run.adapt`.
+
+        Loading torch counts as part of `request.budget_s`.
+        """
+        began = time.monotonic()
         start, _ = self.find(request.model)
         report(Progress(0.0, "Starting"))
         _load("glioma_annotator.adaptation.run", cancel)
         from glioma_annotator.adaptation.run import adapt
 
-        return adapt(request, start, folder, report, watch, cancel, self._synthetic(request, cancel))
+        drawn = self._synthetic(request, cancel)
+        request = replace(request, budget_s=request.budget_s - (time.monotonic() - began))
+        return adapt(request, start, folder, report, watch, cancel, drawn)
 
     def _synthetic(self, request: AdaptationRequest, cancel: CancelToken) -> Replay | None:
         wanted = request.method in (AdaptationMethod.AUTO, AdaptationMethod.FULL)

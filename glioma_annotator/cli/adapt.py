@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.errors import UserError
-from glioma_annotator.workflow.adapt import adapt_patients, adapt_to_folder, decide, usable_revisions
+from glioma_annotator.workflow.adapt import LEAST_SECONDS, adapt_patients, adapt_to_folder, decide, usable_revisions
 from glioma_annotator.workflow.read_cases import read_loose_case
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def _require_visits(wanted: list[str], known: list[str], patient: str) -> None:
 
 
 def _adapt_loose(args: argparse.Namespace) -> int:
+    began = time.monotonic()
     adapter = app.make_adapter()
     _, card = adapter.find(args.model)
     cases = [_case(files, card.scheme) for files in args.case]
@@ -155,7 +157,7 @@ def _adapt_loose(args: argparse.Namespace) -> int:
         title=f"{args.out.name}, adapted from {card.title or card.name}",
         holdout=tuple(holdout),
         method=AdaptationMethod(args.method),
-        budget_s=args.budget,
+        budget_s=max(args.budget - (time.monotonic() - began), LEAST_SECONDS),
         seed=args.seed,
         device=args.device,
     )

@@ -36,6 +36,8 @@ Watch = Callable[[CurvePoint], None]
 _READING = 0.1
 #: Finest voxel size of the registration that carries an earlier mask over, in mm; a mask needs no more.
 _REGISTRATION_MM = 3.0
+#: Seconds left to an adaptation where reading the visits has used the time up.
+LEAST_SECONDS = 10.0
 #: Cases of other patients that `full` is shown so that it does not forget.
 _MOST_REPLAYED = 2
 
@@ -142,7 +144,7 @@ def adapt_patients(
         patient=only,
         replay=_replayed(store, patients, card.channels, method, cancel),
         method=method,
-        budget_s=max(budget_s - (time.monotonic() - began), 10.0),
+        budget_s=max(budget_s - (time.monotonic() - began), LEAST_SECONDS),
         device=device,
     )
     outcome = adapter.adapt(request, folder, part(report, _READING, 1.0), watch, cancel)
