@@ -304,13 +304,18 @@ def region(h: Hands) -> None:
 
 
 def snake(h: Hands) -> None:
+    from scipy import ndimage
+
+    k = h.centre[2]
+    inmost = ndimage.distance_transform_edt(LABELS[:, :, k] == SNFH)
+    i, j = np.unravel_index(int(inmost.argmax()), inmost.shape)
     h.editor.apply("Clear", np.zeros_like(h.editor.labels))
     options = h.take(ToolName.SNAKE, SNFH)
-    options.sequence, options.reach_mm, options.radius_mm = "FLAIR", 25.0, 5.0
-    options.tolerance = float(h.window.study.require_visit().windows["FLAIR"].width) * 0.12
+    options.sequence, options.reach_mm, options.radius_mm = "FLAIR", 60.0, 5.0
+    options.tolerance = round(float(h.window.study.require_visit().windows["FLAIR"].width) * 0.25)
     h.tell_options()
     h.window.view.set_pane_sequence("FLAIR")
-    h.click(0, 0)
+    h.drag((float(i), float(j), float(k)))
     h.photograph("snake")
     h.window.view.set_pane_sequence("T1Gd")
 
