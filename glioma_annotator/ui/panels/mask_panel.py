@@ -23,6 +23,7 @@ from glioma_annotator.ui.tools.toolbox import Toolbox
 
 #: Volumes are counted this long after the last change, so that a stroke is never held up by counting.
 _VOLUME_DELAY_MS = 150
+_LAID_OUT_MS = 50
 
 
 class MaskPanel(QScrollArea):
@@ -98,8 +99,8 @@ class MaskPanel(QScrollArea):
         visit = self._study.visit
         pending = visit is not None and visit.proposal is not None
         self.segment.setVisible(not pending)
-        if pending:
-            self.ensureWidgetVisible(self.proposal)
+        if pending:  # with its buttons, once it has its place
+            QTimer.singleShot(_LAID_OUT_MS, self, lambda: self.ensureWidgetVisible(self.proposal, 0, 8))
 
     def _count(self) -> None:
         visit = self._study.visit

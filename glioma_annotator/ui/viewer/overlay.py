@@ -299,7 +299,7 @@ class Overlay(QWidget):
         self._text(painter, (self.width() - metrics.horizontalAdvance(bottom)) / 2, self.height() - _MARGIN_PX, bottom)
 
     def _paint_scale_bar(self, painter: QPainter) -> None:
-        length_mm = nice_length_mm(1 / self.marks.zoom, min(140.0, self.width() / 3))
+        length_mm = nice_length_mm(1 / self.marks.zoom, min(140.0, self.width() / 4))
         length = length_mm * self.marks.zoom
         y = self.height() - _MARGIN_PX - 0.5
         bar = [

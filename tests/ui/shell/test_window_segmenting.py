@@ -223,3 +223,13 @@ def test_a_proposal_to_decide_on_does_not_lie_behind_another_panel(qtbot: QtBot,
     qtbot.waitUntil(lambda: window.mask_panel.visibleRegion().isEmpty())
     window.commands["segment.run"].trigger()
     qtbot.waitUntil(lambda: not window.mask_panel.proposal.visibleRegion().isEmpty())
+
+
+def test_the_buttons_of_a_proposal_are_seen_on_the_smallest_screen(qtbot: QtBot, bench: Any) -> None:
+    bench.segmenter.gate.set()
+    window = bench.open_patient(qtbot)
+    window.resize(1280, 720)
+    window.commands["segment.run"].trigger()
+    box = window.mask_panel.proposal
+    buttons = (box.accept_all, box.accept_some, box.reject)
+    qtbot.waitUntil(lambda: all(b.visibleRegion().boundingRect() == b.rect() for b in buttons))
