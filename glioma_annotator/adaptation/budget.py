@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
 
 from glioma_annotator.progress import CancelToken
 
@@ -31,7 +32,7 @@ class Budget(CancelToken):
     ----------
     binding: whether a computation stops with `TimeUp` when the time is used up. Not before there is a candidate.
     passes_s: what the passes over the held-out visits took in seconds.
-    judging_s: what judging one candidate of a whole network takes in seconds: from the passes, then as measured.
+    judgings_s: what judging one candidate of a whole network takes in seconds: first from the passes, then as measured.
     """
 
     def __init__(self, seconds: float, cancel: CancelToken, now: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +43,7 @@ class Budget(CancelToken):
         self.deadline = self.began + seconds
         self.binding = False
         self.passes_s = 0.0
-        self.judging_s = 0.0
+        self.judgings_s: list[float] = []
 
     def cancel(self) -> None:
         self._cancel.cancel()
@@ -56,6 +57,11 @@ class Budget(CancelToken):
         self._cancel.raise_if_cancelled()
         if self.binding and self.left() < 0:
             raise TimeUp
+
+    @property
+    def judging_s(self) -> float:
+        """About what the next judgement takes: the median so far, 0 before the first estimate."""
+        return median(self.judgings_s) if self.judgings_s else 0.0
 
     def elapsed(self) -> float:
         return self.now() - self.began

@@ -92,7 +92,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         found = measured(network, method, steps, context, share)
         took = budget.now() - began
         # The head alone is judged on features at hand; a whole network has to pass over the held-out visits, too.
-        budget.judging_s = took + (budget.passes_s if method is AdaptationMethod.LAST_LAYER else 0.0)
+        budget.judgings_s.append(took + (budget.passes_s if method is AdaptationMethod.LAST_LAYER else 0.0))
         if best is None or found.rank > best.rank:
             best = replace(found, network=copy.deepcopy(network))
         if found.verdict.accepted or unchanged:

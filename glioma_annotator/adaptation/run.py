@@ -201,7 +201,7 @@ def _look_at_lesions(
     if judging:
         before = [predict_classes(network, part.case, device, cancel) for part in judging]
         context.guard = Guard(judging, before, card.scheme, context.unseen(network.head.out_channels))
-    context.budget.judging_s = context.budget.passes_s + context.budget.now() - began
+    context.budget.judgings_s.append(context.budget.passes_s + context.budget.now() - began)
 
 
 def _replay_of_cases(request: AdaptationRequest, card: ModelCard, cancel: CancelToken) -> Replay | None:

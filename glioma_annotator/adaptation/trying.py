@@ -109,7 +109,7 @@ def try_methods(
             trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
             continue
         began = budget.now()
-        context.deadline = began + max(left * (1.0 if alone else _SHARES[method]), _LEAST_SECONDS)
+        context.deadline = began + (left if alone else _allowed(method, left, context, pass_seconds))
         budget.binding = best is not None
         share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
         end = reached + min(share, 1.0) * (0.95 - reached)
@@ -166,10 +166,21 @@ def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, le
     needed = estimate(method, _SCHEDULES[method].least, 1, context, pass_seconds)
     if needed > left:
         return f"it needs about {needed:.0f} s, {max(left, 0):.0f} s are left"
-    aside = estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS, context, pass_seconds)
-    if method is not AdaptationMethod.FULL and needed + aside > left:
+    if method is not AdaptationMethod.FULL and needed + _set_aside(context, pass_seconds) > left:
         return f"the {left:.0f} s left are kept for “{AdaptationMethod.FULL.value}”"
     return ""
+
+
+def _allowed(method: AdaptationMethod, left: float, context: Context, pass_seconds: float) -> float:
+    """Seconds that a method may take under AUTO: its share, but for what `full` needs."""
+    if method in (AdaptationMethod.NORM, AdaptationMethod.DECODER):
+        return min(left * _SHARES[method], left - _set_aside(context, pass_seconds))
+    return max(left * _SHARES[method], _LEAST_SECONDS)
+
+
+def _set_aside(context: Context, pass_seconds: float) -> float:
+    """Seconds that `full` needs for all of its steps and its judgements."""
+    return estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS, context, pass_seconds)
 
 
 def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 import numpy as np
 import torch
@@ -65,10 +66,10 @@ def run(
 ) -> int:
     """Take steps on `parameters` of `network` until they or the time are used up; the number of steps.
 
-    The number is fixed after the first steps from the time they took, so that candidates can be judged in time; where
-    later steps take longer, the training ends with time for a last look and one judgement, which are then taken to
-    last longer, too. At the end `parameters` are those with the best held-out score that were met, those of the start
-    among them. `network` is left in channels-last memory.
+    The number follows the time that steps take, so that candidates can be judged in time; where the last ones took
+    longer, the training ends with time for a look and one judgement, which are then taken to last longer, too. At the
+    end `parameters` are those with the best held-out score that were met, those of the start among them. `network` is
+    left in channels-last memory.
 
     Parameters
     ----------
@@ -86,11 +87,9 @@ def run(
     began = now()
     best = Best.start({name: p.data for name, p in parameters.items()}, look())
     averaged = Averaged(list(parameters.values()))
-    look_seconds = now() - began
-    judging = context.budget.judging_s * _pace(context, look_seconds)
+    time = _Time(context, schedule, looks=[now() - began])
     steps = schedule.steps
     step = 0
-    taken: list[float] = []
     with stoppable(network, context.cancel):
         while step < steps:
             context.cancel.raise_if_cancelled()
@@ -104,45 +103,64 @@ def run(
             averaged.follow(step)
             number = require_finite(loss, method)
             step += 1
-            taken.append(now() - began)
-            if step == 3:
-                steps = _affordable(context.seconds_left(), look_seconds, judging, sum(taken[1:]) / 2, step, schedule)
-            elif step > 3 and context.seconds_left() < _needed_at_the_end(taken, look_seconds + judging):
-                steps = step
+            time.steps.append(now() - began)
+            steps = step if time.is_up() else time.planned(steps)
             dice = None
             if step == steps or step % max(steps // _LOOKS, 1) == 0:
+                began = now()
                 with averaged.in_place():
                     found = look()
                     best.offer(step, found)
                 dice = found.after
+                time.looks.append(now() - began)
             context.note(CurvePoint(method, step, number, dice), step / steps)
     best.restore()
     return step
 
 
-def _pace(context: Context, look_s: float) -> float:
-    """How many times slower the machine has become since the passes over the visits, by the first look."""
-    sizes = [
-        (float(np.prod(crop.shape)), float(np.prod(case.shape)))
-        for case, crop in zip(context.held_cases(), context.held_out.crops, strict=True)
-    ]
-    share = sum(crop for crop, _ in sizes) / sum(whole for _, whole in sizes)
-    return max(look_s / max(_LOOK_COSTS * share * context.budget.passes_s, 1e-9), 1.0)
+@dataclass(eq=False)
+class _Time:
+    """What steps and looks of a training take, in seconds, and what follows from it.
 
+    A machine with other work stretches single steps tenfold: medians are planned with. The first step warms up.
+    """
 
-def _affordable(left_s: float, look_s: float, judging_s: float, step_s: float, done: int, schedule: Schedule) -> int:
-    """How many steps there is time for beside looks and judgements, of as many as the schedule has."""
-    many, few = (
-        done + int(_SHARE_FOR_STEPS * (left_s - LOOKS * look_s - judgings * judging_s) / max(step_s, 1e-9))
-        for judgings in (JUDGINGS, 1)
-    )
-    return int(np.clip(many if many >= schedule.least else min(few, schedule.least), done, schedule.steps))
+    context: Context
+    schedule: Schedule
+    steps: list[float] = field(default_factory=list)
+    looks: list[float] = field(default_factory=list)
 
+    def planned(self, steps: int) -> int:
+        """How many steps to take of `steps` planned before: as many as there is time for beside what follows them."""
+        done = len(self.steps)
+        if done < 3:
+            return steps
+        room = _SHARE_FOR_STEPS * (self.context.seconds_left() - max(LOOKS - len(self.looks), 1) * median(self.looks))
+        step_s, judging_s = max(self._step_s(), 1e-9), _SHARE_FOR_STEPS * self._judging_s()
+        many, few = (done + int((room - judgings * judging_s) / step_s) for judgings in (JUDGINGS, 1))
+        least = self.schedule.least
+        return int(np.clip(many if many >= least else min(few, least), done, self.schedule.steps))
 
-def _needed_at_the_end(taken: Sequence[float], closing_s: float) -> float:
-    """Seconds of one more step, and of what follows it at the pace of the last steps; the first one warms up."""
-    recent = sum(taken[-3:]) / 3
-    return recent + closing_s * recent / max(min(taken[1:]), 1e-9)
+    def is_up(self) -> bool:
+        """Whether one more step would leave too little for a last look and a judgement at the pace of the last ones."""
+        if len(self.steps) < 4:
+            return False
+        recent = sum(self.steps[-3:]) / 3
+        closing = self._judging_s() + median(self.looks)
+        return self.context.seconds_left() < recent + closing * max(recent / max(self._step_s(), 1e-9), 1.0)
+
+    def _step_s(self) -> float:
+        return median(self.steps[1:])
+
+    def _judging_s(self) -> float:
+        """One judgement, longer where looks show that the machine has become slower since the first passes."""
+        sizes = [
+            (float(np.prod(crop.shape)), float(np.prod(case.shape)))
+            for case, crop in zip(self.context.held_cases(), self.context.held_out.crops, strict=True)
+        ]
+        share = sum(crop for crop, _ in sizes) / sum(whole for _, whole in sizes)
+        usual = max(_LOOK_COSTS * share * self.context.budget.passes_s, 1e-9)
+        return self.context.budget.judging_s * max(median(self.looks) / usual, 1.0)
 
 
 class Draws:
