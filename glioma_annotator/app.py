@@ -146,7 +146,8 @@ def make_adapter(shelf: Shelf | None = None) -> ModelAdapter:
     """Adapts models at hand, those of a workspace among them; fulfils `workflow.model_ports.Adapter`."""
     from glioma_annotator.adaptation.adapter import ModelAdapter
 
-    return ModelAdapter(lambda: shelf.folders if shelf is not None else model_folders())
+    folders = lambda: shelf.folders if shelf is not None else model_folders()  # noqa: E731
+    return ModelAdapter(folders, pace=paths.network_cache() / "adaptation-pace.json")
 
 
 def build_demo(report: Report, cancel: CancelToken) -> tuple[Path, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.adaptation.pace import Pace, reference_seconds
 from glioma_annotator.domain.adaptation import (
     AdaptationMethod,
     AdaptationOutcome,
@@ -29,9 +30,6 @@ from glioma_annotator.progress import CancelToken, Progress, Report
 if TYPE_CHECKING:
     from glioma_annotator.adaptation.methods.context import Replay
 
-#: Seconds of a pass over a visit with the published width on one core (see docs/adaptation.md), and of a training.
-_PASS_SECONDS = 17.0
-_TRAINING_SECONDS = {AdaptationMethod.LAST_LAYER: 8.0, AdaptationMethod.DECODER: 60.0, AdaptationMethod.NORM: 90.0}
 _WORDS = {
     AdaptationMethod.AUTO: "from the last layer to the whole network, the best is kept",
     AdaptationMethod.LAST_LAYER: "last layer",
@@ -49,11 +47,15 @@ class ModelAdapter:
     folders: asked each time for model folders, or folders of model folders; the first model found is the default one.
     backgrounds: folder of tumour-free brains (as for training a base model) to draw synthetic cases from that `full`
         must not forget; None to replay stored cases instead.
+    pace: file in which what adaptations took here is kept, for the plan; None to forget it.
     """
 
-    def __init__(self, folders: Callable[[], Sequence[Path]], backgrounds: Path | None = None) -> None:
+    def __init__(
+        self, folders: Callable[[], Sequence[Path]], backgrounds: Path | None = None, pace: Path | None = None
+    ) -> None:
         self._folders = folders
         self._backgrounds = backgrounds
+        self._pace = Pace(pace)
 
     def find(self, model: str) -> tuple[Path, ModelCard]:
         """Folder and card of a model given by name or folder; of the default one for an empty text."""
@@ -72,16 +74,14 @@ class ModelAdapter:
     def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan:
         """What an adaptation would do and about how long it takes on a processor."""
         _, card = self.find(model)
-        filters = card.parameters.get("filters", (24,))
-        width = float(filters[0]) / 24 * (0.5 + 0.5 * float(card.parameters.get("branch_fraction", 1.0)))
-        seconds = visits * _PASS_SECONDS * max(width, 0.1) ** 1.5
-        seconds += _TRAINING_SECONDS.get(method, budget_s)
-        seconds = min(seconds, max(budget_s, 20.0)) if method is AdaptationMethod.AUTO else seconds
+        seconds = self._pace.times * reference_seconds(card, visits, method)
+        words = _about(seconds)
+        if method is AdaptationMethod.AUTO:
+            words = _about(budget_s) if seconds > 0.9 * budget_s else f"{words}, at most {_plain(budget_s)}"
+            seconds = min(seconds, budget_s)
         many = "1 visit" if visits == 1 else f"{visits} visits"
-        time = f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
-        time = f"at most {budget_s / 60:.0f} min" if method is AdaptationMethod.AUTO and budget_s >= 60 else time
         held = "every third slab is held out" if visits == 1 else "the last one is held out"
-        return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {time}", seconds)
+        return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {words}", seconds)
 
     @kept_memory()
     def adapt(
@@ -97,14 +97,18 @@ class ModelAdapter:
         Loading torch counts as part of `request.budget_s`.
         """
         began = time.monotonic()
-        start, _ = self.find(request.model)
+        start, card = self.find(request.model)
         report(Progress(0.0, "Starting"))
         _load("glioma_annotator.adaptation.run", cancel)
         from glioma_annotator.adaptation.run import adapt
 
         drawn = self._synthetic(request, cancel)
-        request = replace(request, budget_s=request.budget_s - (time.monotonic() - began))
-        return adapt(request, start, folder, report, watch, cancel, drawn)
+        budget_s = request.budget_s
+        request = replace(request, budget_s=budget_s - (time.monotonic() - began))
+        outcome = adapt(request, start, folder, report, watch, cancel, drawn)
+        reference = reference_seconds(card, len(request.cases) + len(request.holdout), request.method)
+        self._pace.learn(time.monotonic() - began, reference, budget_s)
+        return outcome
 
     def _synthetic(self, request: AdaptationRequest, cancel: CancelToken) -> Replay | None:
         wanted = request.method in (AdaptationMethod.AUTO, AdaptationMethod.FULL)
@@ -121,6 +125,17 @@ class ModelAdapter:
             return sample.images, sample.labels
 
         return draw
+
+
+def _about(seconds: float) -> str:
+    """A time to expect in words: tens of seconds, then minutes."""
+    if seconds < 90:
+        return f"about {max(round(seconds / 10), 1) * 10} s"
+    return f"about {_plain(seconds)}"
+
+
+def _plain(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
 def _load(module: str, cancel: CancelToken) -> None:

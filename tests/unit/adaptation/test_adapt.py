@@ -351,8 +351,19 @@ def test_a_candidate_appears_whole_or_not_at_all(model: Path, tmp_path: Path, mo
 def test_the_plan_says_method_visits_and_time(model: Path) -> None:
     adapter = ModelAdapter(lambda: [model.parent])
     words = adapter.plan("", 2, LAST, 300).words
-    assert "last layer, 2 visits" in words and " s" in words
-    assert "at most 5 min" in adapter.plan("", 9, AdaptationMethod.AUTO, 300).words
+    assert "last layer, 2 visits" in words and "about" in words and words.endswith(" s")
+    assert "at most 15 min" in adapter.plan("", 2, AdaptationMethod.AUTO, 900).words
+    short = adapter.plan("", 9, AdaptationMethod.AUTO, 30)
+    assert short.words.endswith("about 30 s") and short.seconds == 30
+
+
+def test_the_plan_learns_from_what_adaptations_took(model: Path, tmp_path: Path) -> None:
+    adapter = ModelAdapter(lambda: [model.parent], pace=tmp_path / "pace.json")
+    before = adapter.plan("", 1, LAST, 300).seconds
+    adapter.adapt(request(visit(), method=LAST), tmp_path / "new", ignore_progress, lambda _: None, CancelToken())
+    again = ModelAdapter(lambda: [model.parent], pace=tmp_path / "pace.json")
+    after = adapter.plan("", 1, LAST, 300).seconds
+    assert after != before and again.plan("", 1, LAST, 300).seconds == pytest.approx(after, rel=0.01)
 
 
 def test_an_unknown_model_is_refused_with_those_at_hand(model: Path) -> None:
