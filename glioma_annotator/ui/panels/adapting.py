@@ -25,6 +25,7 @@ from glioma_annotator.ui.panels.curves import TrainingCurve
 from glioma_annotator.ui.panels.parts import heading, line, push_button, quiet
 from glioma_annotator.ui.panels.verdict import VerdictView
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.timeline import SHORT_PHASE, when_text
 from glioma_annotator.workflow.adapt import UsableRevision
 
 _METHODS = {
@@ -202,7 +203,8 @@ class AdaptPanel(QScrollArea):
                 item.setData(_DATA, (patient, usable))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Checked if usable.suggested else Qt.CheckState.Unchecked)
-                item.setToolTip(f"Revision {usable.revision.number}, {usable.revision.origin.value}")
+                revision = usable.revision
+                item.setToolTip(f"{usable.timepoint.title}\nRevision {revision.number}, {revision.origin.value}")
                 self.visits.addItem(item)
         self.visits.blockSignals(False)
         rows = self.visits.count()
@@ -269,5 +271,8 @@ class AdaptPanel(QScrollArea):
 
 
 def _text(patient: str, usable: UsableRevision) -> str:
+    """As the timeline names the visit: a whole title would push the state out of sight."""
+    visit = usable.timepoint
     state = "approved" if usable.approved else usable.revision.status.value
-    return f"{patient + ': ' if patient else ''}{usable.timepoint.title}, {state}"
+    name = " ".join(filter(None, (when_text(visit), SHORT_PHASE[visit.phase])))
+    return f"{patient + ': ' if patient else ''}{name}, {state}"
