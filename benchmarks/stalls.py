@@ -119,6 +119,15 @@ class Hands(tool_pictures.Hands):
         pass
 
 
+def save_revision(hands: Hands) -> None:
+    """A stroke, and a further one while the first is being saved."""
+    hands.take(tool_pictures.ToolName.BRUSH)
+    hands.drag(hands.here(-12, 8), hands.here(12, -8))
+    hands.act(hands.window.study.save)
+    hands.drag(hands.here(-12, -8), hands.here(12, 8))
+    hands.wait(lambda: not hands.window.workers.writing.active)
+
+
 def make_workspace(folder: Path) -> None:
     """The phantom as two visits, each with its mask."""
     images, labels = viewer.phantom()
@@ -153,7 +162,7 @@ def measure(only: set[str]) -> dict[str, dict[str, Any]]:
             hands.wait(lambda: window.study.visit is not None and window.view.ready and len(window.view.panes) > 0)
             tool_pictures.begin(hands)
             hands.rest(1500)
-            for picture in tool_pictures.PICTURES:
+            for picture in (*tool_pictures.PICTURES, save_revision):
                 if only and picture.__name__ not in only:
                     continue
                 watch.longest = (0.0, "", 0.0, 0.0)

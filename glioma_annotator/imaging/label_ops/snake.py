@@ -7,6 +7,7 @@ threshold level set. The contour moves outwards where the intensity is within th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ def evolve(image: NDArray[Any], seed: Index, grid: Grid, settings: SnakeSettings
     flow.SetCurvatureScaling(settings.smoothness)
     flow.SetMaximumRMSError(0.0)
     flow.SetNumberOfIterations(settings.iterations)
+    flow.SetNumberOfThreads(max((os.cpu_count() or 2) - 1, 1))  # the window draws what is shown meanwhile
     before: Mask | None = None
     for _ in range(settings.steps):
         level = flow.Execute(level, feature)

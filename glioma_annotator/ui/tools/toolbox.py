@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,11 @@ _ALL = "all"
 WHOLE_MASK = frozenset({ToolName.INTERPOLATE, ToolName.MARGIN, ToolName.SMOOTH, ToolName.LOGIC, ToolName.COPY})
 
 
-def _import_outlines() -> None:
-    """What fills an outline brings scikit-image, half a second when it is first asked for: while the reader draws."""
-    importlib.import_module("glioma_annotator.imaging.label_ops.lasso")
+#: What a tool computes with: it brings scipy, scikit-image or SimpleITK, half a second when it is first asked for.
+_NEEDS = {
+    ToolName.LASSO: "lasso", ToolName.POLYGON: "lasso", ToolName.FILL: "fill", ToolName.REGION: "growing",
+    ToolName.SNAKE: "snake", ToolName.SEEDS: "growing",
+}  # fmt: skip
 
 
 class Toolbox(QObject):
@@ -177,8 +180,9 @@ class Toolbox(QObject):
     def make(self, name: ToolName) -> Tool | None:
         """The tool for the left button in the open visit; None for the crosshair and tools without a place."""
         visit = self._study.visit
-        if name in (ToolName.LASSO, ToolName.POLYGON):
-            self._study.workers.draw(_import_outlines, lambda _none: None)
+        if name in _NEEDS:  # while the reader's hand goes to the place
+            module = f"glioma_annotator.imaging.label_ops.{_NEEDS[name]}"
+            self._study.workers.draw(partial(importlib.import_module, module), lambda _module: None)
         self._tool = None if visit is None else self._made(name, visit)
         return self._tool
 
