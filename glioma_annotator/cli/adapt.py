@@ -6,7 +6,8 @@ import argparse
 import math
 import re
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,16 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.errors import UserError
-from glioma_annotator.workflow.adapt import LEAST_SECONDS, adapt_patients, adapt_to_folder, decide, usable_revisions
+from glioma_annotator.workflow.adapt import (
+    LEAST_SECONDS,
+    UsableRevision,
+    adapt_patients,
+    adapt_to_folder,
+    decide,
+    usable_revisions,
+)
 from glioma_annotator.workflow.read_cases import read_loose_case
+from glioma_annotator.workflow.reviewed_slices import read_slices
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -47,6 +56,13 @@ def add_adapt_parser(commands: Commands) -> None:
     )
     visits.add_argument(
         "--timepoint", metavar="KEY", action="append", help="visits to learn from; the approved ones without it"
+    )
+    visits.add_argument(
+        "--slices",
+        metavar="KEY=30-80,95",
+        action="append",
+        default=[],
+        help="of a visit, the axial slices that were reviewed: only they teach and judge; all of them without it",
     )
     files = parser.add_argument_group("on loose files")
     files.add_argument(
@@ -102,13 +118,16 @@ def _adapt_workspace(args: argparse.Namespace) -> int:
     try:
         shelf = app.make_shelf(store)
         chosen = {}
+        named = dict(word.partition("=")[::2] for word in args.slices)
         for key in args.patient:
             usable = usable_revisions(store, key)
             wanted = [u for u in usable if u.suggested]
             if args.timepoint:
                 _require_visits(args.timepoint, [u.timepoint.key for u in usable], key)
                 wanted = [u for u in usable if u.timepoint.key in args.timepoint]
-            chosen[key] = wanted
+            chosen[key] = _with_slices(wanted, named)
+        if named:
+            raise UserError(f"No mask is learnt from at {', '.join(named)}.", "Name visits of the patient in --slices.")
         with progress_bar("Adapting") as (report, cancel):
             done = adapt_patients(
                 store,
@@ -133,6 +152,11 @@ def _adapt_workspace(args: argparse.Namespace) -> int:
         store.close()
     facts = {"patient": args.patient[0] if len(args.patient) == 1 else args.patient, "current": accepted, "model": kept}
     return _tell(args, done.outcome, facts, kept)
+
+
+def _with_slices(usable: Sequence[UsableRevision], named: dict[str, str]) -> list[UsableRevision]:
+    """The masks with the slices named for their visits, by key; the names are taken out."""
+    return [replace(u, slices=read_slices(named.pop(u.timepoint.key, ""), u.timepoint.grid.shape[2])) for u in usable]
 
 
 def _require_visits(wanted: list[str], known: list[str], patient: str) -> None:

@@ -28,6 +28,7 @@ from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.workflow.model_ports import Adapter, Shelf
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.reviewed_slices import SliceRange, only_reviewed, slices_text
 from glioma_annotator.workflow.study_labels import for_models
 
 Watch = Callable[[CurvePoint], None]
@@ -44,11 +45,15 @@ _MOST_REPLAYED = 2
 
 @dataclass(frozen=True, slots=True)
 class UsableRevision:
-    """The mask of a visit that a model could learn from; `suggested`: whether to tick it unasked."""
+    """The mask of a visit that a model could learn from.
+
+    `suggested`: whether to tick it unasked. `slices`: the axial slices that count, all of them where none are named.
+    """
 
     timepoint: Timepoint
     revision: SegmentationRevision
     suggested: bool
+    slices: tuple[SliceRange, ...] = ()
 
     @property
     def approved(self) -> bool:
@@ -172,7 +177,9 @@ def read_case(store: Store, usable: UsableRevision, channels: Sequence[SequenceR
     """A visit's images that the model knows, and its mask. Raises `UserError` for damaged files."""
     visit = usable.timepoint
     images = {s.role: store.load_image(visit, s.name) for s in visit.sequences if s.role in channels}
-    return AdaptationCase(visit.title, images, for_models(store.load_labels(usable.revision)), visit.grid)
+    labels = only_reviewed(for_models(store.load_labels(usable.revision)), usable.slices)
+    name = f"{visit.title}, slices {slices_text(usable.slices)}" if usable.slices else visit.title
+    return AdaptationCase(name, images, labels, visit.grid)
 
 
 def carried_over(

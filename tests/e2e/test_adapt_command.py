@@ -153,6 +153,15 @@ def test_a_visit_without_a_mask_is_named(workspace: Path, capsys: pytest.Capture
     assert "no mask at v9" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("slices", "told"), [("v0=20-90", "no slices 20-90"), ("v9=1-3", "learnt from at v9")])
+def test_slices_that_are_not_there_are_refused(
+    slices: str, told: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["adapt", "--workspace", str(workspace), "--patient", "PAT-1", "--slices", slices])
+    assert code == ExitCode.USER
+    assert told in capsys.readouterr().err
+
+
 def test_without_a_workspace_the_shipped_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     code, listed = run(capsys, "models", "list")
     assert code == 0

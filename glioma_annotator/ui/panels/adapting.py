@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QProgressBar,
@@ -19,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from glioma_annotator.domain.adaptation import AdaptationMethod
+from glioma_annotator.errors import UserError
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.job_bar import seconds_text
 from glioma_annotator.ui.panels.curves import TrainingCurve
@@ -27,6 +31,7 @@ from glioma_annotator.ui.panels.verdict import VerdictView
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.timeline import SHORT_PHASE, when_text
 from glioma_annotator.workflow.adapt import UsableRevision
+from glioma_annotator.workflow.reviewed_slices import SliceRange, read_slices, slices_text
 
 _METHODS = {
     AdaptationMethod.AUTO: "Automatic",
@@ -122,9 +127,25 @@ class AdaptPanel(QScrollArea):
         self.visits.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.visits.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.visits.itemChanged.connect(self._show_plan)
+        self.visits.currentRowChanged.connect(self._show_slices)
+        self._slices: dict[int, tuple[SliceRange, ...]] = {}
+        self.slices = QLineEdit()
+        self.slices.setAccessibleName("Reviewed slices of the selected mask")
+        self.slices.setPlaceholderText("all")
+        self.slices.setToolTip(
+            "Axial slices of the selected mask that you have gone through, such as 30-80, 95.\n"
+            "Only they teach the model and judge it; all of them when this is empty."
+        )
+        self.slices.editingFinished.connect(self._take_slices)
+        self.fault = QLabel()
+        self.fault.setWordWrap(True)
+        self.fault.setProperty("role", "warning")
+        self.fault.hide()
         self.empty = quiet("No mask yet. Correct a visit, save it and approve it; then it can be learnt from.")
         column.addWidget(self.visits)
         column.addWidget(self.empty)
+        form.insertRow(0, "Slices", self.slices)
+        form.insertRow(1, self.fault)
         column.addLayout(form)
         self.plan = quiet()
         column.addWidget(self.plan)
@@ -199,6 +220,7 @@ class AdaptPanel(QScrollArea):
         several = len(self._adapting.usable) > 1
         for patient, found in self._adapting.usable.items():
             for usable in found:
+                usable = replace(usable, slices=self._slices.get(usable.timepoint.id or 0, ()))
                 item = QListWidgetItem(_text(patient if several else "", usable))
                 item.setData(_DATA, (patient, usable))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
@@ -208,10 +230,35 @@ class AdaptPanel(QScrollArea):
                 self.visits.addItem(item)
         self.visits.blockSignals(False)
         rows = self.visits.count()
+        self.slices.setEnabled(rows > 0)
+        self.visits.setCurrentRow(rows - 1)
         self.visits.setVisible(rows > 0)
         self.empty.setVisible(rows == 0)
         height = self.visits.sizeHintForRow(0) if rows else 0
         self.visits.setFixedHeight(min(max(rows, 1), 5) * max(height, 20) + 6)
+
+    def _show_slices(self) -> None:
+        item = self.visits.currentItem()
+        self.fault.hide()
+        self.slices.setText(slices_text(item.data(_DATA)[1].slices) if item is not None else "")
+
+    def _take_slices(self) -> None:
+        """What was written counts for the selected mask; what cannot be read is said, and the slices stay."""
+        item = self.visits.currentItem()
+        if item is None:
+            return
+        patient, usable = item.data(_DATA)
+        try:
+            slices = read_slices(self.slices.text(), usable.timepoint.grid.shape[2])
+        except UserError as error:
+            self.fault.setText(f"{error.what} {error.todo}")
+            self.fault.show()
+            return
+        self.fault.hide()
+        self._slices[usable.timepoint.id or 0] = slices
+        usable = replace(usable, slices=slices)
+        item.setData(_DATA, (patient, usable))
+        item.setText(_text(patient if len(self._adapting.usable) > 1 else "", usable))
 
     def chosen(self) -> dict[str, list[UsableRevision]]:
         """The ticked masks by patient."""
@@ -275,4 +322,5 @@ def _text(patient: str, usable: UsableRevision) -> str:
     visit = usable.timepoint
     state = "approved" if usable.approved else usable.revision.status.value
     name = " ".join(filter(None, (when_text(visit), SHORT_PHASE[visit.phase])))
-    return f"{patient + ': ' if patient else ''}{name}, {state}"
+    slices = f", {slices_text(usable.slices)}" if usable.slices else ""
+    return f"{patient + ': ' if patient else ''}{name}, {state}{slices}"

@@ -75,6 +75,24 @@ def test_approved_masks_are_ticked_and_the_plan_is_in_words(scene: Scene) -> Non
     assert scene.panel.adapt.isEnabled()
 
 
+def test_slices_that_were_reviewed_are_written_beside_their_mask(scene: Scene) -> None:
+    panel = scene.panel
+    panel.visits.setCurrentRow(0)
+    panel.slices.setFocus()
+    scene.qtbot.keyClicks(panel.slices, "2-4, 6")
+    scene.qtbot.keyClick(panel.slices, Qt.Key.Key_Return)
+    assert panel.visits.item(0).text().endswith("approved, 2-4, 6")
+    assert [u.slices for u in panel.chosen()[PATIENT]] == [((2, 4), (6, 6))]
+    panel.visits.setCurrentRow(1)
+    assert panel.slices.text() == ""
+    panel.visits.setCurrentRow(0)
+    assert panel.slices.text() == "2-4, 6"
+    panel.slices.setText("9999")
+    scene.qtbot.keyClick(panel.slices, Qt.Key.Key_Return)
+    assert panel.fault.isVisible() and "There are no slices 9999" in panel.fault.text()
+    assert [u.slices for u in panel.chosen()[PATIENT]] == [((2, 4), (6, 6))]
+
+
 def test_without_a_tick_the_button_is_off_and_says_why(scene: Scene) -> None:
     scene.panel.visits.item(0).setCheckState(Qt.CheckState.Unchecked)
     assert not scene.panel.adapt.isEnabled()

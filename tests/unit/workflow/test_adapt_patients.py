@@ -15,7 +15,7 @@ from phantoms import FLAIR, T1GD, T2, head
 
 from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.model_shelf import ModelPlace
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
@@ -120,6 +120,23 @@ def test_the_start_is_the_patients_current_model(store: FakeStore, adapter: Fake
     run(store, adapter, shelf, "A")
     assert adapter.requests[0].model == "own"
     assert adapter.requests[0].patient == "A"
+
+
+def test_only_the_slices_that_were_reviewed_are_learnt_from(
+    store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf
+) -> None:
+    save(store, "A", 0, approved=True)
+    (usable,) = usable_revisions(store, "A")
+    chosen = {"A": [replace(usable, slices=((9, 10),))]}
+    method = AdaptationMethod.LAST_LAYER
+    adapt_patients(
+        store, adapter, shelf, chosen, method=method, report=ignore_progress, watch=lambda _: None, cancel=CancelToken()
+    )
+    (case,) = adapter.requests[0].cases
+    assert case.name == "2020-01-01, slices 9-10"
+    whole = store.load_labels(usable.revision)
+    assert np.array_equal(case.labels[:, :, 8:10], whole[:, :, 8:10])
+    assert (np.delete(case.labels, [8, 9], axis=2) == IGNORE).all()
 
 
 def test_the_last_visit_comes_with_the_mask_before_it_carried_over(
