@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from glioma_annotator.domain.revision import SegmentationRevision
+from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.workflow.jobs import JobRunner
 from glioma_annotator.workflow.study import OpenTimepoint, Written
@@ -49,16 +50,20 @@ class RevisionSaving:
             self._again = True
             return
         minutes = self._time_log.kept()
-        saving = visit.begin_save(minutes=minutes)
-        self._time_log.clear()
         self._visit, self._again = visit, False
+        try:
+            saving = visit.begin_save(minutes=minutes)
+        except UserError:
+            self._visit = None
+            raise
+        self._time_log.clear()
 
         def work(_report: Report, _cancel: CancelToken) -> Written:
             return visit.write(saving)
 
         def done(written: Written) -> None:
-            visit.end_save(saving, written)
             again = self._end(visit)
+            visit.end_save(saving, written)
             self._saved(visit, written.revision)
             if written.failure is not None:
                 self._failed(written.failure)

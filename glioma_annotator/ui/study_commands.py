@@ -53,8 +53,10 @@ def study_commands(shell: Shell) -> list[Command]:
             study.approve(revisions.selected)
 
     def can_approve() -> bool:
-        chosen = revisions.selected
-        return study.editable and chosen is not None and chosen.status.value != "approved"
+        chosen, visit = revisions.selected, study.visit
+        # While a revision is being written the list does not hold yet the one that the reader means.
+        busy = visit is not None and study.saving.saving(visit)
+        return study.editable and not busy and chosen is not None and chosen.status.value != "approved"
 
     def restore() -> None:
         if revisions.selected is not None:

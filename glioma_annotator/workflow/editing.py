@@ -330,6 +330,7 @@ class Editor:
         self.end_stroke()
         past, mark = self._stack.newest(PAST_BYTES), self._journalling.mark()
         self._saving = SavePoint(past, mark, self._stack.top, self._stack.depth)
+        self.state_changed.emit()
         return self._saving
 
     def restart_journal(self, point: SavePoint, revision_id: int) -> None:
@@ -352,6 +353,7 @@ class Editor:
         """The mask of `point` did not become a revision."""
         if self._saving is point:
             self._saving = None
+            self.state_changed.emit()
 
     def mark_saved(self, revision_id: int) -> None:
         """The mask as it stands is revision `revision_id`; the undo stack stays."""

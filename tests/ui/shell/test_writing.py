@@ -133,6 +133,7 @@ def test_the_reader_paints_on_while_a_revision_is_written(
     window.commands["study.save"].trigger()
     qtbot.waitUntil(lambda: len(threads) == 1)
     assert threads[0] is not threading.main_thread()
+    assert not window.commands["study.approve"].isEnabled()  # of the revision before, the one selected still
     draw(window, 6)
     window.study.undo()
     window.study.undo()  # a step that the revision holds
@@ -149,6 +150,7 @@ def test_the_reader_paints_on_while_a_revision_is_written(
     assert not visit.editor.unsaved
     assert all(entry.action.value == "past" for entry in journal.entries())
     qtbot.waitUntil(lambda: window.revisions.list.count() == 2)
+    assert window.commands["study.approve"].isEnabled() and window.revisions.selected.number == 2
 
 
 def test_a_revision_that_cannot_be_written_is_told_and_its_steps_and_minutes_stay(
