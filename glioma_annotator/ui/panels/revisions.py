@@ -28,6 +28,7 @@ class RevisionList(QWidget):
         super().__init__()
         self._scheme = scheme
         self._study = study
+        self._listed: frozenset[int | None] = frozenset()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
@@ -70,7 +71,12 @@ class RevisionList(QWidget):
         visit = self._study.visit
         revisions = visit.revisions if visit is not None else ()
         kept = self.selected
-        newest = max((r.number for r in revisions), default=0)
+        listed, self._listed = self._listed, frozenset(r.id for r in revisions)
+        newest = max(revisions, key=lambda r: r.number, default=None)
+        if kept is None or kept.id not in self._listed or (newest is not None and newest.id not in listed):
+            chosen = newest.id if newest is not None else None  # another visit, or one more revision
+        else:
+            chosen = kept.id
         self.list.blockSignals(True)
         self.list.clear()
         for revision in sorted(revisions, key=lambda r: -r.number):
@@ -80,13 +86,8 @@ class RevisionList(QWidget):
             approved = revision.status is RevisionStatus.APPROVED
             item.setIcon(theme.icon("circle" if approved else "circle-outline"))
             self.list.addItem(item)
-            grown = kept is not None and newest > kept.number and revision.number == newest
-            if kept is not None and kept.timepoint_id == revision.timepoint_id and kept.id == revision.id:
+            if revision.id == chosen:
                 self.list.setCurrentItem(item)
-            if grown:
-                self.list.setCurrentItem(item)
-        if self.list.currentItem() is None and self.list.count():
-            self.list.setCurrentRow(0)
         self.list.blockSignals(False)
         self.list.setVisible(bool(revisions))
         self.empty.setVisible(not revisions)

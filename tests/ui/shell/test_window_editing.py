@@ -155,6 +155,19 @@ def test_ctrl_s_makes_a_revision_that_the_list_and_the_timeline_show(qtbot: QtBo
     assert window.status.saved.text().startswith("saved ")
 
 
+def test_the_revision_just_saved_is_the_one_selected_and_an_older_one_stays_chosen(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    for number in (1, 2):
+        paint(window, number)
+        window.commands["study.save"].trigger()
+        qtbot.waitUntil(lambda number=number: window.revisions.list.count() == number)
+        assert window.revisions.selected.number == number
+    window.revisions.list.setCurrentRow(1)
+    window.commands["study.approve"].trigger()
+    assert window.revisions.selected.number == 1
+    assert [r.status.value for r in window.study.visit.revisions] == ["approved", "draft"]
+
+
 def test_approving_fills_the_dot_of_the_visit(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot, 1)
     window.commands["study.approve"].trigger()
