@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tools import options as opt
 from glioma_annotator.ui.tools.base import PointerEvent, Tool
 from glioma_annotator.ui.tools.brush import BrushTool
+from glioma_annotator.ui.tools.libraries import read_ahead
 from glioma_annotator.ui.tools.outlines import LassoTool, OutlineTool, PolygonTool
 from glioma_annotator.ui.tools.painting import Painting
 from glioma_annotator.ui.tools.pointing import BoxTool, ClickTool
@@ -42,13 +41,6 @@ _ALL = "all"
 
 #: Tools that act on the whole mask: chosen, they show at once what they would do.
 WHOLE_MASK = frozenset({ToolName.INTERPOLATE, ToolName.MARGIN, ToolName.SMOOTH, ToolName.LOGIC, ToolName.COPY})
-
-
-#: What a tool computes with: it brings scipy, scikit-image or SimpleITK, half a second when it is first asked for.
-_NEEDS = {
-    ToolName.LASSO: "lasso", ToolName.POLYGON: "lasso", ToolName.FILL: "fill", ToolName.REGION: "growing",
-    ToolName.SNAKE: "snake", ToolName.SEEDS: "growing",
-}  # fmt: skip
 
 
 class Toolbox(QObject):
@@ -180,9 +172,7 @@ class Toolbox(QObject):
     def make(self, name: ToolName) -> Tool | None:
         """The tool for the left button in the open visit; None for the crosshair and tools without a place."""
         visit = self._study.visit
-        if name in _NEEDS:  # while the reader's hand goes to the place
-            module = f"glioma_annotator.imaging.label_ops.{_NEEDS[name]}"
-            self._study.workers.draw(partial(importlib.import_module, module), lambda _module: None)
+        read_ahead(name, self._study.workers.draw)
         self._tool = None if visit is None else self._made(name, visit)
         return self._tool
 
