@@ -195,6 +195,10 @@ QTableView, QTreeView, QListView {{
     background: {p.field}; alternate-background-color: {p.panel}; border: 1px solid {p.line};
     selection-background-color: {chosen}; selection-color: {p.text}; gridline-color: {p.line}; }}
 QTableView::item, QTreeView::item, QListView::item {{ padding: 2px 4px; }}
+QTableView QCheckBox::indicator {{
+    width: 12px; height: 12px; border: 1px solid {p.quiet}; border-radius: 3px; background: {p.field}; }}
+QTableView QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; }}
+QTableView QCheckBox::indicator:focus {{ border-color: {p.text}; }}
 QTableView:focus, QTreeView:focus, QListView:focus {{ border-color: {p.accent}; }}
 QHeaderView::section {{
     background: {p.panel}; color: {p.quiet}; border: none; border-bottom: 1px solid {p.line}; padding: 4px 6px; }}

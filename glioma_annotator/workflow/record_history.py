@@ -124,6 +124,8 @@ def differences(entry: AuditEntry) -> tuple[FieldChange, ...]:
 def _title(state: Mapping[str, Any] | None) -> str:
     if state is None:
         return ""
+    if "matrix" in state:
+        return f"{state.get('other', '')} in {state.get('timepoint', '')}"
     parts = [state.get(name) for name in ("name", "key", "title", "feature", "kind", "value", "side", "location")]
     line = ", ".join(
         str(part).replace("-", " ") for part in parts if isinstance(part, str) and part not in ("", "unknown")

@@ -91,7 +91,7 @@ class CohortPage(QDialog):
         self._pause.timeout.connect(self._read_text)
         self.text.textEdited.connect(lambda _t: self._pause.start())
         self.text.textChanged.connect(lambda text: None if text else self._pause.start())
-        self.text.returnPressed.connect(self._read_text)
+        self.text.returnPressed.connect(self._on_return)
         self.builder.changed.connect(self._read_rows)
         self._say_empty()
 
@@ -147,22 +147,29 @@ class CohortPage(QDialog):
         self.text.setText(question)
         self._read_text()
 
-    def _read_text(self) -> None:
+    def _on_return(self) -> None:
+        """Ask, and give the keyboard to the list: another Return opens the image."""
+        if self._read_text():
+            QTimer.singleShot(0, self.table.setFocus)  # this Return itself must not open anything
+
+    def _read_text(self) -> bool:
+        """Whether there is a question, and it could be read."""
         self._pause.stop()
         if not self.question:
             self.builder.show_rows(())
             self._say_empty()
-            return
+            return False
         try:
             condition = parse_question(self.text.text(), self._labels)
         except QuestionError as error:
             self._asking.drop()
             self._explain(error)
             self.builder.say_stale()
-            return
+            return False
         rows = self._subjects.rows_of(condition)
         self.builder.show_rows(*(rows or (None, False)))
         self._ask(_SHOWN)
+        return True
 
     def _read_rows(self) -> None:
         condition = self._subjects.condition_of(self.builder.rows, self.builder.any_of)

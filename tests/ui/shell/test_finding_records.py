@@ -193,7 +193,8 @@ def test_a_hit_opens_the_image_at_its_place_and_the_next_follows_by_a_key(
     page: CohortPage, window: MainWindow, qtbot: QtBot
 ) -> None:
     write(page, qtbot, "idh mutant")
-    page.table.setFocus()
+    qtbot.waitUntil(lambda: page.focusWidget() is page.table)  # by Return
+    assert page.isVisible()
     page.table.selectRow(0)
     qtbot.keyClick(page.table, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.view.crosshair_index == (15, 17, 14))
