@@ -53,7 +53,7 @@ _TRAINING = 0.8
 
 @dataclass(eq=False)
 class Telling:
-    """Progress of the whole from the parts', and the curve; `bound`: whether the end of the time will stop it."""
+    """Progress of the whole from the parts', and the curve. The time left is never more than what is allowed."""
 
     report: Report
     watch: Watch
@@ -62,7 +62,6 @@ class Telling:
     start: float = 0.0
     end: float = 1.0
     message: str = ""
-    bound: bool = False
 
     def stage(self, start: float, end: float, message: str) -> None:
         self.start, self.end, self.message = start, end, message
@@ -72,8 +71,8 @@ class Telling:
         fraction = self.start + min(share, 1.0) * (self.end - self.start)
         elapsed = self.budget.elapsed()
         left = elapsed * (1 - fraction) / fraction if fraction > 0.05 else None
-        if left is not None and self.bound:
-            left = min(left, max(self.budget.left(), 1.0))
+        if left is not None and self.budget.left() > 0:
+            left = min(left, self.budget.left())
         self.report(Progress(fraction, message or self.message, left))
 
     def point(self, point: CurvePoint, share: float) -> None:
@@ -113,7 +112,7 @@ def try_methods(
             continue
         began = budget.now()
         context.deadline = began + (left if alone else _allowed(method, left, context, pass_seconds))
-        telling.bound = budget.binding = best is not None
+        budget.binding = best is not None
         share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
         end = reached + min(share, 1.0) * (0.95 - reached)
         judging = reached + _TRAINING * (end - reached)

@@ -19,11 +19,17 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class VerdictView(QWidget):
-    """Table and picture of an outcome."""
+    """Table and picture of an outcome.
 
-    def __init__(self, scheme: LabelScheme) -> None:
+    Parameters
+    ----------
+    decision: shown between the two, where it is seen without scrolling past the pictures.
+    """
+
+    def __init__(self, scheme: LabelScheme, decision: QWidget | None = None) -> None:
         super().__init__()
         self._scheme = scheme
+        self._decision = decision
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
@@ -31,6 +37,9 @@ class VerdictView(QWidget):
 
     def show_outcome(self, outcome: AdaptationOutcome | None) -> None:
         if self._inside is not None:
+            if self._decision is not None:
+                self._decision.setParent(self)
+                self._decision.hide()
             self._column.removeWidget(self._inside)
             self._inside.deleteLater()
             self._inside = None
@@ -50,6 +59,9 @@ class VerdictView(QWidget):
         column.addWidget(
             quiet(f"Dice, judged on {outcome.held_out}. Method: {outcome.method.value}, {outcome.seconds:.0f} s.")
         )
+        if self._decision is not None:
+            column.addWidget(self._decision)
+            self._decision.show()
         if outcome.worst is not None:
             column.addWidget(self._pictures(outcome.worst))
         for message in outcome.messages:
