@@ -62,9 +62,7 @@ class FakeJournal:
     def mark(self) -> int:
         return len(self._entries)
 
-    def restart(
-        self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None
-    ) -> None:
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None) -> None:
         kept = [] if since is None else self._entries[since:]
         self._entries = [*(JournalEntry(JournalAction.PAST, edit) for edit in past), *kept]
         self._parent = parent_revision_id

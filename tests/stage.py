@@ -58,9 +58,7 @@ class MemoryJournal:
     def mark(self) -> int:
         return len(self.steps)
 
-    def restart(
-        self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None
-    ) -> None:
+    def restart(self, parent_revision_id: int | None, past: Sequence[VoxelEdit] = (), since: int | None = None) -> None:
         kept = [] if since is None else self.steps[since:]
         self.steps = [*(JournalEntry(JournalAction.PAST, edit) for edit in past), *kept]
 
