@@ -186,7 +186,10 @@ class WindowDialogs(QObject):
         self.show(dialog)
 
     def compare(self) -> None:
-        """Compare two masks of the open visit, at first the selected revision with the mask as it stands."""
+        """Compare two masks of the open visit, at first the selected revision with the mask as it stands.
+
+        Where that is the selected one, with the revision before it.
+        """
         window = self._window
         visit, selected = window.study.require_visit(), window.revisions.selected
         revisions = {r.id: r for r in sorted(visit.revisions, key=lambda r: -r.number)}
@@ -219,6 +222,8 @@ class WindowDialogs(QObject):
             window.workers.reading.submit(f"Reading {title}", work, done, window.study.failed.emit)
 
         key = selected.id if selected is not None else None
+        if key == visit.parent_id and not visit.editor.unsaved:
+            key = next((r.id for r in revisions.values() if selected is not None and r.number < selected.number), key)
         dialog = CompareDialog(masks, key, None, compare, side_by_side, window)
         self.show(dialog)
 

@@ -162,6 +162,10 @@ def test_the_revision_just_saved_is_the_one_selected_and_an_older_one_stays_chos
         window.commands["study.save"].trigger()
         qtbot.waitUntil(lambda number=number: window.revisions.list.count() == number)
         assert window.revisions.selected.number == number
+    press(qtbot, window, Qt.Key.Key_F7)
+    qtbot.waitUntil(lambda: isinstance(window.dialogs.open, CompareDialog) and bool(window.dialogs.open.cells))
+    assert window.dialogs.open.before.currentText().startswith("Revision 1")  # the newest is what stands
+    window.dialogs.open.close()
     window.revisions.list.setCurrentRow(1)
     window.commands["study.approve"].trigger()
     assert window.revisions.selected.number == 1
