@@ -27,8 +27,8 @@ TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = {
     AdaptationMethod.DECODER: decoder.train,
     AdaptationMethod.FULL: full.train,
 }
-#: Visits of which the inputs of the last decoder stage are kept: 0.1 to 0.3 GB each.
-MOST_STAGES = 4
+#: Visits of which the inputs of the last decoder stage are kept, 0.3 GB each: with three, the window took 5.1 GiB.
+MOST_STAGES = 2
 #: What the first method gets where the passes have used the time up.
 _LEAST_SECONDS = 5.0
 #: What `last-layer` usually takes.
