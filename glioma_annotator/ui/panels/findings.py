@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, LesionChange, Side
+from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
@@ -72,6 +73,7 @@ class FindingsPanel(QWidget):
         self._shown = ""
         self._wide = False
         self._numbers: dict[str, int] = {}
+        self._when: dict[str, str] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
@@ -213,6 +215,7 @@ class FindingsPanel(QWidget):
         words = self.filter.text().casefold().split()
         order = {t.key: n for n, t in enumerate(self._findings.study.timepoints())}
         titles = {t.key: t.title for t in self._findings.study.timepoints()}
+        self._when = {t.key: self._when_text(t) for t in self._findings.study.timepoints()}
         self._numbers = {f.id: n for n, f in enumerate(self._findings.of_visit(), start=1)}
         every = self._findings.all()
         shown = [
@@ -246,6 +249,12 @@ class FindingsPanel(QWidget):
         """Names that are too long for their column take two lines."""
         self.table.resizeRowsToContents()
 
+    def _when_text(self, visit: Timepoint) -> str:
+        """When a visit was: a date, in a narrow panel without the day, or a day of the course; else its title."""
+        if visit.date is not None:
+            return visit.date.isoformat() if self._wide else f"{visit.date:%Y-%m}"
+        return f"day {visit.day}" if visit.day is not None else visit.title
+
     def _haystack(self, finding: Finding, titles: dict[str, str]) -> str:
         parts = (
             self._findings.title_of(finding), finding.location, finding.text, finding.status.value, finding.label,
@@ -261,7 +270,7 @@ class FindingsPanel(QWidget):
             name = f"{name}, {finding.location}"
         number = self._numbers.get(finding.id)  # as the rings in the panes have it
         side = "" if finding.side is Side.UNKNOWN else finding.side.value
-        when = titles.get(finding.timepoint, finding.timepoint).split()[0]
+        when = self._when.get(finding.timepoint, finding.timepoint)
         change = finding.change.value if finding.change else ""
         samples = self._histology.samples_of(finding)
         taken = ", ".join(sample_title(sample) for sample in samples)
