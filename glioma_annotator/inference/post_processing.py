@@ -18,6 +18,7 @@ from glioma_annotator.imaging.midline import MidPlane, find_midplane
 
 _COARSE_MM = 3.0
 _RIM_SIGMA_MM, _TISSUE_SIGMA_MM = 3.0, 5.0  # over which the brightness of a label and of its neighbours is averaged
+_UNUSUAL = 2.0  # standard deviations of a tissue's brightness: what lies within belongs to the tissue
 _CLEAR_MM = 2.5  # a neighbour's voxels nearer to the label may hold some of its brightness
 
 
@@ -152,13 +153,18 @@ def _outlined(
         return found
     box = box.grown(int(np.ceil((3 * _TISSUE_SIGMA_MM + _CLEAR_MM) / min(spacing_mm)))).clipped(labels.shape)
     near, values = labels[box.slices], image[box.slices].astype(np.float32)
+    values -= values.mean()  # squares of what is left keep their digits
     bright = near == rule.label
     away_mm = ndimage.distance_transform_edt(~bright, sampling=spacing_mm)
-    rim = _local_mean(values, bright, _RIM_SIGMA_MM, spacing_mm)
+    # Measured against the label's usual brightness as well, so that faint false islands of it do not grow.
+    rim = np.maximum(_local_mean(values, bright, _RIM_SIGMA_MM, spacing_mm), np.median(values[bright]))
     for value in rule.into:
         tissue = near == value
-        base = _local_mean(values, tissue & (away_mm > _CLEAR_MM), _TISSUE_SIGMA_MM, spacing_mm)
-        enough = (rim > base) & (values >= base + rule.level * (rim - base))  # false where either mean is not known
+        clear = tissue & (away_mm > _CLEAR_MM)
+        base = _local_mean(values, clear, _TISSUE_SIGMA_MM, spacing_mm)
+        variance = _local_mean(values**2, clear, _TISSUE_SIGMA_MM, spacing_mm) - base**2
+        step = np.maximum(rule.level * (rim - base), _UNUSUAL * np.sqrt(np.maximum(variance, 0)))
+        enough = (rim > base) & (values >= base + step)  # false where a mean is not known
         found[box.slices] |= tissue & (away_mm <= rule.reach_mm) & enough
     return found
 

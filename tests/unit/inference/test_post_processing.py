@@ -291,3 +291,21 @@ def test_without_its_sequence_or_where_the_rim_is_the_darker_an_outline_stays() 
     labels, image = sheet(0.45)
     assert np.array_equal(processed(labels, EDGES, images={SequenceRole.FLAIR: image})[0], labels)
     assert np.array_equal(processed(labels, EDGES, images={T1GD: -image})[0], labels)
+
+
+def test_uneven_tissue_beside_faint_enhancement_is_left_to_the_tissue() -> None:
+    labels, image = sheet(0.0)
+    noise = np.random.default_rng(0).normal(0, 30, image.shape).astype(np.float32)
+    image += np.where(labels == SNFH, noise, 0)
+    image[13] = 40 + 0.45 * 60  # less than one standard deviation of the tissue
+    found, _ = processed(labels, EDGES, images={T1GD: image})
+    assert np.array_equal(found, labels)
+
+
+def test_a_faint_island_does_not_grow_into_what_is_brighter_than_usual_only_beside_it() -> None:
+    labels, image = sheet(0.0)
+    labels[17, 5:15, 5:15] = ET
+    image[17, 5:15, 5:15] = 55  # against 100 of the sheet
+    image[18, 5:15, 5:15] = 48
+    found, _ = processed(labels, EDGES, images={T1GD: image})
+    assert np.array_equal(found, labels)
