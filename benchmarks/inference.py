@@ -291,8 +291,9 @@ def by_command(folder: Path, images: Images, scratch: Path, threads: int, memory
         files += [f"--{role.value.lower()}", str(path)]
     code = (
         "import resource, sys; from glioma_annotator.cli.main import main; code = main(sys.argv[1:]);"
-        " used = resource.getrusage(resource.RUSAGE_SELF);"
-        " print(used.ru_maxrss * 1024, used.ru_utime + used.ru_stime, file=sys.stderr); sys.exit(code)"
+        " used = resource.getrusage(resource.RUSAGE_SELF);"  # its ru_maxrss counts the process that started it, too
+        " peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'));"
+        " print(int(peak) * 1024, used.ru_utime + used.ru_stime, file=sys.stderr); sys.exit(code)"
     )
     arguments = [sys.executable, "-c", code, "segment", *files, "--out", str(scratch / "mask.nii.gz"), "--json"]
     arguments += ["--model", str(folder), "--device", "cpu", "--memory", str(memory_gib)]
