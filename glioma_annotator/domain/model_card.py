@@ -79,7 +79,7 @@ class Enclosed:
 class Outside:
     """Core outside the rim that encloses a core of its own.
 
-    The BraTS 2023 and 2024 annotation rules (Baid et al., arXiv 2107.02314; de Verdier et al., arXiv 2405.18368) call
+    The BraTS 2021 and 2024 annotation rules (Baid et al., arXiv 2107.02314; de Verdier et al., arXiv 2405.18368) call
     core what an enhancing rim encloses, and oedema and infiltration without enhancement outside it SNFH. Where that is
     bright and even, a network takes it for core. A lesion of mostly non-enhancing core with a little enhancement, as of
     low grade, is left alone.

@@ -24,6 +24,14 @@ def draw(window: MainWindow, *places: int) -> None:
         window.study.require_visit().editor.set_voxels("Brush ET", np.array([place]), 3)
 
 
+def slow_disk(bench: Any, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Revisions are written once the event is set."""
+    disk = threading.Event()
+    add = bench.store.add_revision
+    monkeypatch.setattr(bench.store, "add_revision", lambda *a, **k: (disk.wait(20), add(*a, **k))[1])
+    return disk
+
+
 def test_the_window_does_not_wait_for_the_disk_and_every_step_gets_there(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
     journal = bench.store.journal(window.study.require_visit().id)
@@ -201,9 +209,7 @@ def test_a_visit_left_while_its_revision_is_written_opens_with_it(
 ) -> None:
     window = bench.open_patient(qtbot)
     visit = window.study.require_visit()
-    disk = threading.Event()
-    add = bench.store.add_revision
-    monkeypatch.setattr(bench.store, "add_revision", lambda *a, **k: (disk.wait(20), add(*a, **k))[1])
+    disk = slow_disk(bench, monkeypatch)
     draw(window, 5)
     window.commands["study.save"].trigger()
     window.study.open_visit(window.study.timepoints()[0])
@@ -220,9 +226,7 @@ def test_a_visit_left_while_its_revision_is_written_opens_with_it(
 def test_closing_waits_until_a_revision_is_written(qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     window = bench.open_patient(qtbot)
     visit = window.study.require_visit()
-    disk = threading.Event()
-    add = bench.store.add_revision
-    monkeypatch.setattr(bench.store, "add_revision", lambda *a, **k: (disk.wait(20), add(*a, **k))[1])
+    disk = slow_disk(bench, monkeypatch)
     draw(window, 5)
     window.commands["study.save"].trigger()
     threading.Timer(0.2, disk.set).start()
