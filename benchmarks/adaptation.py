@@ -39,6 +39,7 @@ from glioma_annotator import paths
 from glioma_annotator.adaptation.acceptance import Judged, judge
 from glioma_annotator.adaptation.cases import prepare
 from glioma_annotator.adaptation.features import predict_classes
+from glioma_annotator.adaptation.held_out import as_proposed
 from glioma_annotator.adaptation.run import adapt
 from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds
 from glioma_annotator.adaptation.synthesis.longitudinal import (
@@ -48,7 +49,7 @@ from glioma_annotator.adaptation.synthesis.longitudinal import (
     draw_patient,
 )
 from glioma_annotator.adaptation.synthesis.samples import SampleSource
-from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationRequest
+from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationRequest, Verdict
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.sequences import SequenceRole
@@ -160,18 +161,17 @@ class Bench:
         first = self._before[test.name]
         second = predict_classes(adapted.network, case, self.device, token) if adapted else first
         mask = case.classes != IGNORE
-        found = judge(
-            [
-                Judged(
-                    labels(case.classes, mask),
-                    labels(first, mask),
-                    labels(second, mask),
-                    case.voxel_ml,
-                    None if case.carried is None else labels(case.carried, mask),
-                )
-            ],
-            GLIOMA_POST_TREATMENT,
-        )
+        carried = None if case.carried is None else labels(case.carried, mask)
+        truth = labels(case.classes, mask)
+
+        def judged(before: LabelArray, after: LabelArray) -> Verdict:
+            return judge(
+                [Judged(truth, labels(before, mask), labels(after, mask), case.voxel_ml, carried)],
+                GLIOMA_POST_TREATMENT,
+            )
+
+        found = judged(first, second)
+        proposed = judged(*(as_proposed(classes, case, self.card) for classes in (first, second)))
         regions = {r.region: {"kind": r.kind, "before": r.before, "candidate": r.after, "carried": r.carried,
                               "reference_ml": r.reference_ml, "before_ml": r.before_ml, "candidate_ml": r.after_ml}
                    for r in found.regions}  # fmt: skip
@@ -187,13 +187,13 @@ class Bench:
             accepted,
             adapted.seconds if adapted else 0.0,
             regions,
-            adapted.learnt if adapted else {},
+            {**(adapted.learnt if adapted else {}), "as_proposed": [proposed.before, proposed.after]},
             candidate if adapted else None,
         )
         self.rows.append(row)
-        carried = "" if row.carried is None else f"  carried {row.carried:.3f}"
+        told = "" if row.carried is None else f"  carried {row.carried:.3f}"
         print(
-            f"{protocol:10s} {row.case:28s} learnt {count}  before {row.before:.3f}  candidate {candidate:.3f}{carried}"
+            f"{protocol:10s} {row.case:28s} learnt {count}  before {row.before:.3f}  candidate {candidate:.3f}{told}"
             f"  removed {row.error_removed:+.0%}  {'accepted' if accepted else 'refused'}  {row.seconds:.0f} s  "
             f"{row.learnt.get('method', '')} {row.learnt.get('processor_seconds', 0):.0f} processor s",
             flush=True,
@@ -272,11 +272,12 @@ def brats(bench: Bench, options: argparse.Namespace) -> None:
         upper, lower = mask.data.copy(), mask.data.copy()
         upper[:, :, :middle] = IGNORE
         lower[:, :, middle:] = IGNORE
-        test = AdaptationCase(folder.name, images, lower, mask.grid)
+        test = AdaptationCase(folder.name, images, lower, mask.grid, operated=False)
         if bench.missing("brats", [test], 1):
             if options.starts:
                 bench.start_from(options.starts / folder.name)
-            bench.measure("brats", test, 1, bench.adapted([AdaptationCase("upper half", images, upper, mask.grid)]))
+            learnt = AdaptationCase("upper half", images, upper, mask.grid, operated=False)
+            bench.measure("brats", test, 1, bench.adapted([learnt]))
 
 
 def speed(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:

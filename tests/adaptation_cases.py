@@ -60,8 +60,8 @@ def request(*cases: AdaptationCase, **changes: object) -> AdaptationRequest:
     return AdaptationRequest(**(given | changes))  # type: ignore[arg-type]
 
 
-def with_labels(case: AdaptationCase, labels: LabelArray) -> AdaptationCase:
-    return AdaptationCase(case.name, case.images, labels, case.grid, case.carried)
+def with_labels(case: AdaptationCase, labels: LabelArray, *, operated: bool = True) -> AdaptationCase:
+    return AdaptationCase(case.name, case.images, labels, case.grid, case.carried, operated)
 
 
 def write_case(folder: Path, case: AdaptationCase) -> list[str]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.adaptation.pace import Pace, reference_seconds
+from glioma_annotator.adaptation.budget import TooSlow
+from glioma_annotator.adaptation.pace import Pace, cheapest, reference_seconds
 from glioma_annotator.domain.adaptation import (
     AdaptationMethod,
     AdaptationOutcome,
@@ -79,6 +80,9 @@ class ModelAdapter:
         if method is AdaptationMethod.AUTO:
             words = _about(budget_s) if seconds > 0.9 * budget_s else f"{words}, at most {_plain(budget_s)}"
             seconds = min(seconds, budget_s)
+        least = self._pace.times * reference_seconds(card, visits, cheapest(method))
+        if least > budget_s:
+            words = f"{_plain(budget_s)} may not suffice on this computer: {_about(least)}"
         many = "1 visit" if visits == 1 else f"{visits} visits"
         held = "every third slab is held out" if visits == 1 else "the last one is held out"
         return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {words}", seconds)
@@ -105,8 +109,13 @@ class ModelAdapter:
         drawn = self._synthetic(request, cancel)
         budget_s = request.budget_s
         request = replace(request, budget_s=budget_s - (time.monotonic() - began))
-        outcome = adapt(request, start, folder, report, watch, cancel, drawn)
-        reference = reference_seconds(card, len(request.cases) + len(request.holdout), request.method)
+        visits = len(request.cases) + len(request.holdout)
+        try:
+            outcome = adapt(request, start, folder, report, watch, cancel, drawn)
+        except TooSlow as error:
+            self._pace.learn(error.needed_s, reference_seconds(card, visits, cheapest(request.method)))
+            raise
+        reference = reference_seconds(card, visits, request.method)
         self._pace.learn(time.monotonic() - began, reference, budget_s)
         return outcome
 

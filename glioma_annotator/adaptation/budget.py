@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from statistics import median
 
+from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.progress import CancelToken
 
 #: Seconds kept for choosing the picture and saving the candidate.
@@ -13,14 +15,30 @@ _CLOSING_S = 2.0
 
 
 class TimeUp(Exception):
-    """The time is used up; what is being tried is given up for the candidate at hand."""
+    """The time is used up; what is being computed is given up, for the candidate at hand where there is one."""
+
+
+class TooSlow(EnvironmentFailure):
+    """The time allowed ended before there was a candidate; about `needed_s` would do."""
+
+    def __init__(self, doing: str, needed_s: float) -> None:
+        super().__init__(
+            f"The time allowed was used up before there was an adapted model, while: {doing}.",
+            f"Allow about {_words(needed_s)}, choose fewer visits, or wait until the computer has less other work.",
+        )
+        self.needed_s = needed_s
+
+
+def _words(seconds: float) -> str:
+    """A time to allow: tens of seconds, then minutes, rounded up."""
+    return f"{math.ceil(seconds / 10) * 10} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
 
 
 class Budget(CancelToken):
-    """The time of one adaptation. As a token it passes on a request to stop; once `binding`, its end stops, too.
+    """The time of one adaptation. As a token it passes on a request to stop; while it is `binding`, its end stops, too.
 
-    A network asks it before every layer, so that a machine that becomes slower does not stretch the last training
-    and its judgement beyond what was allowed.
+    A network asks it before every layer, so that a machine that is slow, or becomes it, stretches no pass, training or
+    judgement beyond what was allowed.
 
     Parameters
     ----------
@@ -30,7 +48,7 @@ class Budget(CancelToken):
 
     Attributes
     ----------
-    binding: whether a computation stops with `TimeUp` when the time is used up. Not before there is a candidate.
+    binding: whether a computation stops with `TimeUp` when the time is used up. Not while a candidate is saved.
     passes_s: what the passes over the held-out visits took in seconds.
     judgings_s: what judging one candidate of a whole network takes in seconds: first from the passes, then as measured.
     """
@@ -41,7 +59,7 @@ class Budget(CancelToken):
         self.now = now
         self.began = now()
         self.deadline = self.began + seconds
-        self.binding = False
+        self.binding = True
         self.passes_s = 0.0
         self.judgings_s: list[float] = []
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator import __version__
 from glioma_annotator.adaptation.acceptance import preference
+from glioma_annotator.adaptation.budget import TimeUp
 from glioma_annotator.adaptation.features import predict_classes
 from glioma_annotator.adaptation.guard import GuardVerdict
 from glioma_annotator.adaptation.held_out import classes_of
@@ -89,7 +90,12 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
                 if value.is_floating_point():
                     value.copy_(torch.lerp(context.start[name].to(value), trained[name], share))
         began = budget.now()
-        found = measured(network, method, steps, context, share)
+        try:
+            found = measured(network, method, steps, context, share)
+        except TimeUp:
+            if best is None:
+                raise
+            break
         took = budget.now() - began
         # The head alone is judged on features at hand; a whole network has to pass over the held-out visits, too.
         budget.judgings_s.append(took + (budget.passes_s if method is AdaptationMethod.LAST_LAYER else 0.0))
@@ -128,10 +134,20 @@ def measured(
 
 
 def guarded(verdict: Verdict, guard: GuardVerdict) -> Verdict:
-    """The verdict on the held-out data, refused where the painted lesions speak against the candidate."""
+    """The verdict on the held-out data, refused where the painted lesions speak against the candidate.
+
+    They do where a region loses too much there, and where more is lost there than is gained on the held-out data: then
+    what was learnt belongs to that visit (benchmarks/README.md tells of the patient whose next visit became worse).
+    """
     if guard.faults:
         reasons = guard.faults if verdict.accepted else (*verdict.reasons, *guard.faults)
         return replace(verdict, accepted=False, reasons=reasons)
+    lost, gained = guard.lost, (verdict.after or 0.0) - (verdict.before or 0.0)
+    if verdict.accepted and verdict.after is not None and lost >= gained:
+        words = (
+            f"Less is gained (mean Dice {gained:+.3f}) than is lost on lesions painted into this brain ({-lost:+.3f})."
+        )
+        return replace(verdict, accepted=False, reasons=(words,))
     if verdict.accepted and guard.before:
         return replace(verdict, reasons=(*verdict.reasons, "Lesions painted into this brain are found as well."))
     return verdict

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.adaptation import AdaptationCase
 from glioma_annotator.domain.geometry import Shape
-from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.labels import IGNORE, LEFT_BY_SURGERY
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -39,6 +39,7 @@ class PreparedCase:
     carried: as `classes`, of an earlier visit's mask carried over; None where there is none.
     messages: what a reader should know about it.
     zero: of every channel, the z-score of no signal.
+    barred: classes that the segmenter does not propose for this visit: what surgery leaves, before any.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PreparedCase:
     carried: LabelArray | None = None
     messages: tuple[str, ...] = ()
     zero: tuple[float, ...] = ()
+    barred: tuple[int, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -90,7 +92,14 @@ def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> Prepa
         _zero(case.images[role].data[ready.box.slices][ready.inside]) if role in case.images else _ZERO
         for role in card.channels
     )
-    return PreparedCase(case.name, ready.images, ready.brain, classes, voxel_ml, carried, tuple(messages), zero)
+    barred = () if case.operated else _left_by_surgery(card, classes)
+    return PreparedCase(case.name, ready.images, ready.brain, classes, voxel_ml, carried, tuple(messages), zero, barred)
+
+
+def _left_by_surgery(card: ModelCard, classes: LabelArray) -> tuple[int, ...]:
+    """Classes of what only surgery leaves; a mask that shows one all the same is believed."""
+    numbers = (n for n, label in enumerate(card.scheme.labels, start=1) if label.name in LEFT_BY_SURGERY)
+    return tuple(n for n in numbers if not (classes == n).any())
 
 
 def _zero(values: NDArray[np.floating[Any]]) -> float:

@@ -6,7 +6,7 @@ Methods that leave the front of the network alone train on what it computed once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,18 +83,20 @@ def compute_features(
 def predict_classes(
     network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken
 ) -> NDArray[np.uint8]:
-    """Most probable class, uint8 (i, j, k), 0 outside the brain."""
+    """Most probable class that the visit may have, uint8 (i, j, k), 0 outside the brain."""
     quick = runnable(network, device)
     (logits,) = _tiled(quick, lambda batch: [quick(batch)], case, device, cancel)
     inside = tuple(slice(0, n) for n in case.shape)
-    return best_class(logits[(slice(None), *inside)]) * case.brain
+    return best_class(logits[(slice(None), *inside)], case.barred) * case.brain
 
 
-def best_class(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Class of the largest score along the first axis; pairwise maxima, which is quicker than `argmax`."""
+def best_class(scores: NDArray[np.floating[Any]], barred: Sequence[int] = ()) -> NDArray[np.uint8]:
+    """Class of the largest score along the first axis, `barred` ones apart; pairwise maxima, quicker than `argmax`."""
     best = scores[0].copy()
     result = np.zeros(scores.shape[1:], dtype=np.uint8)
     for number in range(1, len(scores)):
+        if number in barred:
+            continue
         higher = scores[number] > best
         result[higher] = number
         np.maximum(best, scores[number], out=best)

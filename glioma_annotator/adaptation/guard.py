@@ -62,6 +62,11 @@ class GuardVerdict:
     after: dict[str, float]
     faults: tuple[str, ...]
 
+    @property
+    def lost(self) -> float:
+        """Mean Dice over the regions that the candidate lost, below 0 where it gained."""
+        return (mean(list(self.before.values())) or 0.0) - (mean(list(self.after.values())) or 0.0)
+
 
 def paint_lesions(
     parts: Sequence[Part], card: ModelCard, rng: np.random.Generator, edge: int, judged: bool

@@ -109,7 +109,7 @@ class HeldOut:
             before, truth, mask, carried = before[crop.slices], truth[crop.slices], mask[crop.slices], None
             marked = self._labels(before), self._labels(after)
         else:
-            marked = self._processed_before(visit), self._processed(after, case)
+            marked = self._processed_before(visit), as_proposed(after, case, self._card)
         return Judged(
             reference=self._labels(truth * mask),
             before=marked[0] * mask,
@@ -120,25 +120,29 @@ class HeldOut:
 
     def _processed_before(self, visit: _Visit) -> LabelArray:
         if id(visit) not in self._processed_visits:
-            self._processed_visits[id(visit)] = self._processed(visit.before, visit.part.case)
+            self._processed_visits[id(visit)] = as_proposed(visit.before, visit.part.case, self._card)
         return self._processed_visits[id(visit)]
 
-    def _processed(self, classes: NDArray[np.uint8], case: PreparedCase) -> LabelArray:
-        """Label values after the card's rules; holes stay, as filling them takes more than the most probable class."""
-        edge = (case.voxel_ml * 1000) ** (1 / 3)
-        grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
-        rules = replace(self._card.post_processing, fill_holes_ml=0.0)
-        no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
-        images = {role: image for role, image in zip(self._card.channels, case.images, strict=True) if image.any()}
-        marked = self._labels(classes)
-        labels, _ = post_processed(marked, no_softmax, case.brain, rules, self._card.scheme, grid, images)
-        return labels
-
     def _labels(self, classes: NDArray[np.uint8]) -> LabelArray:
-        table = np.zeros(256, dtype=np.uint8)
-        table[1 : len(self._card.scheme.values) + 1] = self._card.scheme.values
-        table[IGNORE] = IGNORE
-        return np.asarray(table[classes])
+        return _values(classes, self._card)
+
+
+def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard) -> LabelArray:
+    """Label values of classes after the card's rules; holes stay, as filling them takes more than the best class."""
+    edge = (case.voxel_ml * 1000) ** (1 / 3)
+    grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
+    rules = replace(card.post_processing, fill_holes_ml=0.0)
+    no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
+    images = {role: image for role, image in zip(card.channels, case.images, strict=True) if image.any()}
+    labels, _ = post_processed(_values(classes, card), no_softmax, case.brain, rules, card.scheme, grid, images)
+    return labels
+
+
+def _values(classes: NDArray[np.uint8], card: ModelCard) -> LabelArray:
+    table = np.zeros(256, dtype=np.uint8)
+    table[1 : len(card.scheme.values) + 1] = card.scheme.values
+    table[IGNORE] = IGNORE
+    return np.asarray(table[classes])
 
 
 #: Which sequence shows a mask's faults best, best first.
@@ -146,9 +150,9 @@ _PICTURE_ORDER = ("FLAIR", "T1Gd", "T2", "T1", "other")
 
 
 def classes_of(features: CaseFeatures, head: torch.nn.Conv3d) -> NDArray[np.uint8]:
-    """Most probable class, uint8 (i, j, k), from cached features; 0 outside the brain."""
+    """Most probable class that the visit may have, uint8 (i, j, k), from cached features; 0 outside the brain."""
     result = np.zeros(features.case.shape, dtype=np.uint8)
-    result[features.case.brain] = best_class(head_scores(head, features.values))
+    result[features.case.brain] = best_class(head_scores(head, features.values), features.case.barred)
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from pathlib import Path
 
 from glioma_annotator.domain.adaptation import METHODS, AdaptationMethod
@@ -36,6 +37,23 @@ def reference_seconds(card: ModelCard, visits: int, method: AdaptationMethod) ->
     return _LOADING_S + computing * float(max(width, 0.2) ** 1.2)
 
 
+def cheapest(method: AdaptationMethod) -> AdaptationMethod:
+    """What `method` comes to where time is short."""
+    return AdaptationMethod.LAST_LAYER if method is AdaptationMethod.AUTO else method
+
+
+def least_seconds(card: ModelCard, visits: int, method: AdaptationMethod, elapsed_s: float, passed: bool) -> float:
+    """About what the cheapest adaptation takes on a computer that took `elapsed_s` for the passes, or a part of them.
+
+    `passed`: whether they came to their end. Never less than a half more than `elapsed_s`.
+    """
+    method = cheapest(method)
+    everything = reference_seconds(card, visits, method)
+    rest = _METHODS_S[method] + (0.0 if passed else _LESIONS_S)
+    begun = everything * (1 - rest / (_LOADING_S + visits * _PASS_S + _LESIONS_S + _METHODS_S[method]))
+    return max(elapsed_s / begun * everything, 1.5 * elapsed_s)
+
+
 class Pace:
     """How many times the reference's seconds an adaptation takes here; kept in a file, 1 before the first.
 
@@ -55,7 +73,7 @@ class Pace:
     def times(self) -> float:
         return self._times
 
-    def learn(self, seconds: float, reference: float, budget_s: float) -> None:
+    def learn(self, seconds: float, reference: float, budget_s: float = math.inf) -> None:
         """Take in what an adaptation took. One that its budget cut short says only that the computer is no quicker."""
         found = self._believed(seconds / reference)
         if seconds > 0.9 * budget_s and found < self._times:

@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glioma_annotator.adaptation.budget import Budget
+from glioma_annotator.adaptation.budget import Budget, TimeUp, TooSlow
 from glioma_annotator.adaptation.candidate import make_card, save_candidate
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
-from glioma_annotator.adaptation.features import CaseFeatures, compute_features, head_scores, predict_classes
+from glioma_annotator.adaptation.features import compute_features, predict_classes
 from glioma_annotator.adaptation.guard import Guard, paint_lesions
 from glioma_annotator.adaptation.held_out import HeldOut, classes_of
 from glioma_annotator.adaptation.holdout import Part, Split, split
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context, Replay
+from glioma_annotator.adaptation.pace import least_seconds
+from glioma_annotator.adaptation.passes import pass_visits
 from glioma_annotator.adaptation.patches import PatchSampler
-from glioma_annotator.adaptation.trying import MOST_STAGES, Telling, Watch, passed, try_methods
+from glioma_annotator.adaptation.trying import Telling, Watch, passed, try_methods
 from glioma_annotator.domain.adaptation import (
     METHODS,
     AdaptationCase,
@@ -31,7 +33,8 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.inference.cards import load_card
 from glioma_annotator.inference.device import ComputeDevice, choose_device
 from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import SegmentationNetwork
@@ -52,10 +55,11 @@ def adapt(
 ) -> AdaptationOutcome:
     """Adapt the model in `start` and save the candidate as `folder`, whole or not at all, accepted or not.
 
-    It ends within `request.budget_s` by the clock `now`, but for the passes and the cheapest method, which always run.
+    It ends within `request.budget_s` by the clock `now`. Where that is too short for all visits, less of the earlier
+    ones is learnt from; where it is too short for any candidate, the error says about how much would do.
     With device "auto", a GPU whose memory does not suffice is exchanged for the CPU, and a message says so.
-    Raises `UserError` (damaged model, unusable visits, loss no number), `EnvironmentFailure` (memory, disk, device),
-    `Cancelled`; then nothing is left behind.
+    Raises `UserError` (damaged model, unusable visits, loss no number), `EnvironmentFailure` (memory, disk, device;
+    `TooSlow`), `Cancelled`; then nothing is left behind.
     """
     device = choose_device(request.device)
     budget = Budget(request.budget_s, cancel, now)
@@ -63,6 +67,8 @@ def adapt(
     try:
         with _memory_explained():
             return _adapt(request, start, folder, telling, budget, draw_replay, device, ())
+    except TimeUp as error:
+        raise _time_explained(request, start, telling) from error
     except OutOfMemory as error:
         torch.cuda.empty_cache()
         if request.device != "auto":
@@ -71,8 +77,11 @@ def adapt(
                 "Close other programs that use the GPU, or choose the CPU.",
             ) from error
     message = f"The memory of the {device.name} did not suffice; the CPU was used."
-    with _memory_explained():
-        return _adapt(request, start, folder, telling, budget, draw_replay, choose_device("cpu"), (message,))
+    try:
+        with _memory_explained():
+            return _adapt(request, start, folder, telling, budget, draw_replay, choose_device("cpu"), (message,))
+    except TimeUp as error:
+        raise _time_explained(request, start, telling) from error
 
 
 def _adapt(
@@ -95,8 +104,10 @@ def _adapt(
 
     wanted = METHODS if request.method is AdaptationMethod.AUTO else (request.method,)
     telling.stage(0.05, passed(wanted), "Passing the visits through the network")
-    features, seconds_of = _features(network, parts, device, AdaptationMethod.DECODER in wanted, telling, budget)
-    budget.passes_s = sum(seconds_of[id(part.case)] for part in parts.held_out)
+    keep_stage = AdaptationMethod.DECODER in wanted
+    gone = pass_visits(network, parts, device, keep_stage, lambda p: telling.tell(p.fraction), budget)
+    parts, told = gone.parts, [*told, *gone.messages]
+    budget.passes_s = sum(gone.seconds)
     rng = np.random.default_rng([request.seed, 98])
     lesions, judging = (
         paint_lesions(painted, card, rng, by_gradient.EDGE, judged)
@@ -104,10 +115,10 @@ def _adapt(
     )
     if not judging:
         told.append("No lesions could be painted into these visits: what the model may forget was not measured.")
-    held_features = [features[id(part.case)] for part in parts.held_out]
+    train_features, held_features = gone.of(parts.train), gone.of(parts.held_out)
     context = Context(
         train=parts.train,
-        train_features=[features[id(part.case)] for part in parts.train],
+        train_features=train_features,
         held_features=held_features,
         held_out=HeldOut(parts.held_out, held_features, network.head, card),
         device=device,
@@ -117,11 +128,12 @@ def _adapt(
         budget=budget,
         start={name: value.detach().clone() for name, value in network.state_dict().items()},
         replay=draw_replay or _replay_of_cases(request, card, budget),
-        marked=[classes_of(features[id(part.case)], network.head) for part in parts.train],
+        marked=[classes_of(found, network.head) for found in train_features],
         lesions=lesions,
     )
     _look_at_lesions(network, context, judging, card, wanted)
-    best, trials, problems = try_methods(wanted, network, context, max(seconds_of.values()), telling)
+    best, trials, problems = try_methods(wanted, network, context, max(gone.seconds), telling)
+    budget.binding = False  # what there is, is saved
     telling.stage(0.95, 1.0, "Saving the candidate")
     budget.raise_if_cancelled()
     worst, seconds = context.held_out.worst(best.classes), budget.elapsed()
@@ -138,7 +150,7 @@ def _adapt(
         seconds=budget.elapsed(),
         device=device.name,
         messages=(*told, *problems),
-        facts={"pass_seconds": round(max(seconds_of.values()), 2), "judging_seconds": round(budget.judging_s, 2)},
+        facts={"pass_seconds": round(max(gone.seconds), 2), "judging_seconds": round(budget.judging_s, 2)},
     )
 
 
@@ -155,32 +167,6 @@ def _missing_tissues(parts: Split, card: ModelCard) -> list[str]:
     seen = {int(value) for part in parts.train for value in np.unique(part.case.classes[part.mask])}
     missing = [label.name for number, label in enumerate(card.scheme.labels, start=1) if number not in seen]
     return [f"The masks show no {', '.join(missing)}: nothing is learnt about it."] if missing else []
-
-
-def _features(
-    network: SegmentationNetwork,
-    parts: Split,
-    device: ComputeDevice,
-    keep_stage: bool,
-    telling: Telling,
-    budget: Budget,
-) -> tuple[dict[int, CaseFeatures], dict[int, float]]:
-    """One pass per visit and the seconds it took, both by the visit's identity."""
-    cases = list({id(p.case): p.case for p in (*parts.train, *parts.held_out)}.values())
-    found: dict[int, CaseFeatures] = {}
-    seconds: dict[int, float] = {}
-    for number, case in enumerate(cases):
-        telling.tell(number / len(cases))
-        began = budget.now()
-        kept = keep_stage and len(cases) <= MOST_STAGES
-        found[id(case)] = compute_features(network, case, device, budget, kept)
-        seconds[id(case)] = budget.now() - began
-        if not np.isfinite(head_scores(network.head, found[id(case)].values)).all():
-            raise UserError(
-                "The starting model's weights are damaged: its output is no number.",
-                "Choose another model to start from.",
-            )
-    return found, seconds
 
 
 def _look_at_lesions(
@@ -218,6 +204,14 @@ def _replay_of_cases(request: AdaptationRequest, card: ModelCard, cancel: Cancel
         return patch.images, patch.classes
 
     return draw
+
+
+def _time_explained(request: AdaptationRequest, start: Path, telling: Telling) -> TooSlow:
+    """What it means when the time ends before there is a candidate."""
+    visits = len(request.cases) + len(request.holdout)
+    in_passes = telling.start < passed(METHODS)
+    least = least_seconds(load_card(start), visits, request.method, telling.budget.elapsed(), not in_passes)
+    return TooSlow(telling.message, least)
 
 
 @contextmanager

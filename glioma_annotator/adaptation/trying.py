@@ -14,8 +14,8 @@ from glioma_annotator.adaptation.candidate import Candidate, best_share
 from glioma_annotator.adaptation.features import compute_features
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
+from glioma_annotator.adaptation.passes import MOST_STAGES
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Trial
-from glioma_annotator.errors import UserError
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import Progress, Report
 
@@ -27,8 +27,6 @@ TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = {
     AdaptationMethod.DECODER: decoder.train,
     AdaptationMethod.FULL: full.train,
 }
-#: Visits of which the inputs of the last decoder stage are kept, 0.3 GB each: with three, the window took 5.1 GiB.
-MOST_STAGES = 2
 #: What the first method gets where the passes have used the time up.
 _LEAST_SECONDS = 5.0
 #: What `last-layer` usually takes.
@@ -90,8 +88,8 @@ def try_methods(
 ) -> tuple[Candidate, list[Trial], list[str]]:
     """The best candidate, what was tried, and what went wrong.
 
-    Once there is a candidate, the end of the time stops whatever else is being tried. A method chosen by hand, and the
-    first of several, is always judged. Raises `Unstable` when nothing came of any method.
+    Once there is a candidate, the end of the time stops whatever else is being tried. Raises `TimeUp` where it comes
+    before, `Unstable` when nothing came of any method.
     """
     budget = context.budget
     best: Candidate | None = None
@@ -104,7 +102,7 @@ def try_methods(
     for number, method in enumerate(wanted):
         left = budget.left()
         no_cache = method is AdaptationMethod.DECODER and context.train_features[0].stage is None
-        why = _why_not(method, context, pass_seconds, left) if number and not alone else ""  # the cheapest always runs
+        why = _why_not(method, context, pass_seconds, left) if number and not alone else ""
         if no_cache and not alone:
             why = "too many visits to cache"
         if why:
@@ -112,7 +110,6 @@ def try_methods(
             continue
         began = budget.now()
         context.deadline = began + (left if alone else _allowed(method, left, context, pass_seconds))
-        budget.binding = best is not None
         share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
         end = reached + min(share, 1.0) * (0.95 - reached)
         judging = reached + _TRAINING * (end - reached)
@@ -131,11 +128,11 @@ def try_methods(
             trials.append(Trial(method, 0, budget.now() - began, None, False, error.what))
             continue
         except TimeUp:
+            if best is None:
+                raise
             words = "Given up: the time was used up before it could be judged."
             trials.append(Trial(method, 0, round(budget.now() - began, 2), None, False, words))
             break
-        finally:
-            budget.binding = False
         seconds, verdict = budget.now() - began, candidate.verdict
         trials.append(Trial(method, steps, round(seconds, 2), verdict.after, verdict.accepted))
         if method is AdaptationMethod.LAST_LAYER and preference(verdict) > 0:
@@ -143,7 +140,7 @@ def try_methods(
         if best is None or candidate.rank > best.rank:
             best = candidate
     if best is None:
-        raise failure or UserError("The time does not suffice for any method.", "Allow more time.")
+        raise failure or TimeUp
     return best, trials, problems
 
 

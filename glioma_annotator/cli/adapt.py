@@ -24,7 +24,6 @@ from glioma_annotator.domain.adaptation import (
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.errors import UserError
 from glioma_annotator.workflow.adapt import (
-    LEAST_SECONDS,
     UsableRevision,
     adapt_patients,
     adapt_to_folder,
@@ -73,6 +72,9 @@ def add_adapt_parser(commands: Commands) -> None:
         help="a corrected case, '-' for a sequence it lacks; several times. Mask voxels of value 255 are ignored",
     )
     files.add_argument("--holdout", nargs=4, action="append", metavar=_FILES, help="a case to judge on; several times")
+    files.add_argument(
+        "--pre-operative", action="store_true", help="the cases were scanned before any surgery: judge no cavity there"
+    )
     files.add_argument("--out", type=Path, metavar="NEWMODEL", help="folder of the new model")
     parser.add_argument(
         "--model", default="", metavar="NAME|DIR", help="the starting model; the current one without it"
@@ -172,8 +174,9 @@ def _adapt_loose(args: argparse.Namespace) -> int:
     began = time.monotonic()
     adapter = app.make_adapter()
     _, card = adapter.find(args.model)
-    cases = [_case(files, card.scheme) for files in args.case]
-    holdout = [_case(files, card.scheme) for files in args.holdout or ()]
+    operated = not args.pre_operative
+    cases = [_case(files, card.scheme, operated) for files in args.case]
+    holdout = [_case(files, card.scheme, operated) for files in args.holdout or ()]
     request = AdaptationRequest(
         model=args.model,
         cases=tuple(cases),
@@ -181,7 +184,7 @@ def _adapt_loose(args: argparse.Namespace) -> int:
         title=f"{args.out.name}, adapted from {card.title or card.name}",
         holdout=tuple(holdout),
         method=AdaptationMethod(args.method),
-        budget_s=max(args.budget - (time.monotonic() - began), LEAST_SECONDS),
+        budget_s=args.budget - (time.monotonic() - began),
         seed=args.seed,
         device=args.device,
     )
@@ -193,11 +196,12 @@ def _adapt_loose(args: argparse.Namespace) -> int:
     return _tell(args, outcome, {"model": kept}, kept)
 
 
-def _case(files: list[str], scheme: LabelScheme) -> AdaptationCase:
+def _case(files: list[str], scheme: LabelScheme, operated: bool) -> AdaptationCase:
     *images, mask = files
     if mask == "-":
         raise UserError("A case needs a mask.", "Give its file as the fourth name.")
-    return read_loose_case([None if name == "-" else Path(name) for name in images], Path(mask), scheme)
+    case = read_loose_case([None if name == "-" else Path(name) for name in images], Path(mask), scheme)
+    return replace(case, operated=operated)
 
 
 def _tell(args: argparse.Namespace, outcome: AdaptationOutcome, facts: dict[str, Any], kept: str | None) -> int:

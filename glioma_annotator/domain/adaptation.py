@@ -47,6 +47,8 @@ class AdaptationCase:
     images: float32 intensities by role on `grid`; a sequence that the model needs may be absent.
     labels: uint8 (i, j, k) on `grid`, values of the model's scheme; 255 where nothing was reviewed.
     carried: the mask of an earlier visit carried over by registration, same grid; None where there is none.
+    operated: False before any surgery: labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed there, so they are
+        not judged there either.
     """
 
     name: str
@@ -54,6 +56,7 @@ class AdaptationCase:
     labels: LabelArray
     grid: Grid
     carried: LabelArray | None = None
+    operated: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,7 @@ class AdaptationRequest:
     holdout: further visits that are only judged on; without them one is split off from `cases`.
     replay: cases of other patients that `full` must not forget.
     method: the method, or AUTO.
-    budget_s: seconds that the training may take, the pass through the network included.
+    budget_s: seconds that all of it may take, the passes through the network and the judgements included.
     seed: of every random choice.
     device: auto, cpu or cuda.
     name, title: of the new model.

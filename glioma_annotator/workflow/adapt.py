@@ -19,7 +19,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
-from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -37,8 +37,10 @@ Watch = Callable[[CurvePoint], None]
 _READING = 0.1
 #: Finest voxel size of the registration that carries an earlier mask over, in mm; a mask needs no more.
 _REGISTRATION_MM = 3.0
-#: Seconds left to an adaptation where reading the visits has used the time up.
-LEAST_SECONDS = 10.0
+#: Of the time allowed, what reading earlier visits may take: the last two are always read, older ones while it lasts.
+_READING_TIME = 0.3
+#: Of the time allowed, after which an earlier mask is no longer carried over, and nothing is begun any more.
+_BEGUN_BY = 0.7
 #: Cases of other patients that `full` is shown so that it does not forget.
 _MOST_REPLAYED = 2
 
@@ -112,13 +114,15 @@ def adapt_patients(
     report: Report,
     watch: Watch,
     cancel: CancelToken,
+    now: Callable[[], float] = time.monotonic,
 ) -> PatientAdaptation:
     """Adapt a model to the chosen masks, by patient's key, and save the candidate beside the workspace's models.
 
-    Nothing becomes current: see `decide`. Without `model` the patient's current one is the start. Safe on a worker
-    thread. Raises `UserError`, `EnvironmentFailure`, `Cancelled`; then no candidate is left.
+    Nothing becomes current: see `decide`. Without `model` the patient's current one is the start. Where reading takes
+    much of `budget_s`, older visits are left out and a message says so; where it takes most of it, nothing is begun.
+    Safe on a worker thread. Raises `UserError`, `EnvironmentFailure`, `Cancelled`; then no candidate is left.
     """
-    began = time.monotonic()
+    began = now()
     patients = [key for key, revisions in chosen.items() if revisions]
     if not patients:
         raise UserError("No corrected mask was chosen.", "Tick at least one visit with a mask.")
@@ -126,17 +130,25 @@ def adapt_patients(
     start = model or shelf.current(only).model
     _, card = adapter.find(start)
     pairs = [(key, usable) for key in patients for usable in chosen[key]]
+    limited = _Limited(cancel, now, began + _BEGUN_BY * budget_s)
     cases: list[AdaptationCase] = []
     notes: list[str] = []
-    for number, (_, usable) in enumerate(pairs):
-        report(Progress(_READING * number / len(pairs), f"Reading {usable.timepoint.title}"))
-        cancel.raise_if_cancelled()
+    for number, (key, usable) in enumerate(reversed(pairs)):  # the newest first: what it is judged on
+        title = usable.timepoint.title if only else f"{key}, {usable.timepoint.title}"
+        if number > 1 and now() - began > _READING_TIME * budget_s:
+            notes.append(f"For want of time nothing was learnt from {title} and what came before.")
+            break
+        report(Progress(_READING * number / len(pairs), f"Reading {title}"))
+        limited.raise_if_cancelled()
         case = read_case(store, usable, card.channels)
-        if usable is pairs[-1][1]:  # the one that is held out, or whose slabs are
-            carried, note = carried_over(store, usable.timepoint, case, cancel)
+        if number == 0:
+            carried, note = carried_over(store, usable.timepoint, case, limited)
             case = replace(case, carried=carried)
             notes += [note] if note else []
-        cases.append(case)
+        cases.insert(0, case)
+    in_time = now() - began < _READING_TIME * budget_s
+    replay = _replayed(store, patients, card.channels, method, limited) if in_time else ()
+    limited.raise_if_cancelled()
     name = shelf.free_name(f"{only or 'site'}-{method.value if method is not AdaptationMethod.AUTO else 'adapted'}")
     folder = shelf.candidate_folder(name)
     many = f"{len(cases)} visit{'s' if len(cases) > 1 else ''}"
@@ -147,13 +159,33 @@ def adapt_patients(
         name=name,
         title=f"{who}, adapted {dt.datetime.now().astimezone():%Y-%m-%d %H:%M} ({many})",
         patient=only,
-        replay=_replayed(store, patients, card.channels, method, cancel),
+        replay=replay,
         method=method,
-        budget_s=max(budget_s - (time.monotonic() - began), LEAST_SECONDS),
+        budget_s=budget_s - (now() - began),
         device=device,
     )
     outcome = adapter.adapt(request, folder, part(report, _READING, 1.0), watch, cancel)
     return PatientAdaptation(name, only, replace(outcome, messages=(*notes, *outcome.messages)))
+
+
+class _Limited(CancelToken):
+    """Passes on a request to stop, and raises `EnvironmentFailure` from a time on: reading has then taken too long."""
+
+    def __init__(self, cancel: CancelToken, now: Callable[[], float], until: float) -> None:
+        super().__init__()
+        self._cancel, self._now, self._until = cancel, now, until
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancel.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        self._cancel.raise_if_cancelled()
+        if self._now() > self._until:
+            raise EnvironmentFailure(
+                "Reading the visits and registering an earlier mask took most of the time allowed: nothing was begun.",
+                "Allow more time, choose fewer visits, or wait until the computer has less other work.",
+            )
 
 
 def decide(shelf: Shelf, adaptation: PatientAdaptation, use: bool) -> None:
@@ -179,7 +211,7 @@ def read_case(store: Store, usable: UsableRevision, channels: Sequence[SequenceR
     images = {s.role: store.load_image(visit, s.name) for s in visit.sequences if s.role in channels}
     labels = only_reviewed(for_models(store.load_labels(usable.revision)), usable.slices)
     name = f"{visit.title}, slices {slices_text(usable.slices)}" if usable.slices else visit.title
-    return AdaptationCase(name, images, labels, visit.grid)
+    return AdaptationCase(name, images, labels, visit.grid, operated=visit.phase is not TreatmentPhase.PRE_OPERATIVE)
 
 
 def carried_over(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glioma_annotator.adaptation.fast_layers import speed_up
-from glioma_annotator.adaptation.features import runnable, stoppable
+from glioma_annotator.adaptation.features import best_class, runnable, stoppable
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
 from glioma_annotator.adaptation.patches import Patch, PatchSampler, PatchStrategy
@@ -230,7 +230,7 @@ def predict_crops(network: SegmentationNetwork, context: Context) -> list[NDArra
             batch = cut(case.images, crop, quick.multiple).to(context.device.device)
             logits = quick(batch.to(memory_format=torch.channels_last_3d))[0]
             i, j, k = (slice(0, n) for n in crop.shape)
-            classes = logits[:, i, j, k].argmax(dim=0).to("cpu", torch.uint8).numpy()
+            classes = best_class(logits[:, i, j, k].float().cpu().numpy(), case.barred)
             results.append(classes * case.brain[crop.slices])
     return results
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glioma_annotator.adaptation.features import CaseFeatures, StageInputs, runnable
+from glioma_annotator.adaptation.features import CaseFeatures, StageInputs, best_class, runnable
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context
 from glioma_annotator.adaptation.patches import Patch
@@ -89,6 +89,6 @@ def _predict_crops(network: SegmentationNetwork, context: Context) -> list[NDArr
             below, skip = _batch(stage.below, _halved(even), context), _batch(stage.skip, even, context)
             logits = quick.head(decode_last(quick, below, skip))[0]
             inside = tuple(slice(0, n) for n in crop.shape)
-            classes = logits[(slice(None), *inside)].argmax(dim=0).to("cpu", torch.uint8).numpy()
+            classes = best_class(logits[(slice(None), *inside)].float().cpu().numpy(), found.case.barred)
             results.append(classes * found.case.brain[crop.slices])
     return results

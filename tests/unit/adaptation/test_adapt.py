@@ -18,6 +18,7 @@ from adaptation_cases import request, small_model, visit, with_labels
 
 from glioma_annotator.adaptation import candidate, guard, patches, run, trying
 from glioma_annotator.adaptation.adapter import ModelAdapter
+from glioma_annotator.adaptation.budget import TooSlow
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.domain.adaptation import (
     METHODS,
@@ -30,7 +31,7 @@ from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.imaging import atomic_file
 from glioma_annotator.inference import device as device_module
-from glioma_annotator.inference.model_folder import load_model
+from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
 LAST, NORM, DECODER, FULL = METHODS
@@ -127,10 +128,16 @@ def test_the_progress_never_runs_backwards_and_reaches_the_end(model: Path, tmp_
     assert told == sorted(told) and told[-1] == 1.0
 
 
-def test_the_cheapest_method_is_tried_even_where_the_passes_used_the_time_up(model: Path, tmp_path: Path) -> None:
-    outcome = adapt(model, request(visit(), budget_s=1e-3), tmp_path / "new")
-    assert outcome.method is LAST and outcome.trials[0].steps > 0
-    assert all(trial.problem.startswith("Left out") for trial in outcome.trials[1:])
+@pytest.mark.parametrize("budget_s", [1e-3, -5.0])
+def test_a_time_that_suffices_for_nothing_is_refused_with_what_would_do(
+    budget_s: float, model: Path, tmp_path: Path
+) -> None:
+    adapter = ModelAdapter(lambda: [tmp_path / "models"], pace=tmp_path / "pace.json")
+    wanted = request(visit(), budget_s=budget_s)
+    with pytest.raises(TooSlow, match="used up before there was an adapted model, while: Reading the visits") as caught:
+        adapter.adapt(wanted, tmp_path / "new", ignore_progress, lambda _: None, CancelToken())
+    assert "Allow about" in caught.value.todo
+    assert not (tmp_path / "new").exists() and not list(tmp_path.glob(".new*"))
 
 
 def test_an_adapted_model_can_be_adapted_again(model: Path, tmp_path: Path) -> None:
@@ -168,6 +175,22 @@ def test_voxels_that_nobody_reviewed_do_not_teach(model: Path, tmp_path: Path) -
 def test_what_a_mask_does_not_show_is_said(model: Path, tmp_path: Path) -> None:
     outcome = adapt(model, request(visit(), method=LAST), tmp_path / "new")
     assert any("no NETC, SNFH, RC" in message for message in outcome.messages)
+
+
+def test_what_is_falsely_called_a_cavity_does_not_count_before_surgery(model: Path, tmp_path: Path) -> None:
+    card, network = load_model(model)
+    with torch.no_grad():  # calls what it is surest of a cavity
+        network.head.weight[4] = 2 * network.head.weight[3]
+        assert network.head.bias is not None
+        network.head.bias[4] = network.head.bias[3] - 3.0
+    save_model(tmp_path / "cavities", replace(card, name="cavities"), network)
+    case = visit(brightness=40)
+    after, before = (
+        adapt(tmp_path / "cavities", request(replace(case, operated=operated), method=LAST), tmp_path / f"{operated}")
+        for operated in (True, False)
+    )
+    false_ml = [next(r.before_ml for r in found.verdict.regions if r.region == "RC") for found in (after, before)]
+    assert false_ml[0] > 0 and false_ml[1] == 0
 
 
 def test_full_is_shown_cases_of_others(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

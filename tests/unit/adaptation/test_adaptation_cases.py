@@ -10,6 +10,7 @@ from adaptation_cases import SHAPE, visit, with_labels
 from tiny_models import CHANNELS, tiny_card
 
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
+from glioma_annotator.adaptation.features import best_class
 from glioma_annotator.adaptation.holdout import split
 from glioma_annotator.domain.adaptation import AdaptationCase
 from glioma_annotator.domain.geometry import Grid
@@ -44,6 +45,19 @@ def test_a_sequence_that_is_absent_is_zero_and_said_so() -> None:
 def test_a_visit_without_any_sequence_of_the_model_is_refused() -> None:
     with pytest.raises(UserError, match="none of the sequences"):
         prepared(replace(visit(), images={}))
+
+
+def test_before_surgery_no_cavity_is_proposed_unless_the_mask_shows_one() -> None:
+    case = replace(visit(), operated=False)
+    assert prepared(visit()).barred == ()
+    assert prepared(case).barred == (4,)
+    assert prepared(with_labels(case, np.where(case.labels, 4, 0).astype(np.uint8), operated=False)).barred == ()
+
+
+def test_the_best_class_is_one_that_the_visit_may_have() -> None:
+    scores = np.array([[0.1, 0.1, 0.5], [0.2, 0.8, 0.2], [0.7, 0.1, 0.3]], dtype=np.float32)
+    assert best_class(scores).tolist() == [2, 1, 0]
+    assert best_class(scores, (2,)).tolist() == [1, 1, 0]
 
 
 def test_values_that_the_model_does_not_know_are_refused() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from adaptation_cases import request, small_model, visit
 
-from glioma_annotator.adaptation import candidate, guard, held_out, patches, run, trying
-from glioma_annotator.adaptation.budget import Budget, TimeUp
+from glioma_annotator.adaptation import candidate, guard, held_out, passes, patches, run, trying
+from glioma_annotator.adaptation.budget import Budget, TimeUp, TooSlow
 from glioma_annotator.adaptation.methods import by_gradient, full, last_layer
 from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationOutcome
 from glioma_annotator.errors import Cancelled
@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
         monkeypatch.setattr(module, name, slow)
 
-    timed(run, "compute_features", PASS_S, lambda *given: given[3])
+    timed(passes, "compute_features", PASS_S, lambda *given: given[3])
     timed(candidate, "predict_classes", PASS_S, lambda *given: given[3])
     timed(by_gradient, "forward", STEP_S, lambda *given: given[2].budget)
     timed(by_gradient, "predict_crops", LOOK_S, lambda *given: given[1].budget)
@@ -122,6 +122,40 @@ def test_a_judgement_that_takes_ten_times_as_long_as_expected_is_given_up_for_th
     assert machine.time <= 200 + 10 * PASS_S / LAYERS  # one layer
 
 
+@pytest.mark.parametrize("method", [AdaptationMethod.AUTO, FULL])
+@pytest.mark.parametrize("budget_s", [15.0, 30.0])
+def test_passes_that_take_longer_than_allowed_end_with_advice_and_leave_nothing(
+    machine: Machine, tmp_path: Path, budget_s: float, method: AdaptationMethod
+) -> None:
+    if budget_s > PASS_S:  # the pass fits, and the machine is then taken by other work
+        machine.pace = lambda now: 50.0 if now > PASS_S else 1.0
+    with pytest.raises(TooSlow, match="Allow about") as caught:
+        adapt(machine, tmp_path, budget_s, FULL if budget_s > PASS_S else method)
+    assert machine.time <= budget_s + 50 * LOOK_S / LAYERS
+    assert caught.value.needed_s >= 1.4 * budget_s
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_second_share_that_time_does_not_suffice_for_leaves_the_first(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, judged = candidate.predict_classes, []
+
+    def crowded(*given: Any) -> Any:
+        judged.append(machine.time)
+        if len(judged) > 1:
+            machine.pace = lambda _now: 50.0
+        return judge(*given)
+
+    monkeypatch.setattr(candidate, "predict_classes", crowded)
+    monkeypatch.setattr(full, "SCHEDULE", by_gradient.Schedule(3, 3, 0.0))  # learns nothing: refused at every share
+    monkeypatch.setattr(candidate.torch, "allclose", lambda *_, **__: False)
+    outcome = adapt(machine, tmp_path, 120, FULL)
+    assert len(judged) == 2
+    assert outcome.card.training["share_of_the_way"] == candidate.SHARES_OF_FULL[0]
+    assert machine.time <= 120 + 50 * PASS_S / LAYERS
+
+
 def test_no_second_share_is_judged_without_time_for_it(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,14 +174,14 @@ def test_no_second_share_is_judged_without_time_for_it(
     assert machine.time <= 75
 
 
-def test_the_budget_passes_a_request_to_stop_on_and_binds_only_when_told() -> None:
+def test_the_budget_passes_a_request_to_stop_on_and_binds_until_a_candidate_is_saved() -> None:
     token, time = CancelToken(), [0.0]
     budget = Budget(10, token, lambda: time[0])
     time[0] = 11
-    budget.raise_if_cancelled()
-    budget.binding = True
     with pytest.raises(TimeUp):
         budget.raise_if_cancelled()
+    budget.binding = False
+    budget.raise_if_cancelled()
     budget.cancel()
     assert token.cancelled and budget.cancelled
     with pytest.raises(Cancelled):

@@ -12,7 +12,7 @@ from tiny_models import tiny_card
 
 from glioma_annotator.adaptation import candidate, guard, run, trying
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
-from glioma_annotator.adaptation.guard import MOST_LOST, Guard, judge_lesions, paint_lesions
+from glioma_annotator.adaptation.guard import MOST_LOST, Guard, GuardVerdict, judge_lesions, paint_lesions
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context
@@ -150,6 +150,17 @@ def test_a_loss_within_the_bound_is_no_fault() -> None:
     worse = [truth.copy() for truth in truths]
     worse[0][2, 5:7, 5:15] = 0  # 20 of 1000 voxels in one of two lesions
     assert judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, ()).faults == ()
+
+
+@pytest.mark.parametrize(("lost", "accepted"), [(0.02, True), (0.05, False)])
+def test_more_lost_on_painted_lesions_than_gained_is_refused_with_the_figures(lost: float, accepted: bool) -> None:
+    verdict = Verdict(True, ("better",), (), 0.70, 0.74)
+    found = candidate.guarded(verdict, GuardVerdict({"ET": 0.8, "RC": 0.6}, {"ET": 0.8 - 2 * lost, "RC": 0.6}, ()))
+    assert found.accepted is accepted
+    if not accepted:
+        assert found.reasons == (
+            "Less is gained (mean Dice +0.040) than is lost on lesions painted into this brain (-0.050).",
+        )
 
 
 def test_without_lesions_nothing_speaks_against_a_candidate() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_models import tiny_card
 
-from glioma_annotator.adaptation.pace import Pace, reference_seconds
+from glioma_annotator.adaptation.pace import Pace, least_seconds, reference_seconds
 from glioma_annotator.domain.adaptation import METHODS, AdaptationMethod
 
 CARD = replace(tiny_card(), parameters={"filters": [24, 48, 96, 192], "branch_fraction": 0.5})
@@ -21,6 +21,15 @@ def test_more_visits_dearer_methods_and_wider_networks_take_longer() -> None:
     wide = replace(CARD, parameters={"filters": [24, 48, 96, 192]})
     assert reference_seconds(wide, 1, AdaptationMethod.FULL) > each[3]
     assert reference_seconds(tiny_card(), 1, AdaptationMethod.FULL) > 0
+
+
+@pytest.mark.parametrize("slower", [2.0, 20.0])
+def test_what_an_adaptation_needs_is_told_from_the_passes_it_came_through(slower: float) -> None:
+    needed = slower * reference_seconds(CARD, 1, AdaptationMethod.LAST_LAYER)
+    after_passes = least_seconds(CARD, 1, AdaptationMethod.AUTO, slower * (8 + 7 + 6), True)
+    assert after_passes == pytest.approx(needed, rel=0.1)
+    in_passes = least_seconds(CARD, 1, AdaptationMethod.AUTO, slower * (8 + 3), False)
+    assert 0.5 * needed < in_passes < 1.2 * needed
 
 
 @pytest.mark.parametrize("slower", [0.2, 1.0, 4.0])

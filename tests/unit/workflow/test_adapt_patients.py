@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +18,13 @@ from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.model_shelf import ModelPlace
-from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import Sequence
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.workflow import adapt as adapt_module
 from glioma_annotator.workflow.adapt import (
     PatientAdaptation,
     adapt_patients,
@@ -149,6 +151,54 @@ def test_the_last_visit_comes_with_the_mask_before_it_carried_over(
     assert first.carried is None
     assert last.carried is not None and np.array_equal(last.carried, last.labels)  # the same head in the same place
     assert [case.name for case in (first, last)] == ["2020-01-01", "2020-03-01"]
+
+
+def test_a_visit_before_surgery_is_handed_over_as_one(store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf) -> None:
+    save(store, "A", 0, approved=True)
+    save(store, "A", 1, approved=True)
+    (first, second) = usable_revisions(store, "A")
+    first = replace(first, timepoint=replace(first.timepoint, phase=TreatmentPhase.PRE_OPERATIVE))
+    chosen = {"A": [first, second]}
+    method = AdaptationMethod.LAST_LAYER
+    adapt_patients(
+        store, adapter, shelf, chosen, method=method, report=ignore_progress, watch=lambda _: None, cancel=CancelToken()
+    )
+    assert [case.operated for case in adapter.requests[0].cases] == [False, True]
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """Reading a visit takes so many seconds of the clock that is given back."""
+    clock, read = [0.0], adapt_module.read_case
+
+    def taking_long(*given: Any) -> Any:
+        clock[0] += seconds
+        return read(*given)
+
+    monkeypatch.setattr(adapt_module, "read_case", taking_long)
+    return clock
+
+
+def test_where_reading_takes_long_the_oldest_visits_are_left_out_with_a_note(
+    store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order in range(3):
+        save(store, "A", order, approved=True)
+    clock = slow(monkeypatch, 20.0)
+    done = run(store, adapter, shelf, "A", budget_s=100.0, now=lambda: clock[0])
+    assert [case.name for case in adapter.requests[0].cases] == ["2020-02-01", "2020-03-01"]
+    assert adapter.requests[0].budget_s == 60.0
+    assert any("nothing was learnt from 2020-01-01" in message for message in done.outcome.messages)
+
+
+def test_where_reading_takes_most_of_the_time_nothing_is_begun(
+    store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order in range(2):
+        save(store, "A", order, approved=True)
+    clock = slow(monkeypatch, 80.0)
+    with pytest.raises(EnvironmentFailure, match="Allow more time"):
+        run(store, adapter, shelf, "A", budget_s=100.0, now=lambda: clock[0])
+    assert not adapter.requests
 
 
 def test_scans_that_do_not_register_leave_the_third_column_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
