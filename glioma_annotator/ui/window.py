@@ -60,6 +60,7 @@ from glioma_annotator.ui.study_display import StudyDisplay
 from glioma_annotator.ui.study_labels import StudyLabels
 from glioma_annotator.ui.timeline import Timeline
 from glioma_annotator.ui.tool_bar import ToolGrid
+from glioma_annotator.ui.tools.libraries import ReadingAhead
 from glioma_annotator.ui.tools.previewing import Previewing
 from glioma_annotator.ui.tools.toolbox import Toolbox
 from glioma_annotator.ui.uncertainty import Uncertainty
@@ -106,6 +107,7 @@ class MainWindow(QMainWindow):
         self.dialogs = WindowDialogs(self)
         self.previewing = Previewing(self.study, self)
         self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_slice, self)
+        self.reading_ahead = ReadingAhead(self.workers, self)
         self.uncertainty = Uncertainty(self.study, self.view.set_heat, self._jump, self)
         self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.histology = HistologyController(self.study, lambda: self.view.crosshair_index, self._jump, self)
@@ -223,6 +225,9 @@ class MainWindow(QMainWindow):
         study.workspace_busy.connect(self.dialogs.workspace_busy)
         study.workspace_changed.connect(self._remember_workspace)
         study.workspace_changed.connect(self._on_first_workspace)
+        study.visit_changed.connect(self.reading_ahead.start)
+        self.view.crosshair_moved.connect(self.reading_ahead.touched)
+        self.reading.tool_changed.connect(self.reading_ahead.touched)
         for signal in (
             study.workspace_changed,
             study.patient_changed,

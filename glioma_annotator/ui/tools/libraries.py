@@ -1,15 +1,44 @@
-"""What the tools compute with, read on a worker while the reader's hand goes to the place."""
+"""What the tools compute with, read on a worker before it is asked for, so that no first use holds the window up.
+
+Everything is read while the reader's hands rest, a step at a time; a tool that is taken in hand before has its own
+libraries read at once. Reading holds the interpreter's lock for up to 20 ms at a time; two things would hold it longer:
+loading SimpleITK's library of 270 MB, and collecting garbage, of which an import makes next to none.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib
+import os
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from glioma_annotator.ui.reading_state import ToolName
+from PySide6.QtCore import QObject, QPoint, QTimer
+from PySide6.QtGui import QCursor, QGuiApplication
 
-#: Modules of the label operations; they bring scipy, scikit-image or SimpleITK, half a second when first asked for.
+from glioma_annotator.ui.reading_state import ToolName
+from glioma_annotator.ui.workers import Workers
+
+_OPERATIONS = "glioma_annotator.imaging.label_ops."
+_SNAKE = f"{_OPERATIONS}snake"
+
+#: In the order in which they are read; what stands before `scipy.signal` is read by it, a tenth of a second each.
+STEPS = (
+    "scipy.ndimage", "scipy.special", "scipy.linalg", "scipy.spatial", "scipy.sparse.csgraph", "scipy.optimize",
+    "scipy.interpolate", "scipy.stats", "scipy.signal", "skimage.measure._find_contours",
+    "skimage.measure._marching_cubes_lewiner", f"{_OPERATIONS}lasso", f"{_OPERATIONS}growing", _SNAKE,
+    f"{_OPERATIONS}adaptive", f"{_OPERATIONS}combining", f"{_OPERATIONS}fill", f"{_OPERATIONS}interpolation",
+    f"{_OPERATIONS}islands", f"{_OPERATIONS}margins", f"{_OPERATIONS}smoothing", f"{_OPERATIONS}uncertainty",
+    "scipy.spatial.distance", "glioma_annotator.imaging.diameters", "glioma_annotator.imaging.midline",
+    "glioma_annotator.imaging.mirror",
+)  # fmt: skip
+
 _NEEDS = {
     ToolName.LASSO: "lasso",
     ToolName.POLYGON: "lasso",
@@ -19,9 +48,90 @@ _NEEDS = {
     ToolName.SEEDS: "growing",
 }
 
+#: The reader's hands rest when nothing was touched for this long.
+_REST_S = 0.5
+_POLL_MS = 100
+
+
+def read(module: str) -> None:
+    """Import a module on a worker, keeping the interpreter's lock from the window for as short as can be."""
+    if module in sys.modules:
+        return
+    if module == _SNAKE:
+        _open_library("SimpleITK")
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        importlib.import_module(module)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _open_library(package: str) -> None:
+    """Let the system load a package's compiled part without the interpreter's lock; its import then finds it loaded.
+
+    Python itself keeps the lock meanwhile: 30 ms, and 0.4 s when the file has to come from the disk. So does
+    `ctypes.CDLL`; a function called through it does not. On Windows the package is left to its import.
+    """
+    found = find_spec(package)
+    if os.name != "posix" or found is None or found.origin is None:
+        return
+    load = ctypes.CDLL(None).dlopen
+    load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
+    for library in Path(found.origin).parent.glob(f"_{package}*.so"):
+        load(os.fsencode(library), sys.getdlopenflags())  # a failure is told by the import
+
 
 def read_ahead(tool: ToolName, draw: Callable[[Callable[[], Any], Callable[[Any], None]], None]) -> None:
-    """Read what a tool needs, by `draw` of the window's workers."""
-    if tool in _NEEDS:
-        module = f"glioma_annotator.imaging.label_ops.{_NEEDS[tool]}"
-        draw(partial(importlib.import_module, module), lambda _module: None)
+    """Read what a tool needs now, by `draw` of the window's workers."""
+    module = f"{_OPERATIONS}{_NEEDS.get(tool, '')}"
+    if tool in _NEEDS and module not in sys.modules:
+        draw(partial(read, module), lambda _nothing: None)
+
+
+class ReadingAhead(QObject):
+    """Reads every step while the reader's hands rest and no job runs; `start` it once a visit is shown.
+
+    The pointer is looked at ten times a second until all is read; what else tells of hands calls `touched`.
+    """
+
+    def __init__(
+        self, workers: Workers, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(parent)
+        self._workers = workers
+        self._clock = clock
+        self._last_touch = 0.0
+        self._pointer = QPoint()
+        self._left = list(STEPS)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_POLL_MS)
+        self._timer.timeout.connect(self._step)
+
+    @property
+    def done(self) -> bool:
+        return not self._left
+
+    def start(self) -> None:
+        if self._left and not self._timer.isActive():
+            self.touched()
+            self._timer.start()
+
+    def touched(self) -> None:
+        """The reader is at work."""
+        self._last_touch = self._clock()
+
+    def _step(self) -> None:
+        pointer = QCursor.pos()
+        if pointer != self._pointer or QGuiApplication.mouseButtons():
+            self._pointer = pointer
+            self.touched()
+        while self._left and self._left[0] in sys.modules:
+            self._left.pop(0)
+        if not self._left:
+            self._timer.stop()
+        elif (
+            self._clock() - self._last_touch >= _REST_S and not self._workers.jobs and not self._workers.drawing.active
+        ):
+            self._workers.draw(partial(read, self._left.pop(0)), lambda _nothing: None)

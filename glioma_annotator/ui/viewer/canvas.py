@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Surface
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from numpy.typing import NDArray
@@ -38,6 +38,12 @@ def warm_up() -> None:
     """Do now, on any thread, what the first layer would do: read tables of units, import filters. A second's work."""
     _own_settings()
     Image(np.zeros((2, 2), dtype=np.float32), contrast_limits=(0.0, 1.0))
+
+
+@cache
+def _warm_up_surfaces() -> None:
+    """Do now, on any thread, what the first surface would do: napari's import of pandas, for a table of vertices."""
+    Surface((np.eye(3, dtype=np.float32), np.array([[0, 1, 2]])))
 
 
 class _KeyGate(QObject):
@@ -155,6 +161,9 @@ class NapariSurfaceCanvas(_NapariCanvas):
         self._layers: list[Any] = []
         self._surfaces: list[ColouredSurface] = []
         self._camera: tuple[Vector, float, Vector, Vector] | None = None
+
+    def warm_up(self) -> None:
+        _warm_up_surfaces()
 
     def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
         for number, surface in enumerate(surfaces):

@@ -68,6 +68,10 @@ class SurfaceCanvas(Protocol):
     @property
     def surface(self) -> QWidget: ...
 
+    def warm_up(self) -> None:
+        """Read, on any thread, what the first surface needs."""
+        ...
+
     def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
         """Show these surfaces and no others; those inside others come first."""
         ...

@@ -117,6 +117,7 @@ class SurfacePane(Pane):
         meshes, meshed = self._meshes, self._meshed
 
         def work() -> tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]:
+            self._canvas.warm_up()
             present = [int(v) for v in np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256))]
             same = unchanged(meshed, snapshot, meshes) if meshed is not None else frozenset()
             known = {value: meshes[value] for value in same}
