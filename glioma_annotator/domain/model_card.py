@@ -91,6 +91,9 @@ class Outside:
     becomes: value its voxels get.
     gap_mm: gaps of the rim up to this width count as closed where it is asked what the rim encloses.
     notch_mm: what lies in notches and gaps of the rim up to this width does not count as outside.
+    margin_mm: a rim so open that its convex hull holds more than twice what it encloses is taken to enclose what lies
+        in that hull; outside is what lies farther from this and from the rim.
+    island: islands with less than this share of the largest part of a lesion's rim are no part of it.
     least_ml: volume that a rim must enclose to count.
     share: of a lesion's rim and core that the rim and what it encloses must make up.
     """
@@ -100,7 +103,9 @@ class Outside:
     becomes: int
     gap_mm: float = 3.0
     notch_mm: float = 10.0
-    least_ml: float = 1.0
+    margin_mm: float = 2.0
+    island: float = 0.1
+    least_ml: float = 0.5
     share: float = 0.25
 
 

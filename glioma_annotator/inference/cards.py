@@ -205,6 +205,8 @@ def _outside(data: Mapping[str, Any]) -> Outside:
         standard.becomes,
         gap_mm=float(data.get("gap_mm", standard.gap_mm)),
         notch_mm=float(data.get("notch_mm", standard.notch_mm)),
+        margin_mm=float(data.get("margin_mm", standard.margin_mm)),
+        island=float(data.get("island", standard.island)),
         least_ml=float(data.get("least_ml", standard.least_ml)),
         share=float(data.get("share", standard.share)),
     )
@@ -265,7 +267,9 @@ def _contradiction(card: ModelCard) -> str:
             0 <= rule.gap_mm < math.inf for rule in after.enclosed
         ),
         "a number of its rule for tissue outside a rim is out of range": not all(
-            0 <= rule.gap_mm <= rule.notch_mm < math.inf and 0 <= rule.least_ml < math.inf and 0 <= rule.share <= 1
+            0 <= rule.gap_mm <= rule.notch_mm < math.inf
+            and all(0 <= value < math.inf for value in (rule.margin_mm, rule.least_ml))
+            and all(0 <= value <= 1 for value in (rule.island, rule.share))
             for rule in after.outside
         ),
         "a number of its rule for outlines is out of range": not all(

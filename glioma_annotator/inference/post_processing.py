@@ -122,17 +122,49 @@ def _mirrored(
 
 def _outside(labels: LabelArray, rule: Outside, grid: Grid) -> NDArray[np.bool_]:
     """Voxels of the rule's label, (i, j, k), outside the rim of a lesion whose rim encloses a core of its own."""
-    rim, core = np.isin(labels, rule.rim), labels == rule.label
-    within = core & (_planes_around(rim, rule.gap_mm, grid.spacing_mm) >= 2)
-    out = core & (_planes_around(rim, rule.notch_mm, grid.spacing_mm) == 0)
-    if not within.any() or not out.any():
-        return np.zeros(labels.shape, dtype=bool)
-    numbered, count = components(labels != 0)
-    within_ml, rim_ml, out_ml = (
-        np.bincount(numbered[part], minlength=count + 1) * grid.voxel_volume_ml for part in (within, rim, out)
-    )
-    counts = (within_ml >= rule.least_ml) & (within_ml + rim_ml >= rule.share * (within_ml + rim_ml + out_ml))
-    return np.asarray(out & counts[numbered])
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    found = np.zeros(labels.shape, dtype=bool)
+    every_rim = np.isin(labels, rule.rim)
+    lesions, _ = components(labels != 0)
+    for number, box in enumerate(ndimage.find_objects(lesions), start=1):
+        lesion = lesions[box] == number
+        rim, core = _without_islands(lesion & every_rim[box], rule.island), lesion & (labels[box] == rule.label)
+        if not rim.any() or not core.any():
+            continue
+        closed, convex = core & (_planes_around(rim, rule.gap_mm, grid.spacing_mm) >= 2), _within_hull(core, rim)
+        if 2 * np.count_nonzero(closed) >= np.count_nonzero(convex):
+            within, out = closed, core & (_planes_around(rim, rule.notch_mm, grid.spacing_mm) == 0)
+        else:  # the rim is open
+            away_mm = ndimage.distance_transform_edt(~(convex | rim), sampling=grid.spacing_mm)
+            within, out = convex, core & (away_mm > rule.margin_mm)
+        within_ml, rim_ml, out_ml = (np.count_nonzero(part) * grid.voxel_volume_ml for part in (within, rim, out))
+        if 0 < within_ml >= rule.least_ml and within_ml + rim_ml >= rule.share * (within_ml + rim_ml + out_ml):
+            found[box] |= out
+    return found
+
+
+def _without_islands(mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """The components of a mask (i, j, k) with at least this share of its largest one's voxels."""
+    numbered, count = components(mask)
+    sizes = np.bincount(numbered[mask], minlength=count + 1)
+    return np.asarray(mask & (sizes >= share * sizes.max())[numbered])
+
+
+def _within_hull(mask: NDArray[np.bool_], rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask's voxels (i, j, k) within the convex hull of the rim's; none where the rim's lie in a plane."""
+    from scipy.spatial import ConvexHull, Delaunay, QhullError  # here, to keep it off the program's start
+
+    corners, places = np.argwhere(rim), np.argwhere(mask)
+    within = np.zeros(mask.shape, dtype=bool)
+    if len(corners) < 4:
+        return within
+    try:
+        hull = Delaunay(corners[ConvexHull(corners).vertices])
+    except QhullError:  # they lie in a plane or on a line
+        return within
+    within[tuple(places[hull.find_simplex(places) >= 0].T)] = True
+    return within
 
 
 def _enclosed(labels: LabelArray, rule: Enclosed, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:

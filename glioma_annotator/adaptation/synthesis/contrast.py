@@ -98,14 +98,22 @@ def paint(
     """
     which = [CHANNELS.index(c) for c in channels]
     edge = float(rng.uniform(0.4, 0.9))
-    diffuse = edge if ET in labels or rng.random() < 0.4 else float(rng.uniform(0.9, 2.5))
+    infiltrating = ET not in labels and rng.random() < 0.6
+    diffuse = float(rng.uniform(0.9, 3.5)) if infiltrating else edge
+    margin = float(rng.uniform(1.0, 3.0)) if infiltrating else 1.0
+    fading = float(rng.uniform(0.0, 0.75)) if infiltrating else 0.0
     shape = labels.shape
     for label in (SNFH, NETC, ET, RC):
         region = labels == label
         if not region.any():
             continue
-        # Infiltrating tumour without enhancement has no sharp edge.
-        alpha = ndimage.gaussian_filter(region.astype(np.float32), diffuse if label in (SNFH, NETC) else edge)
+        # Infiltrating tumour without enhancement has no sharp edge, and readers outline it where little brightness is left.
+        loose = infiltrating and label in (SNFH, NETC)
+        width = min(diffuse, np.cbrt(region.sum()) / 6) if loose else edge
+        alpha = ndimage.gaussian_filter(region.astype(np.float32), width)
+        if loose:
+            alpha **= margin
+            alpha *= 1.0 - fading * np.clip(smooth_noise(rng, shape, 12.0) * 0.5 + 0.5, 0, 1)
         anatomy = 0.0
         if label == SNFH:
             # Oedema lets the anatomy shine through and fades here and there.

@@ -246,6 +246,26 @@ def test_core_in_a_notch_of_the_ring_is_not_outside() -> None:
     assert (processed(labels, outside())[0][9:12, 13, 8:11] == NETC).all()
 
 
+def test_a_ring_open_on_one_side_has_an_inside_and_an_outside() -> None:
+    labels = ringed_tumour()
+    labels[7:15, 13, 5:13] = NETC  # no rim on that side; its edges stand
+    found, _ = processed(labels, outside())
+    assert (found[6:16, 17:20, 4:8] == SNFH).all()
+    assert (found[7:15, 5:14, 5:13] == NETC).all()
+
+
+def test_a_far_island_of_enhancement_does_not_widen_the_ring() -> None:
+    labels = ringed_tumour()
+    labels[10:12, 19, 15:17] = ET
+    assert (processed(labels, outside())[0][6:16, 17:20, 4:8] == SNFH).all()
+
+
+def test_core_beside_a_flat_sheet_of_enhancement_stays() -> None:
+    labels = np.full((12, 12, 12), NETC, np.uint8)
+    labels[5] = ET
+    assert np.array_equal(processed(labels, outside(least_ml=0.1, share=0.0))[0], labels)
+
+
 def test_core_without_any_enhancement_stays() -> None:
     labels = ringed_tumour()
     labels[labels == ET] = NETC
