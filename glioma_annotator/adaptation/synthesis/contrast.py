@@ -107,7 +107,7 @@ def paint(
         region = labels == label
         if not region.any():
             continue
-        # Infiltrating tumour without enhancement has no sharp edge, and readers outline it where little brightness is left.
+        # Infiltrating tumour without enhancement has no sharp edge; readers outline it where little brightness is left.
         loose = infiltrating and label in (SNFH, NETC)
         width = min(diffuse, np.cbrt(region.sum()) / 6) if loose else edge
         alpha = ndimage.gaussian_filter(region.astype(np.float32), width)
