@@ -54,14 +54,19 @@ def mirrored_slice(data: NDArray[Any], matrix: FloatArray, axis: int, number: in
 
     Parameters
     ----------
-    data: intensities (i, j, k).
+    data: intensities (i, j, k), or what is computed where it is indexed (`reslicing.SlicedArray`).
     matrix: of `mirror_matrix`.
     axis, number: the slice; the result has the two other array axes in their order.
     """
     from scipy.ndimage import map_coordinates  # here, to keep it off the program's start
 
     places = _places(data.shape, matrix, axis, number)
-    return np.asarray(map_coordinates(data, places, output=np.float32, order=1, mode="constant", cval=0.0))
+    ends = np.array(data.shape)
+    low = np.clip(np.floor(places.min(axis=(1, 2))).astype(np.intp), 0, ends - 1)
+    high = np.clip(np.ceil(places.max(axis=(1, 2))).astype(np.intp) + 1, low + 1, ends)
+    part = np.asarray(data[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))])
+    places -= low[:, None, None]
+    return np.asarray(map_coordinates(part, places, output=np.float32, order=1, mode="constant", cval=0.0))
 
 
 def mirrored_labels(labels: LabelArray, matrix: FloatArray, axis: int, number: int) -> LabelArray:

@@ -173,6 +173,9 @@ class MatchedDifference(SlicedArray):
     window: no difference is mid-grey, brighter is more signal in the first scan.
     """
 
+    _SEEN_PERCENTILE = 98.0
+    _LOWEST = -1.0  # of the window, as a share of its top
+
     def __init__(self, one: NDArray[np.float32] | SlicedArray, other: NDArray[np.float32] | SlicedArray) -> None:
         super().__init__(cast("Shape", one.shape))
         self._one, self._other = one, other
@@ -181,14 +184,35 @@ class MatchedDifference(SlicedArray):
         ours, theirs = np.asarray(one[cut], dtype=np.float32), np.asarray(other[cut], dtype=np.float32)
         matching = match(ours, theirs)
         self._slope, self._offset = np.float32(matching.slope), np.float32(matching.offset)
-        seen = np.abs(self._difference(ours, theirs, 0.0)[(ours != 0) & (theirs != 0)])
-        top = max(float(np.percentile(seen, 98)) if seen.size else 0.0, 4 * matching.noise, 1e-3)
-        self.window = Window(-top, top)
+        seen = self._difference(ours, theirs, np.nan)
+        seen = self._told(seen[np.isfinite(seen)])
+        top = max(float(np.percentile(seen, self._SEEN_PERCENTILE)) if seen.size else 0.0, 4 * matching.noise, 1e-3)
+        self.window = Window(self._LOWEST * top, top)
+
+    @staticmethod
+    def _told(seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of the differences seen, what the window's top is taken from."""
+        return np.abs(seen)
 
     def _difference(self, one: NDArray[Any], other: NDArray[Any], background: float) -> NDArray[np.float32]:
         difference = one - self._slope * other - self._offset
-        return np.where((one == 0) | (other == 0), np.float32(background), difference)
+        outside = (one == 0) | (other == 0) | ~np.isfinite(difference)
+        return np.where(outside, np.float32(background), difference)
 
     def _at(self, axes: Axes) -> NDArray[Any]:
         where = np.ix_(*axes)
         return self._difference(self._one[where], self._other[where], self.window.low)
+
+
+class Enhancement(MatchedDifference):
+    """T1Gd less T1 of one visit, on the scale of T1Gd.
+
+    In its window no enhancement is a dark grey, so that a loss of signal can be told from none; background is black.
+    """
+
+    _SEEN_PERCENTILE = 99.5
+    _LOWEST = -0.25
+
+    @staticmethod
+    def _told(seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        return seen

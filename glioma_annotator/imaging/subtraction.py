@@ -1,4 +1,4 @@
-"""T1Gd minus T1 on one scale of intensity.
+"""Two images on one scale of intensity, as their subtraction (`reslicing.Enhancement`) needs them.
 
 The unenhanced image is carried onto the scale of the enhanced one by a straight line, fitted to the head's voxels by
 least squares with the worst-fitting ones left out in turn (iterative trimming), so that enhancing tissue, vessels and
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from glioma_annotator.domain.sequences import Window
 
 _ROUNDS = 8
 _KEPT_SDS = 2.0  # voxels within so many (robust) standard deviations of the line stay in the fit
@@ -54,20 +52,3 @@ def match(enhanced: NDArray[np.float32], plain: NDArray[np.float32]) -> Matching
             break
         kept = still
     return Matching(float(slope), float(offset), spread)
-
-
-def subtract(enhanced: NDArray[np.float32], plain: NDArray[np.float32]) -> tuple[NDArray[np.float32], Window]:
-    """Enhancement (i, j, k), float32, on the scale of `enhanced`, and a window to show it in.
-
-    In the window no enhancement is a dark grey, so that a loss of signal can be told from none; the background has the
-    window's lowest value, black.
-    """
-    matching = match(enhanced, plain)
-    difference = enhanced - np.float32(matching.slope) * plain
-    difference -= np.float32(matching.offset)
-    outside = (enhanced == 0) | (plain == 0) | ~np.isfinite(difference)
-    some = difference[::3, ::3, ::3][~outside[::3, ::3, ::3]]
-    top = max(float(np.percentile(some, 99.5)) if some.size else 0.0, 4 * matching.noise, 1e-3)
-    window = Window(-top / 4, top)
-    difference[outside] = window.low
-    return difference, window

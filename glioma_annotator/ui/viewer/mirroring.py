@@ -56,7 +56,7 @@ class Mirror:
         opposite = mirrored_slice(data, self._matrix, plane.axis, number)
         shown = opposite
         if self.mode is MirrorMode.DIFFERENCE:
-            here = np.take(data, number, plane.axis)
+            here = data[tuple(number if axis == plane.axis else slice(None) for axis in range(3))]
             shown = np.where((here == 0) & (opposite == 0), _BLACK, here - opposite)
         return plane.picture(np.expand_dims(shown, plane.axis), 0)
 

@@ -12,7 +12,7 @@ from glioma_annotator.domain.geometry import Box, FloatArray, Grid
 from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.normalisation import robust_window
-from glioma_annotator.imaging.subtraction import subtract
+from glioma_annotator.imaging.reslicing import Enhancement
 
 Index = tuple[int, int, int]
 
@@ -75,15 +75,15 @@ class Visit:
         return (*self.images, *((SUBTRACTION,) if both else ()))
 
     def volume(self, sequence: str) -> Volume:
-        """An image by name; the subtraction is computed when it is first asked for."""
+        """An image by name; the subtraction is computed where it is looked at."""
         if sequence in self.images:
             return self.images[sequence]
         if sequence not in self.sequences:
             raise KeyError(sequence)
         if self._subtraction is None:
-            difference, window = subtract(self.images[_MINUEND].data, self.images[_SUBTRAHEND].data)
-            self._subtraction = Volume(difference, self.grid)
-            self.defaults.setdefault(SUBTRACTION, window)
+            difference = Enhancement(self.images[_MINUEND].data, self.images[_SUBTRAHEND].data)
+            self._subtraction = difference.as_volume(self.grid)
+            self.defaults.setdefault(SUBTRACTION, difference.window)
         return self._subtraction
 
     @property

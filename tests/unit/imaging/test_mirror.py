@@ -8,6 +8,7 @@ import pytest
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.imaging.midline import MidPlane
 from glioma_annotator.imaging.mirror import midline_in_slice, mirror_matrix, mirrored_labels, mirrored_slice
+from glioma_annotator.imaging.reslicing import Enhancement
 
 SHAPE = (21, 16, 12)
 #: World x of voxel i is 2 i - 20: the plane x = 0 passes through voxel 10.
@@ -68,3 +69,28 @@ def test_the_midline_of_a_tilted_plane_lies_in_the_plane() -> None:
     ends = midline_in_slice(grid, plane, 2, 6)
     assert ends is not None
     assert np.allclose(plane.right_of_mm(grid.index_to_world(np.array(ends))), 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_slab_that_is_read_gives_what_the_whole_image_would(axis: int) -> None:
+    """Also at the image's edges, for a midline that is turned, and of an image that is computed where it is read."""
+    from scipy.ndimage import map_coordinates
+
+    image = np.random.default_rng(4).random((14, 11, 9)).astype(np.float32)
+    turn = np.eye(4)
+    turn[:3, :3] = [[-0.98, 0.17, 0.1], [0.17, 0.98, 0.0], [0.1, 0.0, 0.99]]
+    turn[:3, 3] = [12.0, -1.5, 0.6]
+    for number in range(image.shape[axis]):
+        index = np.moveaxis(np.indices(image.shape), axis + 1, 1)[:, number]
+        places = np.round(np.tensordot(turn[:3, :3], index, 1) + turn[:3, 3][:, None, None], 6)
+        expected = map_coordinates(image, places, output=np.float32, order=1, mode="constant", cval=0.0)
+        assert np.allclose(mirrored_slice(image, turn, axis, number), expected, atol=1e-6)
+        enhanced = Enhancement(2 * image + 1, image)
+        whole = mirrored_slice(enhanced[:, :, :], turn, axis, number)
+        assert np.allclose(mirrored_slice(enhanced, turn, axis, number), whole, atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_nothing_lies_opposite_a_slice_whose_mirror_image_is_beyond_the_image() -> None:
+    away = np.diag([-1.0, 1.0, 1.0, 1.0])
+    away[0, 3] = -50.0
+    assert not mirrored_slice(np.ones((8, 8, 8), dtype=np.float32), away, 2, 3).any()

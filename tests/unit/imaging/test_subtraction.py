@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glioma_annotator.imaging.subtraction import match, subtract
+from glioma_annotator.domain.sequences import Window
+from glioma_annotator.imaging.reslicing import Enhancement
+from glioma_annotator.imaging.subtraction import match
 
 SHAPE = (40, 44, 36)
 
@@ -21,6 +23,12 @@ def pair(slope: float, offset: float) -> tuple[np.ndarray, np.ndarray, np.ndarra
     enhanced = np.where(head, slope * plain + offset + 2 * rng.standard_normal(SHAPE), 0).astype(np.float32)
     enhanced[spot] += 300
     return plain, enhanced, spot
+
+
+def subtract(enhanced: np.ndarray, plain: np.ndarray) -> tuple[np.ndarray, Window]:
+    """T1Gd less T1, all of it, and the window to show it in."""
+    difference = Enhancement(enhanced, plain)
+    return difference[:, :, :], difference.window
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (2.5, 40.0), (0.4, -10.0)])
@@ -39,6 +47,22 @@ def test_only_what_enhances_is_left() -> None:
     assert np.abs(difference[~spot & (plain != 0)]).mean() < 5
     assert np.allclose(difference[plain == 0], window.low)
     assert window.low < 0 < 250 < window.high
+
+
+def test_a_slice_is_subtracted_as_the_whole_would_be() -> None:
+    plain, enhanced, _ = pair(2.5, 40.0)
+    difference = Enhancement(enhanced, plain)
+    whole = difference[:, :, :]
+    assert np.array_equal(difference[:, :, 20], whole[:, :, 20])
+    assert np.array_equal(difference[12, :, :], whole[12])
+
+
+def test_voxels_that_are_no_number_are_background() -> None:
+    plain, enhanced, _ = pair(2.5, 40.0)
+    enhanced[20, 20, 20] = np.nan
+    difference, window = subtract(enhanced, plain)
+    assert difference[20, 20, 20] == np.float32(window.low)
+    assert np.isfinite(difference).all()
 
 
 def test_empty_and_flat_images_give_nothing_rather_than_an_error() -> None:
