@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.ui.viewer.drawing import ColouredSurface, Vector
+from glioma_annotator.ui.viewer.surfaces import SurfaceMesh
 
 
 @cache
@@ -150,6 +151,10 @@ def _to_napari(points: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(points[..., ::-1] * np.array([1, 1, -1], dtype=points.dtype))
 
 
+def _in_napari(mesh: SurfaceMesh) -> tuple[NDArray[Any], NDArray[Any]]:
+    return _to_napari(mesh.vertices), mesh.faces[:, ::-1]
+
+
 class NapariSurfaceCanvas(_NapariCanvas):
     """Surfaces as napari layers. A layer once made is hidden, not removed: removing one collects all garbage.
 
@@ -168,19 +173,17 @@ class NapariSurfaceCanvas(_NapariCanvas):
     def set_surfaces(self, surfaces: Sequence[ColouredSurface]) -> None:
         for number, surface in enumerate(surfaces):
             drawn = self._surfaces[number] if number < len(self._surfaces) else None
-            if drawn is not None and (drawn.mesh, drawn.colour, drawn.opacity) == (
-                surface.mesh, surface.colour, surface.opacity,
-            ):  # fmt: skip
+            if drawn == surface:
                 continue
-            vertices, faces = _to_napari(surface.mesh.vertices), surface.mesh.faces[:, ::-1]
             if number == len(self._layers):
-                self._layers.append(self._model.add_surface((vertices, faces), shading="smooth"))
+                self._layers.append(self._model.add_surface(_in_napari(surface.mesh), shading="smooth"))
+            elif drawn is None or drawn.mesh is not surface.mesh:
+                self._layers[number].data = _in_napari(surface.mesh)
             layer = self._layers[number]
-            if drawn is None or drawn.mesh is not surface.mesh:
-                layer.data = (vertices, faces)
-            layer.colormap = ["black", surface.colour]  # napari gives every vertex the value 1
+            if drawn is None or drawn.colour != surface.colour:  # else the shaders would be compiled for nothing
+                layer.colormap = ["black", surface.colour]  # napari gives every vertex the value 1
             layer.opacity = surface.opacity
-            layer.visible = True
+            layer.visible = surface.shown
         for layer in self._layers[len(surfaces) :]:
             layer.visible = False
         self._surfaces = list(surfaces)

@@ -50,13 +50,14 @@ class SliceCanvas(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class ColouredSurface:
-    """A mesh, its `colour` as #RRGGBB, and how much of it is seen (`opacity` 0..1)."""
+    """A mesh, its `colour` as #RRGGBB, how much of it is seen (`opacity` 0..1), and whether it is shown at all."""
 
     mesh: SurfaceMesh
     colour: str
     opacity: float
+    shown: bool = True
 
 
 class SurfaceCanvas(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +62,13 @@ class SurfacePane(Pane):
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self._extract)
+        self._surfaces: list[ColouredSurface] = []  # wanted on the canvas
+        self._handed: list[ColouredSurface] = []  # what it has been given
+        self._colours_known: dict[int, str] = {}
+        self._told_late = False  # `surfaces_shown` is due once all is handed over
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.timeout.connect(self._hand_over)
         self.azimuth, self.elevation, self.zoom = FIRST_TURN[:3]
         self._shift_mm = np.zeros(3)
         self._camera_key: tuple[object, ...] = ()
@@ -87,7 +93,7 @@ class SurfacePane(Pane):
         if visit is not self._visit:
             self._visit, self._meshes, self._meshed, self._head = visit, {}, None, None
             self._wanted += 1
-            self._stale = True
+            self._stale, self._told_late = True, False
             self._settle.stop()
             self._draw()
         elif restyled:
@@ -128,20 +134,45 @@ class SurfacePane(Pane):
             if wanted == self._wanted:  # a later request makes this answer stale
                 self._meshes, self._head = result
                 self._meshed = snapshot
+                self._told_late = True
                 self._draw()
-                self.surfaces_shown.emit()
 
         self._submit(work, done)
 
     def _draw(self) -> None:
-        seen = [(mesh, value) for value, mesh in self._meshes.items() if self._shown and value in self._colours]
-        seen.sort(key=lambda item: item[0].reach_mm)
-        surfaces = [ColouredSurface(mesh, self._colours[value].name(), 1.0) for mesh, value in seen]
-        if len(surfaces) > 1:  # the outermost lets the others be seen
-            surfaces[-1] = replace(surfaces[-1], opacity=_OUTER_OPACITY)
-        if self._head is not None and self.head_shown:
-            surfaces.append(ColouredSurface(self._head, _HEAD_COLOUR, _HEAD_OPACITY))
-        self._canvas.set_surfaces(surfaces)
+        """Show the meshes there are. What is not seen keeps its place, to be there at once when it is wanted."""
+        meshes = sorted(self._meshes.items(), key=lambda item: item[1].reach_mm)
+        seen = [value for value, _ in meshes if self._shown and value in self._colours]
+        outer = seen[-1] if len(seen) > 1 else None  # the outermost lets the others be seen
+        self._colours_known |= {value: colour.name() for value, colour in self._colours.items()}
+        self._surfaces = [
+            ColouredSurface(
+                mesh,
+                self._colours_known.get(value, _HEAD_COLOUR),
+                _OUTER_OPACITY if value == outer else 1.0,
+                value in seen,
+            )
+            for value, mesh in meshes
+        ]
+        if self._head is not None:
+            self._surfaces.append(ColouredSurface(self._head, _HEAD_COLOUR, _HEAD_OPACITY, self.head_shown))
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the canvas one new mesh in a turn of the event loop: its first drawing takes a twentieth of a second."""
+        wanted, handed = self._surfaces, self._handed
+        new = [n for n, part in enumerate(wanted) if n >= len(handed) or handed[n].mesh is not part.mesh]
+        if len(new) > 1:
+            later = new[0] + 1
+            self._handed = [*wanted[:later], *handed[later : len(wanted)]]
+            self._turn.start()
+        else:
+            self._handed = wanted
+            self._turn.stop()
+        self._canvas.set_surfaces(self._handed)
+        if self._told_late and not self._turn.isActive():
+            self._told_late = False
+            self.surfaces_shown.emit()
 
     def show_head(self, shown: bool) -> None:
         """Show or hide the shell of the head."""
@@ -277,5 +308,6 @@ class SurfacePane(Pane):
 
     def close_canvas(self) -> None:
         self._settle.stop()
+        self._turn.stop()
         self._wanted += 1
         self._canvas.close()

@@ -13,6 +13,8 @@ from glioma_annotator.domain.volume import LabelArray
 
 #: Larger crops are sampled every second voxel or coarser: marching cubes holds the interpreter for as long as it runs.
 MOST_VOXELS = 300_000
+#: Surfaces of more triangles are sampled coarser, too: drawn first, by a processor, they would hold the window up.
+MOST_TRIANGLES = 20_000
 SMOOTHING_MM = 0.8
 _RIM = 2
 
@@ -85,7 +87,13 @@ def _triangles(inside: NDArray[np.bool_], sigma: Sequence[float]) -> tuple[NDArr
     if smooth.max() <= 0.5:
         smooth = crop  # smoothing would swallow a speck of a few voxels
     step = max(1, int(np.ceil((smooth.size / MOST_VOXELS) ** (1 / 3))))
+    step = max(step, int(np.ceil((_triangle_count(smooth > 0.5) / MOST_TRIANGLES) ** 0.5)))
     vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
         smooth, level=0.5, step_size=step, allow_degenerate=False
     )
     return vertices.astype(np.float64) - _RIM, faces.astype(np.int32)
+
+
+def _triangle_count(inside: NDArray[np.bool_]) -> int:
+    """About how many triangles lie between inside and outside: two for every edge of the voxel grid that crosses."""
+    return 2 * sum(int(np.count_nonzero(np.diff(inside, axis=axis))) for axis in range(3))
