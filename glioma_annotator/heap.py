@@ -43,9 +43,14 @@ def kept_memory() -> Iterator[None]:
             _users -= 1
             if not _users:
                 _set(_USUAL)
-                library = _library()
-                if library is not None:
-                    library.malloc_trim(0)
+                give_back()
+
+
+def give_back() -> None:
+    """Give what is free now back to the system, also within `kept_memory`: before what needs other sizes of memory."""
+    library = _library()
+    if library is not None:
+        library.malloc_trim(0)
 
 
 def _set(parameters: dict[int, int]) -> None:

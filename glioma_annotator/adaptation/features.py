@@ -28,8 +28,9 @@ from glioma_annotator.progress import CancelToken
 
 Half = NDArray[np.float16]
 
-#: Memory that a pass may take at its peak, in bytes: above it the visit is cut into tiles.
-MOST_BYTES = 2.5 * 2**30
+#: Memory that a tile's tensors may take by the count, in bytes; with what the pass leaves, and what lies unused between
+#: them, it comes to half as much again. The window with three visits has to stay below 4 GiB.
+MOST_BYTES = 1.6 * 2**30
 _LEAST_CORE = 32
 
 
@@ -70,9 +71,10 @@ def compute_features(
     quick = runnable(network, device)
 
     def step(batch: Tensor) -> list[Tensor]:
+        if not keep_stage:
+            return [quick.features(batch)]
         below, skip = encode(quick, batch)
-        out = decode_last(quick, below, skip)
-        return [out, below, skip] if keep_stage else [out]
+        return [decode_last(quick, below, skip), below, skip]
 
     out, *stage = _tiled(quick, step, case, device, cancel)
     inside = tuple(slice(0, n) for n in case.shape)
@@ -160,21 +162,21 @@ def _voxel_bytes(network: SegmentationNetwork, device: ComputeDevice) -> int:
 
 
 def _tiles(whole: Shape, axis: int, voxel_bytes: int, multiple: int) -> Iterator[tuple[int, int, int, int]]:
-    """Along `axis`: start and stop of every tile's core, and the first and last voxel computed for it."""
+    """Along `axis`: start and stop of every tile's core, and the first and last voxel computed for it.
+
+    As few tiles as memory allows, equally wide: those at the ends have one neighbour, so their cores are larger.
+    """
     size = whole[axis]
     slab = voxel_bytes * float(np.prod(whole)) / size
-    room = int(MOST_BYTES / slab) // multiple * multiple
-    if room >= size:
-        yield 0, size, 0, size
-        return
     halo = -(-HALO // multiple) * multiple
-    core = max(room - 2 * halo, -(-_LEAST_CORE // multiple) * multiple)
-    count = -(-size // core)
-    core = -(-size // count // multiple) * multiple
-    core += multiple if core * count < size else 0
-    for start in range(0, size, core):
-        stop = min(start + core, size)
-        yield start, stop, max(start - halo, 0), min(stop + halo, size)
+    room = max(int(MOST_BYTES / slab), 2 * halo + _LEAST_CORE)
+    count = 1 if size <= room else -(-(size - 2 * halo) // (room - 2 * halo))
+    width = -(-(size + 2 * halo * (count - 1)) // count)
+    width += -width % multiple
+    for number in range(count):
+        low = number * (width - 2 * halo)
+        high = min(low + width, size)
+        yield (low + halo if number else 0), (high if number == count - 1 else high - halo), low, high
 
 
 def head_scores(head: nn.Conv3d, values: Half) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from glioma_annotator.adaptation.features import CaseFeatures, compute_features,
 from glioma_annotator.adaptation.holdout import Part, Split
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.errors import UserError
+from glioma_annotator.heap import give_back
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Report, StepProgress
@@ -85,6 +86,7 @@ def _passed(
     network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken, keep_stage: bool
 ) -> CaseFeatures:
     found = compute_features(network, case, device, cancel, keep_stage)
+    give_back()
     if not np.isfinite(head_scores(network.head, found.values)).all():
         raise UserError(
             "The starting model's weights are damaged: its output is no number.",
