@@ -309,3 +309,23 @@ def test_the_place_with_the_largest_expected_error_comes_first() -> None:
     assert first.volume_ml == pytest.approx(0.25)
     assert second.inside in {(i, j, k) for i in (2, 3) for j in (2, 3) for k in (2, 3)}
     assert places_to_check(shares[:, :1, :1, :1], Grid((1, 1, 1), np.eye(4))) == ()
+
+
+def test_the_rim_of_a_large_lesion_is_many_places_and_a_speck_is_none() -> None:
+    """One place of the whole rim would tell the reader nothing."""
+    i, j, k = np.ogrid[:90, :90, :60]
+    away = np.sqrt((i - 45) ** 2 + (j - 45) ** 2 + ((k - 30) * 1.5) ** 2)
+    rim = np.abs(away - 32) < 2
+    rim[2, 2, 2] = True
+    shares = np.zeros((2, 90, 90, 60), np.uint8)
+    shares[0] = np.where(rim, 140, 255)
+    shares[1] = np.where(rim, 115, 0)
+    grid = Grid((90, 90, 60), np.diag([1.0, 1.0, 1.5, 1.0]))
+    places = places_to_check(shares, grid, most=100)
+    assert len(places) > 10
+    errors = [place.error_ml for place in places]
+    assert errors == sorted(errors, reverse=True)
+    assert sum(errors) == pytest.approx(np.count_nonzero(rim) * (115 / 255) * 0.0015, rel=0.03)
+    assert all(rim[place.inside] for place in places)
+    assert (2, 2, 2) not in [place.inside for place in places]
+    assert max(place.volume_ml for place in places) < 4 / 3 * np.pi * 1.2**3

@@ -8,23 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from glioma_annotator.domain.geometry import Box, Grid
+from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.imaging.label_ops.patch import Index
 
 Shares = NDArray[np.uint8]
 
-_FULL = np.ones((3, 3, 3), dtype=np.bool_)
-#: Voxels whose label is wrong with less than this chance are left out of places, so that places are apart.
+#: Voxels whose label is wrong with less than this chance are left out of places.
 _DOUBTFUL = 0.25
+#: What lies within this distance is one place: it is looked at together. The rim of a tumour is many.
+_REACH_MM = 12.0
+#: Places are looked for by the doubt in cells of this size.
+_CELL_MM = 4.0
+_CELLS_AROUND = 5
+_SHIFTS = 3
+#: Less is not worth a look.
+_LEAST_ML = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulPlace:
-    """A connected region (26 neighbours) that a model was unsure of.
+    """What a model was unsure of within 12 mm of a point.
 
     Attributes
     ----------
-    inside: the voxel (i, j, k) of it nearest to its middle, weighted by doubt.
+    inside: the doubtful voxel (i, j, k) nearest to that point, the middle of the doubt.
     error_ml: expected volume labelled wrongly: the sum over its voxels of the chance to be wrong, in mL.
     volume_ml: its volume in mL.
     """
@@ -53,29 +60,34 @@ def chance_of_error(shares: Shares) -> NDArray[np.float32]:
 
 
 def places_to_check(shares: Shares, grid: Grid, most: int = 20) -> tuple[DoubtfulPlace, ...]:
-    """The doubtful regions, largest expected error volume first, at most `most` of them."""
+    """The doubtful places, largest expected error volume first, at most `most` of them.
+
+    One after another: where most doubt lies close together, without what belongs to the places found before.
+    """
     chance = chance_of_error(shares)
     doubtful = chance >= _DOUBTFUL
-    box = Box.around(doubtful)
-    if box is None:
+    voxels = np.argwhere(doubtful)
+    if not len(voxels):
         return ()
-    part = np.where(doubtful, chance, 0)[box.slices]
-    numbered, count = ndimage.label(part > 0, structure=_FULL)
-    error = np.bincount(numbered.reshape(-1), weights=part.reshape(-1), minlength=count + 1)
-    size = np.bincount(numbered.reshape(-1), minlength=count + 1)
-    error[0] = 0
-    order = [n for n in np.argsort(-error, kind="stable")[:most] if n > 0 and error[n] > 0]
-    around = ndimage.find_objects(numbered)
-    places = []
-    for number in order:
-        where = around[number - 1]
-        within = numbered[where] == number
-        start = np.asarray(box.start) + [s.start for s in where]
-        voxels = np.argwhere(within)
-        weight = part[where][within]
-        middle = np.average(voxels, axis=0, weights=weight)
-        nearest = voxels[int(((voxels - middle) ** 2).sum(axis=1).argmin())] + start
-        ml = grid.voxel_volume_ml
-        inside = (int(nearest[0]), int(nearest[1]), int(nearest[2]))
-        places.append(DoubtfulPlace(inside, float(error[number]) * ml, int(size[number]) * ml))
-    return tuple(places)
+    weights = chance[doubtful].astype(np.float64)
+    at_mm = voxels * np.asarray(grid.spacing_mm)
+    cells = np.floor((at_mm - at_mm.min(axis=0)) / _CELL_MM).astype(np.intp)
+    counts = tuple((cells.max(axis=0) + 1).tolist())
+    cell = np.ravel_multi_index(tuple(cells.T), counts)
+    ml = grid.voxel_volume_ml
+    places: list[DoubtfulPlace] = []
+    while len(places) < most and len(voxels):
+        doubt = np.bincount(cell, weights=weights, minlength=int(np.prod(counts))).reshape(counts)
+        around = ndimage.uniform_filter(doubt, _CELLS_AROUND, mode="constant")
+        within = cell == int(np.where(doubt > 0, around, -1.0).argmax())
+        for _ in range(_SHIFTS):  # on to the middle of the doubt around
+            middle = np.average(at_mm[within], axis=0, weights=weights[within])
+            within = ((at_mm - middle) ** 2).sum(axis=1) <= _REACH_MM**2
+        error = float(weights[within].sum()) * ml
+        if error < _LEAST_ML:
+            break
+        near = ((at_mm[within] - middle) ** 2).sum(axis=1)
+        i, j, k = voxels[within][int(near.argmin())].tolist()
+        places.append(DoubtfulPlace((i, j, k), error, int(np.count_nonzero(within)) * ml))
+        voxels, weights, at_mm, cell = (part[~within] for part in (voxels, weights, at_mm, cell))
+    return tuple(sorted(places, key=lambda place: -place.error_ml))

@@ -63,6 +63,16 @@ class _Cell(QTableWidgetItem):
         return bool(self.data(_SORT) < other.data(_SORT))
 
 
+def _beside(one: QWidget, other: QWidget, more: int = 1) -> QHBoxLayout:
+    """Two fields in a row, the second `more` times as wide."""
+    row = QHBoxLayout()
+    row.setSpacing(4)
+    for part, stretch in ((one, 1), (other, more)):
+        part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        row.addWidget(part, stretch)
+    return row
+
+
 class FindingsPanel(QWidget):
     """Findings of the open patient."""
 
@@ -161,10 +171,9 @@ class FindingsPanel(QWidget):
         self.samples = FindingSamples(self._histology)
         self.measure = quiet()
         form.addRow("Finding", self.kind)
-        form.addRow("Side", self.side)
-        form.addRow("Location", self.location)
-        form.addRow("Confidence", self.confidence)
-        form.addRow("Status", self.status)
+        # Two to a row: on a low screen the list above gets what the form leaves.
+        form.addRow("Location", _beside(self.side, self.location, 2))
+        form.addRow("State", _beside(self.confidence, self.status))
         form.addRow("Text", self.text)
         form.addRow("Histology", self.samples)
         form.addRow("", self.measure)

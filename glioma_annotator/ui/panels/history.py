@@ -50,7 +50,8 @@ class HistoryPanel(QWidget):
         self.list.setCurrentRow(depth)
         self.list.blockSignals(False)
         megabytes = visit.editor.undo_bytes / 2**20 if visit is not None else 0.0
-        self.summary.setText(f"{len(names)} steps, {megabytes:.1f} MB. A click goes back or forward to a step.")
+        steps = "1 step" if len(names) == 1 else f"{len(names)} steps"
+        self.summary.setText(f"{steps}, {megabytes:.1f} MB. A click goes back or forward to a step.")
 
     def _go(self, item: QListWidgetItem) -> None:
         visit = self._study.visit

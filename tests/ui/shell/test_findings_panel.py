@@ -195,3 +195,15 @@ def test_treatments_lie_to_scale_between_the_visits(window: MainWindow) -> None:
     assert [m.letters for m in marks] == ["S", "RT"]
     assert marks[0].start == marks[0].end == pytest.approx(0.5, abs=0.01)
     assert marks[1].end == 1.0
+
+
+def test_four_findings_are_seen_at_once_on_a_low_screen(window: MainWindow, qtbot: QtBot) -> None:
+    for number in range(4):
+        add(window, qtbot, (12 + 2 * number, 17, 14))
+    window.commands["study.findings"].trigger()
+    window.resize(1280, 720)
+    panel = window.findings_panel
+    qtbot.waitUntil(lambda: panel.isVisible() and panel.form.isVisible())
+    table = panel.table
+    qtbot.waitUntil(lambda: table.viewport().height() >= 4 * table.rowHeight(0))
+    qtbot.waitUntil(lambda: panel.location.width() >= 1.5 * panel.side.width())
