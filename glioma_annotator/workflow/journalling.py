@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 
-from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
+import numpy as np
+
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, UndoStack, VoxelEdit
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.workflow.ports import Journal
 
 #: Steps of a saved mask are written to the journal again, so that undo survives a restart; no more than this.
@@ -82,3 +86,52 @@ class Journalling:
     def restarted(self, point: SavePoint) -> None:
         """The journal starts from the mask of `point`."""
         self._done = [*point.past, *self._done]
+
+
+def steps_since(
+    entries: Sequence[JournalEntry], start: LabelArray, reached: LabelArray
+) -> tuple[JournalEntry, ...] | None:
+    """Of steps on the mask `start` (i, j, k), those after the mask `reached`; None where they do not come by it.
+
+    The program may end when a revision is written and the journal does not start from it yet. What the revision holds
+    already is returned as PAST, so that undo reaches back beyond it.
+    """
+    labels, stack = start.copy(), UndoStack(sys.maxsize)
+    differs = (labels != reached).reshape(-1)
+    left = int(np.count_nonzero(differs))
+    there = (0, stack.done) if left == 0 else None
+    for number, entry in enumerate(entries, start=1):
+        edit: VoxelEdit | None = entry.edit
+        if entry.action is JournalAction.PAST and edit is not None:
+            stack.remember(edit)
+        elif entry.action is JournalAction.EDIT and edit is not None:
+            edit.apply(labels)
+            stack.push(edit)
+        else:
+            edit = (stack.undo if entry.action is JournalAction.UNDO else stack.redo)(labels)
+        if edit is not None:
+            now = labels.reshape(-1)[edit.index] != reached.reshape(-1)[edit.index]
+            left += int(np.count_nonzero(now)) - int(np.count_nonzero(differs[edit.index]))
+            differs[edit.index] = now
+        if left == 0 and _stands_alone(entries[number:]):
+            there = number, stack.done
+    if there is None:
+        return None
+    number, past = there
+    later = tuple(entries[number:])
+    return (*(JournalEntry(JournalAction.PAST, edit) for edit in past), *later) if later else ()
+
+
+def _stands_alone(entries: Sequence[JournalEntry]) -> bool:
+    """Whether steps undo and redo nothing but one another."""
+    done = undone = 0
+    for entry in entries:
+        if entry.action is JournalAction.EDIT:
+            done, undone = done + 1, 0
+        elif entry.action is JournalAction.UNDO:
+            done, undone = done - 1, undone + 1
+        elif entry.action is JournalAction.REDO:
+            done, undone = done + 1, undone - 1
+        if done < 0 or undone < 0 or entry.action is JournalAction.PAST:
+            return False
+    return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from psygnal import Signal
 
-from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_from_arrays
+from glioma_annotator.domain.editing import JournalAction, JournalEntry
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -20,7 +20,7 @@ from glioma_annotator.imaging.normalisation import robust_window
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.difference import LabelChange, label_changes
 from glioma_annotator.workflow.editing import Editor
-from glioma_annotator.workflow.journalling import SavePoint
+from glioma_annotator.workflow.journalling import SavePoint, steps_since
 from glioma_annotator.workflow.ports import Segmenter, Store
 from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
 from glioma_annotator.workflow.study_labels import own_labels, study_scheme
@@ -326,11 +326,10 @@ class StudySession:
         if all(entry.action is JournalAction.PAST for entry in entries):  # nothing that the newest does not have
             return newest_labels, newest_id, ()
         labels = self._labels(parent, timepoint)
-        replayed = Editor(labels.copy(), timepoint.grid, self.scheme, None)
-        replayed.replay(entries)
-        # Killed between writing the revision and clearing the journal: the steps are in the revision already.
-        if edit_from_arrays("", newest_labels, replayed.labels) is None:
-            return newest_labels, newest_id, ()
+        # Killed between writing the revision and the journal's new start: the first steps are in the revision already.
+        later = steps_since(entries, labels, newest_labels)
+        if later is not None:
+            return newest_labels, newest_id, later
         return labels, parent_id, entries
 
     def _labels(self, revision: SegmentationRevision | None, timepoint: Timepoint) -> LabelArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import pytest
@@ -319,3 +319,73 @@ def test_a_revision_made_elsewhere_is_opened_although_older_steps_could_be_undon
     again = open_visit(session)
     assert np.array_equal(again.editor.labels, other)
     assert again.editor.undo_name is None
+
+
+def killed_while_saving(store: FakeStore, visit: OpenTimepoint, work: Callable[[], None]) -> OpenTimepoint:
+    """A revision is written while `work` goes on; the program ends before the journal starts from it; opened again."""
+    saving = visit.begin_save()
+    work()
+    store.add_revision(
+        visit.timepoint, saving.labels, saving.scheme, origin=saving.origin, author="reader", parent_id=saving.parent_id
+    )
+    return open_visit(a_session(store))
+
+
+def test_steps_made_while_a_revision_was_written_open_on_that_revision(session: StudySession, store: FakeStore) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    again = killed_while_saving(store, visit, lambda: paint(visit, 1, (15, 15, 15)))
+    assert np.array_equal(again.editor.labels, visit.editor.labels)
+    assert again.parent_id == again.revisions[-1].id
+    assert again.recovered_steps == 1 and len(again.editor.unsaved_edits) == 1
+    again.editor.undo()
+    assert not again.editor.unsaved
+    again.editor.undo()  # beyond the revision
+    assert not again.editor.labels.any() and again.editor.unsaved
+    third = open_visit(a_session(store))
+    assert np.array_equal(third.editor.labels, again.editor.labels)
+
+
+def test_undoing_beyond_a_revision_while_it_is_written_is_recovered(session: StudySession, store: FakeStore) -> None:
+    visit = open_visit(session)
+    paint(visit, 3)
+    paint(visit, 1, (15, 15, 15))
+
+    def undo_both() -> None:
+        visit.editor.undo()
+        visit.editor.undo()
+
+    again = killed_while_saving(store, visit, undo_both)
+    assert not again.editor.labels.any()
+    assert again.parent_id == again.revisions[-1].id and again.editor.unsaved
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_course_of_steps_around_an_interrupted_save_is_recovered(
+    seed: int, session: StudySession, store: FakeStore
+) -> None:
+    random = np.random.default_rng(seed)
+
+    def work(visit: OpenTimepoint, steps: int) -> None:
+        for _ in range(steps):
+            what = random.integers(0, 4)
+            if what < 2:
+                voxels = np.unique(random.integers(0, visit.editor.labels.size, 9))
+                visit.editor.set_voxels("Brush", voxels, int(random.integers(0, 5)))
+            else:
+                visit.editor.undo() if what == 2 else visit.editor.redo()
+
+    visit = open_visit(session)
+    for _ in range(3):
+        work(visit, int(random.integers(1, 8)))
+        open_before = visit
+        visit = killed_while_saving(store, visit, lambda v=visit: work(v, int(random.integers(0, 8))))  # type: ignore[misc]
+        assert np.array_equal(visit.editor.labels, open_before.editor.labels)
+        assert visit.parent_id == visit.revisions[-1].id
+        work(visit, 3)
+        again = open_visit(a_session(store))
+        assert np.array_equal(again.editor.labels, visit.editor.labels)
+        visit = again
+        if random.random() < 0.5:
+            visit.save()
+            assert not open_visit(a_session(store)).editor.unsaved
