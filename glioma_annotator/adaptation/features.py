@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.stages import decode_last, encode
 from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.heap import give_back
 from glioma_annotator.inference.covering import HALO, rounded_up
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.fusing import fused
@@ -142,6 +143,8 @@ def _tiled(
     with stoppable(network, cancel), torch.inference_mode(), precision(device):
         for start, stop, low, high in _tiles(whole, axis, _voxel_bytes(network, device), network.multiple):
             cancel.raise_if_cancelled()
+            if start:
+                give_back()  # what the last tile left in pieces
             part = np.take(images, range(low, high), axis=axis + 1)
             batch = torch.from_numpy(part[None]).to(device.device, memory_format=torch.channels_last_3d)
             for number, out in enumerate(step(batch)):
@@ -154,6 +157,7 @@ def _tiled(
                 to[axis + 1] = slice(start // ratio, stop // ratio)
                 of[axis + 1] = slice((start - low) // ratio, (stop - low) // ratio)
                 results[number][tuple(to)] = values[tuple(of)]
+            del batch, out, values
     return results
 
 

@@ -131,8 +131,10 @@ def _adapt(
         marked=[classes_of(found, network.head) for found in train_features],
         lesions=lesions,
     )
+    pass_s = max(gone.seconds)
+    del gone, train_features, held_features  # the context lets go of them when they are no longer needed
     _look_at_lesions(network, context, judging, card, wanted)
-    best, trials, problems = try_methods(wanted, network, context, max(gone.seconds), telling)
+    best, trials, problems = try_methods(wanted, network, context, pass_s, telling)
     budget.binding = False  # what there is, is saved
     telling.stage(0.95, 1.0, "Saving the candidate")
     budget.raise_if_cancelled()
@@ -150,7 +152,7 @@ def _adapt(
         seconds=budget.elapsed(),
         device=device.name,
         messages=(*told, *problems),
-        facts={"pass_seconds": round(max(gone.seconds), 2), "judging_seconds": round(budget.judging_s, 2)},
+        facts={"pass_seconds": round(pass_s, 2), "judging_seconds": round(budget.judging_s, 2)},
     )
 
 

@@ -16,6 +16,7 @@ from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last
 from glioma_annotator.adaptation.methods.context import Context, Unstable
 from glioma_annotator.adaptation.passes import MOST_STAGES
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Trial
+from glioma_annotator.heap import give_back
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import Progress, Report
 
@@ -108,6 +109,8 @@ def try_methods(
         if why:
             trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
             continue
+        if not {AdaptationMethod.LAST_LAYER, AdaptationMethod.DECODER} & set(wanted[number:]):
+            context.forget_features()
         began = budget.now()
         context.deadline = began + (left if alone else _allowed(method, left, context, pass_seconds))
         share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
@@ -121,6 +124,7 @@ def try_methods(
                 _cache_stages(network, context)
             steps = TRAIN[method](trained, context)
             telling.stage(judging, end, f"Judging “{method.value}”")
+            give_back()
             candidate = best_share(trained.cpu(), method, steps, context)
         except Unstable as error:
             failure = error

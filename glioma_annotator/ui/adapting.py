@@ -27,15 +27,18 @@ from glioma_annotator.workflow.models import ModelRow, model_rows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelState:
-    """What the panel shows of the models: those that can be a start, and the current one of the open patient."""
+    """What the panel shows of the models: those that can be a start, the current one of whom is adapted to (`current`)
+    and of the open patient (`here`), which differ while a model is made for all patients.
+    """
 
     rows: tuple[ModelRow, ...] = ()
     current: CurrentModel = field(default_factory=lambda: CurrentModel(EVERYONE, "", False))
+    here: CurrentModel = field(default_factory=lambda: CurrentModel(EVERYONE, "", False))
     problems: tuple[str, ...] = ()
 
 
-#: Masks by patient, models, and the name of the open patient's model.
-_Found = tuple[dict[str, tuple[UsableRevision, ...]], ModelState, str]
+#: Masks by patient, and the models.
+_Found = tuple[dict[str, tuple[UsableRevision, ...]], ModelState]
 
 
 class Adapting(QObject):
@@ -102,14 +105,14 @@ class Adapting(QObject):
             if everyone:
                 usable = {key: tuple(u for u in found if u.approved) for key, found in usable.items()}
             current = shelf.current(EVERYONE if everyone else patient)
-            here = shelf.current(patient).model
-            return usable, ModelState(model_rows(shelf, session.store), current, shelf.problems()), here
+            here = shelf.current(patient)
+            return usable, ModelState(model_rows(shelf, session.store), current, here, shelf.problems())
 
         def done(found: _Found) -> None:
             if self._study.patient_key != patient or self._study.session is not session:
                 return
-            self.usable, self.models, here = found
-            self._proposing.choose(here, patient)
+            self.usable, self.models = found
+            self._proposing.choose(self.models.here.model, patient)
             self.choices_changed.emit()
 
         self._study.workers.reading.submit("Reading the models", work, done, self._study.failed.emit)

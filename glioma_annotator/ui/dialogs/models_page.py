@@ -58,7 +58,7 @@ class ModelsPage(QDialog):
         super().__init__(parent)
         self._adapting, self._study = adapting, study
         self.setWindowTitle("Models")
-        self.resize(1040, 460)
+        self.resize(min(max(parent.window().width() - 160, 1040), 1480), 480)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
@@ -127,7 +127,7 @@ class ModelsPage(QDialog):
     def _show(self) -> None:
         state = self._adapting.models
         patient = self._study.patient_key
-        current = state.current
+        current = state.here
         whose = "its own model" if current.own else "the workspace's default"
         self.told.setText(f"{patient} uses “{current.model}”, {whose}." if patient and current.model else "")
         self.problems.setText("\n".join(state.problems))
@@ -140,7 +140,9 @@ class ModelsPage(QDialog):
             for column, text in enumerate(_cells(row)):
                 item = QTableWidgetItem(text)
                 item.setData(_ROW, row)
-                item.setToolTip("\n".join((row.model.card.title, row.model.card.identity, *row.model.card.limits)))
+                item.setToolTip(
+                    "\n".join((row.model.card.title, row.model.card.identity, row.data, *row.model.card.limits))
+                )
                 self.table.setItem(place, column, item)
         mode = self.table.selectionMode()
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
@@ -166,7 +168,7 @@ class ModelsPage(QDialog):
         enabled = {
             "use": one is not None and one.usable and bool(self._study.patient_key) and writable,
             "everyone": one is not None and one.usable and writable,
-            "rollback": bool(self._study.patient_key) and self._adapting.models.current.own and writable,
+            "rollback": bool(self._study.patient_key) and self._adapting.models.here.own and writable,
             "compare": len(rows) == 2 and all(r.model.usable for r in rows) and self._study.visit is not None,
             "rename": own,
             "archive": own and one is not None and one.usable,

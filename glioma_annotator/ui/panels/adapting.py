@@ -98,7 +98,7 @@ class AdaptPanel(QScrollArea):
         column.setSpacing(6)
         self.whom = QComboBox()
         self.whom.addItem("This patient", False)
-        self.whom.addItem("Every patient with approved masks", True)
+        self.whom.addItem("All with approved masks", True)
         self.model = QComboBox()
         self.method = QComboBox()
         for method, text in _METHODS.items():
@@ -190,6 +190,7 @@ class AdaptPanel(QScrollArea):
         decision = QWidget()
         buttons = QVBoxLayout(decision)
         buttons.setContentsMargins(0, 2, 0, 2)
+        buttons.setSpacing(6)
         buttons.addWidget(self.use)
         buttons.addWidget(self.keep)
         self.verdict = VerdictView(self._study.scheme, decision)
@@ -228,8 +229,7 @@ class AdaptPanel(QScrollArea):
                 item.setData(_DATA, (patient, usable))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Checked if usable.suggested else Qt.CheckState.Unchecked)
-                revision = usable.revision
-                item.setToolTip(f"{usable.timepoint.title}\nRevision {revision.number}, {revision.origin.value}")
+                item.setToolTip(_tip(usable))
                 self.visits.addItem(item)
         self.visits.blockSignals(False)
         rows = self.visits.count()
@@ -262,6 +262,7 @@ class AdaptPanel(QScrollArea):
         usable = replace(usable, slices=slices)
         item.setData(_DATA, (patient, usable))
         item.setText(_text(patient if len(self._adapting.usable) > 1 else "", usable))
+        item.setToolTip(_tip(usable))
 
     def chosen(self) -> dict[str, list[UsableRevision]]:
         """The ticked masks by patient."""
@@ -291,6 +292,7 @@ class AdaptPanel(QScrollArea):
             self.budget.currentData(),
         )
         self.plan.setText(f"Plan: {found.words}." if found else "Tick at least one mask to learn from.")
+        self.model.setToolTip(self.model.currentText())  # titles are longer than the box
         self.adapt.setText("Adapt to these patients" if self._adapting.everyone else "Adapt to this patient")
         self.adapt.setEnabled(self._adapting.available and not self._adapting.running and found is not None)
 
@@ -310,14 +312,22 @@ class AdaptPanel(QScrollArea):
         self.choices.setVisible(not running and result is None)
         self.running.setVisible(running)
         self.curve.setVisible(running or result is not None)
+        self.curve.set_low(result is not None)
         self.result.setVisible(result is not None)
         self.verdict.show_outcome(result.outcome if result else None)
         if result is not None:
             self.curve.show_points(result.outcome.curve)
             self.use.setText(f"Use for {result.patient}" if result.patient else "Use for the workspace")
             self.use.setEnabled(result.outcome.verdict.accepted)
+            self.use.setVisible(result.outcome.verdict.accepted)  # what was refused is not offered
         self._show_plan()
         self._show_progress()
+
+
+def _tip(usable: UsableRevision) -> str:
+    revision = usable.revision
+    slices = f"\nReviewed slices: {slices_text(usable.slices)}" if usable.slices else ""
+    return f"{usable.timepoint.title}\nRevision {revision.number}, {revision.origin.value}{slices}"
 
 
 def _text(patient: str, usable: UsableRevision) -> str:

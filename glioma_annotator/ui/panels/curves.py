@@ -21,12 +21,18 @@ class TrainingCurve(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._points: list[CurvePoint] = []
-        self.setMinimumHeight(120)
+        self._low = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Loss and held-out Dice of the training")
 
     def sizeHint(self) -> QSize:
-        return QSize(260, 130)
+        return QSize(260, 84 if self._low else 130)
+
+    def set_low(self, low: bool) -> None:
+        """Whether to leave room for a result, which has to be decided about without scrolling."""
+        if low != self._low:
+            self._low = low
+            self.updateGeometry()
 
     def show_points(self, points: Sequence[CurvePoint]) -> None:
         self._points = list(points)

@@ -135,7 +135,8 @@ def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(scene: 
     scene.adapter.accepted = False
     scene.click(scene.panel.adapt)
     scene.finish()
-    assert not scene.panel.use.isEnabled()
+    assert not scene.panel.use.isEnabled() and not scene.panel.use.isVisible()
+    assert scene.panel.keep.isVisible()
     shown = [label.text() for label in scene.panel.verdict.findChildren(type(scene.panel.stage))]
     assert "Not better: not offered" in shown and "ET loses." in shown
     assert {"0.700", "0.500", "0.400"} <= set(shown)
@@ -251,6 +252,18 @@ def test_using_and_rolling_back_from_the_page(scene: Scene, page: ModelsPage) ->
     scene.click(page.buttons["rollback"])
     scene.settle()
     assert scene.shelf.current(PATIENT).model == "base"
+
+
+def test_the_page_is_about_the_open_patient_while_a_model_is_made_for_all(scene: Scene, page: ModelsPage) -> None:
+    pick(page, "other")
+    scene.click(page.buttons["use"])
+    scene.settle()
+    scene.panel.whom.setCurrentIndex(1)
+    scene.panel.whom.activated.emit(1)
+    scene.settle()
+    assert scene.panel.current.text().endswith("the workspace's default")
+    assert page.told.text() == f"{PATIENT} uses “other”, its own model."
+    assert page.buttons["rollback"].isEnabled()
 
 
 def test_archiving_takes_a_model_out_of_the_choices(scene: Scene, page: ModelsPage) -> None:
