@@ -16,7 +16,7 @@ import pytest
 import torch
 from adaptation_cases import request, small_model, visit, with_labels
 
-from glioma_annotator.adaptation import candidate, guard, patches, run, trying
+from glioma_annotator.adaptation import candidate, guard, passes, patches, run, trying
 from glioma_annotator.adaptation.adapter import ModelAdapter
 from glioma_annotator.adaptation.budget import TooSlow
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
@@ -287,7 +287,7 @@ def test_a_gpu_without_memory_is_exchanged_for_the_processor_with_a_message(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return compute(network, case, device, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "compute_features", crowded)
+    monkeypatch.setattr(passes, "compute_features", crowded)
     outcome = adapt(model, request(visit(), method=LAST, device="auto"), tmp_path / "new")
     assert outcome.messages[0] == "The memory of the GPU of the test did not suffice; the CPU was used."
     with pytest.raises(EnvironmentFailure, match="GPU of the test does not suffice"):
@@ -298,7 +298,7 @@ def test_too_little_main_memory_is_said(model: Path, tmp_path: Path, monkeypatch
     def crowded(*_: object) -> object:
         raise MemoryError
 
-    monkeypatch.setattr(run, "compute_features", crowded)
+    monkeypatch.setattr(passes, "compute_features", crowded)
     with pytest.raises(EnvironmentFailure, match="computer's memory"):
         adapt(model, request(visit(), method=LAST), tmp_path / "new")
 
