@@ -14,6 +14,7 @@ import argparse
 import gc
 import json
 import os
+import resource
 import sys
 import tempfile
 import threading
@@ -43,6 +44,13 @@ from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.window import MainWindow
 
 AIM_MS = 100.0
+#: ms, what, ms waiting for the disk, ms collecting garbage, ms of the processor, times other threads took its core.
+_NOTHING = (0.0, "", 0.0, 0.0, 0.0, 0)
+
+
+def _times_pushed_aside() -> int:
+    """How often the system took the processor from this thread for another."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
 
 
 class Watch(QApplication):
@@ -51,8 +59,9 @@ class Watch(QApplication):
     def __init__(self) -> None:
         super().__init__([])
         self._depth = 0
-        self._disk_ms = self._gc_ms = self._gc_began = 0.0
-        self.longest: tuple[float, str, float, float] = (0.0, "", 0.0, 0.0)
+        self._disk_ms = self._gc_ms = self._gc_began = self._own = 0.0
+        self._pushed = 0
+        self.longest: tuple[float, str, float, float, float, int] = _NOTHING
         gc.callbacks.append(self._collecting)
         self._began, self._window_thread = 0.0, threading.get_ident()
         self.seen: list[str] = []  # where the window's thread was in events over the aim
@@ -96,6 +105,7 @@ class Watch(QApplication):
         if self._depth == 0:
             self._disk_ms = self._gc_ms = 0.0
             self._began = began
+            self._own, self._pushed = time.thread_time(), _times_pushed_aside()
         self._depth += 1
         try:
             return super().notify(receiver, event)
@@ -106,7 +116,8 @@ class Watch(QApplication):
                 self._began = 0.0
             # A loop that waits is itself run by no event here, so every event at depth 0 is one answer of the window.
             if self._depth == 0 and ms > self.longest[0]:
-                self.longest = ms, f"{kind.name} to {type(receiver).__name__}", self._disk_ms, self._gc_ms
+                own, pushed = 1000 * (time.thread_time() - self._own), _times_pushed_aside() - self._pushed
+                self.longest = ms, f"{kind.name} to {type(receiver).__name__}", self._disk_ms, self._gc_ms, own, pushed
 
 
 class Hands(tool_pictures.Hands):
@@ -167,14 +178,16 @@ def measure(only: set[str], one_pane: bool) -> dict[str, dict[str, Any]]:
             for picture in (*tool_pictures.PICTURES, save_revision):
                 if only and picture.__name__ not in only:
                     continue
-                watch.longest = (0.0, "", 0.0, 0.0)
+                watch.longest = _NOTHING
                 watch.seen.clear()
                 picture(hands)
-                ms, what, disk, gc_ms = watch.longest
+                ms, what, disk, gc_ms, own, pushed = watch.longest
                 found[picture.__name__] = {
-                    "longest_ms": round(ms), "event": what, "disk_ms": round(disk), "collecting_ms": round(gc_ms),
+                    "longest_ms": round(ms), "event": what, "own_ms": round(own), "pushed_aside": pushed,
+                    "disk_ms": round(disk), "collecting_ms": round(gc_ms),
                 }  # fmt: skip
-                parts = f"{disk:3.0f} waiting for the disk, {gc_ms:3.0f} collecting garbage"
+                parts = f"{own:3.0f} at work ({gc_ms:.0f} collecting garbage), {disk:.0f} waiting for the disk"
+                parts += f", pushed aside {pushed} times"
                 print(f"{picture.__name__:14} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
                 print("".join(f"--- it was here:\n{place}" for place in watch.seen), end="", flush=True)
                 hands.clean()
