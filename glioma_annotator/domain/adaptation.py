@@ -47,8 +47,8 @@ class AdaptationCase:
     images: float32 intensities by role on `grid`; a sequence that the model needs may be absent.
     labels: uint8 (i, j, k) on `grid`, values of the model's scheme; 255 where nothing was reviewed.
     carried: the mask of an earlier visit carried over by registration, same grid; None where there is none.
-    operated: False before any surgery: labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed there, so they are
-        not judged there either.
+    operated: False before any surgery: labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed there, so they
+        are not judged there either.
     """
 
     name: str
