@@ -21,7 +21,7 @@ from glioma_annotator.adaptation.features import predict_classes
 from glioma_annotator.adaptation.guard import GuardVerdict
 from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Split
-from glioma_annotator.adaptation.methods import norm
+from glioma_annotator.adaptation.methods import full, norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
 from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationRequest, Trial, Verdict
 from glioma_annotator.domain.model_card import ModelCard
@@ -42,9 +42,8 @@ NORMALISATION = {
 #: Between the two, what was learnt mostly holds already and what was known mostly still does (Wortsman et al.,
 #: "Robust fine-tuning of zero-shot models", CVPR 2022).
 SHARES = (1.0, 0.75, 0.5, 0.25)
-#: What changes the whole network goes half-way at most: all of the way it made a next visit worse that neither held-out
-#: slabs nor painted lesions foresaw (benchmarks/README.md).
-SHARES_OF_FULL = (0.5, 0.25)
+#: The same of what changes the whole network.
+SHARES_OF_FULL = (full.FARTHEST, full.FARTHEST / 2)
 
 
 @dataclass(eq=False)

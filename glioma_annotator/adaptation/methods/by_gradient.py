@@ -63,6 +63,7 @@ def run(
     schedule: Schedule,
     loss_of_step: Callable[[int], Tensor],
     measure: Callable[[], Verdict] | None = None,
+    share: float = 1.0,
 ) -> int:
     """Take steps on `parameters` of `network` until they or the time are used up; the number of steps.
 
@@ -75,6 +76,8 @@ def run(
     ----------
     loss_of_step: the loss of step n, with gradients.
     measure: the quick held-out verdict; by default with the whole network around the held-out tumour.
+    share: how far from the starting weights a candidate lies at most; what is looked at lies there. Then the names of
+        `parameters` are those of the network.
     """
     look = measure or (lambda: context.held_out.quick(predict_crops(network, context)))
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -85,8 +88,11 @@ def run(
     optimiser = torch.optim.AdamW(list(parameters.values()), lr=schedule.rate, weight_decay=0.0)
     now = context.budget.now
     began = now()
-    best = Best.start({name: p.data for name, p in parameters.items()}, look())
     averaged = Averaged(list(parameters.values()))
+    origin = [context.start[name].to(p) for name, p in parameters.items()] if share < 1 else averaged.means
+    with averaged.in_place(origin, share):
+        verdict = look()
+    best = Best.start({name: p.data for name, p in parameters.items()}, verdict)
     time = _Time(context, schedule, looks=[now() - began])
     steps = schedule.steps
     step = 0
@@ -108,8 +114,9 @@ def run(
             dice = None
             if step == steps or step % max(steps // _LOOKS, 1) == 0:
                 began = now()
-                with averaged.in_place():
+                with averaged.in_place(origin, share):
                     found = look()
+                with averaged.in_place(origin, 1.0):
                     best.offer(step, found)
                 dice = found.after
                 time.looks.append(now() - began)
@@ -205,10 +212,10 @@ class Averaged:
             mean.lerp_(parameter.detach(), share)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within it, the parameters are the mean."""
+    def in_place(self, origin: Sequence[Tensor], share: float) -> Iterator[None]:
+        """Within it, the parameters lie so much of the way from `origin` to the mean."""
         now = [p.detach().clone() for p in self.parameters]
-        self._put(self.means)
+        self._put([torch.lerp(first, mean, share) for first, mean in zip(origin, self.means, strict=True)])
         try:
             yield
         finally:

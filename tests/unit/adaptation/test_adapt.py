@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,19 +20,21 @@ from adaptation_cases import request, small_model, visit, with_labels
 from glioma_annotator.adaptation import candidate, guard, passes, patches, run, trying
 from glioma_annotator.adaptation.adapter import ModelAdapter
 from glioma_annotator.adaptation.budget import TooSlow
-from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
+from glioma_annotator.adaptation.methods import by_gradient, context, decoder, full, last_layer, norm
 from glioma_annotator.domain.adaptation import (
     METHODS,
     AdaptationMethod,
     AdaptationOutcome,
     AdaptationRequest,
     CurvePoint,
+    Verdict,
 )
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.imaging import atomic_file
 from glioma_annotator.inference import device as device_module
 from glioma_annotator.inference.model_folder import load_model, save_model
+from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
 LAST, NORM, DECODER, FULL = METHODS
@@ -175,6 +178,34 @@ def test_voxels_that_nobody_reviewed_do_not_teach(model: Path, tmp_path: Path) -
 def test_what_a_mask_does_not_show_is_said(model: Path, tmp_path: Path) -> None:
     outcome = adapt(model, request(visit(), method=LAST), tmp_path / "new")
     assert any("no NETC, SNFH, RC" in message for message in outcome.messages)
+
+
+@pytest.mark.parametrize(("method", "share"), [(FULL, 0.5), (DECODER, 1.0)])
+def test_a_training_is_looked_at_as_far_from_the_start_as_its_candidate_goes(
+    method: AdaptationMethod, share: float, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    offered: list[torch.Tensor] = []
+    module = decoder if method is DECODER else by_gradient
+    name = "_predict_crops" if method is DECODER else "predict_crops"
+    look, offer = getattr(module, name), context.Best.offer
+
+    def looking(network: SegmentationNetwork, *given: Any) -> Any:
+        seen.append(network.head.weight.detach().clone())
+        return look(network, *given)
+
+    def offering(best: context.Best, step: int, verdict: Verdict) -> None:
+        offered.append(next(v for k, v in best.parameters.items() if v.shape == seen[0].shape).clone())
+        offer(best, step, verdict)
+
+    monkeypatch.setattr(module, name, looking)
+    monkeypatch.setattr(context.Best, "offer", offering)
+    adapt(model, request(visit(), method=method), tmp_path / "new")
+    start = load_model(model)[1].head.weight
+    assert torch.allclose(seen[0], start) and len(offered) > 1
+    for looked, kept in zip(seen[1:], offered, strict=True):
+        assert not torch.equal(kept, start)
+        assert torch.allclose(looked - start, share * (kept - start), atol=1e-6)
 
 
 def test_what_is_falsely_called_a_cavity_does_not_count_before_surgery(model: Path, tmp_path: Path) -> None:
