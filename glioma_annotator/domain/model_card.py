@@ -131,7 +131,7 @@ class Outline:
     label: int
     sequence: SequenceRole
     into: tuple[int, ...]
-    level: float = 1 / 3
+    level: float = 0.25
     reach_mm: float = 1.5
 
 
@@ -161,11 +161,12 @@ class PostProcessing:
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, SNFH or cavities on both sides alike, SNFH within the core.
+#: ET, less cavity than a sphere of 12 mm (fluid of the cisterns, mostly), SNFH or cavities on both sides alike, SNFH
+#: within the core.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
-    (TooSmall(label=3, below_ml=0.2, becomes=1),),
+    (TooSmall(label=3, below_ml=0.2, becomes=1), TooSmall(label=4, below_ml=1.0, becomes=0)),
     mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2)),
     outside=(Outside(label=1, rim=(3,), becomes=2),),
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),
