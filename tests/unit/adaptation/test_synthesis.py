@@ -152,6 +152,25 @@ def test_painted_tissues_look_as_they_do_on_mri() -> None:
                     assert t2 > 1.5
 
 
+def test_only_tumours_without_enhancement_have_outlines_that_hold_a_faint_margin() -> None:
+    tissue = np.full((40, 40, 40), tumour.WHITE, dtype=np.uint8)
+    away = np.sqrt(sum((axis - 20.0) ** 2 for axis in np.ogrid[:40, :40, :40]))
+    contrasts = {label: np.array([0.7, 0.7, 2.0, 1.8], dtype=np.float32) for label in (NETC, SNFH, ET, RC)}
+
+    def brightness_of_margin(labels: np.ndarray, seed: int) -> float:
+        """Share of the tumour's T2 brightness 1 to 2 voxels within its outline."""
+        images = brain_images(tissue)
+        contrast.paint(images, contrast.CHANNELS, tissue, labels, contrasts, np.random.default_rng(seed), grain=0.0)
+        return float(images[2][(away > 10) & (away < 11)].mean() - 1)
+
+    infiltrating = np.where(away < 12, NETC, 0).astype(np.uint8)
+    enhancing = infiltrating.copy()
+    enhancing[20, 20, 20] = ET
+    faint = [brightness_of_margin(infiltrating, seed) for seed in range(12)]
+    assert min(faint) < 0.4 and max(faint) > 0.9
+    assert min(brightness_of_margin(enhancing, seed) for seed in range(12)) > 0.9
+
+
 def test_painting_leaves_the_rest_of_the_brain_alone() -> None:
     tissue = ball_brain()
     before = brain_images(tissue)
