@@ -19,17 +19,20 @@ class TooSmall:
 
     nnU-Net's BraTS 2020 entry (Isensee et al., arXiv 2011.00848) calls enhancing tumour of fewer than 200 voxels
     (0.2 mL) necrosis: so little of it is mostly not there at all, and one false voxel turns its Dice from 1 to 0.
+    A little cavity in a brain where nothing else was found is fluid of a cistern.
 
     Attributes
     ----------
     label: value that is too small to be real.
     below_ml: volume in mL under which it is.
     becomes: value its voxels get; 0 for background.
+    alone: only where no other label was found.
     """
 
     label: int
     below_ml: float
     becomes: int
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +164,12 @@ class PostProcessing:
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, less cavity than a sphere of 12 mm (fluid of the cisterns, mostly), SNFH or cavities on both sides alike, SNFH
-#: within the core.
+#: ET, a cavity of less than a sphere of 12 mm with nothing else, SNFH or cavities on both sides alike, core outside a
+#: rim, SNFH within the core, ET's outline.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
-    (TooSmall(label=3, below_ml=0.2, becomes=1), TooSmall(label=4, below_ml=1.0, becomes=0)),
+    (TooSmall(label=3, below_ml=0.2, becomes=1), TooSmall(label=4, below_ml=1.0, becomes=0, alone=True)),
     mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2)),
     outside=(Outside(label=1, rim=(3,), becomes=2),),
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),

@@ -170,7 +170,8 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         min_component_ml=float(data.get("min_component_ml", standard.min_component_ml)),
         fill_holes_ml=float(data.get("fill_holes_ml", standard.fill_holes_ml)),
         too_small=tuple(
-            TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"])) for x in data.get("too_small", ())
+            TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"]), bool(x.get("alone", False)))
+            for x in data.get("too_small", ())
         ),
         mirrored=tuple(_mirrored(rule) for rule in data.get("mirrored", ())),
         outside=tuple(_outside(rule) for rule in data.get("outside", ())),

@@ -77,7 +77,7 @@ def post_processed(
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
-        if 0 < volume_ml < rule.below_ml:
+        if 0 < volume_ml < rule.below_ml and not (rule.alone and (result[~few] != 0).any()):
             result[few] = rule.becomes
             messages.append(
                 f"{volume_ml:.2f} mL of {names[rule.label]}, less than {rule.below_ml:g} mL, were taken for "

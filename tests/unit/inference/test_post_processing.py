@@ -82,11 +82,23 @@ def test_nothing_to_do_changes_nothing(labels: np.ndarray) -> None:
     assert not found.any() and messages == ()
 
 
+def test_a_little_cavity_stays_where_something_else_was_found() -> None:
+    rules = PostProcessing(0, too_small=(TooSmall(RC, 1.0, 0, alone=True),))
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[4:10, 4:10, 4:10] = RC
+    found, messages = processed(labels, rules)
+    assert not found.any()
+    assert messages == ("0.22 mL of RC, less than 1 mL, were taken for background.",)
+    labels[15:17, 4:10, 4:10] = SNFH
+    found, messages = processed(labels, rules)
+    assert np.array_equal(found, labels) and messages == ()
+
+
 def test_the_glioma_rules_name_the_program_s_labels() -> None:
     names = {label.value: label.name for label in SCHEME.labels}
     enhancing, cavity = GLIOMA_POST_PROCESSING.too_small
     assert (names[enhancing.label], names[enhancing.becomes], enhancing.below_ml) == ("ET", "NETC", 0.2)
-    assert (names[cavity.label], cavity.becomes, cavity.below_ml) == ("RC", 0, 1.0)
+    assert (names[cavity.label], cavity.becomes, cavity.below_ml, cavity.alone) == ("RC", 0, 1.0, True)
 
 
 HEAD = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
