@@ -17,6 +17,7 @@ from glioma_annotator.imaging.label_ops.smoothing import closing
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
 
 _COARSE_MM = 3.0
+_LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
 _RIM_SIGMA_MM, _TISSUE_SIGMA_MM = 3.0, 5.0  # over which the brightness of a label and of its neighbours is averaged
 _UNUSUAL = 2.0  # standard deviations of a tissue's brightness: what lies within belongs to the tissue
 _CLEAR_MM = 2.5  # a neighbour's voxels nearer to the label may hold some of its brightness
@@ -52,28 +53,33 @@ def post_processed(
         if both_sides.any():
             result[both_sides] = 0
             volume_ml = np.count_nonzero(both_sides) * grid.voxel_volume_ml
-            messages.append(
-                f"{volume_ml:.1f} mL of {names[mirrored.label]} that lie on both sides alike were left out as "
-                "normal anatomy."
-            )
+            if volume_ml >= _LEAST_TOLD_ML:
+                messages.append(
+                    f"{volume_ml:.1f} mL of {names[mirrored.label]} that lie on both sides alike were left out as "
+                    "normal anatomy."
+                )
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for outside in rules.outside:
         beyond = _outside(result, outside, grid)
         if beyond.any():
             result[beyond] = outside.becomes
-            messages.append(
-                f"{np.count_nonzero(beyond) * grid.voxel_volume_ml:.1f} mL of {names[outside.label]} outside a rim of "
-                f"{' and '.join(names[value] for value in outside.rim)} were taken for {names[outside.becomes]}."
-            )
+            volume_ml = np.count_nonzero(beyond) * grid.voxel_volume_ml
+            if volume_ml >= _LEAST_TOLD_ML:
+                messages.append(
+                    f"{volume_ml:.1f} mL of {names[outside.label]} outside a rim of "
+                    f"{' and '.join(names[value] for value in outside.rim)} were taken for {names[outside.becomes]}."
+                )
     for enclosed in rules.enclosed:
         within = _enclosed(result, enclosed, grid.spacing_mm)
         if within.any():
             result[within] = enclosed.becomes
-            messages.append(
-                f"{np.count_nonzero(within) * grid.voxel_volume_ml:.1f} mL of {names[enclosed.label]} within "
-                f"{' and '.join(names[value] for value in enclosed.rim)} were taken for {names[enclosed.becomes]}."
-            )
+            volume_ml = np.count_nonzero(within) * grid.voxel_volume_ml
+            if volume_ml >= _LEAST_TOLD_ML:
+                messages.append(
+                    f"{volume_ml:.1f} mL of {names[enclosed.label]} within "
+                    f"{' and '.join(names[value] for value in enclosed.rim)} were taken for {names[enclosed.becomes]}."
+                )
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml

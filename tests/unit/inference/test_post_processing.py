@@ -245,6 +245,13 @@ def test_core_outside_a_ring_is_oedema_and_the_reader_is_told() -> None:
     assert np.array_equal(found, labels)  # the core within, the rim, and the other lesion stay
 
 
+def test_what_would_be_told_as_nothing_is_not_told() -> None:
+    labels = ringed_tumour()
+    labels[8:16, 17:20, 4:8] = SNFH  # 0.024 mL of core are left outside
+    found, messages = processed(labels, outside())
+    assert (found[6:16, 17:20, 4:8] == SNFH).all() and messages == ()
+
+
 def test_core_stays_where_the_ring_encloses_too_little_or_is_a_small_part_of_the_lesion() -> None:
     labels = ringed_tumour()
     assert np.array_equal(processed(labels, outside(least_ml=0.6))[0], labels)
