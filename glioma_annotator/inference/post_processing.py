@@ -47,39 +47,29 @@ def post_processed(
     """
     result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
-    messages = []
+    messages: list[str] = []
+
+    def tell(changed: NDArray[np.bool_], words: str) -> None:
+        volume_ml = np.count_nonzero(changed) * grid.voxel_volume_ml
+        if volume_ml >= _LEAST_TOLD_ML:
+            messages.append(f"{volume_ml:.1f} mL of {words}.")
+
     for mirrored in rules.mirrored:
         both_sides = _mirrored(result, brain, mirrored, grid.spacing_mm)
-        if both_sides.any():
-            result[both_sides] = 0
-            volume_ml = np.count_nonzero(both_sides) * grid.voxel_volume_ml
-            if volume_ml >= _LEAST_TOLD_ML:
-                messages.append(
-                    f"{volume_ml:.1f} mL of {names[mirrored.label]} that lie on both sides alike were left out as "
-                    "normal anatomy."
-                )
+        result[both_sides] = 0
+        tell(both_sides, f"{names[mirrored.label]} that lie on both sides alike were left out as normal anatomy")
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for outside in rules.outside:
         beyond = _outside(result, outside, grid)
-        if beyond.any():
-            result[beyond] = outside.becomes
-            volume_ml = np.count_nonzero(beyond) * grid.voxel_volume_ml
-            if volume_ml >= _LEAST_TOLD_ML:
-                messages.append(
-                    f"{volume_ml:.1f} mL of {names[outside.label]} outside a rim of "
-                    f"{' and '.join(names[value] for value in outside.rim)} were taken for {names[outside.becomes]}."
-                )
+        result[beyond] = outside.becomes
+        rim = " and ".join(names[value] for value in outside.rim)
+        tell(beyond, f"{names[outside.label]} outside a rim of {rim} were taken for {names[outside.becomes]}")
     for enclosed in rules.enclosed:
         within = _enclosed(result, enclosed, grid.spacing_mm)
-        if within.any():
-            result[within] = enclosed.becomes
-            volume_ml = np.count_nonzero(within) * grid.voxel_volume_ml
-            if volume_ml >= _LEAST_TOLD_ML:
-                messages.append(
-                    f"{volume_ml:.1f} mL of {names[enclosed.label]} within "
-                    f"{' and '.join(names[value] for value in enclosed.rim)} were taken for {names[enclosed.becomes]}."
-                )
+        result[within] = enclosed.becomes
+        rim = " and ".join(names[value] for value in enclosed.rim)
+        tell(within, f"{names[enclosed.label]} within {rim} were taken for {names[enclosed.becomes]}")
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
@@ -145,7 +135,8 @@ def _outside(labels: LabelArray, rule: Outside, grid: Grid) -> NDArray[np.bool_]
             away_mm = ndimage.distance_transform_edt(~(convex | rim), sampling=grid.spacing_mm)
             within, out = convex, core & (away_mm > rule.margin_mm)
         within_ml, rim_ml, out_ml = (np.count_nonzero(part) * grid.voxel_volume_ml for part in (within, rim, out))
-        if 0 < within_ml >= rule.least_ml and within_ml + rim_ml >= rule.share * (within_ml + rim_ml + out_ml):
+        own_ml = within_ml + rim_ml
+        if within.any() and within_ml >= rule.least_ml and own_ml >= rule.share * (own_ml + out_ml):
             found[box] |= out
     return found
 
