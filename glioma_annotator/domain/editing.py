@@ -13,8 +13,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.geometry import Box, Shape
 from glioma_annotator.domain.volume import LabelArray
+
+_COMPARED_AT_ONCE = 2**19
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,19 +84,37 @@ def edit_from_indices(
     index, old, new = index[changed], old[changed], new[changed]
     if index.size == 0:
         return None
-    order = np.argsort(index)
-    index, old, new = index[order], old[order], new[order]
-    i, rest = np.divmod(index, shape[1] * shape[2])
-    j, k = np.divmod(rest, shape[2])
-    start = (int(i[0]), int(j.min()), int(k.min()))
-    stop = (int(i[-1]) + 1, int(j.max()) + 1, int(k.max()) + 1)
-    return VoxelEdit(name, Box(start, stop), index, old, new)
+    if np.any(index[1:] < index[:-1]):
+        order = np.argsort(index)
+        index, old, new = index[order], old[order], new[order]
+    return VoxelEdit(name, box_of(index, shape), index, old, new)
+
+
+def box_of(index: NDArray[np.int64], shape: Shape) -> Box:
+    """The smallest box that holds the voxels at ascending flat C-order indices (n,), n > 0, of an array."""
+    row, k = np.divmod(index, shape[2])
+    j = row % shape[1]
+    start = (int(row[0]) // shape[1], int(j.min()), int(k.min()))
+    return Box(start, (int(row[-1]) // shape[1] + 1, int(j.max()) + 1, int(k.max()) + 1))
 
 
 def edit_from_arrays(name: str, before: LabelArray, after: LabelArray) -> VoxelEdit | None:
     """The edit that turns `before` (i, j, k) into `after` of the same shape; None when they are equal."""
-    index = np.flatnonzero(before != after)
+    index = differing(before, after)
     return edit_from_indices(name, before.shape, index, before.reshape(-1)[index], after.reshape(-1)[index])
+
+
+def differing(before: LabelArray, after: LabelArray) -> NDArray[np.int64]:
+    """Flat C-order indices, ascending, of the voxels where two masks (i, j, k) of one shape differ.
+
+    In pieces, so that no array of the masks' size is made: new memory takes longer than the comparison.
+    """
+    if before.shape != after.shape:
+        raise ValueError(f"masks of shapes {before.shape} and {after.shape}")
+    then, now = before.reshape(-1), after.reshape(-1)
+    starts = range(0, then.size, _COMPARED_AT_ONCE)
+    pieces = [(then[s : s + _COMPARED_AT_ONCE] != now[s : s + _COMPARED_AT_ONCE]).nonzero()[0] + s for s in starts]
+    return np.concatenate(pieces).astype(np.int64, copy=False) if pieces else np.zeros(0, dtype=np.int64)
 
 
 class UndoStack:

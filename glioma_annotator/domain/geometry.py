@@ -120,6 +120,12 @@ class Box:
         high = [min(max(b, 0), n) for b, n in zip(self.stop, shape, strict=True)]
         return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
+    def union(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        (i, j, k), (u, v, w) = self.start, self.stop
+        (a, b, c), (d, e, f) = other.start, other.stop
+        return Box((min(i, a), min(j, b), min(k, c)), (max(u, d), max(v, e), max(w, f)))
+
     def grown(self, margin: int) -> Box:
         (i, j, k), (u, v, w) = self.start, self.stop
         return Box((i - margin, j - margin, k - margin), (u + margin, v + margin, w + margin))

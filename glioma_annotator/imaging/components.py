@@ -36,8 +36,7 @@ def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     numbered, count = components(mask)
     if count < 2:
         return mask.copy()
-    sizes = np.bincount(numbered.reshape(-1))
-    sizes[0] = 0
+    sizes = np.bincount(numbered[mask])
     return np.asarray(numbered == sizes.argmax())
 
 
@@ -64,6 +63,6 @@ def remove_small(labels: LabelArray, min_ml: float, grid: Grid) -> LabelArray:
     numbered, count = components(tissue)
     if count == 0:
         return labels.copy()
-    small = np.bincount(numbered.reshape(-1), minlength=count + 1) * grid.voxel_volume_ml < min_ml
+    small = np.bincount(numbered[tissue], minlength=count + 1) * grid.voxel_volume_ml < min_ml
     small[0] = False
     return np.where(small[numbered], np.uint8(0), labels)

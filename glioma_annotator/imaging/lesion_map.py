@@ -118,8 +118,7 @@ class LesionLink:
 def find_lesions(mask: Mask, grid: Grid, smallest_ml: float = SMALLEST_ML) -> LesionMap:
     """The 26-connected components of a mask (i, j, k) on `grid` of at least `smallest_ml`, largest first."""
     found, count = components(mask)
-    sizes = np.bincount(found.reshape(-1), minlength=count + 1)
-    sizes[0] = 0
+    sizes = np.bincount(found[mask], minlength=count + 1)
     kept = [n for n in np.argsort(-sizes, kind="stable") if sizes[n] and sizes[n] * grid.voxel_volume_ml >= smallest_ml]
     renumber = np.zeros(count + 1, dtype=np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)

@@ -20,7 +20,7 @@ from glioma_annotator.domain.editing import (
     JournalEntry,
     UndoStack,
     VoxelEdit,
-    edit_from_arrays,
+    differing,
     edit_from_indices,
 )
 from glioma_annotator.domain.geometry import Box, Grid
@@ -200,9 +200,9 @@ class Editor:
         """
         if self.read_only:
             return None
-        self.end_stroke()
-        permitted = self._rules.permitted(self.labels, after, spared=spared)
-        return self._carry_out(_made_by(edit_from_arrays(name, self.labels, permitted), model))
+        self.end_stroke()  # which changes the mask that `after` is compared with
+        index = differing(self.labels, after)
+        return self.set_voxels(name, index, after.reshape(-1)[index], model, spared)
 
     def _carry_out(self, edit: VoxelEdit | None) -> VoxelEdit | None:
         if edit is None:

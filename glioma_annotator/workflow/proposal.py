@@ -103,7 +103,7 @@ def propose_from_file(path: Path, timepoint: Timepoint, scheme: LabelScheme, map
 
 
 def merged(present: LabelArray, proposal: LabelArray, values: Collection[int] | None) -> LabelArray:
-    """The mask after accepting a proposal, all of it or only the labels `values`.
+    """The mask after accepting a proposal, all of it or only the labels `values`; arrays of any one shape.
 
     Accepting a label replaces that label: its present voxels are cleared where the proposal does not have it, its
     proposed voxels are written; everything else stays.

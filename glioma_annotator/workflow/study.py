@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from psygnal import Signal
 
-from glioma_annotator.domain.editing import JournalAction, JournalEntry
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, differing
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Patient, Timepoint
@@ -121,9 +121,11 @@ class OpenTimepoint:
         proposal = self.proposal
         if proposal is None:
             return False
-        after = merged(self.editor.labels, proposal.labels, values)
         what = "all" if values is None else ", ".join(self._names(values))
-        edit = self.editor.apply(f"Accept proposal ({what})", after, proposal.model, self.spared)
+        index = differing(self.editor.labels, proposal.labels)
+        present, proposed = (labels.reshape(-1)[index] for labels in (self.editor.labels, proposal.labels))
+        after = merged(present, proposed, values)
+        edit = self.editor.set_voxels(f"Accept proposal ({what})", index, after, proposal.model, self.spared)
         self.reject_proposal()
         return edit is not None
 

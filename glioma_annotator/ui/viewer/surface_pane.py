@@ -10,6 +10,7 @@ from PySide6.QtCore import QLineF, QPointF, QTimer, Signal
 from PySide6.QtGui import QColor, QGuiApplication
 
 from glioma_annotator.domain.labels import BACKGROUND
+from glioma_annotator.domain.measurement import label_counts
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.viewer.drawing import ColouredSurface, SurfaceCanvas
 from glioma_annotator.ui.viewer.measures import in_plane_axes
@@ -124,7 +125,7 @@ class SurfacePane(Pane):
 
         def work() -> tuple[Mapping[int, SurfaceMesh], SurfaceMesh | None]:
             self._canvas.warm_up()
-            present = [int(v) for v in np.flatnonzero(np.bincount(snapshot.reshape(-1), minlength=256))]
+            present = [int(v) for v in np.flatnonzero(label_counts(snapshot))]
             same = unchanged(meshed, snapshot, meshes) if meshed is not None else frozenset()
             known = {value: meshes[value] for value in same}
             found = label_surfaces(snapshot, grid, [v for v in present if v != BACKGROUND], known)
