@@ -39,7 +39,7 @@ ENHANCING = TissueContrast((0.6, 1.0), (1.1, 3.0), (1.1, 2.3), (1.1, 2.0))
 OEDEMA = TissueContrast((0.65, 0.95), (0.62, 0.97), (1.25, 2.6), (1.2, 2.3))
 FAINT = TissueContrast((0.75, 0.97), (0.75, 0.98), (1.15, 1.9), (1.1, 1.7))
 BRIGHT = TissueContrast((0.6, 0.85), (0.6, 0.85), (1.9, 2.9), (1.6, 2.6))
-FAINT_CORE = TissueContrast((0.6, 0.95), (0.6, 0.95), (1.25, 2.2), (1.1, 1.8))
+FAINT_CORE = TissueContrast((0.65, 1.0), (0.65, 1.0), (1.2, 2.1), (1.1, 1.8))
 NECROSIS = TissueContrast((0.3, 0.8), (0.3, 0.85), (1.5, 3.3), (0.5, 2.0))
 NON_ENHANCING = TissueContrast((0.45, 0.85), (0.45, 0.9), (1.6, 3.4), (1.1, 2.4))
 MISMATCH = TissueContrast((0.4, 0.7), (0.4, 0.75), (2.2, 3.4), (0.8, 1.2))
@@ -57,7 +57,7 @@ def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[in
     core = NECROSIS
     if low_grade:
         choice = rng.random()
-        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.45 else NON_ENHANCING
+        core = MISMATCH if choice < 0.2 else FAINT_CORE if choice < 0.55 else NON_ENHANCING
     elif kind is TumourKind.SOLID or rng.random() < 0.15:
         core = NON_ENHANCING
     contrasts = {

@@ -41,6 +41,7 @@ class SampleShares:
     label_map: share of patches on an anatomical label map instead of a real brain.
     real_shape: share of tumours whose shape is a real mask.
     missing: share of patches that lack T1, T1Gd, T2, FLAIR; never both T1Gd and FLAIR.
+    alone: share of patches that have T1Gd or FLAIR alone.
     """
 
     tumour: float = 0.62
@@ -49,6 +50,7 @@ class SampleShares:
     label_map: float = 0.25
     real_shape: float = 0.2
     missing: tuple[float, float, float, float] = (0.3, 0.04, 0.04, 0.04)
+    alone: float = 0.06
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +155,7 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     spread = spread * np.exp(rng.normal(0.05, 0.12, 4)).astype(np.float32)
     images = (images - mean[:, None, None, None]) / spread[:, None, None, None]
     images[:, ~brain] = 0
-    images[_missing(source.shares.missing, rng)] = 0
+    images[_missing(source.shares, rng)] = 0
     if rng.random() < 0.5:
         images, labels = images[:, ::-1], labels[::-1]
     name = plan.kind.value if plan else "real shape" if shape is not None else place.value
@@ -181,11 +183,14 @@ def _place_of(choice: float, shares: SampleShares) -> _Place:
     return _Place.VENTRICLE if choice < shares.tumour + shares.inferior + shares.ventricle else _Place.ANYWHERE
 
 
-def _missing(shares: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+def _missing(shares: SampleShares, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Which channels a patch lacks, bool (4,): T1Gd or FLAIR is always there."""
-    missing = rng.random(4) < np.array(shares)
+    missing = rng.random(4) < np.array(shares.missing)
+    kept = T1GD if rng.random() < 0.5 else FLAIR
+    if rng.random() < shares.alone:
+        missing[:] = True
     if missing[T1GD] and missing[FLAIR]:
-        missing[T1GD if rng.random() < 0.5 else FLAIR] = False
+        missing[kept] = False
     return missing
 
 

@@ -32,8 +32,8 @@ class TumourKind(StrEnum):
 KIND_SHARES: dict[TumourKind, float] = {
     TumourKind.RING: 0.31,
     TumourKind.SOLID: 0.12,
-    TumourKind.LOW_GRADE: 0.28,
-    TumourKind.OEDEMA_ONLY: 0.09,
+    TumourKind.LOW_GRADE: 0.31,
+    TumourKind.OEDEMA_ONLY: 0.06,
     TumourKind.POST_OPERATIVE: 0.2,
 }
 
