@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import tool_pictures
 import viewer
+from parts.more_uses import USES
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -101,6 +102,8 @@ class Watch(QApplication):
     def notify(self, receiver: QObject, event: QEvent) -> bool:
         if threading.get_ident() != self._window_thread:  # Qt asks here for events of other threads, too
             return super().notify(receiver, event)
+        if not isinstance(receiver, QObject):  # PySide takes it for what lay at its place before, and would fail
+            return True
         began, kind = time.perf_counter(), event.type()
         if self._depth == 0:
             self._disk_ms = self._gc_ms = 0.0
@@ -130,19 +133,12 @@ class Hands(tool_pictures.Hands):
         pass
 
 
-def save_revision(hands: Hands) -> None:
-    """A stroke, and a further one while the first is being saved."""
-    hands.take(tool_pictures.ToolName.BRUSH)
-    hands.drag(hands.here(-12, 8), hands.here(12, -8))
-    hands.act(hands.window.study.save)
-    hands.drag(hands.here(-12, -8), hands.here(12, 8))
-    hands.wait(lambda: not hands.window.workers.writing.active)
-
-
-def make_workspace(folder: Path) -> None:
-    """The phantom as two visits, each with its mask."""
+def make_workspace(folder: Path, finer: int = 1) -> None:
+    """The phantom as two visits, each with its mask; each voxel cut into `finer` by `finer` in the axial plane."""
     images, labels = viewer.phantom()
-    grid = Grid(viewer.SHAPE, np.eye(4))
+    images = {name: image.repeat(finer, 0).repeat(finer, 1) for name, image in images.items()}
+    labels = labels.repeat(finer, 0).repeat(finer, 1)
+    grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), np.diag([1 / finer, 1 / finer, 1.0, 1.0]))
     store = app.open_store(folder)
     patient = store.add_patient("PHANTOM")
     sequences = tuple(Sequence(name, SequenceRole(name), "") for name in images)
@@ -153,7 +149,7 @@ def make_workspace(folder: Path) -> None:
     store.close()
 
 
-def measure(only: set[str], one_pane: bool) -> dict[str, dict[str, Any]]:
+def measure(only: set[str], one_pane: bool, finer: int) -> dict[str, dict[str, Any]]:
     watch = Watch()
     make_application([], "dark")
     # Neither strokes nor where the reader looked should make the window wait for the disk.
@@ -162,7 +158,7 @@ def measure(only: set[str], one_pane: bool) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "workspace"
-        make_workspace(folder)
+        make_workspace(folder, finer)
         services = app.make_services(folder, patient="PHANTOM")
         settings = replace(Settings(author="benchmark"), window=WindowSettings())
         window = MainWindow(replace(services, settings=settings, save_settings=lambda _settings: None))
@@ -175,7 +171,7 @@ def measure(only: set[str], one_pane: bool) -> dict[str, dict[str, Any]]:
             if not one_pane:
                 window.view.toggle_maximised()
             hands.rest(1500)
-            for picture in (*tool_pictures.PICTURES, save_revision):
+            for picture in (*tool_pictures.PICTURES, *USES):
                 if only and picture.__name__ not in only:
                     continue
                 watch.longest = _NOTHING
@@ -188,7 +184,7 @@ def measure(only: set[str], one_pane: bool) -> dict[str, dict[str, Any]]:
                 }  # fmt: skip
                 parts = f"{own:3.0f} at work ({gc_ms:.0f} collecting garbage), {disk:.0f} waiting for the disk"
                 parts += f", pushed aside {pushed} times"
-                print(f"{picture.__name__:14} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
+                print(f"{picture.__name__:16} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
                 print("".join(f"--- it was here:\n{place}" for place in watch.seen), end="", flush=True)
                 hands.clean()
         finally:
@@ -200,9 +196,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="tools, by the names that are printed, separated by commas")
     parser.add_argument("--one-pane", action="store_true", help="the axial pane fills the view, instead of four panes")
+    parser.add_argument("--finer", type=int, default=1, help="cut voxels into so many by so many")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
-    found = measure(set(filter(None, args.only.split(","))), args.one_pane)
+    found = measure(set(filter(None, args.only.split(","))), args.one_pane, args.finer)
     over = [name for name, figures in found.items() if figures["longest_ms"] > AIM_MS]
     print(f"over {AIM_MS:.0f} ms: {', '.join(over) or 'none'}")
     if args.json:

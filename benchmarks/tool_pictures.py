@@ -129,7 +129,17 @@ class Hands:
         held: Qt.MouseButton,
         modifiers: Qt.KeyboardModifier = _PLAIN,
     ) -> None:
-        surface = self.pane.surface
+        self.mouse_on(self.pane.surface, kind, at, button, held, modifiers)
+
+    @staticmethod
+    def mouse_on(
+        surface: QWidget,
+        kind: QEvent.Type,
+        at: QPointF,
+        button: Qt.MouseButton,
+        held: Qt.MouseButton,
+        modifiers: Qt.KeyboardModifier = _PLAIN,
+    ) -> None:
         everywhere = QPointF(surface.mapToGlobal(at.toPoint()))
         QApplication.sendEvent(surface, QMouseEvent(kind, at, everywhere, button, held, modifiers))
 
@@ -438,8 +448,8 @@ class Part(QWidget):
         return self._widget.grab(self._rect)
 
 
-def proposed(h: Hands) -> None:
-    """A proposal that is larger here and smaller there, with class probabilities that fall off at its edge."""
+def make_proposal(h: Hands) -> Proposal:
+    """Larger here and smaller there, with class probabilities that fall off at its edge."""
     from scipy.ndimage import gaussian_filter
 
     labels = np.roll(LABELS, (3, 2), (0, 1))
@@ -447,7 +457,12 @@ def proposed(h: Hands) -> None:
     classes = [labels == value for value in (0, *GLIOMA_POST_TREATMENT.values)]
     shares = np.stack([gaussian_filter(inside.astype(np.float32), 2.0) for inside in classes])
     softmax = Softmax(np.rint(255 * shares).astype(np.uint8), Box.whole(labels.shape))
-    visit.show_proposal(Proposal(visit.id, labels, "Model", "demo@1", visit.volumes_ml(), softmax=softmax))
+    return Proposal(visit.id, labels, "Model", "demo@1", visit.volumes_ml(), softmax=softmax)
+
+
+def proposed(h: Hands) -> None:
+    proposal = make_proposal(h)
+    h.act(lambda: h.window.study.require_visit().show_proposal(proposal))
     h.settle()
 
 

@@ -48,7 +48,7 @@ def frames(content: bytes) -> Iterator[tuple[bytes, int]]:
 
 def encode(entry: JournalEntry) -> bytes:
     head: dict[str, Any] = {"action": entry.action.value}
-    arrays = b""
+    arrays: tuple[bytes, ...] = ()
     if entry.edit is not None:
         edit = entry.edit
         steps = np.diff(edit.index)
@@ -62,8 +62,8 @@ def encode(entry: JournalEntry) -> bytes:
             "first": int(edit.index[0]) if edit.index.size else 0,
             "steps": kind.str,
         }
-        arrays = steps.astype(kind).tobytes() + edit.old.tobytes() + edit.new.tobytes()
-    return json.dumps(head).encode() + b"\n" + arrays
+        arrays = steps.astype(kind).tobytes(), edit.old.tobytes(), edit.new.tobytes()
+    return b"".join((json.dumps(head).encode(), b"\n", *arrays))
 
 
 def decode(payload: bytes) -> JournalEntry:

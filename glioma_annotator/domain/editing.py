@@ -81,7 +81,8 @@ def edit_from_indices(
 ) -> VoxelEdit | None:
     """An edit from flat indices (unique), keeping only voxels whose value changes; None when none does."""
     changed = old != new
-    index, old, new = index[changed], old[changed], new[changed]
+    if not changed.all():
+        index, old, new = index[changed], old[changed], new[changed]
     if index.size == 0:
         return None
     if np.any(index[1:] < index[:-1]):
@@ -92,7 +93,9 @@ def edit_from_indices(
 
 def box_of(index: NDArray[np.int64], shape: Shape) -> Box:
     """The smallest box that holds the voxels at ascending flat C-order indices (n,), n > 0, of an array."""
-    row, k = np.divmod(index, shape[2])
+    # In 32 bits where that suffices: half the memory, and half the time of a division.
+    kind = np.int32 if index[-1] < 2**31 else np.int64
+    row, k = np.divmod(index.astype(kind), shape[2])
     j = row % shape[1]
     start = (int(row[0]) // shape[1], int(j.min()), int(k.min()))
     return Box(start, (int(row[-1]) // shape[1] + 1, int(j.max()) + 1, int(k.max()) + 1))

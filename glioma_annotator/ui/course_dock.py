@@ -106,7 +106,7 @@ def course_commands(
                 "box and mL, without a mask", draw_region, "Study", ("Ctrl+Shift+G",), can_add),
         Command("finding.propose", "Propose findings", "Follow the lesions of the visit before into this one, with "
                 "their change in mL; confirm each", findings.propose, "Study", (),
-                lambda: can_add() and len(study.timepoints()) > 1),
+                lambda: can_add() and study.several_visits),
         Command("study.findings", "Findings", "List the patient's findings", show_findings, "Study", ("Ctrl+Shift+D",),
                 has_patient),
         Command("study.clinical", "Clinical course", "Surgery, radiotherapy, drugs, steroids, performance status",

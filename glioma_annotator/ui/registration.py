@@ -15,9 +15,10 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.registration import Method
 from glioma_annotator.imaging.reslicing import Deformation, Placement
 from glioma_annotator.progress import CancelToken, Report, part
-from glioma_annotator.ui.study_controller import OtherVisit, StudyController
+from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.viewer.study_view import StudyView
+from glioma_annotator.ui.visit_beside import OtherVisit
 from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.timepoints_together import (
     ChangeMap,
@@ -76,7 +77,7 @@ class Together(QObject):
         self._settling.setSingleShot(True)
         self._settling.setInterval(_SETTLE_MS)
         self._settling.timeout.connect(self._settle)
-        study.other_loaded.connect(self._on_other)
+        study.beside.loaded.connect(self._on_other)
         study.visit_changed.connect(self._on_visit)
         study.workspace_changed.connect(self._forget)
         study.patient_changed.connect(self._on_restored)
@@ -154,7 +155,7 @@ class Together(QObject):
 
     def choose_other(self, timepoint: Timepoint) -> None:
         """Show another visit beside the one that is read."""
-        self.study.choose_other(timepoint)
+        self.study.beside.choose(timepoint)
 
     def set_picture(self, picture: Picture) -> None:
         """Change what is shown beside the visit; the map of changes needs both on one grid."""

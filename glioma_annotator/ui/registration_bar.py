@@ -238,7 +238,7 @@ class VisitsBar(QWidget):
     def _state(self) -> str:
         """How the visits lie, in plain words."""
         together, found = self._together, self._together.found
-        if len(self._study.timepoints()) < 2:
+        if not self._study.several_visits:
             return "This patient has one visit. Import another to compare with."
         if together.running:
             return "Registering; the bar at the bottom shows how far it is."

@@ -43,7 +43,7 @@ def study_commands(shell: Shell) -> list[Command]:
         return study.visit is not None
 
     def several() -> bool:
-        return len(study.timepoints()) > 1
+        return study.several_visits
 
     def selected() -> bool:
         return revisions.selected is not None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -11,34 +9,19 @@ from PySide6.QtCore import QObject, Signal
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import SegmentationRevision
-from glioma_annotator.domain.sequences import Window
-from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.saving import RevisionSaving
 from glioma_annotator.ui.services import Services
+from glioma_annotator.ui.visit_beside import VisitBeside
 from glioma_annotator.ui.visit_signals import VisitSignals
 from glioma_annotator.ui.workers import Workers
 from glioma_annotator.ui.writing import Writing
-from glioma_annotator.workflow.editing import Editor
 from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study import LoadedTimepoint, OpenTimepoint, StudySession
 from glioma_annotator.workflow.time_log import TimeLog
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OtherVisit:
-    """A visit shown beside the open one; its mask with the unsaved steps, as it would open.
-
-    Or the open visit with another of its masks, of which `title` says what it is.
-    """
-
-    timepoint: Timepoint
-    images: Mapping[str, Volume]
-    windows: Mapping[str, Window]
-    labels: LabelArray
-    title: str = ""
 
 
 class StudyController(QObject):
@@ -52,7 +35,6 @@ class StudyController(QObject):
     mask_changed(Box): voxels changed. edit_state_changed: undo names, locks or the unsaved state changed.
     proposal_changed, revisions_changed: of the open visit. scheme_changed: labels were added, changed or deleted.
     recovered(int): the visit came with so many steps that an earlier run of the program left unsaved.
-    other_loaded(OtherVisit | None): for the *timepoints* layout.
     notice(str): a sentence for the status bar. failed(BaseException): for the error dialog.
     """
 
@@ -68,7 +50,6 @@ class StudyController(QObject):
     revisions_changed = Signal()
     scheme_changed = Signal()
     recovered = Signal(int)
-    other_loaded = Signal(object)
     notice = Signal(str)
     failed = Signal(object)
 
@@ -81,8 +62,6 @@ class StudyController(QObject):
         self.opening: Timepoint | None = None
         self._opening_job: Job | None = None
         self._seen: set[int] = set()
-        self._other: Timepoint | None = None
-        self._beside: OtherVisit | None = None  # a mask of the open visit that is shown in place of another visit
         self._names: set[str] = set()
         self.time_log = TimeLog()
         self.saving = RevisionSaving(
@@ -92,7 +71,9 @@ class StudyController(QObject):
             self.mask_changed.emit, self.edit_state_changed.emit, self.proposal_changed.emit,
             self.revisions_changed.emit, self._flush_steps,
         )  # fmt: skip
-        self.patient_changed.connect(self._remember_names)
+        self._visit_count = 0
+        self.beside = VisitBeside(self)
+        self.patient_changed.connect(self._on_patient)
 
     # what is open
 
@@ -113,7 +94,13 @@ class StudyController(QObject):
         """Patient keys and the workspace's folder as last seen: what the details of an error must not show."""
         return frozenset(self._names)
 
-    def _remember_names(self) -> None:
+    @property
+    def several_visits(self) -> bool:
+        """Whether the open patient has more than one visit; known without asking the database, as commands need it."""
+        return self._visit_count > 1
+
+    def _on_patient(self) -> None:
+        self._visit_count = len(self.timepoints())
         if self.session is not None:
             self._names.add(str(self.session.store.path))
             self._names.update(patient.key for patient in self.session.patients())
@@ -252,7 +239,7 @@ class StudyController(QObject):
         self.opening = timepoint
 
         def work(report: Report, cancel: CancelToken) -> LoadedTimepoint:
-            return session.load(self._fresh(session, timepoint), report, cancel)
+            return session.load(self.fresh(session, timepoint), report, cancel)
 
         def done(loaded: LoadedTimepoint) -> None:
             if self.opening is not timepoint or self.session is not session:
@@ -302,7 +289,7 @@ class StudyController(QObject):
         if visit is None:
             return
         visit.editor.end_stroke()
-        self._beside = None
+        self.beside.forget_mask()
         self.time_log.clear()
         self.leaving_visit.emit()
         if visit.editor.unsaved and not self.saving.saving(visit):
@@ -315,57 +302,7 @@ class StudyController(QObject):
     def _tell_scheme(self) -> None:  # a psygnal cannot hold the `emit` of a Qt signal
         self.scheme_changed.emit()
 
-    # the visit beside
-
-    @property
-    def other(self) -> Timepoint | None:
-        """The visit shown beside the open one: the one chosen, else the one before it, else the one after it."""
-        visit = self.visit
-        if visit is None:
-            return None
-        visits = self.timepoints()
-        if self._other is not None and self._other.id != visit.id and any(v.id == self._other.id for v in visits):
-            return self._other
-        keys = [v.id for v in visits]
-        if visit.id not in keys or len(keys) < 2:
-            return None
-        position = keys.index(visit.id)
-        return visits[position - 1] if position else visits[1]
-
-    def choose_other(self, timepoint: Timepoint) -> None:
-        self._other, self._beside = timepoint, None
-        self.load_other()
-
-    def show_beside(self, labels: LabelArray, title: str) -> None:
-        """Show another mask of the open visit beside it, in place of another visit."""
-        visit = self.require_visit()
-        self._beside = OtherVisit(visit.timepoint, visit.images, visit.windows, labels, title)
-        self.other_loaded.emit(self._beside)
-
-    def load_other(self) -> None:
-        """Read the visit beside on a worker; `other_loaded` follows."""
-        session, other = self.session, self.other
-        if self._beside is not None:
-            self.other_loaded.emit(self._beside)
-            return
-        if session is None or other is None:
-            self.other_loaded.emit(None)
-            return
-
-        def work(report: Report, cancel: CancelToken) -> OtherVisit:
-            loaded = session.load(self._fresh(session, other), report, cancel)
-            editor = Editor(loaded.labels.copy(), other.grid, session.scheme, None)
-            editor.replay(loaded.steps)
-            return OtherVisit(other, loaded.images, loaded.windows, editor.labels)
-
-        def done(shown: OtherVisit) -> None:
-            wanted = self.other if self._beside is None else None
-            if self.session is session and wanted is not None and wanted.id == other.id:
-                self.other_loaded.emit(shown)
-
-        self.workers.reading.submit(f"Opening {other.title}", work, done, self.failed.emit)
-
-    def _fresh(self, session: StudySession, timepoint: Timepoint) -> Timepoint:
+    def fresh(self, session: StudySession, timepoint: Timepoint) -> Timepoint:
         """The visit as it is stored now, for a worker: its display windows may have changed since it was listed."""
         self.writing.wait()
         return session.store.timepoint(timepoint.id) if timepoint.id is not None else timepoint
@@ -403,6 +340,16 @@ class StudyController(QObject):
         self.patient_changed.emit()
 
     def restore(self, revision: SegmentationRevision) -> None:
-        changed = self.require_visit().restore(revision)
-        same = f"The mask is the same as revision {revision.number} already."
-        self.notice.emit(f"Restored revision {revision.number}; undo takes it back." if changed else same)
+        """Bring a revision's mask back as one undoable edit, once a worker has read it."""
+        visit = self.require_visit()
+
+        def work(_report: Report, _cancel: CancelToken) -> LabelArray:
+            return visit.labels_of(revision)
+
+        def done(labels: LabelArray) -> None:
+            if self.visit is visit:
+                changed = visit.restore(revision, labels)
+                same = f"The mask is the same as revision {revision.number} already."
+                self.notice.emit(f"Restored revision {revision.number}; undo takes it back." if changed else same)
+
+        self.workers.reading.submit(f"Reading revision {revision.number}", work, done, self.failed.emit)

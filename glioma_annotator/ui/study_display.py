@@ -149,7 +149,7 @@ class StudyDisplay(QObject):
         self._study.open_visit(visit)
 
     def _show_beside(self, visit: Timepoint) -> None:
-        self._study.choose_other(visit)
+        self._study.beside.choose(visit)
         self._window.view.set_layout(Layout.TIMEPOINTS)
 
     def _mark_visit(self) -> None:

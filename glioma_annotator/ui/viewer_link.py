@@ -145,13 +145,13 @@ class ViewerLink(QObject):
 
     def _show_other(self) -> None:
         if self._view.layout_name == Layout.TIMEPOINTS.value:
-            self._study.load_other()
+            self._study.beside.load()
         else:
             self._view.show_other(None)
 
     def _on_layout(self) -> None:
         if self._view.layout_name == Layout.TIMEPOINTS.value:
-            self._study.load_other()
+            self._study.beside.load()
         self.layout_changed.emit()
 
     # the reader's hand

@@ -217,7 +217,7 @@ class WindowDialogs(QObject):
             def done(labels: LabelArray) -> None:
                 if window.study.visit is visit:
                     window.view.set_layout(Layout.TIMEPOINTS)
-                    window.study.show_beside(labels, title)
+                    window.study.beside.show_mask(labels, title)
 
             window.workers.reading.submit(f"Reading {title}", work, done, window.study.failed.emit)
 

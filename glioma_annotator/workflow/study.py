@@ -215,9 +215,13 @@ class OpenTimepoint:
             return RevisionOrigin.SEMI_AUTOMATIC if by_hand or parent is not None else RevisionOrigin.AUTOMATIC
         return RevisionOrigin.MANUAL
 
-    def restore(self, revision: SegmentationRevision) -> bool:
-        """Bring an earlier revision's mask back as one undoable edit; whether anything changed."""
-        labels = self._store.load_labels(revision)
+    def restore(self, revision: SegmentationRevision, labels: LabelArray | None = None) -> bool:
+        """Bring an earlier revision's mask back as one undoable edit; whether anything changed.
+
+        `labels` is that mask where it has been read already.
+        """
+        if labels is None:
+            labels = self._store.load_labels(revision)
         return self.editor.apply(f"Restore revision {revision.number}", labels, revision.model) is not None
 
     def compare(

@@ -128,13 +128,16 @@ class MaskSlice:
         self._extent: Part | None = None
 
     def colour(self, table: ColourTable, part: Part | None = None) -> None:
-        """Colour the voxels anew, all or those in `part`."""
-        part = part or (slice(None), slice(None))
-        labels = self._labels[part]
-        self._buffer[part] = table[labels]
-        self._coloured[part] = labels
+        """Colour the voxels anew, all or those in `part`; background is clear in `table`."""
         self._lines.clear()
         self._extent = None
+        if part is None:
+            self._coloured[:] = self._labels
+            part = self.extent  # what holds no label is clear in every table
+            self._buffer[:] = 0
+        else:
+            self._coloured[part] = self._labels[part]
+        self._buffer[part] = table[self._coloured[part]]
 
     @property
     def extent(self) -> Part:

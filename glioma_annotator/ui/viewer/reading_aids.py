@@ -196,11 +196,12 @@ class ReadingAids(QObject):
 
     @property
     def head_shown(self) -> bool:
-        return self._view.head_shown
+        return self._scene.head_shown
 
     def toggle_head(self) -> None:
         """The shell of the head in the 3D pane on or off."""
-        self._view.set_head_shown(not self._view.head_shown)
+        self._scene.head_shown = not self._scene.head_shown
+        self._view.schedule()
         self.changed.emit()
 
     def turn(self, right: float, up: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
@@ -14,30 +16,84 @@ from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 from glioma_annotator.ui.viewer.types import Marker
 
+#: A turn of the event loop in which this long was spent on panes leaves the others to the next one.
+_TURN_S = 0.03
 
-class Refresher:
-    """Tells every visible pane what to show.
+
+class Refresher(QObject):
+    """Tells every visible pane what to show, at the next turn of the event loop or now.
+
+    Panes that take long, as in the mirror check of a large volume, are brought up to date in several turns.
+
+    Parameters
+    ----------
+    view: in which panes may be visible.
 
     Attributes
     ----------
     crosshair_visible: whether its lines are drawn.
     markers: findings of the visit shown.
-    head_shown: whether the 3D pane shows the shell of the head.
+
+    Signals
+    -------
+    refreshed: every pane is up to date.
     """
 
-    def __init__(self, scene: Scene, masks: MaskDisplay, measuring: Measuring) -> None:
+    refreshed = Signal()
+
+    def __init__(self, scene: Scene, masks: MaskDisplay, measuring: Measuring, view: QWidget) -> None:
+        super().__init__(view)
         self._scene = scene
         self._masks = masks
         self._measuring = measuring
+        self._view = view
+        self._grid: PaneGrid | None = None
+        self._turns: Iterator[None] | None = None
         self.crosshair_visible = True
         self.markers: Sequence[Marker] = ()
-        self.head_shown = True
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._go_on)
 
-    def refresh(self, grid: PaneGrid, view: QWidget) -> None:
-        """Bring the panes of `grid` that are visible in `view` up to date."""
+    def use(self, grid: PaneGrid) -> None:
+        """From now on the panes of `grid` are brought up to date."""
+        self._grid = grid
+
+    def schedule(self) -> None:
+        """Bring the panes up to date at the next turn of the event loop."""
+        self._turns = None  # what was brought up to date so far may show something else now
+        self._timer.start(0)
+
+    def refresh(self) -> None:
+        """Bring the visible panes up to date now."""
+        self.stop()
+        if self._grid is not None:
+            for _ in self._panes(self._grid):
+                pass
+            self.refreshed.emit()
+
+    def stop(self) -> None:
+        """What is scheduled does not happen."""
+        self._timer.stop()
+        self._turns = None
+
+    def _go_on(self) -> None:
+        if self._grid is None:
+            return
+        turns = self._turns = self._turns or self._panes(self._grid)
+        until = time.perf_counter() + _TURN_S
+        for _ in turns:
+            if time.perf_counter() > until:
+                self._timer.start(0)
+                return
+        self._turns = None
+        self.refreshed.emit()
+
+    def _panes(self, grid: PaneGrid) -> Iterator[None]:
+        """Bring one visible pane after the other up to date."""
         scene, state = self._scene, self._scene.state
         contents = scene.contents()
-        panes = [(slot, pane) for slot, pane in enumerate(grid.shown) if pane.isVisibleTo(view)]
+        panes = [(slot, pane) for slot, pane in enumerate(grid.shown) if pane.isVisibleTo(self._view)]
         slices = [(pane, contents[slot]) for slot, pane in panes if isinstance(pane, SlicePane)]
         fits = [p.fit_zoom(scene.plane(c.visit, c.axis), c.visit.extent) for p, c in slices if c.visit is not None]
         zoom = state.zoom * min(fits, default=1.0)
@@ -45,10 +101,11 @@ class Refresher:
         self._measuring.use(visit.title if visit else "", visit.grid if visit else None)
         for pane, content in slices:
             self._refresh_slice(pane, content, zoom)
+            yield
         self._masks.prune()
         for slot, shown in panes:
             if isinstance(shown, SurfacePane):
-                shown.show_head(self.head_shown)
+                shown.show_head(scene.head_shown)
                 shown.show_visit(visit, self._masks.colours, self._masks.visible)
                 shown.show_markers(self.markers)
                 axis = contents[state.active].axis if state.active < len(contents) else None

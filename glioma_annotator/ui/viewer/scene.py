@@ -56,6 +56,7 @@ class Scene:
         self.other: Visit | None = None
         self.state = ViewState()
         self.mirror: Mirror | None = None
+        self.head_shown = True  # the shell of the head in the 3D pane
         self.convention = Convention.RADIOLOGICAL
 
     # --- place ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QCloseEvent, QImage
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -67,19 +67,18 @@ class StudyView(QWidget):
         self._told = ""
         self.aids = ReadingAids(self._scene, self)
         self.comparing = Comparing(self._scene, self)
-        self._refresher = Refresher(self._scene, self._masks, self.aids.measuring)
+        self._refresher = Refresher(self._scene, self._masks, self.aids.measuring, self)
         self._interaction = Interaction(self._scene, self)
         self._stage = PaneStage(self._scene, self, self._interaction, submit)
         self._grid = self._stage.grid
+        self._refresher.use(self._grid)
+        self._refresher.refreshed.connect(self._on_refreshed)
         self._repainter = Repainter(self._scene, self._masks, self._grid)
         # A window that gets its first OpenGL child while it is shown is taken down and made anew.
         QOpenGLWidget(self).hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._grid)
-        self._refresh_timer = QTimer(self)
-        self._refresh_timer.setSingleShot(True)
-        self._refresh_timer.timeout.connect(self.refresh)
 
     # --- contents -------------------------------------------------------------------------------------------------
 
@@ -355,15 +354,6 @@ class StudyView(QWidget):
 
     # --- refreshing ---------------------------------------------------------------------------------------------------
 
-    @property
-    def head_shown(self) -> bool:
-        return self._refresher.head_shown
-
-    def set_head_shown(self, shown: bool) -> None:
-        """The shell of the head in the 3D pane."""
-        self._refresher.head_shown = shown
-        self.schedule()
-
     def slot(self, pane: Pane) -> int:
         """Position of a pane in the layout; -1 when it is not in it."""
         return self._stage.slot(pane)
@@ -378,12 +368,13 @@ class StudyView(QWidget):
     def schedule(self) -> None:
         """Refresh the panes at the next turn of the event loop."""
         if not self._closed:
-            self._refresh_timer.start(0)
+            self._refresher.schedule()
 
     def refresh(self) -> None:
         """Bring every visible pane up to date now."""
-        self._refresh_timer.stop()
-        self._refresher.refresh(self._grid, self)
+        self._refresher.refresh()
+
+    def _on_refreshed(self) -> None:
         self.aids.refresh()
         self._interaction.refresh_cursor()
         told = repr(self._scene.state)
@@ -398,6 +389,6 @@ class StudyView(QWidget):
             self._interaction.stop()
             self.aids.close()
             self.comparing.close()
-            self._refresh_timer.stop()
+            self._refresher.stop()
             self._stage.close()
         super().closeEvent(event)

@@ -89,8 +89,8 @@ def test_the_bar_stands_only_over_two_visits_and_chooses_the_one_beside(bench: A
     qtbot.keyClick(bar.other, Qt.Key.Key_Down)
     bar.other.activated.emit(1)
     settle(qtbot, window)
-    assert window.study.other is not None
-    assert window.study.other.key == THIRD
+    assert window.study.beside.visit is not None
+    assert window.study.beside.visit.key == THIRD
     assert window.view.other.startswith(THIRD)  # type: ignore[attr-defined]
     assert "headers" in bar.told.text()
     window.commands["view.planes"].trigger()

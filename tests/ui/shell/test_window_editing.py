@@ -198,7 +198,7 @@ def test_restoring_is_one_undoable_step(qtbot: QtBot, bench: Any) -> None:
     before = window.study.visit.editor.labels.copy()
     paint(window)
     window.commands["study.restore"].trigger()
-    assert np.array_equal(window.study.visit.editor.labels, before)
+    qtbot.waitUntil(lambda: np.array_equal(window.study.visit.editor.labels, before))
     window.commands["edit.undo"].trigger()
     assert not np.array_equal(window.study.visit.editor.labels, before)
 
