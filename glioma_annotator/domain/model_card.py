@@ -58,6 +58,23 @@ class Mirrored:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubtful:
+    """A small island beside a larger finding that the model itself doubts is left out.
+
+    On 130 painted samples that no model was trained on, 63 islands of less than 2 mL had a mean probability of tissue
+    below 0.8: 29 mL of them lay outside the tumour, 8.5 mL within; the four above it all lay within.
+
+    Attributes
+    ----------
+    below_ml: an island of at least this volume stays, and so does the largest finding.
+    sure: mean probability of any tissue from which on an island stays.
+    """
+
+    below_ml: float = 2.0
+    sure: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
 class Enclosed:
     """Tissue of one label inside a rim of others.
 
@@ -149,6 +166,7 @@ class PostProcessing:
     fill_holes_ml: background enclosed in tissue, up to this volume per hole, becomes its most probable tissue.
     too_small: labels that are taken for others where there is little of them, in this order.
     mirrored: what is left out as normal anatomy, in this order.
+    doubtful: islands that are left out after that; None for none.
     outside: what becomes another label outside a rim, in this order.
     enclosed: what becomes another label where a rim encloses it, in this order, after that.
     outlines: labels whose outline is moved outward by brightness, last of all.
@@ -161,11 +179,12 @@ class PostProcessing:
     outside: tuple[Outside, ...] = ()
     enclosed: tuple[Enclosed, ...] = ()
     outlines: tuple[Outline, ...] = ()
+    doubtful: Doubtful | None = None
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, a cavity of less than a sphere of 12 mm with nothing else, SNFH or cavities on both sides alike, core outside a
-#: rim, SNFH within the core, ET's outline.
+#: ET, a cavity of less than a sphere of 12 mm with nothing else, SNFH or cavities on both sides alike, doubtful
+#: islands, core outside a rim, SNFH within the core, ET's outline.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
@@ -174,6 +193,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     outside=(Outside(label=1, rim=(3,), becomes=2),),
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),
     outlines=(Outline(label=3, sequence=SequenceRole.T1GD, into=(1, 2)),),
+    doubtful=Doubtful(),
 )
 
 

@@ -15,6 +15,7 @@ from glioma_annotator.domain.labels import Label, LabelScheme, Region
 from glioma_annotator.domain.model_card import (
     BRAIN,
     TUMOUR,
+    Doubtful,
     Enclosed,
     Mirrored,
     ModelCard,
@@ -177,7 +178,15 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         outside=tuple(_outside(rule) for rule in data.get("outside", ())),
         enclosed=tuple(_enclosed(rule) for rule in data.get("enclosed", ())),
         outlines=tuple(_outline(rule) for rule in data.get("outlines", ())),
+        doubtful=_doubtful(data.get("doubtful")),
     )
+
+
+def _doubtful(data: Mapping[str, Any] | None) -> Doubtful | None:
+    if data is None:
+        return None
+    standard = Doubtful()
+    return Doubtful(float(data.get("below_ml", standard.below_ml)), float(data.get("sure", standard.sure)))
 
 
 def _mirrored(data: Mapping[str, Any]) -> Mirrored:
@@ -276,6 +285,8 @@ def _contradiction(card: ModelCard) -> str:
         "a number of its rule for outlines is out of range": not all(
             0 < rule.level <= 1 and 0 <= rule.reach_mm < math.inf for rule in after.outlines
         ),
+        "a number of its rule for doubtful islands is out of range": after.doubtful is not None
+        and not (0 <= after.doubtful.below_ml < math.inf and 0 <= after.doubtful.sure <= 1),
         "a number of its rule for mirrored tissue is out of range": not all(
             0 < rule.share <= 1 and 0 <= rule.most_other < 1 and 0 <= rule.within_mm < math.inf
             for rule in after.mirrored

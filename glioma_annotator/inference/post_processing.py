@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import Enclosed, Mirrored, Outline, Outside, PostProcessing
+from glioma_annotator.domain.model_card import Doubtful, Enclosed, Mirrored, Outline, Outside, PostProcessing
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
@@ -34,9 +34,9 @@ def post_processed(
 ) -> tuple[LabelArray, tuple[str, ...]]:
     """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
 
-    In this order: islands of tissue that are too small are left out, then what lies on both sides alike, small holes in
-    the tissue are filled, core outside a rim becomes oedema, what a rim encloses becomes core, labels of which there is
-    too little become others, outlines are moved by brightness.
+    In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
+    that the model doubts, small holes in the tissue are filled, core outside a rim becomes oedema, what a rim encloses
+    becomes core, labels of which there is too little become others, outlines are moved by brightness.
 
     Parameters
     ----------
@@ -58,6 +58,10 @@ def post_processed(
         both_sides = _mirrored(result, brain, mirrored, grid.spacing_mm)
         result[both_sides] = 0
         tell(both_sides, f"{names[mirrored.label]} that lie on both sides alike were left out as normal anatomy")
+    if rules.doubtful:
+        islands = _doubted(result, softmax, rules.doubtful, grid.voxel_volume_ml)
+        result[islands] = 0
+        tell(islands, f"small islands, of which the model is less than {rules.doubtful.sure:.0%} sure, were left out")
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for outside in rules.outside:
@@ -114,6 +118,18 @@ def _mirrored(
     share = np.bincount(of, weights=has_image, minlength=count + 1) / sizes
     out = candidates & (share >= rule.share)
     return out[numbered] if rule.alone or np.count_nonzero(out) < count else nothing
+
+
+def _doubted(labels: LabelArray, softmax: NDArray[np.uint8], rule: Doubtful, voxel_ml: float) -> NDArray[np.bool_]:
+    """The small components, (i, j, k), that the rule leaves out: never the largest."""
+    tissue = labels != 0
+    numbered, count = components(tissue)
+    of = numbered[tissue]
+    sizes = np.bincount(of, minlength=count + 1)
+    sure = np.bincount(of, weights=1 - softmax[0][tissue] / 255, minlength=count + 1) / np.maximum(sizes, 1)
+    out = (sizes * voxel_ml < rule.below_ml) & (sure < rule.sure)
+    out[0] = out[sizes.argmax()] = False
+    return np.asarray(out[numbered])
 
 
 def _outside(labels: LabelArray, rule: Outside, grid: Grid) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
 from glioma_annotator.domain.model_card import (
     GLIOMA_POST_PROCESSING,
+    Doubtful,
     Enclosed,
     Mirrored,
     Outline,
@@ -72,6 +73,31 @@ def test_too_little_of_a_label_becomes_another_and_the_reader_is_told(labels: np
     enough = np.full(GRID.shape, ET, np.uint8)
     found, messages = processed(enough, rules)
     assert (found == ET).all() and messages == ()
+
+
+def _softmax_of(labels: np.ndarray, island: float, finding: float) -> np.ndarray:
+    """How sure the model is of the island at 15 and of the block at 2, by class."""
+    softmax = np.zeros((5, *labels.shape), np.uint8)
+    softmax[0] = 255
+    for part, sure in ((np.s_[12:], island), (np.s_[:12], finding)):
+        tissue = round(255 * sure)
+        here = labels[part] > 0
+        softmax[0][part][here] = 255 - tissue
+        softmax[SNFH][part][here], softmax[NETC][part][here] = tissue // 2, tissue - tissue // 2
+    return softmax
+
+
+def test_a_small_island_that_the_model_doubts_is_left_out_and_the_reader_is_told(labels: np.ndarray) -> None:
+    labels[13:17, 13:17, 13:17] = NETC  # 0.064 mL
+    rules = PostProcessing(0, doubtful=Doubtful(below_ml=0.1, sure=0.8))
+    found, messages = processed(labels, rules, _softmax_of(labels, 0.7, 0.6))
+    assert not found[12:].any()
+    assert np.array_equal(found[:12], labels[:12])  # the largest finding stays, however doubtful
+    assert messages == ("0.1 mL of small islands, of which the model is less than 80% sure, were left out.",)
+    for softmax, below_ml in ((_softmax_of(labels, 0.9, 0.6), 0.1), (_softmax_of(labels, 0.7, 0.6), 0.06)):
+        found, messages = processed(labels, PostProcessing(0, doubtful=Doubtful(below_ml, 0.8)), softmax)
+        assert np.array_equal(found, labels)
+        assert messages == ()
 
 
 def test_nothing_to_do_changes_nothing(labels: np.ndarray) -> None:
