@@ -193,6 +193,8 @@ class Proposing(QObject):
         visit = self._study.require_visit()
         changed = visit.accept_proposal(values)
         done = "The proposal is in the mask; undo takes it back."
+        if visit.proposal is not None:
+            done = "The ticked labels are in the mask; the others are still proposed."
         self._study.notice.emit(done if changed else "The proposal changes nothing in the mask.")
 
     def reject(self) -> None:

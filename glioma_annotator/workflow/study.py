@@ -117,7 +117,10 @@ class OpenTimepoint:
         self.proposal_changed.emit()
 
     def accept_proposal(self, values: Collection[int] | None = None) -> bool:
-        """Write the proposal into the mask as one undoable edit, all labels or only `values`; whether it changed."""
+        """Write the proposal into the mask as one undoable edit, all labels or only `values`; whether it changed.
+
+        After some of the labels the proposal stays, as far as it would still change something.
+        """
         proposal = self.proposal
         if proposal is None:
             return False
@@ -126,8 +129,14 @@ class OpenTimepoint:
         present, proposed = (labels.reshape(-1)[index] for labels in (self.editor.labels, proposal.labels))
         after = merged(present, proposed, values)
         edit = self.editor.set_voxels(f"Accept proposal ({what})", index, after, proposal.model, self.spared)
-        self.reject_proposal()
+        if values is None or not self._proposes_more(proposal):
+            self.reject_proposal()
         return edit is not None
+
+    def _proposes_more(self, proposal: Proposal) -> bool:
+        """Whether accepting a proposal could still change a voxel."""
+        index = differing(self.editor.labels, proposal.labels)
+        return not np.isin(self.editor.labels.reshape(-1)[index], sorted(self.spared)).all()
 
     @property
     def spared(self) -> frozenset[int]:

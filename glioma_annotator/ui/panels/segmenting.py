@@ -181,7 +181,7 @@ class ProposalBox(QFrame):
         self.accept_all.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         follow_action(self.accept_all, accept)
         self.accept_some = push_button(
-            "Accept selected", "Replace only the ticked labels; the others stay as they are", self._accept_some
+            "Accept selected", "Replace only the ticked labels; the others stay proposed", self._accept_some
         )
         self.reject = QPushButton("Reject")
         self.reject.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -212,7 +212,11 @@ class ProposalBox(QFrame):
             self._figures[label.value][0].setText(ml_text(volumes_ml.get(label.name, 0.0)))
 
     def _accept_some(self) -> None:
-        self._proposing.accept([value for value, tick in self.ticks.items() if tick.isChecked()])
+        """Take the ticked labels over; the others stay proposed, until they are taken or rejected."""
+        ticked = [value for value, tick in self.ticks.items() if tick.isChecked()]
+        self._proposing.accept(None if len(ticked) == len(self.ticks) else ticked)
+        for value in ticked:
+            self.ticks[value].setChecked(False)
 
     def _refresh_buttons(self) -> None:
         some = any(tick.isChecked() for tick in self.ticks.values())

@@ -73,6 +73,12 @@ def test_accepting_selected_labels_leaves_the_others(qtbot: QtBot, bench: Any) -
         box.ticks[value].setChecked(False)
     click(qtbot, box.accept_some)
     assert set(np.unique(window.study.visit.editor.labels)) == {0, NETC}
+    assert box.isVisible() and not box.accept_some.isEnabled(), "the others are still proposed, none is ticked"
+    assert "still proposed" in window.status.notice.text()
+    for value in (SNFH, ET, RC):
+        box.ticks[value].setChecked(True)
+    click(qtbot, box.accept_some)
+    assert set(np.unique(window.study.visit.editor.labels)) > {0, NETC} and not box.isVisible()
 
 
 def test_nothing_selected_cannot_be_accepted(qtbot: QtBot, bench: Any) -> None:

@@ -150,6 +150,9 @@ def test_accepting_one_label_leaves_the_others(session: StudySession) -> None:
     assert set(values.tolist()) == {0, 1, 3}
     assert counts[values.tolist().index(3)] == 1
     assert visit.editor.undo_name == "Accept proposal (ET)"
+    assert visit.proposal is not None, "the other labels are still to be decided on"
+    visit.accept_proposal({1, 2})
+    assert visit.proposal is None
 
 
 def test_merging_replaces_a_label_where_the_proposal_moved_it() -> None:
