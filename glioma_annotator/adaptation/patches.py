@@ -9,16 +9,19 @@ from enum import StrEnum
 from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn.functional import interpolate
 
-from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
+from glioma_annotator.adaptation.augmentation import TorchIOAugmentation, as_on_another_day
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.geometry import Box, Shape
 from glioma_annotator.domain.labels import IGNORE
 
-#: Deviation of a brain's intensities relative to its white matter: turns z-scores into the scale that a receive field
-#: multiplies, and back.
-_SPREAD = 0.3
+#: Smallest and largest scale at which three of four varied patches show the visit: sizes and distances of this one are
+#: not to be learnt.
+_SCALES = (0.75, 1.35)
+_SCALED = 0.75
 
 
 class PatchStrategy(StrEnum):
@@ -61,7 +64,8 @@ class PatchSampler:
     ----------
     edge: of the cube in voxels; patches reach over the visit's border, filled with 0 and 255.
     step: patches start at multiples of so many voxels.
-    augment: whether images get a bias field and noise, and every other patch is mirrored left to right.
+    augment: whether patches are shown larger and smaller, as on another day, with a bias field and noise, and every
+        other one mirrored left to right.
     marked: of every part, the starting model's classes uint8 (i, j, k); without them WRONG is as BALANCED.
     """
 
@@ -91,16 +95,23 @@ class PatchSampler:
         strategy = next(self._cycle)
         if strategy is PatchStrategy.SEQUENTIAL:
             number, start = next(self._row)
-        else:
-            number = int(self._rng.integers(len(self._parts)))
-            start = self._start_around(number, strategy)
-        return self._cut(number, start)
+            return self._cut(number, start, self._edge)
+        number = int(self._rng.integers(len(self._parts)))
+        edge = self._drawn_edge()
+        return self._cut(number, self._start_around(number, strategy, edge), edge)
 
     def draw_several(self, count: int) -> list[Patch]:
         """The next `count` patches."""
         return [self.draw() for _ in range(count)]
 
-    def _start_around(self, number: int, strategy: PatchStrategy) -> Shape:
+    def _drawn_edge(self) -> int:
+        """How many voxels of the visit a patch shows along each axis."""
+        if not self._augment or self._rng.random() >= _SCALED:
+            return self._edge
+        scale = float(np.exp(self._rng.uniform(*np.log(_SCALES))))
+        return max(2 * round(self._edge / scale / 2), 2)
+
+    def _start_around(self, number: int, strategy: PatchStrategy, edge: int) -> Shape:
         centres = self._centres[number]
         tissues = [value for value in centres if value > 0]
         if strategy is PatchStrategy.UNIFORM or not tissues:
@@ -112,38 +123,53 @@ class PatchSampler:
         else:
             voxels = centres[int(self._rng.choice([value for value in centres if value >= 0]))]
         centre = np.unravel_index(int(voxels[self._rng.integers(len(voxels))]), self._parts[number].case.shape)
-        shift = self._rng.integers(-self._edge // 4, self._edge // 4 + 1, size=3)
+        shift = self._rng.integers(-edge // 4, edge // 4 + 1, size=3)
         i, j, k = (
-            int(np.clip(c + s - self._edge // 2, 0, max(n - self._edge, 0))) // self._step * self._step
+            int(np.clip(c + s - edge // 2, 0, max(n - edge, 0))) // self._step * self._step
             for c, s, n in zip(centre, shift, self._parts[number].case.shape, strict=True)
         )
         return i, j, k
 
-    def _cut(self, number: int, start: Shape) -> Patch:
+    def _cut(self, number: int, start: Shape, edge: int) -> Patch:
         part = self._parts[number]
-        stop = tuple(min(a + self._edge, n) for a, n in zip(start, part.case.shape, strict=True))
+        stop = tuple(min(a + edge, n) for a, n in zip(start, part.case.shape, strict=True))
         box = Box(start, (stop[0], stop[1], stop[2]))
         filled = (slice(0, box.shape[0]), slice(0, box.shape[1]), slice(0, box.shape[2]))
-        images = np.zeros((len(part.case.images), *[self._edge] * 3), dtype=np.float32)
+        images = np.zeros((len(part.case.images), *[edge] * 3), dtype=np.float32)
         images[(slice(None), *filled)] = part.case.images[(slice(None), *box.slices)]
-        classes = np.full([self._edge] * 3, IGNORE, dtype=np.uint8)
+        classes = np.full([edge] * 3, IGNORE, dtype=np.uint8)
         inside = part.case.classes[box.slices].copy()
         inside[~part.mask[box.slices]] = IGNORE
         classes[filled] = inside
         if self._augment:
-            images = augmented(images, int(self._rng.integers(2**31)))
+            images, classes = scaled(images, classes, self._edge)
+            images = varied(images, classes, self._rng)
             if self._rng.random() < 0.5:  # the first axis runs from left to right
                 images, classes = np.ascontiguousarray(images[:, ::-1]), np.ascontiguousarray(classes[::-1])
         return Patch(number, start, images, classes)
 
 
-def augmented(images: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Z-scored images (channel, i, j, k) with TorchIO's bias field and noise; 0 stays 0."""
-    outside = ~images.any(axis=0)
-    changed = _augmentation()(1 + _SPREAD * images, seed)
-    result = (changed - 1) / np.float32(_SPREAD)
+def scaled(
+    images: NDArray[np.float32], classes: NDArray[np.uint8], edge: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """A cube's images (channel, i, j, k) and classes (i, j, k) on `edge` voxels along each axis."""
+    if classes.shape[0] == edge:
+        return images, classes
+    size = (edge, edge, edge)
+    finer = interpolate(torch.from_numpy(images)[None], size=size, mode="trilinear", align_corners=False)
+    nearest = interpolate(torch.from_numpy(classes)[None, None], size=size, mode="nearest-exact")
+    return finer[0].numpy(), nearest[0, 0].numpy()
+
+
+def varied(images: NDArray[np.float32], classes: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Z-scored images (channel, i, j, k) as on another day, with TorchIO's bias field and noise; 0 stays 0, outside the
+    brain as in a channel that is not there.
+    """
+    absent, outside = ~images.any(axis=(1, 2, 3)), ~images.any(axis=0)
+    result = _augmentation().on_z_scores(as_on_another_day(images, classes, rng), int(rng.integers(2**31)))
     result[:, outside] = 0
-    return np.asarray(result, dtype=np.float32)
+    result[absent] = 0
+    return result
 
 
 @cache

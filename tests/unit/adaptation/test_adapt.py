@@ -46,7 +46,7 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_gradient, "EDGE", 16)
     monkeypatch.setattr(last_layer, "STEPS", 80)
     monkeypatch.setattr(last_layer, "DRAWN", (600, 600, 600))
-    monkeypatch.setattr(patches, "augmented", lambda images, _seed: images)
+    monkeypatch.setattr(patches, "varied", lambda images, _classes, _rng: images)
     for module in (norm, decoder, full):
         monkeypatch.setattr(module, "SCHEDULE", by_gradient.Schedule(4, 2, 1e-3))
     monkeypatch.setattr(norm, "_PATCHES", 2)

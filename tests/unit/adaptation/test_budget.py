@@ -59,7 +59,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(by_gradient, "EDGE", 8)
     monkeypatch.setattr(last_layer, "STEPS", 60)
     monkeypatch.setattr(last_layer, "DRAWN", (600, 600, 600))
-    monkeypatch.setattr(patches, "augmented", lambda images, _seed: images)
+    monkeypatch.setattr(patches, "varied", lambda images, _classes, _rng: images)
     monkeypatch.setattr(full, "SCHEDULE", by_gradient.Schedule(60, 10, 1e-3))
     monkeypatch.setattr(run, "METHODS", (LAST, FULL))
     monkeypatch.setitem(trying._PASSES_PER_STEP, FULL, 1.0)  # of tiny visits

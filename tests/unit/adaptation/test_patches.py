@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glioma_annotator.adaptation import patches
+from glioma_annotator.adaptation.augmentation import as_on_another_day
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods.by_gradient import Averaged, patch_loss
@@ -63,7 +64,8 @@ def test_a_model_that_errs_nowhere_gets_balanced_patches() -> None:
 
 
 def test_mirrored_patches_keep_images_and_classes_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "augmented", lambda images, _seed: images)
+    monkeypatch.setattr(patches, "varied", lambda images, _classes, _rng: images)
+    monkeypatch.setattr(patches, "_SCALED", 0.0)
     classes = np.zeros(SHAPE, np.uint8)
     classes[:20] = 1
     taught = part(classes)
@@ -75,6 +77,49 @@ def test_mirrored_patches_keep_images_and_classes_together(monkeypatch: pytest.M
         assert np.array_equal(classes.ravel()[voxels], patch.classes)
         mirrored += int(voxels[0, 0, 0] > voxels[-1, 0, 0])
     assert 0 < mirrored < 20
+
+
+def test_scaled_patches_show_more_and_less_of_the_visit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "varied", lambda images, _classes, _rng: images)
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[16:24, 14:22, 12:20] = 1  # 512 voxels
+    drawn = sampler(part(classes), PatchStrategy.LABELLED, augment=True)
+    shown = [drawn.draw() for _ in range(60)]
+    assert {patch.classes.shape for patch in shown} == {(EDGE,) * 3}
+    steps = {round(float(np.abs(np.diff(patch.images[0, 4, 4])).mean()), 2) for patch in shown}
+    assert min(steps) < 0.8 and max(steps) > 1.2  # the numbers of neighbouring voxels differ by 1 in the visit
+
+
+def test_scaled_classes_are_those_of_the_nearest_voxels() -> None:
+    images, classes = np.zeros((1, 4, 4, 4), np.float32), np.zeros((4, 4, 4), np.uint8)
+    images[0, 2:], classes[2:], classes[:, :, 3] = 1.0, 4, IGNORE
+    finer, nearest = patches.scaled(images, classes, 8)
+    assert finer.shape == (1, 8, 8, 8) and nearest.dtype == np.uint8
+    assert np.array_equal(np.unique(nearest), [0, 4, IGNORE])
+    assert (nearest[4:, :, :6] == 4).all() and (nearest[:, :, 6:] == IGNORE).all()
+    assert finer[0, 0, 0, 0] == 0 and finer[0, 7, 0, 0] == 1
+
+
+def test_varied_patches_keep_what_is_not_there_empty() -> None:
+    rng = np.random.default_rng(1)
+    images = rng.normal(size=(3, 12, 12, 12)).astype(np.float32)
+    images[:, :3] = 0  # outside the brain
+    images[2] = 0  # a channel that the visit lacks
+    changed = patches.varied(images, np.zeros((12, 12, 12), np.uint8), rng)
+    assert changed.dtype == np.float32 and np.isfinite(changed).all()
+    assert not changed[:, :3].any() and not changed[2].any()
+    assert np.abs(changed[:2, 3:] - images[:2, 3:]).mean() > 0.05
+
+
+def test_another_day_changes_each_tissue_on_its_own() -> None:
+    classes = np.zeros((10, 10, 10), np.uint8)
+    classes[:5], classes[9] = 2, IGNORE
+    images = np.full((2, 10, 10, 10), 0.5, np.float32)
+    days = [as_on_another_day(images, classes, np.random.default_rng(seed)) for seed in range(200)]
+    tissue, rest = (np.array([day[:, at, 0, 0] for day in days]) for at in (0, 6))
+    assert all(np.array_equal(day[:, 9], day[:, 6]) for day in days)  # what was not reviewed is no tissue
+    assert 0.1 < np.std(tissue - rest) < 0.5 and 0.2 < np.std(rest) < 0.8
+    assert abs(np.corrcoef(rest[:, 0], rest[:, 1])[0, 1]) < 0.3  # every channel on its own
 
 
 def test_patches_next_to_each_other_cover_the_brain() -> None:
