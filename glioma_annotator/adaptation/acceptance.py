@@ -8,6 +8,9 @@ On held-out data, region by region (ET, TC, WT, RC):
   grow by at most `SLACK_ML`. It makes up the mean only where no region is present.
 - *absent*: Dice would be 0 or 1. It is judged in mL: what is falsely marked may grow by at most `SLACK_ML`.
 
+Away from the tumour (more than `AWAY_MM`), where Dice of a region that is present hardly tells, what is falsely marked
+of any label may grow by at most `MOST_STRAY_ML`, over the whole of a visit, also where it was learnt from.
+
 The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's clearly (at
 least `LEAST_REMOVED` of the error is gone) and, where an earlier mask was carried over, that mask's. Where no held-out
 visit shows any region, the candidate must mark less.
@@ -36,6 +39,11 @@ MOST_LOST = 0.01
 #: Share of the error, 1 - Dice, that must be gone: held-out slabs resemble what was learnt, and the best of several
 #: looks at them was chosen, so a smaller gain says nothing about the next visit.
 LEAST_REMOVED = 0.05
+
+#: What may be marked more away from any tumour: a candidate that called ventricles cavity, 0.8 mL in the visit it had
+#: learnt from and 0.2 mL before, did the same at the next visit and made it worse (benchmarks/README.md).
+AWAY_MM = 10.0
+MOST_STRAY_ML = 0.3
 
 PRESENT, TINY, ABSENT = "present", "tiny", "absent"
 
@@ -80,6 +88,22 @@ def judge(visits: Sequence[Judged], scheme: LabelScheme) -> Verdict:
         accepted_because = f"The mean Dice rises from {before:.3f} to {after:.3f}, and no region loses."
     reasons = tuple(refused) if refused else (accepted_because,)
     return Verdict(not refused, reasons, regions, before, after, carried)
+
+
+def stray_faults(visits: Sequence[Judged], scheme: LabelScheme) -> tuple[str, ...]:
+    """What a candidate marks more than the starting model where no tumour is near, label by label.
+
+    `visits` are whole ones, their labels 0 wherever tumour is near or nobody has looked.
+    """
+    faults = []
+    for label in scheme.labels:
+        before, after = (
+            sum(np.count_nonzero(getattr(visit, side) == label.value) * visit.voxel_ml for visit in visits)
+            for side in ("before", "after")
+        )
+        if after - before > MOST_STRAY_ML:
+            faults.append(f"{after:.1f} mL of {label.name} are marked away from any tumour, {before:.1f} mL before.")
+    return tuple(faults)
 
 
 def preference(verdict: Verdict) -> float:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from glioma_annotator.domain.adaptation import AdaptationCase
-from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.domain.geometry import Box, Shape
 from glioma_annotator.domain.labels import IGNORE, LEFT_BY_SURGERY
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -61,6 +62,15 @@ class PreparedCase:
     def tumour(self) -> Mask:
         """Reviewed voxels (i, j, k) of any tissue."""
         return np.asarray((self.classes > 0) & (self.classes != IGNORE))
+
+    def near_tumour(self, voxels: int) -> Mask:
+        """Bool (i, j, k): tumour and at most so many voxels from it."""
+        result = np.zeros(self.shape, dtype=bool)
+        around = Box.around(self.tumour)
+        if around is not None:
+            box = around.grown(voxels).clipped(self.shape).slices
+            result[box] = ndimage.distance_transform_edt(~self.tumour[box]) <= voxels
+        return result
 
 
 def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> PreparedCase:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glioma_annotator.adaptation.acceptance import Judged, judge
+from glioma_annotator.adaptation.acceptance import AWAY_MM, Judged, judge, stray_faults
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.features import CaseFeatures, best_class, head_scores
 from glioma_annotator.adaptation.holdout import Part
@@ -63,16 +63,22 @@ class HeldOut:
 
     def verdict(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
         """The rule on whole visits, after the card's post-processing as the segmenter does it."""
-        return judge([self._judged(v, a, None) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
+        proposed = [as_proposed(a, v.part.case, self._card) for v, a in zip(self._visits, after, strict=True)]
+        pairs = list(zip(self._visits, proposed, strict=True))
+        verdict = judge([self._held_out(visit, labels) for visit, labels in pairs], self._card.scheme)
+        stray = stray_faults([self._away(visit, labels) for visit, labels in pairs], self._card.scheme)
+        if not stray:
+            return verdict
+        return replace(verdict, accepted=False, reasons=stray if verdict.accepted else (*verdict.reasons, *stray))
 
     def quick(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
         """The rule around the tumour, for predictions of `crops`; islands stay, carried-over masks are left out."""
-        return judge([self._judged(v, a, v.crop) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
+        return judge([self._within(v, a, v.crop) for v, a in zip(self._visits, after, strict=True)], self._card.scheme)
 
     def whole(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
         """As `quick`, for predictions of whole visits: sees what is falsely marked far from the tumour, too."""
         boxes = [Box.whole(visit.part.case.shape) for visit in self._visits]
-        judged = [self._judged(v, a, b) for v, a, b in zip(self._visits, after, boxes, strict=True)]
+        judged = [self._within(v, a, b) for v, a, b in zip(self._visits, after, boxes, strict=True)]
         return judge(judged, self._card.scheme)
 
     def worst(self, after: Sequence[NDArray[np.uint8]]) -> WorstSlice | None:
@@ -102,20 +108,29 @@ class HeldOut:
             carried=None if case.carried is None else self._labels(case.carried)[:, :, k],
         )
 
-    def _judged(self, visit: _Visit, after: NDArray[np.uint8], crop: Box | None) -> Judged:
+    def _held_out(self, visit: _Visit, proposed: LabelArray) -> Judged:
         case, mask = visit.part.case, visit.part.mask
-        before, truth, carried = visit.before, case.classes, case.carried
-        if crop is not None:
-            before, truth, mask, carried = before[crop.slices], truth[crop.slices], mask[crop.slices], None
-            marked = self._labels(before), self._labels(after)
-        else:
-            marked = self._processed_before(visit), as_proposed(after, case, self._card)
         return Judged(
-            reference=self._labels(truth * mask),
-            before=marked[0] * mask,
-            after=marked[1] * mask,
+            reference=self._labels(case.classes * mask),
+            before=self._processed_before(visit) * mask,
+            after=proposed * mask,
             voxel_ml=case.voxel_ml,
-            carried=None if carried is None else self._labels(carried * mask),
+            carried=None if case.carried is None else self._labels(case.carried * mask),
+        )
+
+    def _away(self, visit: _Visit, proposed: LabelArray) -> Judged:
+        case = visit.part.case
+        edge_mm = (case.voxel_ml * 1000) ** (1 / 3)
+        away = (case.classes == 0) & ~case.near_tumour(round(AWAY_MM / edge_mm))
+        return Judged(np.zeros_like(proposed), self._processed_before(visit) * away, proposed * away, case.voxel_ml)
+
+    def _within(self, visit: _Visit, after: NDArray[np.uint8], box: Box) -> Judged:
+        case, mask = visit.part.case, visit.part.mask[box.slices]
+        return Judged(
+            reference=self._labels(case.classes[box.slices] * mask),
+            before=self._labels(visit.before[box.slices]) * mask,
+            after=self._labels(after) * mask,
+            voxel_ml=case.voxel_ml,
         )
 
     def _processed_before(self, visit: _Visit) -> LabelArray:

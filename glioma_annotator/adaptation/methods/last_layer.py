@@ -11,17 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 
-from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.features import CaseFeatures
 from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
-from glioma_annotator.domain.geometry import Box
 from glioma_annotator.inference.networks import SegmentationNetwork
 
 METHOD = AdaptationMethod.LAST_LAYER
@@ -158,7 +155,7 @@ def collect(parts: Sequence[Part], features: Sequence[CaseFeatures], rng: np.ran
         case = part.case
         usable = part.mask[case.brain]
         tumour = case.tumour[case.brain] & usable
-        band = near(case)[case.brain] & usable & ~tumour
+        band = case.near_tumour(BAND_VOXELS)[case.brain] & usable & ~tumour
         far = np.flatnonzero(usable & ~tumour & ~band)
         chosen = [np.flatnonzero(tumour), np.flatnonzero(band)]
         sizes[2] += len(far)
@@ -190,14 +187,3 @@ def draw_voxels(voxels: Voxels, rng: np.random.Generator) -> Draw:
         rows.append(taken)
         weights.append(np.full(len(taken), len(stratum) * each / len(taken), dtype=np.float32))
     return Draw(np.concatenate(rows), np.concatenate(weights))
-
-
-def near(case: PreparedCase) -> NDArray[np.bool_]:
-    """Bool (i, j, k): tumour and at most `BAND_VOXELS` voxels from it."""
-    result = np.zeros(case.shape, dtype=bool)
-    around = Box.around(case.tumour)
-    if around is None:
-        return result
-    box = around.grown(BAND_VOXELS).clipped(case.shape).slices
-    result[box] = ndimage.distance_transform_edt(~case.tumour[box]) <= BAND_VOXELS
-    return result

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glioma_annotator.adaptation.acceptance import MOST_LOST, SLACK_ML, TINY_ML, Judged, judge, preference
+from glioma_annotator.adaptation.acceptance import (
+    MOST_LOST,
+    MOST_STRAY_ML,
+    SLACK_ML,
+    TINY_ML,
+    Judged,
+    judge,
+    preference,
+    stray_faults,
+)
 from glioma_annotator.domain.adaptation import RegionVerdict, Verdict
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.volume import LabelArray
@@ -131,3 +140,17 @@ def test_dice_is_averaged_over_the_visits_that_show_the_region() -> None:
     empty = Judged(mask(), mask(), mask(), 0.001)
     found = judge([shown, empty], GLIOMA_POST_TREATMENT)
     assert found.after == 1.0
+
+
+def test_what_is_marked_away_from_the_tumour_may_grow_by_a_little_for_every_label() -> None:
+    none, ml = np.zeros(SHAPE, np.uint8), 0.3 / 4000  # ten slabs of 400 voxels make 0.3 mL
+    assert MOST_STRAY_ML == 0.3
+
+    def faults(before: LabelArray, after: LabelArray) -> tuple[str, ...]:
+        return stray_faults([Judged(none, before, after, ml)], GLIOMA_POST_TREATMENT)
+
+    assert faults(none, mask(RC=(0, 10))) == ()
+    assert faults(mask(RC=(9, 10)), mask(RC=(0, 11))) == ()
+    assert faults(mask(SNFH=(0, 20)), mask(RC=(0, 11))) == (
+        "0.3 mL of RC are marked away from any tumour, 0.0 mL before.",
+    )

@@ -1,0 +1,63 @@
+"""What is held out, and what is marked where no tumour is near."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tiny_models import tiny_card
+from torch import nn
+
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.features import CaseFeatures
+from glioma_annotator.adaptation.held_out import HeldOut
+from glioma_annotator.adaptation.holdout import Part
+from glioma_annotator.domain.labels import IGNORE
+
+SHAPE = (60, 30, 30)
+RC = 4
+
+
+def cavity() -> NDArray[np.uint8]:
+    """Classes of a visit with a cavity of 1 mL at one end."""
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[2:12, 10:20, 10:20] = RC
+    return classes
+
+
+def held_out(classes: NDArray[np.uint8]) -> HeldOut:
+    """One half of a visit, of which the starting model sees nothing."""
+    brain = np.ones(SHAPE, dtype=bool)
+    mask = brain.copy()
+    mask[30:] = False
+    case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), brain, classes, 0.001)
+    head = nn.Conv3d(1, 5, 1)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0]))  # type: ignore[union-attr]
+    features = CaseFeatures(case, np.zeros((brain.sum(), 1), np.float16))
+    return HeldOut([Part(case, mask)], [features], head, tiny_card())
+
+
+def test_a_candidate_that_finds_the_cavity_is_accepted() -> None:
+    found = held_out(cavity()).verdict([cavity()])
+    assert found.accepted, found.reasons
+
+
+@pytest.mark.parametrize(("start", "accepted"), [(16, True), (26, False), (40, False)])
+def test_false_marks_away_from_the_tumour_refuse_a_candidate_whose_dice_rises(start: int, accepted: bool) -> None:
+    after = cavity()
+    after[start : start + 4, 10:20, 10:20] = RC  # 0.4 mL: near, away, and away where it was learnt from
+    found = held_out(cavity()).verdict([after])
+    assert (found.after or 0) > (found.before or 0)
+    assert found.accepted is accepted
+    if not accepted:
+        assert found.reasons == ("0.4 mL of RC are marked away from any tumour, 0.0 mL before.",)
+
+
+def test_false_marks_where_nobody_has_looked_speak_against_no_candidate() -> None:
+    classes, after = cavity(), cavity()
+    classes[30:] = IGNORE
+    after[40:48, 10:20, 10:20] = RC
+    assert held_out(classes).verdict([after]).accepted
