@@ -129,11 +129,24 @@ def read_header(path: Path) -> NiftiHeader:
     return _parse(path, block)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM PS3.10 says: 128 bytes, then "DICM"."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:  # what cannot be read is told by whoever needs it
+        return False
+
+
 def _parse(path: Path, block: bytes) -> NiftiHeader:
     if not block:
         raise UserError(f"{shown(path)} is empty.", _DAMAGED)
     size = next((s for s in _MAGIC if block[:4] in (s.to_bytes(4, "little"), s.to_bytes(4, "big"))), None)
     if size is None:
+        if is_dicom(path):
+            raise UserError(
+                f"{shown(path)} is a DICOM file, not NIfTI.", "Convert its series to NIfTI first (dcm2niix)."
+            )
         raise UserError(f"{shown(path)} is not a NIfTI file.", "Export it as NIfTI (.nii or .nii.gz).")
     if len(block) < size:
         raise UserError(f"{shown(path)} is cut off within its header.", _DAMAGED)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.nifti_header import is_dicom, shown
 from glioma_annotator.progress import CancelToken, Progress, Report
 
 MOST_FILES = 20_000
 _REPORT_EVERY = 200
+_CONVERT = "Convert them to NIfTI first (dcm2niix)."
+#: So many files without an ending are opened to see whether they are DICOM, as PACS exports are named.
+_MOST_PROBED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class FoundFiles:
     ----------
     images: each NIfTI file once, with the folder it was found from, in natural reading order.
     session_tables: BIDS tables of session dates (`*_sessions.tsv`).
-    problems: folders that could not be looked into, one sentence each.
+    problems: folders that could not be looked into and DICOM files passed over, one sentence each.
     """
 
     images: tuple[tuple[Path, Path], ...]
@@ -38,7 +42,8 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
     images: dict[Path, Path] = {}
     tables: list[Path] = []
     problems: list[str] = []
-    dicom = False
+    dicom: Path | None = None
+    probes = _MOST_PROBED
     for chosen in paths:
         path = chosen.absolute()
         try:
@@ -58,16 +63,24 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
                 images.setdefault(file, path)
             elif name.endswith("_sessions.tsv"):
                 tables.append(file)
-            dicom = dicom or name.endswith((".dcm", ".ima"))
+            elif dicom is None and (name.endswith((".dcm", ".ima")) or name == "dicomdir"):
+                dicom = file
+            elif dicom is None and probes and not file.suffix:
+                probes -= 1
+                dicom = file if is_dicom(file) else None
             if len(images) > MOST_FILES:
                 raise UserError(
                     f"{chosen} holds more than {MOST_FILES:,} NIfTI files.",
                     "Choose the folder of one or a few patients.",
                 )
     if not images:
-        hint = " DICOM series are there: convert them to NIfTI first (dcm2niix)." if dicom else ""
         names = ", ".join(str(p) for p in paths)
-        raise UserError(f"No NIfTI file (.nii, .nii.gz) was found in {names}.{hint} {' '.join(problems)}".strip())
+        what = " ".join([f"No NIfTI file (.nii, .nii.gz) was found in {names}.", *problems])
+        if dicom is not None:
+            raise UserError(f"{what} DICOM series are there.", _CONVERT)
+        raise UserError(what, "Choose the folder that holds the visit's images.")
+    if dicom is not None:
+        problems.append(f"The DICOM files in {shown(dicom.parent)} are left out. {_CONVERT}")
     ordered = sorted(images.items(), key=lambda entry: _reading_order(entry[0]))
     return FoundFiles(tuple(ordered), tuple(tables), tuple(problems))
 

@@ -308,11 +308,34 @@ def test_hidden_files_and_other_formats_are_passed_over_in_silence(tmp_path: Pat
 
 
 def test_a_folder_without_nifti_says_so_and_mentions_dicom(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No NIfTI file"):
+    with pytest.raises(UserError, match="No NIfTI file") as caught:
         propose(tmp_path)
+    assert "Choose the folder" in caught.value.todo
     (tmp_path / "IM0001.dcm").write_bytes(b"DICM")
-    with pytest.raises(UserError, match="dcm2niix"):
+    with pytest.raises(UserError, match="DICOM") as caught:
         propose(tmp_path)
+    assert "dcm2niix" in caught.value.todo
+
+
+@pytest.mark.parametrize("name", ["IM_0001.dcm", "IM_0001", "DICOMDIR"])
+def test_dicom_beside_nifti_is_said_to_be_left_out(tmp_path: Path, name: str) -> None:
+    folder = brats_2021(tmp_path)
+    series = folder / "series"
+    series.mkdir()
+    (series / name).write_bytes(bytes(128) + b"DICM")
+    plan = propose(folder)
+    assert len(plan.items) == 5
+    (problem,) = plan.problems
+    assert "series are left out" in problem
+    assert "dcm2niix" in problem
+
+
+def test_a_chosen_dicom_file_is_named_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "IM_0001.dcm"
+    file.write_bytes(bytes(128) + b"DICM" + bytes(400))
+    (problem,) = propose(file).problems
+    assert "is a DICOM file" in problem
+    assert "dcm2niix" in problem
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
