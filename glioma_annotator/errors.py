@@ -52,6 +52,7 @@ class WorkspaceBusy(UserError):
 
     def __init__(self, holder: str) -> None:
         super().__init__(
-            f"This workspace is open elsewhere ({holder}).", "Close it there, or open it here for reading only."
+            f"This workspace is open elsewhere ({holder}).",
+            "Close it there; to look at it meanwhile, the window opens it for reading only.",
         )
         self.holder = holder

@@ -96,6 +96,7 @@ def _holder(path: Path) -> str:
     """Who holds the lock, for a reader."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"{holder['user']} on {holder['computer']}, process {holder['process']}, since {holder['since']}"
+        since = dt.datetime.fromisoformat(holder["since"]).astimezone()  # the reader's own time
+        return f"{holder['user']} on {holder['computer']}, process {holder['process']}, since {since:%Y-%m-%d %H:%M}"
     except (OSError, ValueError, KeyError, TypeError):  # being written at this moment, or unreadable
         return "by another process"

@@ -160,6 +160,7 @@ def test_the_second_to_open_a_workspace_is_told_who_has_it(workspace: Workspace)
         open_workspace(workspace.path)
     assert f"process {os.getpid()}, since 2" in caught.value.holder
     assert "reading only" in caught.value.todo
+    assert "+" not in caught.value.holder  # the reader's own time, without an offset
     workspace.close()
     with open_workspace(workspace.path) as again:
         assert not again.read_only
