@@ -180,20 +180,32 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
     names = [fill(readable(b.lesion, lesions.titles), _NAME_WIDTH) for b in balance]
     axes.set_xticks(list(places), names)
     axes.set_ylabel("change since the baseline, mL", color=_TEXT)
-    title = "Lesions since the baseline" if balance else "No lesion since the baseline"
+    if _last_compared(lesions) is None:
+        title = "No visit after the baseline has a mask: nothing to compare yet"
+    else:
+        title = "Lesions since the baseline" if balance else "No lesion since the baseline"
     axes.set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=12)
     _style(axes)
     figure.tight_layout()
     return figure
 
 
+def _last_compared(lesions: MeasuredCourse) -> int | None:
+    """The last masked visit after the baseline; None where there is none."""
+    later = [i for i, found in enumerate(lesions.maps) if found is not None and i > lesions.course.baseline]
+    return later[-1] if later else None
+
+
 def lesion_balance(lesions: MeasuredCourse) -> tuple[LesionBalance, ...]:
-    """Every lesion of the baseline and of the last masked visit, largest growth first; parts of a lesion added up."""
+    """Every lesion of the baseline and of the last masked visit, largest growth first; parts of a lesion added up.
+
+    Empty where no visit after the baseline has a mask.
+    """
     first = lesions.course.baseline
-    masked = [i for i, found in enumerate(lesions.maps) if found is not None and i >= first]
-    if not masked:
+    last = _last_compared(lesions)
+    if last is None:
         return ()
-    start, end = (_volumes(lesions, index) for index in (first, masked[-1]))
+    start, end = (_volumes(lesions, index) for index in (first, last))
     balance = [LesionBalance(name, start.get(name, 0.0), end.get(name, 0.0)) for name in start | end]
     return tuple(sorted(balance, key=lambda b: (-b.change_ml, b.lesion)))
 

@@ -92,8 +92,19 @@ def test_the_waterfall_shows_every_lesion_of_baseline_and_last_visit_largest_gro
 def test_a_patient_without_lesions_has_an_empty_waterfall() -> None:
     course = Course()
     course.visit(0)
+    course.visit(60)
     _, lesions = measured(course)
     assert waterfall_figure(lesions).axes[0].get_title().startswith("No lesion")
+
+
+def test_a_baseline_that_is_the_last_masked_visit_is_compared_with_nothing() -> None:
+    course = Course()
+    course.visit(0, A, phase=TreatmentPhase.POST_RT_BASELINE)
+    _, lesions = measured(course)
+    assert lesion_balance(lesions) == ()
+    (axes,) = waterfall_figure(lesions).axes
+    assert "nothing to compare yet" in axes.get_title()
+    assert not axes.patches
 
 
 def test_the_tables_hold_what_the_pictures_show() -> None:
