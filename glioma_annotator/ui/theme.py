@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import qtawesome
+from PySide6.QtCore import QDir
 from PySide6.QtGui import QColor, QIcon, QPalette
 from PySide6.QtWidgets import QApplication
 
+from glioma_annotator import paths
+
 FONT_PX = 13
+#: Prefix under which the style sheet finds `resources/icons`.
+_ICONS = "gliomaicons"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def apply(app: QApplication, name: str) -> None:
     for control in ("QCheckBox", "QAbstractSpinBox", "QComboBox", "QSlider"):
         # PySide takes text here and refuses the bytes that its own stubs ask for.
         app.setPalette(_control_palette(palette), control)  # type: ignore[arg-type]
+    QDir.setSearchPaths(_ICONS, [str(paths.resources() / "icons")])
     app.setStyleSheet(style_sheet(palette))
     qtawesome.reset_cache()
 
@@ -147,7 +153,11 @@ def _mix(one: str, other: str, share: float) -> str:
 
 
 def style_sheet(p: Palette) -> str:
-    """The one style sheet. Arrows, ticks and focus of the controls come from Qt's Fusion style and the palette."""
+    """The one style sheet. Arrows, ticks and focus of the controls come from Qt's Fusion style and the palette.
+
+    Ticks in lists are the exception: Fusion outlines them in a shade of the list's own background.
+    """
+    shade = "light" if p is LIGHT else "dark"
     hover = _mix(p.text, p.panel, 0.10)
     pressed = _mix(p.text, p.panel, 0.18)
     faint = _mix(p.text, p.panel, 0.45)
@@ -195,9 +205,10 @@ QTableView, QTreeView, QListView {{
     background: {p.field}; alternate-background-color: {p.panel}; border: 1px solid {p.line};
     selection-background-color: {chosen}; selection-color: {p.text}; gridline-color: {p.line}; }}
 QTableView::item, QTreeView::item, QListView::item {{ padding: 2px 4px; }}
-QTableView QCheckBox::indicator {{
+QTableView QCheckBox::indicator, QAbstractItemView::indicator {{
     width: 12px; height: 12px; border: 1px solid {p.quiet}; border-radius: 3px; background: {p.field}; }}
-QTableView QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; }}
+QTableView QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{
+    background: {p.accent}; border-color: {p.accent}; image: url({_ICONS}:tick-{shade}.svg); }}
 QTableView QCheckBox::indicator:focus {{ border-color: {p.text}; }}
 QTableView:focus, QTreeView:focus, QListView:focus {{ border-color: {p.accent}; }}
 QHeaderView::section {{

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QListWidget, QListWidgetItem
 
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.theme import PALETTES, contrast
@@ -21,6 +22,31 @@ def test_text_has_a_contrast_of_at_least_4_5(name: str) -> None:
 def test_contrast_is_that_of_the_standard() -> None:
     assert contrast("#000000", "#FFFFFF") == pytest.approx(21.0)
     assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(PALETTES))
+def test_ticks_in_lists_can_be_seen(qapp: QApplication, name: str) -> None:
+    theme.apply(qapp, name)
+    shown = QListWidget()
+    for state in (Qt.CheckState.Unchecked, Qt.CheckState.Checked):
+        item = QListWidgetItem("x")
+        item.setCheckState(state)
+        shown.addItem(item)
+    shown.resize(200, 80)
+    shown.show()
+    picture, palette = shown.grab().toImage(), PALETTES[name]
+
+    def colours(row: int) -> set[str]:
+        box = shown.visualItemRect(shown.item(row))
+        return {picture.pixelColor(x, y).name().upper() for x in range(2, 24) for y in range(box.top(), box.bottom())}
+
+    try:
+        assert palette.quiet in colours(0)  # an outline that stands out
+        assert palette.accent not in colours(0)
+        assert {palette.accent, palette.on_accent} <= colours(1)  # a tick, not only a colour
+    finally:
+        shown.close()
+        theme.apply(qapp, "dark")
 
 
 def test_icons_come_from_the_bundled_font(qapp: QApplication) -> None:
