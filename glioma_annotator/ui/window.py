@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QByteArray, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -332,7 +332,7 @@ class MainWindow(QMainWindow):
     def _restore_geometry(self) -> None:
         kept = self.settings.window
         if not kept.geometry or not self.restoreGeometry(QByteArray.fromBase64(kept.geometry.encode("ascii"))):
-            self.resize(1600, 960)
+            self.resize(QSize(1600, 960).boundedTo(self.screen().availableSize()))
         if kept.state:
             self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")), _STATE_VERSION)
         self.review_was_open = not self.review_dock.isHidden()

@@ -35,7 +35,7 @@ class RevisionList(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Revisions of the mask, newest first")
         self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.list.setMinimumHeight(84)
+        self.list.setMinimumHeight(46)
         self.list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -48,7 +48,7 @@ class RevisionList(QWidget):
         self._refresh()
 
     def add_buttons(self, actions: CommandActions) -> None:
-        """Save, Approve, Compare and Restore below the list."""
+        """Save, Approve, Compare and Restore above the list, where a low window does not cut them off."""
         row = QHBoxLayout()
         row.setSpacing(4)
         wanted = (
@@ -59,7 +59,7 @@ class RevisionList(QWidget):
         )
         for text, command in wanted:
             row.addWidget(_button(text, actions[command]), 1)
-        self._column.addLayout(row)
+        self._column.insertLayout(0, row)
 
     @property
     def selected(self) -> SegmentationRevision | None:

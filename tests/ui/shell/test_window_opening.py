@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from fakes import FakeStore
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QScreen
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -20,6 +20,7 @@ from glioma_annotator.errors import EnvironmentFailure, UserError, WorkspaceBusy
 from glioma_annotator.settings import with_value
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.dialogs.small import BusyDialog
+from glioma_annotator.ui.window import MainWindow
 
 PATIENT = "PAT-0042"
 
@@ -164,6 +165,16 @@ def test_a_dropped_folder_is_looked_through(
     )
     window.dropEvent(drop)
     assert looked == [(tmp_path,)]
+
+
+def test_the_first_window_is_no_larger_than_the_screen(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(QScreen, "availableSize", lambda _self: QSize(1366, 730))
+    monkeypatch.setattr(MainWindow, "resize", lambda _self, *size: asked.append(size))
+    bench.open_window()
+    assert asked[0] == (QSize(1366, 730),)
 
 
 def test_geometry_and_workspace_are_kept_in_the_settings(qtbot: QtBot, bench: Any, tmp_path: Path) -> None:
