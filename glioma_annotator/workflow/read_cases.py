@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from glioma_annotator.domain.adaptation import AdaptationCase
-from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.nifti import read_volume
@@ -20,8 +24,9 @@ _ROLES = (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
 def read_loose_case(images: Sequence[Path | None], mask: Path, scheme: LabelScheme) -> AdaptationCase:
     """T1Gd, T2 and FLAIR files (None for one that is absent) and a mask, on the grid of the first image there is.
 
-    The mask's values are those of `scheme` or of BraTS 2021 (see `label_conventions`); voxels of value 255 stay: nobody
-    has reviewed them. Raises `UserError` for unreadable files and those that do not show the same place.
+    The mask's values are those of `scheme` or of BraTS 2021 (see `label_conventions`); voxels of value 255, and those
+    that the mask's file does not reach, were not reviewed. Raises `UserError` for unreadable files and those that do
+    not show the same place.
     """
     files = {role: path for role, path in zip(_ROLES, images, strict=True) if path is not None}
     if not files:
@@ -35,6 +40,12 @@ def read_loose_case(images: Sequence[Path | None], mask: Path, scheme: LabelSche
     return AdaptationCase(
         name=mask.name.removesuffix(".gz").removesuffix(".nii"),
         images={role: resample_to(volume, grid) for role, volume in loaded.items()},
-        labels=resample_labels(labels.data, labels.grid, grid),
+        labels=_on(labels, grid),
         grid=grid,
     )
+
+
+def _on(labels: Volume, grid: Grid) -> LabelArray:
+    """The mask on the images' voxels; 255 where its file does not reach: nobody has looked there."""
+    covered = resample_labels(np.ones_like(labels.data), labels.grid, grid)
+    return np.where(covered, resample_labels(labels.data, labels.grid, grid), np.uint8(IGNORE))
