@@ -76,3 +76,16 @@ def test_outlines_of_all_labels_at_once_are_those_of_each_label() -> None:
     for value, found in zip((1, 2, 3), label_outlines(labels, (1, 2, 3)), strict=True):
         wanted = {tuple(line) for line in outline_segments(labels[1:-1, 1:-1] == value).tolist()}
         assert {tuple(line) for line in found.tolist()} == wanted
+
+
+def test_a_slice_coloured_anew_shows_nothing_of_what_was_there_before() -> None:
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[8:30, 6:25, 10] = 2
+    mask = MaskSlice(SlicePlane(Grid(SHAPE, np.eye(4)), 2), 10, labels)
+    mask.colour(TABLE)
+    assert mask.image.pixelColor(20, 15).alpha() > 0
+    labels[:] = 0
+    labels[0, 0, 10] = 3
+    mask.colour(TABLE)
+    shown = [(x, y) for x in range(SHAPE[0]) for y in range(SHAPE[1]) if mask.image.pixelColor(x, y).alpha()]
+    assert shown == [(mask.extent[1].start, mask.extent[0].start)]

@@ -17,6 +17,7 @@ from stage import CROSSHAIR, SHAPE, WINDOWS, Stage, phantom_images, run_at_once
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.volume import Volume
+from glioma_annotator.ui.viewer import refreshing
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 
@@ -88,6 +89,29 @@ def test_several_changes_are_told_once(stage: Stage) -> None:
     stage.qtbot.waitUntil(lambda: bool(told))
     stage.settle()
     assert len(told) == 1
+
+
+def test_panes_that_take_long_are_drawn_in_several_turns_and_all_show_the_last_place(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "_TURN_S", 0.0)  # every pane takes too long
+    panes = [stage.pane(slot) for slot in range(3)]
+    before = [pane.number for pane in panes]
+    stage.view.crosshair_index = (1, 1, 1)
+    seen: list[list[bool]] = []
+
+    def moved() -> list[bool]:
+        return [pane.number != number for pane, number in zip(panes, before, strict=True)]
+
+    while not seen or not all(seen[-1]):
+        QApplication.processEvents()
+        if not seen or seen[-1] != moved():
+            seen.append(moved())
+        if sum(seen[-1]) == 2:  # the crosshair moves on before the last pane has followed
+            stage.view.crosshair_index = (2, 2, 2)
+    assert [True, False, False] in seen
+    stage.settle()
+    assert [pane.number for pane in panes] == [2, 2, 2]
 
 
 def test_another_patients_grid_starts_in_its_middle(stage: Stage) -> None:

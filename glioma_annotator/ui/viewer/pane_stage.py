@@ -128,8 +128,10 @@ class PaneStage:
             self.prepare()
         if self._preparing:
             return  # it ends here
-        state = self._scene.state
+        state, known = self._scene.state, len(self.grid.slices)
         self.grid.arrange(state.layout, state.maximised.get(state.layout))
+        if len(self.grid.slices) > known:
+            gc.freeze()  # what came with the new panes stays as well
         if even:  # panes that came one after another share the room as they came
             self.grid.even()
         if self._dividers is not None:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from glioma_annotator.domain.editing import UndoStack, VoxelEdit, edit_from_arrays, edit_from_indices
+from glioma_annotator.domain import editing
+from glioma_annotator.domain.editing import (
+    UndoStack,
+    VoxelEdit,
+    box_of,
+    differing,
+    edit_from_arrays,
+    edit_from_indices,
+)
+from glioma_annotator.domain.geometry import Box
 
 
 def an_edit(before: np.ndarray, after: np.ndarray, name: str = "edit") -> VoxelEdit:
@@ -93,3 +103,32 @@ def test_undo_and_redo_of_nothing_do_nothing() -> None:
     stack = UndoStack()
     assert stack.undo(labels) is None
     assert stack.redo(labels) is None
+
+
+@pytest.mark.parametrize("at_once", [7, 64, 10**6])
+def test_what_differs_is_found_whatever_pieces_are_compared(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(editing, "_COMPARED_AT_ONCE", at_once)
+    rng = np.random.default_rng(2)
+    before = rng.integers(0, 3, (5, 6, 7)).astype(np.uint8)
+    after = rng.integers(0, 3, (5, 6, 7)).astype(np.uint8)
+    index = differing(before, after)
+    assert index.dtype == np.int64
+    assert np.array_equal(index, np.flatnonzero(before != after))
+    assert differing(before, before.copy()).size == 0
+    with pytest.raises(ValueError, match="shapes"):
+        differing(before, after[:4])
+
+
+def test_an_edit_from_voxels_in_any_order_is_in_order() -> None:
+    index = np.array([119, 3, 40])
+    edit = edit_from_indices("edit", (4, 5, 6), index, np.zeros(3, np.uint8), np.array([1, 2, 3], np.uint8))
+    assert edit is not None
+    assert edit.index.tolist() == [3, 40, 119]
+    assert edit.new.tolist() == [2, 3, 1]
+    assert edit.box == Box((0, 0, 3), (4, 5, 6))
+
+
+def test_the_box_of_voxels_counts_beyond_32_bits() -> None:
+    shape = (2000, 2000, 2000)
+    index = np.ravel_multi_index(([1, 1999], [1500, 3], [7, 1998]), shape).astype(np.int64)
+    assert box_of(index, shape) == Box((1, 3, 7), (2000, 1501, 1999))

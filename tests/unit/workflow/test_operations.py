@@ -133,6 +133,11 @@ def test_a_difference_says_what_is_added_and_removed_and_follows_the_mask() -> N
     present[12:14] = proposed[12:14]
     difference.refresh(Box((12, 0, 0), (14, 20, 20)))
     assert not difference.added.any() and not difference.empty
+    present[0, 0, 0] = NETC  # beyond what the proposal had changed so far
+    difference.refresh(Box((0, 0, 0), (1, 1, 1)))
+    assert difference.removed[0, 0, 0] == NETC
+    assert difference.component((0, 0, 0)).tolist() == [0]
+    assert difference.place_to_see((0, 19, 19)) == (0, 8, 8)
     with pytest.raises(ValueError, match="shape"):
         Difference(present, proposed[:5])
 
