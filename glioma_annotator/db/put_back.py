@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glioma_annotator.db.backups import stamp
 from glioma_annotator.db.connection import Connections
-from glioma_annotator.db.failures import explained
+from glioma_annotator.db.failures import DAMAGED, explained
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.lock import WorkspaceLock
 from glioma_annotator.db.migrations.runner import require_ours, schema_version
@@ -56,15 +56,22 @@ def put_back_database(copy: Path, workspace: Path, report: Report, cancel: Cance
 
 
 def _require_usable(copy: Path, cancel: CancelToken) -> None:
-    with explained("The copy could not be read"):
-        connections = Connections(copy, read_only=True)
-        try:
-            require_ours(connections.bare())
-            if schema_version(connections.bare()) == 0:
-                raise UserError("The backup is refused: it is empty.", "Take another backup.")
-            connections.require_sound(cancel=cancel)
-        finally:
-            connections.close()
+    try:
+        with explained("The copy could not be read"):
+            connections = Connections(copy, read_only=True)
+            try:
+                require_ours(connections.bare())
+                if schema_version(connections.bare()) == 0:
+                    raise UserError("The backup is refused: it is empty.", "Take another backup.")
+                connections.require_sound(cancel=cancel)
+            finally:
+                connections.close()
+    except UserError as error:
+        if error.todo != DAMAGED:
+            raise
+        # That advice is about the workspace's own database, which may be sound.
+        what = f"The backup is refused: {copy.name} is damaged, or no database at all."
+        raise UserError(what, "Nothing was changed. Take another backup.") from error
 
 
 def _set_aside(layout: Layout) -> Path | None:

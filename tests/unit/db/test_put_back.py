@@ -66,8 +66,9 @@ def test_a_copy_that_is_none_is_refused_and_nothing_changes(
     copy.write_bytes(content if isinstance(content, bytes) else workspace.back_up(7).read_bytes()[:20_000])
     workspace.close()
     before = (workspace.path / "glioma.db").read_bytes()
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="backup is refused") as caught:
         put_back(copy, workspace.path)
+    assert "another backup" in caught.value.todo  # not that the workspace's own database be replaced
     assert (workspace.path / "glioma.db").read_bytes() == before
     assert not list((workspace.path / "backups").glob("before-restore*"))
 
