@@ -97,6 +97,7 @@ class FakeStore:
         self._labels: dict[int, LabelArray] = {}
         self._journals: dict[int, FakeJournal] = {}
         self._view_states: dict[int, Mapping[str, object]] = {}
+        self._opened: dict[int, dt.datetime] = {}
         self.failures: dict[str, Exception] = {}
         self.audit = FakeAudit()
         self.schemes = FakeSchemes(self._revisions)
@@ -257,6 +258,10 @@ class FakeStore:
 
     def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None:
         self._view_states[patient_id] = state
+        self._opened[patient_id] = dt.datetime.now(dt.UTC)
+
+    def last_opened(self) -> Mapping[int, dt.datetime]:
+        return dict(self._opened)
 
     def backup_due(self, every_days: int) -> bool:
         return False

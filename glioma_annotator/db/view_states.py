@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 
@@ -19,6 +20,12 @@ class ViewStateRepository:
             for row in database.query("SELECT state FROM view_states WHERE patient_id = ?", [patient_id]):
                 return dict(json.loads(row["state"]))
         return {}
+
+    def changed(self) -> Mapping[int, dt.datetime]:
+        """When each patient's state was last recorded, UTC, by the patient's id."""
+        with self._connections.reading("The view's state could not be read from the database") as database:
+            rows = database.query("SELECT patient_id, changed_utc FROM view_states")
+            return {row["patient_id"]: dt.datetime.fromisoformat(row["changed_utc"]) for row in rows}
 
     def put(self, patient_id: int, state: Mapping[str, object]) -> None:
         """Replace the state. Raises `TypeError` or `ValueError` for values that JSON cannot express."""

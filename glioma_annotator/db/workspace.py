@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -301,6 +302,10 @@ class Workspace(Upkeep):
     def view_state(self, patient_id: int) -> Mapping[str, object]:
         """What the window last looked like for this patient: JSON values by name; empty at first."""
         return self._all.view_states.get(patient_id)
+
+    def last_opened(self) -> Mapping[int, dt.datetime]:
+        """When each patient was last looked at here, UTC, by the patient's id."""
+        return self._all.view_states.changed()
 
     def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None:
         """Raises `TypeError` or `ValueError` for what JSON cannot express."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,10 +24,16 @@ class VisitOverview:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatientOverview:
-    """A patient with the visits in order."""
+    """A patient with the visits in order.
+
+    Attributes
+    ----------
+    opened: when the patient was last looked at, UTC; None for never.
+    """
 
     patient: Patient
     visits: tuple[VisitOverview, ...]
+    opened: dt.datetime | None = None
 
     @property
     def period(self) -> str:
@@ -35,6 +42,13 @@ class PatientOverview:
         if not titles:
             return ""
         return titles[0] if len(titles) == 1 else f"{titles[0]} to {titles[-1]}"
+
+    @property
+    def masks(self) -> str:
+        """How many visits have which mask, e.g. "2 approved, 1 draft"."""
+        states = [v.mask or "no mask" for v in self.visits]
+        counts = ((states.count(state), state) for state in ("approved", "draft", "no mask"))
+        return ", ".join(state if n == len(states) else f"{n} {state}" for n, state in counts if n)
 
 
 def mask_state(store: Store, timepoint_id: int) -> str:
@@ -46,16 +60,22 @@ def mask_state(store: Store, timepoint_id: int) -> str:
 
 
 def read_overview(store: Store, report: Report, cancel: CancelToken) -> tuple[PatientOverview, ...]:
-    """Every patient of the workspace; safe on a worker thread."""
-    patients = store.patients()
+    """Every patient of the workspace, those last looked at first; safe on a worker thread."""
+    opened = store.last_opened()
+    patients = sorted(store.patients(), key=lambda p: _latest_first(opened.get(p.id or 0)))  # by key among equals
     steps = StepProgress(report, len(patients), "Looking at the workspace")
     result = []
     for patient in patients:
         cancel.raise_if_cancelled()
         visits = store.timepoints(patient.id) if patient.id is not None else ()
-        result.append(PatientOverview(patient, tuple(_visit(store, visit) for visit in visits)))
+        shown = tuple(_visit(store, visit) for visit in visits)
+        result.append(PatientOverview(patient, shown, opened.get(patient.id or 0)))
         steps.step()
     return tuple(result)
+
+
+def _latest_first(opened: dt.datetime | None) -> float:
+    return 0.0 if opened is None else -opened.timestamp()
 
 
 def _visit(store: Store, visit: Timepoint) -> VisitOverview:

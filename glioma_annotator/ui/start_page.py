@@ -120,7 +120,7 @@ class StartPage(QWidget):
         column.addLayout(head)
         self.patients = QTreeWidget()
         self.patients.setAccessibleName("Patients of this workspace with their visits")
-        self.patients.setHeaderLabels(["Patient and visits", "Sequences", "Mask"])
+        self.patients.setHeaderLabels(["Patient and visits", "Sequences", "Mask", "Last opened"])
         self.patients.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.patients.header().setStretchLastSection(False)
         self.patients.setToolTip("Double click or Return opens")
@@ -163,7 +163,7 @@ class StartPage(QWidget):
         for patient in self._overview:
             if all(word in patient.patient.key.lower() for word in words):
                 self._add_patient(patient)
-        for column, width in ((1, 150), (2, 160)):
+        for column, width in ((1, 140), (2, 160), (3, 150)):
             self.patients.setColumnWidth(column, width)
         found = self.patients.topLevelItemCount() > 0
         if found and self.patients.topLevelItemCount() <= 4:
@@ -180,7 +180,10 @@ class StartPage(QWidget):
 
     def _add_patient(self, patient: PatientOverview) -> None:
         count = len(patient.visits)
-        item = QTreeWidgetItem([patient.patient.key, f"{count} visit{'' if count == 1 else 's'}", ""])
+        opened = f"{patient.opened.astimezone():%Y-%m-%d %H:%M}" if patient.opened else ""
+        item = QTreeWidgetItem(
+            [patient.patient.key, f"{count} visit{'' if count == 1 else 's'}", patient.masks, opened]
+        )
         font = item.font(0)
         font.setBold(True)
         item.setFont(0, font)

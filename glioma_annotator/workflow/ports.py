@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -229,6 +230,10 @@ class Store(Protocol):
 
     def view_state(self, patient_id: int) -> Mapping[str, object]:
         """What the window last looked like for this patient: JSON values by name; empty at first."""
+        ...
+
+    def last_opened(self) -> Mapping[int, dt.datetime]:
+        """When each patient was last looked at here, UTC, by the patient's id; without those who never were."""
         ...
 
     def set_view_state(self, patient_id: int, state: Mapping[str, object]) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -123,8 +124,12 @@ def test_windows_and_view_states_are_remembered(store: Store, visit: Timepoint) 
     assert remembered is not None
     assert remembered.window == Window(10, 900)
     assert store.view_state(visit.patient_id) == {}
+    assert store.last_opened() == {}
     store.set_view_state(visit.patient_id, {"layout": "planes"})
     assert store.view_state(visit.patient_id) == {"layout": "planes"}
+    (opened,) = store.last_opened().items()
+    assert opened[0] == visit.patient_id
+    assert abs(dt.datetime.now(dt.UTC) - opened[1]) < dt.timedelta(minutes=5)
 
 
 def test_the_journal_keeps_steps_until_it_is_restarted(store: Store, visit: Timepoint) -> None:

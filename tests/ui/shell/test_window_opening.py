@@ -33,8 +33,17 @@ def test_the_window_comes_up_without_torch() -> None:
 def test_the_start_page_lists_patients_with_visits_and_the_state_of_their_masks(qtbot: QtBot, bench: Any) -> None:
     page = bench.open_window().start_page
     patient = page.patients.topLevelItem(0)
-    assert [patient.text(0), patient.text(1)] == [PATIENT, "3 visits"]
+    assert [patient.text(column) for column in range(4)] == [PATIENT, "3 visits", "1 approved, 1 draft, 1 no mask", ""]
     assert [patient.child(i).text(2) for i in range(3)] == ["approved", "draft", "no mask"]
+
+
+def test_patients_last_opened_come_first_on_the_start_page(qtbot: QtBot, bench: Any) -> None:
+    other = bench.store.add_patient("PAT-0099")
+    bench.store.set_view_state(other.id, {})
+    rows = bench.open_window().start_page.patients
+    assert [rows.topLevelItem(i).text(0) for i in range(2)] == ["PAT-0099", PATIENT]
+    assert rows.topLevelItem(0).text(3)
+    assert not rows.topLevelItem(1).text(3)
 
 
 def test_an_empty_workspace_says_what_to_do(qtbot: QtBot, bench: Any) -> None:
