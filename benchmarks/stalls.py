@@ -80,11 +80,11 @@ class Watch(QApplication):
                 self.seen.append("".join(traceback.format_stack(frame)[-8:]))
 
     def _collecting(self, phase: str, _info: dict[str, int]) -> None:
-        if threading.current_thread() is threading.main_thread():
-            if phase == "start":
-                self._gc_began = time.perf_counter()
-            else:
-                self._gc_ms += 1000 * (time.perf_counter() - self._gc_began)
+        """On whichever thread: the interpreter is held, and the window waits."""
+        if phase == "start":
+            self._gc_began = time.perf_counter()
+        else:
+            self._gc_ms += 1000 * (time.perf_counter() - self._gc_began)
 
     def waiting_for_disk(self, act: Callable[..., Any]) -> Callable[..., Any]:
         """`act`, with the time that it takes counted as waiting for the disk."""
@@ -182,7 +182,7 @@ def measure(only: set[str], one_pane: bool, finer: int) -> dict[str, dict[str, A
                     "longest_ms": round(ms), "event": what, "own_ms": round(own), "pushed_aside": pushed,
                     "disk_ms": round(disk), "collecting_ms": round(gc_ms),
                 }  # fmt: skip
-                parts = f"{own:3.0f} at work ({gc_ms:.0f} collecting garbage), {disk:.0f} waiting for the disk"
+                parts = f"{own:3.0f} at work, {gc_ms:.0f} collecting garbage, {disk:.0f} waiting for the disk"
                 parts += f", pushed aside {pushed} times"
                 print(f"{picture.__name__:16} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
                 print("".join(f"--- it was here:\n{place}" for place in watch.seen), end="", flush=True)
