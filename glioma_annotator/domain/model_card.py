@@ -59,18 +59,18 @@ class Mirrored:
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A small island beside a larger finding that the model itself doubts is left out.
+    """An island beside a larger finding that the model itself doubts is left out.
 
-    On 130 painted samples that no model was trained on, 63 islands of less than 2 mL had a mean probability of tissue
-    below 0.8: 29 mL of them lay outside the tumour, 8.5 mL within; the four above it all lay within.
+    On 130 painted samples that no model was trained on, 79 islands of less than 10 mL had a mean probability of tissue
+    below 0.8: 61 mL of them lay outside the tumour, 12 mL within. Of nine that were surer, seven lay within.
 
     Attributes
     ----------
-    below_ml: an island of at least this volume stays, and so does the largest finding.
+    below_ml: an island of at least this volume stays, and so do the largest finding and what is surer than that.
     sure: mean probability of any tissue from which on an island stays.
     """
 
-    below_ml: float = 2.0
+    below_ml: float = 10.0
     sure: float = 0.8
 
 

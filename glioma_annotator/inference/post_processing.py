@@ -61,7 +61,7 @@ def post_processed(
     if rules.doubtful:
         islands = _doubted(result, softmax, rules.doubtful, grid.voxel_volume_ml)
         result[islands] = 0
-        tell(islands, f"small islands, of which the model is less than {rules.doubtful.sure:.0%} sure, were left out")
+        tell(islands, f"islands, of which the model is less than {rules.doubtful.sure:.0%} sure, were left out")
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for outside in rules.outside:
@@ -121,14 +121,14 @@ def _mirrored(
 
 
 def _doubted(labels: LabelArray, softmax: NDArray[np.uint8], rule: Doubtful, voxel_ml: float) -> NDArray[np.bool_]:
-    """The small components, (i, j, k), that the rule leaves out: never the largest."""
+    """The components, (i, j, k), that the rule leaves out: none that is surer than the largest."""
     tissue = labels != 0
     numbered, count = components(tissue)
     of = numbered[tissue]
     sizes = np.bincount(of, minlength=count + 1)
     sure = np.bincount(of, weights=1 - softmax[0][tissue] / 255, minlength=count + 1) / np.maximum(sizes, 1)
-    out = (sizes * voxel_ml < rule.below_ml) & (sure < rule.sure)
-    out[0] = out[sizes.argmax()] = False
+    out = (sizes * voxel_ml < rule.below_ml) & (sure < min(rule.sure, sure[sizes.argmax()]))
+    out[0] = False
     return np.asarray(out[numbered])
 
 

@@ -87,17 +87,24 @@ def _softmax_of(labels: np.ndarray, island: float, finding: float) -> np.ndarray
     return softmax
 
 
-def test_a_small_island_that_the_model_doubts_is_left_out_and_the_reader_is_told(labels: np.ndarray) -> None:
+def test_an_island_that_the_model_doubts_is_left_out_and_the_reader_is_told(labels: np.ndarray) -> None:
     labels[13:17, 13:17, 13:17] = NETC  # 0.064 mL
     rules = PostProcessing(0, doubtful=Doubtful(below_ml=0.1, sure=0.8))
-    found, messages = processed(labels, rules, _softmax_of(labels, 0.7, 0.6))
+    found, messages = processed(labels, rules, _softmax_of(labels, 0.6, 0.7))
     assert not found[12:].any()
     assert np.array_equal(found[:12], labels[:12])  # the largest finding stays, however doubtful
-    assert messages == ("0.1 mL of small islands, of which the model is less than 80% sure, were left out.",)
-    for softmax, below_ml in ((_softmax_of(labels, 0.9, 0.6), 0.1), (_softmax_of(labels, 0.7, 0.6), 0.06)):
-        found, messages = processed(labels, PostProcessing(0, doubtful=Doubtful(below_ml, 0.8)), softmax)
-        assert np.array_equal(found, labels)
-        assert messages == ()
+    assert messages == ("0.1 mL of islands, of which the model is less than 80% sure, were left out.",)
+
+
+@pytest.mark.parametrize(("island", "finding", "below_ml"), [(0.9, 0.95, 0.1), (0.7, 0.6, 0.1), (0.6, 0.7, 0.06)])
+def test_an_island_stays_that_is_sure_or_surer_than_the_largest_finding_or_large(
+    labels: np.ndarray, island: float, finding: float, below_ml: float
+) -> None:
+    labels[13:17, 13:17, 13:17] = NETC
+    rules = PostProcessing(0, doubtful=Doubtful(below_ml, 0.8))
+    found, messages = processed(labels, rules, _softmax_of(labels, island, finding))
+    assert np.array_equal(found, labels)
+    assert messages == ()
 
 
 def test_nothing_to_do_changes_nothing(labels: np.ndarray) -> None:
