@@ -57,6 +57,7 @@ class ViewerLink(QObject):
         study.visit_changed.connect(self._on_visit)
         study.scheme_changed.connect(self._on_scheme)
         study.leaving_visit.connect(self.write_state)
+        study.beside.told.connect(view.say_beside)
         study.mask_changed.connect(self._on_mask)
         study.proposal_changed.connect(self._on_proposal)
         toolbox.previewing.changed.connect(self._on_hatched)

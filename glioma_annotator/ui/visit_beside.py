@@ -38,9 +38,11 @@ class VisitBeside(QObject):
     Signals
     -------
     loaded(OtherVisit | None): it is there, or there is none.
+    told(str): why none is there.
     """
 
     loaded = Signal(object)
+    told = Signal(str)
 
     def __init__(self, study: StudyController) -> None:
         super().__init__(study)
@@ -84,8 +86,10 @@ class VisitBeside(QObject):
             self.loaded.emit(self._mask)
             return
         if session is None or other is None:
+            self.told.emit("No other visit to compare with.")
             self.loaded.emit(None)
             return
+        self.told.emit(f"Opening {other.title}…")
 
         def work(report: Report, cancel: CancelToken) -> OtherVisit:
             loaded = session.load(study.fresh(session, other), report, cancel)
@@ -98,4 +102,13 @@ class VisitBeside(QObject):
             if study.session is session and wanted is not None and wanted.id == other.id:
                 self.loaded.emit(shown)
 
-        study.workers.reading.submit(f"Opening {other.title}", work, done, study.failed.emit)
+        def failed(error: BaseException) -> None:
+            stopped()
+            study.failed.emit(error)
+
+        def stopped() -> None:
+            wanted = self.visit
+            if wanted is not None and wanted.id == other.id:
+                self.told.emit(f"{other.title} was not opened. Choose it above to try again.")
+
+        study.workers.reading.submit(f"Opening {other.title}", work, done, failed, stopped)

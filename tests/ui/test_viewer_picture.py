@@ -173,7 +173,11 @@ def test_without_another_visit_the_place_beside_says_so(stage: Stage) -> None:
     stage.view.show_other(None)
     stage.view.set_layout("timepoints")
     stage.settle()
-    assert stage.pane(1).overlay.marks.note
+    assert stage.pane(1).overlay.marks.note.startswith("No other visit")
+    stage.view.say_beside("Opening 2019-04-02…")
+    stage.settle()
+    assert stage.pane(1).overlay.marks.note == "Opening 2019-04-02…"
+    stage.view.say_beside("No other visit to compare with.")
 
 
 def test_voxels_keep_their_shape_in_millimetres(stage: Stage) -> None:

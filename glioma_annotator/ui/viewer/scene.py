@@ -54,6 +54,7 @@ class Scene:
     def __init__(self) -> None:
         self.visit: Visit | None = None
         self.other: Visit | None = None
+        self.without_other = "No other visit to compare with."  # what the pane beside says while there is none
         self.state = ViewState()
         self.mirror: Mirror | None = None
         self.head_shown = True  # the shell of the head in the 3D pane
@@ -158,7 +159,7 @@ class Scene:
             return [self._sequence_pane(visit, slot) for slot in range(4)]
         if state.layout is Layout.TIMEPOINTS:
             if self.other is None:
-                beside = Content(None, "", state.axis, "No other visit to compare with.")
+                beside = Content(None, "", state.axis, self.without_other)
             else:
                 beside = self._single(self.other, state.axis, planes=True, slot=0)
             return [self._single(visit, state.axis, planes=True, slot=0), beside]

@@ -123,6 +123,11 @@ class StudyView(QWidget):
         """The other visit of the *timepoints* layout, on its own grid, linked through RAS mm; None for none."""
         self.comparing.show(Visit(images, labels, title, dict(windows or {})) if images else None)
 
+    def say_beside(self, text: str) -> None:
+        """What the pane beside says while no other visit is there."""
+        self._scene.without_other = text
+        self.schedule()
+
     def clear(self) -> None:
         """Show nothing."""
         self._interaction.cancel()

@@ -135,6 +135,9 @@ class PlainView(QWidget):
     def show_other(self, images: object, labels: object = None, title: str = "", windows: object = None) -> None:
         self.other = title if images else None
 
+    def say_beside(self, text: str) -> None:
+        self.without_other = text
+
     def clear(self) -> None:
         self.title = self.labels = None
 

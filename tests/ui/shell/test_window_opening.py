@@ -126,6 +126,19 @@ def test_the_visits_layout_shows_the_visit_before(qtbot: QtBot, bench: Any) -> N
     qtbot.waitUntil(lambda: window.view.other == "2019-01-14 pre-operative")
 
 
+def test_the_pane_beside_says_that_its_visit_is_being_opened_or_was_not(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    asked: list[Any] = []
+    monkeypatch.setattr(window.workers.reading, "submit", lambda *given: asked.append(given))
+    qtbot.keyClick(window, Qt.Key.Key_F3)
+    assert window.view.without_other == "Opening 2019-04-02 post-radiotherapy baseline…"
+    *_, cancelled = asked[-1]
+    cancelled()
+    assert "was not opened" in window.view.without_other
+
+
 def test_a_workspace_in_use_can_be_opened_for_reading(qtbot: QtBot, bench: Any, tmp_path: Path) -> None:
     read_only = FakeStore(tmp_path, read_only=True)
     read_only.__dict__.update(
