@@ -40,9 +40,10 @@ def read_mask(
     found = set(np.unique(mask.labels).tolist()) - {0, IGNORE}
     unknown = sorted(found - set(mapping))
     if unknown:
+        one = len(unknown) == 1
+        values = f"value{'' if one else 's'} {', '.join(map(str, unknown))}"
         raise UserError(
-            f"{path.name} holds the values {', '.join(map(str, unknown))}, which mean nothing in the"
-            f" {decided.value} labels.",
+            f"{path.name} holds the {values}, which mean{'s' if one else ''} nothing in the {decided.value} labels.",
             "Say which convention it follows, or map its values first by importing it.",
         )
     return Volume(map_labels(mask.labels, {**mapping, IGNORE: IGNORE}), mask.grid), decided

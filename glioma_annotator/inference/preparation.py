@@ -66,7 +66,8 @@ def prepare(images: Mapping[SequenceRole, Volume], card: ModelCard, cancel: Canc
     absent = [role.value for role in card.channels if role not in images]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
-        messages.append(f"{' and '.join(absent)} {verb} absent; the model works without, but less surely.")
+        names = " and ".join([", ".join(absent[:-1]), absent[-1]] if absent[:-1] else absent)
+        messages.append(f"{names} {verb} absent; the model works without, but less surely.")
 
     inside = brain.mask[box.slices]
     channels = np.zeros((len(card.channels), *shape), dtype=np.float32)

@@ -25,6 +25,7 @@ from glioma_annotator.inference.cards import CARD, find_cards, load_card
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.model_folder import WEIGHTS, save_model
 from glioma_annotator.inference.networks import ResidualInceptionUNet, build_network
+from glioma_annotator.inference.preparation import prepare
 from glioma_annotator.inference.runner import OutOfMemory
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
@@ -359,6 +360,13 @@ class TestMissingSequences:
         assert any("T2 and FLAIR are absent" in message for message in outcome.messages)
         with pytest.raises(UserError, match="needs T1Gd or FLAIR"):
             segment(tmp_path, {SequenceRole.T2: phantom.images[SequenceRole.T2]})
+
+    def test_three_are_named_as_a_list(self, phantom: Any, card: ModelCard) -> None:
+        channels = (*card.channels, SequenceRole.T1)
+        free = replace(card, channels=channels, optional=channels, one_of=(SequenceRole.T1GD,))
+        images = {SequenceRole.T1GD: phantom.images[SequenceRole.T1GD]}
+        messages = prepare(images, free, CancelToken()).messages
+        assert any(message.startswith("T2, FLAIR and T1 are absent") for message in messages)
 
 
 class TestBrainModels:
