@@ -143,10 +143,10 @@ class HeldOut:
 
 
 def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard) -> LabelArray:
-    """Label values of classes after the card's rules; holes stay, as filling them takes more than the best class."""
+    """Label values of classes after the card's rules; holes and doubtful islands stay, as classes do not tell of them."""
     edge = (case.voxel_ml * 1000) ** (1 / 3)
     grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
-    rules = replace(card.post_processing, fill_holes_ml=0.0)
+    rules = replace(card.post_processing, fill_holes_ml=0.0, doubtful=None)
     no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
     images = {role: image for role, image in zip(card.channels, case.images, strict=True) if image.any()}
     labels, _ = post_processed(_values(classes, card), no_softmax, case.brain, rules, card.scheme, grid, images)

@@ -11,9 +11,10 @@ from torch import nn
 
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.features import CaseFeatures
-from glioma_annotator.adaptation.held_out import HeldOut
+from glioma_annotator.adaptation.held_out import HeldOut, as_proposed
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING
 
 SHAPE = (60, 30, 30)
 RC = 4
@@ -61,3 +62,11 @@ def test_false_marks_where_nobody_has_looked_speak_against_no_candidate() -> Non
     classes[30:] = IGNORE
     after[40:48, 10:20, 10:20] = RC
     assert held_out(classes).verdict([after]).accepted
+
+
+def test_the_rules_of_a_shipped_card_are_applied_as_far_as_classes_allow() -> None:
+    classes = cavity()
+    classes[40:43, 10:13, 10:13] = RC  # 0.03 mL
+    case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), np.ones(SHAPE, bool), classes, 0.001)
+    proposed = as_proposed(classes, case, tiny_card(post_processing=GLIOMA_POST_PROCESSING))
+    assert np.array_equal(proposed, cavity())
