@@ -143,7 +143,7 @@ class HeldOut:
 
 
 def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard) -> LabelArray:
-    """Label values of classes after the card's rules; holes and doubtful islands stay, as classes do not tell of them."""
+    """Label values of classes after the card's rules; holes and doubtful islands stay: classes do not tell them."""
     edge = (case.voxel_ml * 1000) ** (1 / 3)
     grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
     rules = replace(card.post_processing, fill_holes_ml=0.0, doubtful=None)
