@@ -106,7 +106,7 @@ def _show(args: argparse.Namespace, shelf: Shelf, store: Store | None) -> dict[s
     return {
         **_row_json(row),
         "masks": masks_made_with(store, model) if store is not None else 0,
-        "channels": list(model.card.channels),
+        "channels": [role.value for role in model.card.channels],
         "training": dict(model.card.training),
         "scores": dict(model.card.scores),
         "limits": list(model.card.limits),

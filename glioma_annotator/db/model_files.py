@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -17,6 +19,7 @@ from glioma_annotator.inference.cards import CARD, WEIGHTS, load_card
 MOST_BYTES = {CARD: 2 * 2**20, WEIGHTS: 2 * 2**30}
 _REFUSED = "Ask whoever gave you the file for another copy."
 _CHUNK = 2**20
+_DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
 def export_model(model: ShelvedModel, file: Path) -> None:
@@ -37,9 +40,11 @@ def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
         with zipfile.ZipFile(file) as archive:
             members = _members(archive)
             return _place(shelf, archive, members)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{file.name} is no model file, or it is damaged.", _REFUSED) from error
     except OSError as error:
+        if error.errno is None:  # bz2 says so of damaged data
+            raise UserError(f"{file.name} is damaged.", _REFUSED) from error
         raise EnvironmentFailure(
             f"{file.name} cannot be read ({error.strerror or error}).", "Check the file."
         ) from error

@@ -77,12 +77,13 @@ def load_card(folder: Path) -> ModelCard:
     path = folder / CARD
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(data, ensure_ascii=False).encode()  # escapes can spell characters that no file or screen can hold
     except FileNotFoundError as error:
         raise UserError(
             f"The folder “{folder}” holds no model: it has no {CARD}.",
             f"Choose a folder that holds {CARD} and {WEIGHTS}.",
         ) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no JSON, endless digits, endless brackets
         raise UserError(f"The model card “{path}” is damaged: it is not valid JSON ({error}).", COPY_AGAIN) from error
     except OSError as error:
         raise EnvironmentFailure(
@@ -126,7 +127,7 @@ def _card_from_json(data: Any, path: Path) -> ModelCard:
         )
     try:
         card = _parse(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"“{error.args[0]}” is missing" if isinstance(error, KeyError) else str(error)
         raise UserError(f"The model card “{path}” cannot be understood: {reason}.", COPY_AGAIN) from error
     problem = _contradiction(card)
@@ -248,6 +249,7 @@ def _contradiction(card: ModelCard) -> str:
     volumes = (after.min_component_ml, after.fill_holes_ml, *(rule.below_ml for rule in after.too_small))
     checks = {
         "it has no name": not card.name,
+        "its name is not one line of at most 255 characters": len(card.name) > 255 or any(c < " " for c in card.name),
         "it names no channels": not card.channels,
         "it names a channel twice": len(set(card.channels)) != len(card.channels),
         "it names no labels": not values,

@@ -34,14 +34,16 @@ __all__ = ["CARD", "WEIGHTS", "Z_SCORE_BRAIN", "load_card", "load_model", "save_
 def load_model(folder: Path) -> tuple[ModelCard, SegmentationNetwork]:
     """Card and network (float32, evaluation mode, on the CPU) of a model folder.
 
-    Raises `UserError` as `load_card` does, and when the weights are missing, differ from what the card records, or do
-    not fit the network.
+    Raises `UserError` as `load_card` does, and when the weights are missing, differ from what the card records, hold
+    what is no number, or do not fit the network.
     """
     card = load_card(folder)
     content = read_weights(folder, card)
     network = build_network(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)
     try:
         tensors = safetensors.torch.load(content)
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise UserError(f"The weights of the model “{card.name}” are damaged: some are no numbers.", COPY_AGAIN)
         network.load_state_dict({name: _as_float32(tensor) for name, tensor in tensors.items()})
     except (SafetensorError, RuntimeError) as error:
         raise UserError(

@@ -145,6 +145,8 @@ def test_models_travel_as_one_file(workspace: Path, tmp_path: Path, capsys: pyte
     assert (code, told["model"], told["current"]) == (0, "base", False)
     code, shown = run(capsys, "models", "show", "base", *where)
     assert shown["place"] == "workspace" and shown["masks"] == 0
+    assert main(["models", "show", "base", *where]) == 0
+    assert "channels: ['T1Gd'" in capsys.readouterr().out
 
 
 def test_a_visit_without_a_mask_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

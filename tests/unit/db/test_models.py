@@ -307,6 +307,24 @@ def test_a_file_that_is_no_zip_is_refused(content: bytes, shelf: ModelShelf, tmp
         shelf.bring(tmp_path / "x.zip")
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_damaged_on_its_way_is_refused(
+    compression: int, shelf: ModelShelf, exported: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(exported) as archive, zipfile.ZipFile(tmp_path / "bad.zip", "w", compression) as packed:
+        for info in archive.infolist():
+            packed.writestr(info.filename, archive.read(info))
+        member = packed.getinfo("first/weights.safetensors")
+    content = bytearray((tmp_path / "bad.zip").read_bytes())
+    start = member.header_offset + 30 + len(member.filename)
+    content[start + 9 : start + 60] = b"\xff" * 51
+    (tmp_path / "bad.zip").write_bytes(content)
+    shelf.delete("first")
+    with pytest.raises(UserError, match="damaged"):
+        shelf.bring(tmp_path / "bad.zip")
+    assert names(shelf, ModelPlace.ADAPTED) == []
+
+
 def test_a_file_that_is_absent_is_said(shelf: ModelShelf, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailure, match="cannot be read"):
         shelf.bring(tmp_path / "nothing.zip")

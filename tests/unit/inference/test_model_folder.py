@@ -110,7 +110,23 @@ def test_weights_of_another_width_are_refused(tmp_path: Path, card: ModelCard) -
         load_model(tmp_path / "m")
 
 
-@pytest.mark.parametrize("text", ["{", "", "[]", "null", "3", '{"name": "x"}', '{"format": 1, "name": 4}'])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, card: ModelCard) -> None:
+    network = build_network(card.architecture, card.parameters, 3, 5)
+    with torch.no_grad():
+        network.head.bias[1] = float("nan")
+    save_model(tmp_path / "m", card, network)
+    with pytest.raises(UserError, match="no numbers"):
+        load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "", "[]", "null", "3", '{"name": "x"}', '{"format": 1, "name": 4}',
+        "[" * 100_000, '{"format": ' + "9" * 5000 + "}", '{"title": "\\ud800"}',
+    ],
+    ids=lambda text: text[:20],
+)  # fmt: skip
 def test_a_malformed_card_is_explained(folder: Path, text: str) -> None:
     (folder / CARD).write_text(text)
     with pytest.raises(UserError, match=r"card\.json"):
@@ -130,6 +146,9 @@ def test_a_binary_card_is_explained(folder: Path) -> None:
         (lambda d: d.update(channels=[]), "no channels"),
         (lambda d: d.update(channels=["T1Gd", "PET"]), "PET"),
         (lambda d: d.update(name=""), "no name"),
+        (lambda d: d.update(name="a\0b"), "one line"),
+        (lambda d: d.update(name="n" * 5000), "255 characters"),
+        (lambda d: d.update(patch=[float("inf")] * 3), "cannot be understood"),
         (lambda d: d.pop("scheme"), "scheme. is missing"),
         (lambda d: d["scheme"].update(labels=[]), "no labels"),
         (lambda d: d["scheme"]["labels"][0].update(value=2), "twice"),
