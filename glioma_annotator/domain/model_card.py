@@ -126,7 +126,7 @@ class Outside:
     margin_mm: float = 2.0
     island: float = 0.1
     least_ml: float = 0.5
-    share: float = 0.25
+    share: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
