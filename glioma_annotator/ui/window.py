@@ -107,7 +107,7 @@ class MainWindow(QMainWindow):
         self.dialogs = WindowDialogs(self)
         self.previewing = Previewing(self.study, self)
         self.toolbox = Toolbox(self.study, self.reading, self.previewing, lambda: self.view.active_slice, self)
-        self.reading_ahead = ReadingAhead(self.workers, self)
+        self.reading_ahead = ReadingAhead(self.workers, self.view.make_ahead, self)
         self.uncertainty = Uncertainty(self.study, self.view.set_heat, self._jump, self)
         self.findings = FindingsController(self.study, lambda: self.view.crosshair_index, self._jump, self)
         self.histology = HistologyController(self.study, lambda: self.view.crosshair_index, self._jump, self)

@@ -53,6 +53,27 @@ def test_settings_can_be_had_without_the_users_file() -> None:
     assert get_settings().config_path is None
 
 
+def test_once_the_table_of_shortcuts_is_emptied_in_place_a_new_view_binds_none(qapp: QApplication) -> None:
+    from napari.components import ViewerModel
+    from napari.qt import QtViewer
+    from napari.settings import get_settings
+    from napari.utils.action_manager import action_manager
+
+    table = get_settings().shortcuts.shortcuts
+    kept = dict(table)
+    bound: list[str] = []
+    action_manager.events.shortcut_changed.connect(lambda event: bound.append(event.name))
+    try:
+        table.clear()
+        QtViewer(ViewerModel()).close()
+        assert get_settings().shortcuts.shortcuts == {}
+    finally:
+        table.update(kept)
+        action_manager.events.shortcut_changed.disconnect()
+    qapp.processEvents()
+    assert bound == []
+
+
 def test_refreshing_an_image_layer_draws_what_its_array_now_holds(
     model_and_view: tuple[Any, Any], qtbot: QtBot
 ) -> None:

@@ -107,8 +107,16 @@ class Reader:
         self.now = 100.0
         self.read: list[str] = []
         self.workers: Any = SimpleNamespace(jobs=(), drawing=SimpleNamespace(active=()), draw=self._draw)
-        self.ahead = ReadingAhead(self.workers, clock=lambda: self.now)
+        self.to_make = 0
+        self.ahead = ReadingAhead(self.workers, self._make, clock=lambda: self.now)
         self.ahead.start()
+
+    def _make(self) -> bool:
+        if self.to_make == 0:
+            return False
+        self.to_make -= 1
+        self.read.append("made")
+        return True
 
     def _draw(self, work: Callable[[], None], _done: Callable[[None], None]) -> None:
         self.read += work.args  # type: ignore[attr-defined]  # a partial
@@ -133,6 +141,17 @@ def test_everything_is_read_once_the_hands_rest(qtbot: QtBot, reader: Reader) ->
     qtbot.waitUntil(lambda: reader.ahead.done)
     assert reader.read == ["a_first_library", "a_second_library"]
     assert not reader.ahead._timer.isActive()
+
+
+def test_what_the_window_must_make_itself_comes_first_one_thing_at_a_time(qtbot: QtBot, reader: Reader) -> None:
+    reader.to_make = 2
+    turn(qtbot, reader)
+    assert reader.read == []  # the hands do not rest yet
+    reader.now += 1
+    turn(qtbot, reader, 1)
+    assert reader.read == ["made"]
+    qtbot.waitUntil(lambda: reader.ahead.done)
+    assert reader.read == ["made", "made", "a_first_library", "a_second_library"]
 
 
 def test_nothing_is_read_under_the_readers_hands(qtbot: QtBot, reader: Reader) -> None:

@@ -6,6 +6,7 @@ import gc
 import json
 import warnings
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from stage import CROSSHAIR, SHAPE, WINDOWS, Stage, phantom_images, run_at_once
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.ui.viewer import refreshing
+from glioma_annotator.ui.viewer import canvas_source, refreshing
+from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.surface_pane import SurfacePane
 
@@ -220,3 +223,87 @@ def test_surfaces_turn_by_degrees_as_a_drag_turns_them(stage: Stage) -> None:
     assert pane.elevation == -89  # no farther than from straight below
     view.reset_view()
     stage.settle()
+
+
+@pytest.fixture
+def plain_view(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[StudyView]:
+    """A view of its own in the *timepoints* layout, without pictures: only the panes of that layout are made."""
+    monkeypatch.setattr(canvas_source, "_MODULE", "plain_canvas")
+    view = StudyView(run_at_once)
+    view.prepare("timepoints")
+    view.resize(900, 600)
+    view.show()
+    qtbot.waitUntil(lambda: view.ready)
+    images = phantom_images()
+    view.show_images(images, np.zeros(SHAPE, np.uint8), GLIOMA_POST_TREATMENT, {}, "first")
+    qtbot.waitUntil(lambda: len(view.panes) == 2 and view.panes[0].height() > 500)
+    yield view
+    view.close()
+    view.deleteLater()
+
+
+def test_panes_of_other_layouts_are_made_ahead_unseen_one_at_a_time(plain_view: StudyView, qtbot: QtBot) -> None:
+    view = plain_view
+    sizes = [pane.size() for pane in view.panes]
+    made = len(view.findChildren(Pane))
+    while view.make_ahead():
+        assert len(view.findChildren(Pane)) == made + 1
+        made += 1
+    assert made == 5  # four slices and the surfaces
+    QApplication.processEvents()
+    assert [pane.size() for pane in view.panes] == sizes
+    assert sum(pane.isVisible() for pane in view.findChildren(Pane)) == 2
+    for layout, panes in (("sequences", 4), ("planes", 4), ("3d", 1)):
+        view.set_layout(layout)
+        view.refresh()
+        assert [pane.isVisible() for pane in view.panes] == [True] * panes
+        QApplication.processEvents()
+        assert min(min(pane.width(), pane.height()) for pane in view.panes) > 200
+    assert len(view.findChildren(Pane)) == made
+
+
+def test_panes_made_ahead_leave_dividers_where_the_reader_put_them(plain_view: StudyView) -> None:
+    view = plain_view
+    view.restore({**view.state(), "dividers": [[600, 0], [300, 597], []]})
+    QApplication.processEvents()
+    widths = [pane.width() for pane in view.panes]
+    assert widths[1] > 1.8 * widths[0]
+    while view.make_ahead():
+        pass
+    QApplication.processEvents()
+    assert [pane.width() for pane in view.panes] == widths
+
+
+def test_nothing_is_made_ahead_before_a_visit_is_shown_or_after_the_end(
+    monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    monkeypatch.setattr(canvas_source, "_MODULE", "plain_canvas")
+    view = StudyView(run_at_once)
+    qtbot.addWidget(view)
+    assert not view.make_ahead()
+    assert not view.findChildren(Pane)
+    view.prepare()
+    qtbot.waitUntil(lambda: view.ready)
+    view.close()
+    made = len(view.findChildren(Pane))
+    assert not view.make_ahead()
+    assert len(view.findChildren(Pane)) == made
+
+
+def test_what_a_canvas_is_told_before_its_first_picture_holds_for_it(qtbot: QtBot) -> None:
+    from glioma_annotator.ui.viewer.canvas import NapariSliceCanvas  # takes long
+
+    canvas = NapariSliceCanvas()
+    qtbot.addWidget(canvas.widget)
+    canvas.set_smooth(False)
+    canvas.set_window(Window(0.0, 5.0))
+    canvas.set_shown(False)
+    canvas.set_camera((3.0, 4.0), 2.5)
+    canvas.set_picture(np.ones((8, 9), np.float32), 1.0, 2.0)
+    camera = canvas._model.scene.camera
+    assert tuple(camera.center) == pytest.approx((0.0, 4.0, 3.0))
+    assert camera.zoom == pytest.approx(2.5)
+    (layer,) = canvas._model.layers
+    assert layer.interpolation2d == "nearest"
+    assert not layer.visible
+    canvas.close()

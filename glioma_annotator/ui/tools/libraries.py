@@ -1,8 +1,9 @@
 """What the tools compute with, read on a worker before it is asked for, so that no first use holds the window up.
 
-Everything is read while the reader's hands rest, a step at a time; a tool that is taken in hand before has its own
-libraries read at once. Reading holds the interpreter's lock for up to 20 ms at a time; two things would hold it longer:
-loading SimpleITK's library of 270 MB, and collecting garbage, of which an import makes next to none.
+So are the panes of layouts that are not shown yet, made by whoever shows them. Everything is read while the reader's
+hands rest, a step at a time; a tool that is taken in hand before has its own libraries read at once. Reading holds the
+interpreter's lock for up to 20 ms at a time; two things would hold it longer: loading SimpleITK's library of 270 MB,
+and collecting garbage, of which an import makes next to none.
 """
 
 from __future__ import annotations
@@ -94,13 +95,24 @@ class ReadingAhead(QObject):
     """Reads every step while the reader's hands rest and no job runs; `start` it once a visit is shown.
 
     The pointer is looked at ten times a second until all is read; what else tells of hands calls `touched`.
+
+    Parameters
+    ----------
+    make: makes one thing that only the window's thread can make; False when nothing is left. Asked before all reading.
+    clock: seconds.
     """
 
     def __init__(
-        self, workers: Workers, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        workers: Workers,
+        make: Callable[[], bool],
+        parent: QObject | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(parent)
         self._workers = workers
+        self._make = make
+        self._made = False  # all that there is to make
         self._clock = clock
         self._last_touch = 0.0
         self._pointer = QPoint()
@@ -111,10 +123,10 @@ class ReadingAhead(QObject):
 
     @property
     def done(self) -> bool:
-        return not self._left
+        return self._made and not self._left
 
     def start(self) -> None:
-        if self._left and not self._timer.isActive():
+        if not self.done and not self._timer.isActive():
             self.touched()
             self._timer.start()
 
@@ -129,9 +141,11 @@ class ReadingAhead(QObject):
             self.touched()
         while self._left and self._left[0] in sys.modules:
             self._left.pop(0)
-        if not self._left:
+        if self.done:
             self._timer.stop()
-        elif (
-            self._clock() - self._last_touch >= _REST_S and not self._workers.jobs and not self._workers.drawing.active
-        ):
+        elif self._clock() - self._last_touch < _REST_S or self._workers.jobs or self._workers.drawing.active:
+            return
+        elif not self._made:
+            self._made = not self._make()
+        else:
             self._workers.draw(partial(read, self._left.pop(0)), lambda _nothing: None)

@@ -31,8 +31,9 @@ def _own_settings() -> None:
     # Something else in this process may have opened napari's settings already; they must do then.
     with contextlib.suppress(RuntimeError):
         get_settings(None)
-    # Every view would bind all of them anew, a quarter of the time that it takes to make one; keys never reach it.
-    get_settings().shortcuts.shortcuts = {}
+    # Every view would bind all of them anew and tell all views of each, more than half of the time that it takes to
+    # make one; keys never reach it. Emptied in place: napari fills up with its own what is given to it.
+    get_settings().shortcuts.shortcuts.clear()
 
 
 def warm_up() -> None:
@@ -109,36 +110,52 @@ class NapariSliceCanvas(_NapariCanvas):
 
     def __init__(self) -> None:
         super().__init__(ndisplay=2)
+        self._layer: Image | None = None  # made with the first picture: as long again as the view takes
         self._buffer = np.zeros((2, 2), dtype=np.float32)
-        self._layer = self._model.add_image(
-            self._buffer, contrast_limits=(0.0, 1.0), interpolation2d="linear", name="slice", visible=False
-        )
+        self._interpolation = "linear"
+        self._camera: tuple[tuple[float, float], float] | None = None
 
     def set_picture(self, picture: NDArray[Any], row_mm: float, column_mm: float) -> None:
-        if picture.shape == self._buffer.shape and tuple(self._layer.scale) == (row_mm, column_mm):
+        layer = self._layer
+        if layer is not None and picture.shape == self._buffer.shape and tuple(layer.scale) == (row_mm, column_mm):
             np.copyto(self._buffer, picture)
-            self._layer.refresh(thumbnail=False, highlight=False, extent=False)
-        else:
-            self._buffer = np.array(picture, dtype=np.float32, order="C")
-            self._layer.data = self._buffer
-            self._layer.scale = (row_mm, column_mm)
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+            return
+        self._buffer = np.array(picture, dtype=np.float32, order="C")
+        if layer is not None:
+            layer.data = self._buffer
+            layer.scale = (row_mm, column_mm)
+            return
+        self._layer = self._model.add_image(
+            self._buffer,
+            scale=(row_mm, column_mm),
+            contrast_limits=(0.0, 1.0),
+            interpolation2d=self._interpolation,
+            name="slice",
+            visible=False,
+        )
+        if self._camera is not None:
+            self.set_camera(*self._camera)  # napari fits its first layer into the view
 
     def set_window(self, window: Window) -> None:
         # The shader computes in single precision: a window of no width would divide by zero.
         limits = window.low, max(window.high, window.low + 1e-6 * max(1.0, abs(window.low)))
-        if tuple(self._layer.contrast_limits) != limits:
+        if self._layer is not None and tuple(self._layer.contrast_limits) != limits:
             self._layer.contrast_limits = limits
 
     def set_camera(self, centre: tuple[float, float], zoom: float) -> None:
+        self._camera = centre, zoom
         camera = self._model.scene.camera
         camera.center = (0.0, centre[1], centre[0])
         camera.zoom = zoom
 
     def set_smooth(self, smooth: bool) -> None:
-        self._layer.interpolation2d = "linear" if smooth else "nearest"
+        self._interpolation = "linear" if smooth else "nearest"
+        if self._layer is not None:
+            self._layer.interpolation2d = self._interpolation
 
     def set_shown(self, shown: bool) -> None:
-        if self._layer.visible != shown:
+        if self._layer is not None and self._layer.visible != shown:
             self._layer.visible = shown
 
 

@@ -79,9 +79,13 @@ class PaneGrid(QSplitter):
 
     def _place(self, slot: int, pane: QWidget) -> None:
         row = self._rows[min(slot // 2, 1)]
+        pane.hide()  # until the layout shows it: the panes beside would be resized for it, and once more without it
         earlier = [s for s in self._slices if min(s // 2, 1) == min(slot // 2, 1) and s < slot]
+        sizes = row.sizes()
+        room = max(sizes, default=0) or _EVEN_PX
         row.insertWidget(len(earlier), pane)
-        row.setSizes([_EVEN_PX] * row.count())  # the newcomer would get what the others leave: next to nothing
+        # Once shown, the newcomer would get what the others leave, next to nothing; the others stay as they are.
+        row.setSizes([size or room for size in (*sizes[: len(earlier)], room, *sizes[len(earlier) :])])
 
     def make_one(self, layout: Layout) -> bool:
         """Make the next pane that a layout lacks; False when it has all."""

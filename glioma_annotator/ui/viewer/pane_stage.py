@@ -14,7 +14,7 @@ from glioma_annotator.ui.viewer.pane_grid import PaneGrid
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.viewer.surface_pane import SurfacePane
-from glioma_annotator.ui.viewer.types import Submit
+from glioma_annotator.ui.viewer.types import Layout, Submit
 
 if TYPE_CHECKING:
     from glioma_annotator.ui.viewer.study_view import StudyView
@@ -76,6 +76,17 @@ class PaneStage:
             # holds the window up for a quarter of a second, in the middle of a stroke as anywhere.
             gc.freeze()
             self.arrange(even=True)
+
+    def make_ahead(self) -> bool:
+        """Make one pane that another layout will need; False when none is missing, so that asking again is idle."""
+        if self._preparing:
+            return True
+        if self._closed or not self._canvases.ready:
+            return False
+        made = any(self.grid.make_one(layout) for layout in Layout)
+        if made:
+            gc.freeze()  # as in `_prepare_next`
+        return made
 
     def _make_slice(self) -> SlicePane:
         pane = SlicePane(self._canvases.slice_canvas())

@@ -150,6 +150,10 @@ class StudyView(QWidget):
             self._scene.state.layout = Layout(layout)
         self._stage.prepare()
 
+    def make_ahead(self) -> bool:
+        """Make one pane that other layouts need, a tenth of a second's work; whether there may be more to make."""
+        return self._stage.make_ahead()
+
     @property
     def ready(self) -> bool:
         """Whether the canvases of the layout are there."""
