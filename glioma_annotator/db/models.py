@@ -236,6 +236,7 @@ class ModelShelf:
         """`wanted` as a folder's name, numbered where a model has it already."""
         taken = {m.card.name.casefold() for m in self.all()} | {m.folder.name.casefold() for m in self.all()}
         taken |= {"adapted", "candidates", "archived", "current"}
+        taken |= {p.name.casefold() for place in OWN_PLACES for p in self._place(place).glob("*")}  # unreadable ones
         return free_name(safe_name(wanted, "model"), lambda name: name.casefold() in taken)
 
     def candidate_folder(self, name: str) -> Path:

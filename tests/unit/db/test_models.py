@@ -210,6 +210,13 @@ def test_a_model_comes_back_from_its_file(shelf: ModelShelf, exported: Path) -> 
     load_model(found.folder)
 
 
+def test_a_damaged_model_is_not_in_the_way_of_the_same_from_its_file(shelf: ModelShelf, exported: Path) -> None:
+    damaged = shelf.find("first").folder
+    (damaged / CARD).write_text("{")
+    assert shelf.bring(exported).folder.name == "first-2"
+    assert (damaged / CARD).read_text() == "{"
+
+
 def test_a_base_model_comes_into_the_workspace_and_not_among_the_adapted(tmp_path: Path, shelf: ModelShelf) -> None:
     shelf.export("base", tmp_path / "base.zip")
     other = ModelShelf(tmp_path / "other" / "models", [], [], read_only=False)
