@@ -122,7 +122,8 @@ class HeldOut:
         case = visit.part.case
         edge_mm = (case.voxel_ml * 1000) ** (1 / 3)
         away = (case.classes == 0) & ~case.near_tumour(round(AWAY_MM / edge_mm))
-        return Judged(np.zeros_like(proposed), self._processed_before(visit) * away, proposed * away, case.voxel_ml)
+        before = self._processed_before(visit) * away
+        return Judged(self._labels(case.classes), before, proposed * away, case.voxel_ml)
 
     def _within(self, visit: _Visit, after: NDArray[np.uint8], box: Box) -> Judged:
         case, mask = visit.part.case, visit.part.mask[box.slices]

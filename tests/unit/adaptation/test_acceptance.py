@@ -8,6 +8,7 @@ import pytest
 from glioma_annotator.adaptation.acceptance import (
     MOST_LOST,
     MOST_STRAY_ML,
+    MOST_STRAY_SHARE,
     SLACK_ML,
     TINY_ML,
     Judged,
@@ -154,3 +155,15 @@ def test_what_is_marked_away_from_the_tumour_may_grow_by_a_little_for_every_labe
     assert faults(mask(SNFH=(0, 20)), mask(RC=(0, 11))) == (
         "0.3 mL of RC are marked away from any tumour, 0.0 mL before.",
     )
+
+
+def test_what_may_be_marked_away_from_the_tumour_grows_with_the_label_s_own_volume() -> None:
+    none, ml = np.zeros(SHAPE, np.uint8), 0.1 / 400  # a slab of 400 voxels makes 0.1 mL
+    assert MOST_STRAY_SHARE == 0.2
+
+    def faults(reference: LabelArray, after: LabelArray) -> tuple[str, ...]:
+        return stray_faults([Judged(reference, none, after, ml)], GLIOMA_POST_TREATMENT)
+
+    assert faults(mask(RC=(0, 20)), mask(RC=(0, 4))) == ()
+    assert faults(mask(RC=(0, 20)), mask(RC=(0, 5))) != ()
+    assert faults(mask(SNFH=(0, 20)), mask(RC=(0, 4))) != ()
