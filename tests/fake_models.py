@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -103,6 +104,9 @@ class FakeShelf:
 
     def candidate_folder(self, name: str) -> Path:
         return Path("candidates") / name
+
+    def under_way(self, who: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def keep(self, name: str) -> ShelvedModel:
         self.models[name] = replace(self.find(name), place=ModelPlace.ADAPTED)

@@ -3,6 +3,7 @@
     models/<name>/              models brought into the workspace
     models/adapted/<name>/      models adapted here
     models/candidates/<name>/   adapted, not yet decided about
+    models/candidates/.begun.json   there while an adaptation runs: who for, and since when
     models/archived/<name>/     put away: kept because masks were made with them, no longer offered
     models/current/*.json       which model is current: workspace.json for everyone, patient-<key>.json for a patient
 
@@ -11,10 +12,13 @@ Every change is one rename or one file that appears whole, so that a crash leave
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,8 @@ from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.inference.cards import CARD, card_to_json, load_card
 
 _MOST_EARLIER = 20
+_BEGUN = ".begun.json"
+_THIS_RUN = uuid.uuid4().hex  # of the program
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +69,7 @@ class ModelShelf:
         self.root = root
         self._outside = [(ModelPlace.INSTALLED, p) for p in installed] + [(ModelPlace.SHIPPED, p) for p in shipped]
         self.read_only = read_only
+        self._interrupted = ""  # what is to be told of an adaptation that another run of the program began
 
     # what there is
 
@@ -134,8 +141,11 @@ class ModelShelf:
         return CurrentModel(patient, first, False, problem)
 
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the choices of current models, and how to mend it; one sentence or two each."""
-        found = [self.current(patient).problem for patient in self._kept()]
+        """What is wrong with the choices of current models, and how to mend it; one sentence or two each.
+
+        First, while this workspace is open, that an adaptation was interrupted before it was opened.
+        """
+        found = [self._told_of_interrupted(), *(self.current(patient).problem for patient in self._kept())]
         seen: dict[str, str] = {}
         for file in self._files():
             patient = self._read(file)
@@ -248,6 +258,41 @@ class ModelShelf:
             for left in folder.glob(".*.part"):
                 shutil.rmtree(left, ignore_errors=True)
         return folder / name
+
+    @contextmanager
+    def under_way(self, who: str) -> Iterator[None]:
+        """While an adaptation to `who` runs: `problems` tells of one that the program's end interrupted."""
+        self._require_writable()
+        file = self._place(ModelPlace.CANDIDATE) / _BEGUN
+        with explained("The folder for the candidate could not be made"):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with atomic_write(file) as output:
+            output.write(json.dumps({"who": who, "since_utc": utc_text(), "run": _THIS_RUN}).encode() + b"\n")
+        self._interrupted = ""
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                file.unlink()
+
+    def _told_of_interrupted(self) -> str:
+        file = self._place(ModelPlace.CANDIDATE) / _BEGUN
+        if self._interrupted or self.read_only or not file.is_file():
+            return self._interrupted
+        try:
+            begun = json.loads(file.read_bytes())
+            if begun["run"] == _THIS_RUN:
+                return ""
+            since = dt.datetime.fromisoformat(begun["since_utc"]).astimezone()  # the reader's own time
+            self._interrupted = (
+                f"The adaptation to {begun['who']} of {since:%Y-%m-%d %H:%M} was interrupted when the program ended. "
+                "The current model is unchanged: adapt again."
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            _log.warning("What was left of an interrupted adaptation cannot be read.")
+        with suppress(OSError):
+            file.unlink()
+        return self._interrupted
 
     def keep(self, name: str) -> ShelvedModel:
         """A candidate, or an archived model, becomes one that can be used. Raises `UserError` for others."""

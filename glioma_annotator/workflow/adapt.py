@@ -120,7 +120,8 @@ def adapt_patients(
 
     Nothing becomes current: see `decide`. Without `model` the patient's current one is the start. Where reading takes
     much of `budget_s`, older visits are left out and a message says so; where it takes most of it, nothing is begun.
-    Safe on a worker thread. Raises `UserError`, `EnvironmentFailure`, `Cancelled`; then no candidate is left.
+    Safe on a worker thread. Raises `UserError`, `EnvironmentFailure`, `Cancelled`; then no candidate is left. Where the
+    program ends meanwhile, the shelf says so when it is opened next.
     """
     began = now()
     patients = [key for key, revisions in chosen.items() if revisions]
@@ -129,43 +130,44 @@ def adapt_patients(
     only = patients[0] if len(patients) == 1 else ""
     start = model or shelf.current(only).model
     _, card = adapter.find(start)
-    pairs = [(key, usable) for key in patients for usable in chosen[key]]
-    limited = _Limited(cancel, now, began + _BEGUN_BY * budget_s)
-    cases: list[AdaptationCase] = []
-    notes: list[str] = []
-    for number, (key, usable) in enumerate(reversed(pairs)):  # the newest first: what it is judged on
-        title = usable.timepoint.title if only else f"{key}, {usable.timepoint.title}"
-        if number > 1 and now() - began > _READING_TIME * budget_s:
-            notes.append(f"For want of time nothing was learnt from {title} and what came before.")
-            break
-        report(Progress(_READING * number / len(pairs), f"Reading {title}"))
-        limited.raise_if_cancelled()
-        case = read_case(store, usable, card.channels)
-        if number == 0:
-            carried, note = carried_over(store, usable.timepoint, case, limited)
-            case = replace(case, carried=carried)
-            notes += [note] if note else []
-        cases.insert(0, case)
-    in_time = now() - began < _READING_TIME * budget_s
-    replay = _replayed(store, patients, card.channels, method, limited) if in_time else ()
-    limited.raise_if_cancelled()
-    name = shelf.free_name(f"{only or 'site'}-{method.value if method is not AdaptationMethod.AUTO else 'adapted'}")
-    folder = shelf.candidate_folder(name)
-    many = f"{len(cases)} visit{'s' if len(cases) > 1 else ''}"
     who = only or f"{len(patients)} patients"
-    request = AdaptationRequest(
-        model=start,
-        cases=tuple(cases),
-        name=name,
-        title=f"{who}, adapted {dt.datetime.now().astimezone():%Y-%m-%d %H:%M} ({many})",
-        patient=only,
-        replay=replay,
-        method=method,
-        budget_s=budget_s - (now() - began),
-        device=device,
-    )
-    outcome = adapter.adapt(request, folder, part(report, _READING, 1.0), watch, cancel)
-    return PatientAdaptation(name, only, replace(outcome, messages=(*notes, *outcome.messages)))
+    with shelf.under_way(who):
+        pairs = [(key, usable) for key in patients for usable in chosen[key]]
+        limited = _Limited(cancel, now, began + _BEGUN_BY * budget_s)
+        cases: list[AdaptationCase] = []
+        notes: list[str] = []
+        for number, (key, usable) in enumerate(reversed(pairs)):  # the newest first: what it is judged on
+            title = usable.timepoint.title if only else f"{key}, {usable.timepoint.title}"
+            if number > 1 and now() - began > _READING_TIME * budget_s:
+                notes.append(f"For want of time nothing was learnt from {title} and what came before.")
+                break
+            report(Progress(_READING * number / len(pairs), f"Reading {title}"))
+            limited.raise_if_cancelled()
+            case = read_case(store, usable, card.channels)
+            if number == 0:
+                carried, note = carried_over(store, usable.timepoint, case, limited)
+                case = replace(case, carried=carried)
+                notes += [note] if note else []
+            cases.insert(0, case)
+        in_time = now() - began < _READING_TIME * budget_s
+        replay = _replayed(store, patients, card.channels, method, limited) if in_time else ()
+        limited.raise_if_cancelled()
+        name = shelf.free_name(f"{only or 'site'}-{method.value if method is not AdaptationMethod.AUTO else 'adapted'}")
+        folder = shelf.candidate_folder(name)
+        many = f"{len(cases)} visit{'s' if len(cases) > 1 else ''}"
+        request = AdaptationRequest(
+            model=start,
+            cases=tuple(cases),
+            name=name,
+            title=f"{who}, adapted {dt.datetime.now().astimezone():%Y-%m-%d %H:%M} ({many})",
+            patient=only,
+            replay=replay,
+            method=method,
+            budget_s=budget_s - (now() - began),
+            device=device,
+        )
+        outcome = adapter.adapt(request, folder, part(report, _READING, 1.0), watch, cancel)
+        return PatientAdaptation(name, only, replace(outcome, messages=(*notes, *outcome.messages)))
 
 
 class _Limited(CancelToken):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -72,6 +73,10 @@ class Shelf(Protocol):
     def free_name(self, wanted: str) -> str: ...
 
     def candidate_folder(self, name: str) -> Path: ...
+
+    def under_way(self, who: str) -> AbstractContextManager[None]:
+        """While an adaptation to `who` runs: `problems` tells of one that the program's end interrupted."""
+        ...
 
     def keep(self, name: str) -> ShelvedModel: ...
 

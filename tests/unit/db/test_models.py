@@ -120,6 +120,36 @@ def test_what_a_killed_save_left_is_no_model_and_goes_with_the_next_candidate(sh
     assert not left.exists()
 
 
+def test_an_adaptation_that_the_program_s_end_interrupted_is_told_of_once_opened_again(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened() -> ModelShelf:
+        return ModelShelf(shelf.root, (), (), read_only=False)
+
+    told = shelf.problems()
+    with shelf.under_way(PATIENT):
+        assert shelf.problems() == opened().problems() == told  # it runs
+    assert opened().problems() == told
+    running = shelf.under_way(PATIENT)
+    running.__enter__()  # and the program is killed
+    monkeypatch.setattr("glioma_annotator.db.models._THIS_RUN", "the next")
+    again = opened()
+    assert again.problems() == again.problems()
+    assert f"The adaptation to {PATIENT} of " in again.problems()[0]
+    assert "interrupted when the program ended. The current model is unchanged" in again.problems()[0]
+    assert opened().problems() == told  # not again at the next start
+    monkeypatch.undo()
+    running.__exit__(None, None, None)
+
+
+def test_odd_remains_of_an_interrupted_adaptation_are_in_nobody_s_way(shelf: ModelShelf) -> None:
+    left = shelf.candidate_folder("x").parent / ".begun.json"
+    for content in (b"", b"[]", b'{"run": 1}', b"\xff"):
+        left.write_bytes(content)
+        assert not any("interrupted" in problem for problem in shelf.problems())
+        assert not left.exists()
+
+
 def test_a_current_model_is_neither_archived_nor_deleted(shelf: ModelShelf) -> None:
     shelf.set_current(PATIENT, "first")
     for act in (shelf.archive, shelf.delete):
