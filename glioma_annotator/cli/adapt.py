@@ -220,8 +220,9 @@ def _tell(args: argparse.Namespace, outcome: AdaptationOutcome, facts: dict[str,
         )
         for reason in verdict.reasons:
             print(("accepted: " if verdict.accepted else "refused: ") + reason)
-        for message in outcome.messages:
-            print(f"note: {message}")
+        for note in (verdict.advice, *outcome.messages):
+            if note:
+                print(f"note: {note}")
         print(f"Model: {kept}" if kept else "Nothing was written; --keep writes a refused model too.")
     return ExitCode.DONE if verdict.accepted else ExitCode.REFUSED
 
@@ -235,6 +236,8 @@ def outcome_json(outcome: AdaptationOutcome) -> dict[str, Any]:
         "method": outcome.method.value,
         "held_out": outcome.held_out,
         "mean_dice": {"before": verdict.before, "after": verdict.after, "carried_over": verdict.carried},
+        "carry_over_instead": bool(verdict.advice),
+        "advice": verdict.advice,
         "regions": {r.region: {k: v for k, v in asdict(r).items() if k != "region"} for r in verdict.regions},
         "trials": [{**asdict(trial), "method": trial.method.value} for trial in outcome.trials],
         "identity": outcome.card.identity,

@@ -110,6 +110,7 @@ def _show(args: argparse.Namespace, shelf: Shelf, store: Store | None) -> dict[s
         "training": dict(model.card.training),
         "scores": dict(model.card.scores),
         "limits": list(model.card.limits),
+        "advice": row.advice,
     }
 
 

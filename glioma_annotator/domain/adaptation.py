@@ -139,6 +139,26 @@ class Verdict:
     after: float | None
     carried: float | None = None
 
+    @property
+    def advice(self) -> str:
+        """What to do where the mask carried over fits better than the candidate; empty where it does not."""
+        return carried_advice(self.carried, self.after)
+
+
+def carried_advice(carried: float | None, adapted: float | None) -> str:
+    """What to do where an earlier mask, carried over, fitted better than an adapted model; empty where it did not.
+
+    Parameters
+    ----------
+    carried, adapted: mean Dice on the held-out data; None where there was nothing to measure.
+    """
+    if carried is None or adapted is None or not round(carried, 3) > round(adapted, 3):
+        return ""
+    return (
+        "The mask of the visit before, carried over, fits better than the adapted model where it was judged (mean "
+        f"Dice {carried:.3f} against {adapted:.3f}): carry it over and correct that, rather than the proposal."
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:

@@ -12,14 +12,22 @@ from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.commands import Command
 
 
-def make_model_dock(adapting: Adapting, study: StudyController, show_page: Callable[[], None]) -> QDockWidget:
-    """The panel in a dock of its own, to be tabbed with the others."""
+def make_model_dock(
+    adapting: Adapting, study: StudyController, show_page: Callable[[], None], show_visits: Callable[[], None]
+) -> QDockWidget:
+    """The panel in a dock of its own, to be tabbed with the others.
+
+    Parameters
+    ----------
+    show_page: opens the models page. show_visits: puts another visit beside the open one.
+    """
     dock = QDockWidget("Model")
     dock.setObjectName("model-dock")
     feature = QDockWidget.DockWidgetFeature
     dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
     panel = AdaptPanel(adapting, study)
     panel.manage.clicked.connect(lambda _on=False: show_page())
+    panel.carry_wanted.connect(show_visits)
     dock.setWidget(panel)
     return dock
 

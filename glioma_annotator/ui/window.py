@@ -181,7 +181,9 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.mask_dock)
         self.review_dock = ReviewDock(self.study, self.reading, self.uncertainty, self._jump)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.review_dock)
-        self.model_dock = make_model_dock(self.adapting, self.study, self.dialogs.models_page)
+        self.model_dock = make_model_dock(
+            self.adapting, self.study, self.dialogs.models_page, self.commands["view.timepoints"].trigger
+        )
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.model_dock)
         self.findings_panel = FindingsPanel(self.findings, self.histology, self.commands)
         self.findings_dock = make_dock("Findings", "findings-dock", self.findings_panel)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.adaptation import carried_advice
 from glioma_annotator.domain.model_shelf import CurrentModel, ShelvedModel
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -37,6 +38,13 @@ class ModelRow:
     data: str
     dice: float | None
     before: float | None
+
+    @property
+    def advice(self) -> str:
+        """What to do where an earlier mask, carried over, fitted better than this model; empty where it did not."""
+        held = self.model.card.scores.get("held_out", {})
+        carried = held.get("mean_dice_carried") if isinstance(held, dict) else None
+        return carried_advice(carried if isinstance(carried, float) else None, self.dice)
 
 
 def model_rows(shelf: Shelf, store: Store | None) -> tuple[ModelRow, ...]:

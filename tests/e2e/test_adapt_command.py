@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from adaptation_cases import small_model, visit, with_labels, write_case
+from fake_models import BASE, outcome_of
 from tiny_models import CHANNELS
 
 from glioma_annotator import app
@@ -66,6 +68,24 @@ def test_a_refused_model_gives_code_4_and_is_written_only_with_keep(
     code, told = adapt_files(capsys, model, tmp_path / "new", visit(), "--keep")
     assert (code, told["accepted"]) == (4, False)
     assert (tmp_path / "new" / "card.json").is_file()
+
+
+def test_a_mask_carried_over_that_fits_better_is_told_and_the_model_accepted_all_the_same(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = outcome_of(BASE)
+    better = replace(found, verdict=replace(found.verdict, carried=0.95))
+    monkeypatch.setattr("glioma_annotator.cli.adapt.adapt_to_folder", lambda *_args, **_more: (better, True))
+    code, told = adapt_files(capsys, model, tmp_path / "new", visit())
+    assert (code, told["accepted"], told["carry_over_instead"]) == (0, True, True)
+    assert "0.950 against 0.900" in told["advice"]
+    files = write_case(tmp_path / "case", visit())
+    assert main(["adapt", "--model", str(model), "--case", *files, "--out", str(tmp_path / "new")]) == 0
+    out = capsys.readouterr().out
+    assert f"note: {told['advice']}" in out and "accepted: " in out
+    monkeypatch.setattr("glioma_annotator.cli.adapt.adapt_to_folder", lambda *_args, **_more: (found, True))
+    _, told = adapt_files(capsys, model, tmp_path / "new", visit())
+    assert (told["carry_over_instead"], told["advice"]) == (False, "")
 
 
 def test_a_case_may_lack_a_sequence_and_a_holdout_is_judged_on(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -27,10 +27,11 @@ from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.job_bar import seconds_text
 from glioma_annotator.ui.panels.curves import TrainingCurve
 from glioma_annotator.ui.panels.parts import heading, line, push_button, quiet
-from glioma_annotator.ui.panels.verdict import VerdictView
+from glioma_annotator.ui.panels.verdict import CarryAdvice, VerdictView
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.timeline import SHORT_PHASE, when_text
 from glioma_annotator.workflow.adapt import UsableRevision
+from glioma_annotator.workflow.models import ModelRow
 from glioma_annotator.workflow.reviewed_slices import SliceRange, read_slices, slices_text
 
 _METHODS = {
@@ -45,7 +46,14 @@ _DATA = Qt.ItemDataRole.UserRole
 
 
 class AdaptPanel(QScrollArea):
-    """Choices, the button, the running training, and its result."""
+    """Choices, the button, the running training, and its result.
+
+    Signals
+    -------
+    carry_wanted: the reader wants to carry the mask of the visit before over.
+    """
+
+    carry_wanted = Signal()
 
     def __init__(self, adapting: Adapting, study: StudyController) -> None:
         super().__init__()
@@ -85,7 +93,9 @@ class AdaptPanel(QScrollArea):
         self.problem.setWordWrap(True)
         self.problem.setProperty("role", "warning")
         self._column.addWidget(self.current)
+        self.carry = CarryAdvice(self.carry_wanted.emit)
         self._column.addWidget(self.problem)
+        self._column.addWidget(self.carry)
         self.manage = push_button("Manage models…", "Compare, rename, archive, export and import models", lambda: None)
         self._column.addWidget(self.manage)
         self._column.addWidget(line())
@@ -194,14 +204,20 @@ class AdaptPanel(QScrollArea):
         buttons.addWidget(self.use)
         buttons.addWidget(self.keep)
         self.verdict = VerdictView(self._study.scheme, decision)
+        self.verdict.carry_wanted.connect(self.carry_wanted)
         column.addWidget(self.verdict)
         self._column.addWidget(self.result)
 
     # choices
 
+    @property
+    def _current(self) -> ModelRow | None:
+        state = self._adapting.models
+        return next((r for r in state.rows if r.model.card.name == state.current.model), None)
+
     def _show_choices(self) -> None:
         state = self._adapting.models
-        title = next((r.model.card.title for r in state.rows if r.model.card.name == state.current.model), "")
+        title = self._current.model.card.title if self._current is not None else ""
         whose = "this patient's own" if state.current.own else "the workspace's default"
         self.current.setText(
             f"{title or state.current.model}\n{whose}" if state.current.model else "No model installed"
@@ -320,6 +336,8 @@ class AdaptPanel(QScrollArea):
             self.use.setText(f"Use for {result.patient}" if result.patient else "Use for the workspace")
             self.use.setEnabled(result.outcome.verdict.accepted)
             self.use.setVisible(result.outcome.verdict.accepted)  # what was refused is not offered
+        own = self._current if self._adapting.models.current.own else None
+        self.carry.tell(own.advice if own is not None and result is None else "")  # a result has its own
         self._show_plan()
         self._show_progress()
 

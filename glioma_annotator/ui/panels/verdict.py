@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QImage, QPixmap
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.adaptation import AdaptationOutcome, RegionVerdict, Verdict, WorstSlice
 from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.ui.panels.parts import ml_text, quiet
+from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet
 
 #: Widest picture in pixels, three beside each other and two.
 _NARROW, _WIDE = 86, 128
@@ -24,7 +26,13 @@ class VerdictView(QWidget):
     Parameters
     ----------
     decision: shown between the two, where it is seen without scrolling past the pictures.
+
+    Signals
+    -------
+    carry_wanted: the reader wants to carry the earlier mask over, which fits better.
     """
+
+    carry_wanted = Signal()
 
     def __init__(self, scheme: LabelScheme, decision: QWidget | None = None) -> None:
         super().__init__()
@@ -59,6 +67,10 @@ class VerdictView(QWidget):
         column.addWidget(
             quiet(f"Dice, judged on {outcome.held_out}. Method: {outcome.method.value}, {outcome.seconds:.0f} s.")
         )
+        if verdict.advice:
+            advice = CarryAdvice(self.carry_wanted.emit)
+            advice.tell(verdict.advice)
+            column.addWidget(advice)
         if self._decision is not None:
             column.addWidget(self._decision)
             self._decision.show()
@@ -151,6 +163,35 @@ class VerdictView(QWidget):
         )
         scaled.setDevicePixelRatio(ratio)
         return QPixmap.fromImage(scaled)
+
+
+class CarryAdvice(QWidget):
+    """That the mask of the visit before, carried over, fits better; and the way to carry it over.
+
+    Parameters
+    ----------
+    act: run by the button.
+    """
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 2, 0, 2)
+        column.setSpacing(6)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.text.setProperty("role", "warning")
+        self.button = push_button(
+            "Carry a mask over…", "Shows the visit before beside this one: register them, then “Carry mask over”", act
+        )
+        column.addWidget(self.text)
+        column.addWidget(self.button)
+        self.tell("")
+
+    def tell(self, advice: str) -> None:
+        """Show the advice; hide where there is none."""
+        self.text.setText(advice)
+        self.setVisible(bool(advice))
 
 
 def _figures(region: RegionVerdict, carried: bool) -> list[str]:

@@ -14,12 +14,14 @@ from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.model_shelf import ModelPlace, ShelvedModel
 from glioma_annotator.domain.revision import RevisionStatus
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.ui.dialogs.models_page import ModelsPage
 from glioma_annotator.ui.panels.adapting import AdaptPanel
 from glioma_annotator.ui.panels.curves import TrainingCurve
-from glioma_annotator.ui.panels.verdict import VerdictView
+from glioma_annotator.ui.panels.verdict import CarryAdvice, VerdictView
+from glioma_annotator.ui.viewer.types import Layout
 from glioma_annotator.ui.window import MainWindow
 
 PATIENT = "PAT-0042"
@@ -317,6 +319,34 @@ def test_an_earlier_mask_carried_over_is_a_third_column_and_a_picture(qtbot: QtB
     view.show_outcome(replace(outcome, worst=replace(outcome.worst, carried=outcome.worst.before)))
     assert pictures() == ["Your mask", "Before", "After", "Carried over"]
     assert {"Carried", "0.400"} <= {label.text() for label in view.findChildren(QLabel)}
+
+
+def test_the_advice_to_carry_the_mask_over_shows_the_visit_before_beside_this_one(scene: Scene) -> None:
+    panel, found = scene.panel, outcome_of(BASE)
+    panel.verdict.show_outcome(found)
+    assert not panel.verdict.findChildren(CarryAdvice)
+    panel.verdict.show_outcome(replace(found, verdict=replace(found.verdict, carried=0.95)))
+    (advice,) = panel.verdict.findChildren(CarryAdvice)
+    assert "Better: ready to be used" in [label.text() for label in panel.verdict.findChildren(QLabel)]
+    assert "0.950 against 0.900" in advice.text.text()
+    scene.click(advice.button)
+    assert scene.window.view.layout_name == Layout.TIMEPOINTS.value
+    scene.wait(lambda: scene.window.visits_bar.carry.isVisible())
+
+
+def test_the_patient_s_current_model_tells_where_the_mask_carried_over_fitted_better(scene: Scene) -> None:
+    assert not scene.panel.carry.isVisible()
+    scores = {"held_out": {"mean_dice": 0.44, "mean_dice_carried": 0.6}}
+    own = replace(BASE, name="own", scores=scores, parent="base", patient=PATIENT)
+    scene.shelf.models["own"] = ShelvedModel(own, Path("own"), ModelPlace.ADAPTED, 1000)
+    scene.shelf.set_current(PATIENT, "own")
+    scene.window.adapting.models_changed()
+    scene.settle()
+    assert scene.panel.carry.isVisible() and "0.600 against 0.440" in scene.panel.carry.text.text()
+    scene.shelf.set_current(PATIENT, "base")
+    scene.window.adapting.models_changed()
+    scene.settle()
+    assert not scene.panel.carry.isVisible()
 
 
 def test_the_curve_draws_every_method_beside_the_others(qtbot: QtBot) -> None:

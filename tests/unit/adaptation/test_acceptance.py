@@ -128,12 +128,26 @@ def test_only_tiny_regions_make_up_the_mean_by_themselves() -> None:
     assert (found.before, found.after, found.accepted) == (0.0, 1.0, True)
 
 
-def test_the_mask_carried_over_must_be_beaten_too() -> None:
+def test_a_mask_carried_over_that_fits_better_does_not_refuse_and_the_verdict_says_so() -> None:
     reference, before, after = mask(SNFH=(0, 10)), mask(SNFH=(0, 5)), mask(SNFH=(0, 8))
-    assert verdict(reference, before, after, carried=mask(SNFH=(0, 7))).accepted
+    found = verdict(reference, before, after, carried=mask(SNFH=(0, 7)))
+    assert found.accepted and found.advice == "" and found.carried == pytest.approx(14 / 17)
     found = verdict(reference, before, after, carried=mask(SNFH=(0, 9)))
-    assert not found.accepted
-    assert "carried over" in found.reasons[0]
+    assert found.accepted and not any("carried" in reason for reason in found.reasons)
+    assert "0.947 against 0.889" in found.advice and "carry it over and correct that" in found.advice
+    assert verdict(reference, before, after, carried=after).advice == ""
+    assert verdict(reference, before, after).advice == ""
+
+
+def test_a_refused_candidate_is_compared_with_the_mask_carried_over_too() -> None:
+    reference, same = mask(SNFH=(0, 10)), mask(SNFH=(0, 5))
+    found = verdict(reference, same, same, carried=reference)
+    assert not found.accepted and len(found.reasons) == 1
+    assert "1.000 against 0.667" in found.advice
+
+
+def test_where_nothing_is_held_out_that_shows_tumour_no_mask_is_recommended() -> None:
+    assert verdict(mask(), mask(SNFH=(0, 5)), mask(), carried=mask()).advice == ""
 
 
 def test_dice_is_averaged_over_the_visits_that_show_the_region() -> None:
