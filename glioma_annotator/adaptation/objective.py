@@ -20,15 +20,16 @@ def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor
     Parameters
     ----------
     logits: (n, class). classes: int64 (n,). weights: float (n,), 0 for voxels that do not count.
-    unseen: tissues that no corrected visit shows. They take no part in the softmax: voxels that are all something else
-        would teach the network never to find them again, as in the next visit it may have to.
+    unseen: tissues that no corrected visit shows. Where there is no tumour they take no part in the softmax: voxels that
+        are all background would teach the network never to find them again, as in the next visit it may have to. Where
+        the reader marked another tissue they do: a cavity that was taken for necrosis is learnt to be none.
     """
     logits = logits.float()
     left_out = [value for value in unseen if not (classes == value).any()]
     if left_out:
-        allowed = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
-        allowed[left_out] = False
-        logits = logits.masked_fill(~allowed, -1e4)
+        barred = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
+        barred[left_out] = True
+        logits = logits.masked_fill(barred & (classes == 0)[:, None], -1e4)
     log_shares = torch.log_softmax(logits, dim=1)
     entropy = -log_shares.gather(1, classes[:, None])[:, 0]
     loss = (entropy * weights).sum() / weights.sum().clamp_min(1e-6)
