@@ -13,10 +13,11 @@ from glioma_annotator.db.models import ModelShelf
 from glioma_annotator.domain.model_shelf import ShelvedModel
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.inference.card_bounds import MOST_CARD_BYTES, MOST_WEIGHTS_BYTES
 from glioma_annotator.inference.cards import CARD, WEIGHTS, load_card
 
 #: Largest members in bytes: the published network takes 15 MB in half precision.
-MOST_BYTES = {CARD: 2 * 2**20, WEIGHTS: 2 * 2**30}
+MOST_BYTES = {CARD: MOST_CARD_BYTES, WEIGHTS: MOST_WEIGHTS_BYTES}
 _REFUSED = "Ask whoever gave you the file for another copy."
 _CHUNK = 2**20
 _DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError)

@@ -21,6 +21,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.inference.card_bounds import MOST_CARD_BYTES, MOST_WEIGHTS_BYTES
 from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, save_model
 from glioma_annotator.inference.networks import DYNUNET, SEGRESNET, build_network
 from glioma_annotator.inference.torchscript import read_weights
@@ -83,12 +84,14 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
+        if file.stat().st_size > MOST_CARD_BYTES:
+            raise UserError(f"The bundle's {file.name} is too large to be one.", _ADVICE)
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"The bundle has no configs/{file.name}.", _ADVICE) from error
     except OSError as error:
         raise EnvironmentFailure(f"{file.name} cannot be read ({error.strerror}).", "Check the folder.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The bundle's {file.name} is no JSON.", _ADVICE) from error
     if not isinstance(data, dict):
         raise UserError(f"The bundle's {file.name} is no table.", _ADVICE)
@@ -141,7 +144,9 @@ def _weights(folder: Path) -> Mapping[str, Tensor]:
     damaged = UserError("The bundle's weights hold more than numbers, or are damaged.", _ADVICE)
     try:
         if not file.is_file() and script.is_file():
-            return read_weights(script)
+            return _dense(read_weights(script))
+        if _bytes_inside(file) > MOST_WEIGHTS_BYTES:
+            raise UserError("The bundle's weights are larger than a model's can be.", _ADVICE)
         found = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError("The bundle has no models/model.pt and no models/model.ts.", _ADVICE) from error
@@ -153,7 +158,24 @@ def _weights(folder: Path) -> Mapping[str, Tensor]:
         found = found.get("model", found.get("state_dict"))
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise UserError("The bundle's weights are no table of tensors.", _ADVICE)
-    return found
+    return _dense(found)
+
+
+def _bytes_inside(file: Path) -> int:
+    """What a file of weights holds when unpacked: a zip may say less than it holds, or be packed tightly."""
+    if not zipfile.is_zipfile(file):
+        return file.stat().st_size
+    with zipfile.ZipFile(file) as archive:
+        return max(file.stat().st_size, sum(member.file_size for member in archive.infolist()))
+
+
+def _dense(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors, where each has as many numbers as it says: one number can be spread over any size."""
+    for value in tensors.values():
+        plain = value.layout is torch.strided and not value.is_meta
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise UserError("The bundle's weights hold less than they say.", _ADVICE)
+    return tensors
 
 
 def _split(architecture: str, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor, Tensor]:

@@ -26,12 +26,14 @@ from glioma_annotator.domain.model_card import (
 )
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.inference.card_bounds import MOST_CARD_BYTES, MOST_WEIGHTS_BYTES, beyond_bounds
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 FORMAT = 1
 Z_SCORE_BRAIN = "z-score-brain"
 COPY_AGAIN = "Copy the model folder again from where it came from, or choose another model."
+SMALLER = "Choose a smaller model, or ask its maker for a corrected card.json."
 _Number = TypeVar("_Number", int, float)
 _log = logging.getLogger(__name__)
 
@@ -72,10 +74,13 @@ def find_cards(folders: Iterable[Path], task: str = TUMOUR) -> tuple[ModelCard, 
 def load_card(folder: Path) -> ModelCard:
     """The card of a model folder; weights are not read.
 
-    Raises `UserError` when there is no card, it cannot be understood, or it names a channel twice.
+    Raises `UserError` when there is no card, it cannot be understood, contradicts itself, or asks for more memory or
+    time than a model may (`card_bounds`).
     """
     path = folder / CARD
     try:
+        if path.stat().st_size > MOST_CARD_BYTES:
+            raise UserError(f"The model card “{path}” is too large to be one.", COPY_AGAIN)
         data = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(data, ensure_ascii=False).encode()  # escapes can spell characters that no file or screen can hold
     except FileNotFoundError as error:
@@ -95,11 +100,13 @@ def load_card(folder: Path) -> ModelCard:
 def read_weights(folder: Path, card: ModelCard) -> bytes:
     """The content of a model's weights file.
 
-    Raises `UserError` when it is missing or differs from what the card records, `EnvironmentFailure` when it cannot be
-    read.
+    Raises `UserError` when it is missing, larger than weights can be, or differs from what the card records,
+    `EnvironmentFailure` when it cannot be read.
     """
     path = folder / WEIGHTS
     try:
+        if path.stat().st_size > MOST_WEIGHTS_BYTES:
+            raise UserError(f"The weights of the model “{card.name}” are larger than a model's can be.", COPY_AGAIN)
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"The model “{card.name}” has no weights: “{path}” is missing.", COPY_AGAIN) from error
@@ -133,6 +140,9 @@ def _card_from_json(data: Any, path: Path) -> ModelCard:
     problem = _contradiction(card)
     if problem:
         raise UserError(f"The model card “{path}” contradicts itself: {problem}.", COPY_AGAIN)
+    too_much = beyond_bounds(card)
+    if too_much:
+        raise UserError(f"The model card “{path}” asks for {too_much}.", SMALLER)
     return card
 
 

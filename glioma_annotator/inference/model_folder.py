@@ -26,6 +26,7 @@ from glioma_annotator.inference.cards import (
     load_card,
     read_weights,
 )
+from glioma_annotator.inference.network_size import network_size
 from glioma_annotator.inference.networks import SegmentationNetwork, build_network
 
 __all__ = ["CARD", "WEIGHTS", "Z_SCORE_BRAIN", "load_card", "load_model", "save_model"]
@@ -39,6 +40,9 @@ def load_model(folder: Path) -> tuple[ModelCard, SegmentationNetwork]:
     """
     card = load_card(folder)
     content = read_weights(folder, card)
+    size = network_size(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)
+    if size is not None and size.weights > len(content):  # a byte each at least: not built for so few
+        raise UserError(f"The weights of the model “{card.name}” do not fit the network in its card.", COPY_AGAIN)
     network = build_network(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)
     try:
         tensors = safetensors.torch.load(content)

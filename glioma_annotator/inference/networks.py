@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glioma_annotator.errors import UserError
+from glioma_annotator.inference.network_size import network_size
 
 RESIDUAL_INCEPTION_UNET = "residual-inception-unet"
 DYNUNET = "dynunet"
@@ -190,7 +191,8 @@ def build_network(
 ) -> SegmentationNetwork:
     """A freshly initialised network.
 
-    Raises `UserError` for an architecture this version does not know or parameters it does not take.
+    Raises `UserError` for an architecture this version does not know, parameters it does not take, and a network so
+    large that it is not built (`network_size`).
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
@@ -198,9 +200,12 @@ def build_network(
             f"The model uses the network “{architecture}”, which this version of the program does not know.",
             f"Choose a model made for one of: {known}; or update the program.",
         )
+    size = network_size(architecture, parameters, in_channels, out_channels)
+    if size is not None and size.problem:
+        raise UserError(f"The model asks for {size.problem}.", "Choose a smaller model.")
     try:
         return _class_of(architecture)(in_channels, out_channels, **parameters)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"The parameters of the network “{architecture}” in the model's card do not make sense: {error}.",
             "Choose another model, or ask its maker for a corrected card.json.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import io
+import math
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,7 @@ class _Reader(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, root: str, table: bytes) -> None:
         super().__init__(io.BytesIO(table))
         self._archive, self._root = archive, root
+        self._numbers: dict[str, bytearray] = {}  # every member is read once, however many tensors name it
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__torch__" or module.startswith("__torch__."):
@@ -78,7 +80,9 @@ class _Reader(pickle.Unpickler):
         kind, dtype, key, _device, count = pid
         if kind != "storage" or not str(key).isalnum():
             raise pickle.UnpicklingError("the archive asks for more than numbers")
-        values = np.frombuffer(self._archive.read(f"{self._root}/data/{key}"), dtype=np.dtype(dtype))
+        if str(key) not in self._numbers:
+            self._numbers[str(key)] = bytearray(self._archive.read(f"{self._root}/data/{key}"))
+        values = np.frombuffer(self._numbers[str(key)], dtype=np.dtype(dtype))
         if len(values) < int(count):
             raise pickle.UnpicklingError("the archive is cut short")
         return values
@@ -103,7 +107,9 @@ def _cut(storage: np.ndarray[Any, Any], offset: int, size: Any, stride: Any, *_:
     empty = 0 in size
     if not isinstance(storage, np.ndarray) or min((offset, *size, *stride)) < 0 or (last >= len(storage) and not empty):
         raise pickle.UnpicklingError("a tensor of the archive reaches beyond its numbers")
-    return torch.from_numpy(storage.copy()).as_strided(size, stride, int(offset)).clone()
+    if math.prod(size) > len(storage):  # one number can be spread over any size
+        raise pickle.UnpicklingError("a tensor of the archive reaches beyond its numbers")
+    return torch.from_numpy(storage).as_strided(size, stride, int(offset))
 
 
 def _tensors(module: _Module, prefix: str) -> Iterator[tuple[str, Tensor]]:

@@ -337,6 +337,33 @@ def test_an_unknown_network_is_refused(shelf: ModelShelf, exported: Path, tmp_pa
         shelf.bring(bad)
 
 
+def test_a_file_that_asks_for_an_enormous_network_is_refused_and_nothing_is_placed(
+    shelf: ModelShelf, exported: Path, tmp_path: Path
+) -> None:
+    def widen(members: dict[str, bytes]) -> None:
+        card = json.loads(members["first/card.json"])
+        members["first/card.json"] = json.dumps(card | {"parameters": {"filters": [8, 10**6]}}).encode()
+
+    bad = rewritten(exported, tmp_path / "bad.zip", widen)
+    shelf.delete("first")
+    before = sorted(shelf.root.rglob("*"))
+    with pytest.raises(UserError, match=r"asks for a network of .* weights"):
+        shelf.bring(bad)
+    assert sorted(shelf.root.rglob("*")) == before
+
+
+def test_a_card_that_was_edited_to_an_enormous_network_is_left_out_and_the_default_takes_over(
+    shelf: ModelShelf,
+) -> None:
+    add(shelf, "second")
+    shelf.set_current(PATIENT, "second")
+    card = shelf.find("second").folder / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"parameters": {"filters": [10**5, 10**5]}}))
+    assert "second" not in {m.card.name for m in shelf.all()}
+    assert shelf.current(PATIENT).model != "second"
+    assert "is not there" in shelf.current(PATIENT).problem
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"not a zip at all"])
 def test_a_file_that_is_no_zip_is_refused(content: bytes, shelf: ModelShelf, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(content)

@@ -204,6 +204,53 @@ def test_a_tensor_that_reaches_beyond_its_numbers_is_refused() -> None:
             torchscript._cut(values, offset, size, stride)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"init_filters": 8 * 10**7}, "channels at full resolution"),
+        ({"blocks_down": [1] * 70, "blocks_up": [1] * 69}, "70 levels"),
+        ({"_target_": "DynUNet", "spatial_dims": 3, "filters": [8, 8, 10**9], "kernel_size": [3, 3, 3],
+          "strides": [1, 2, 2]}, "weights"),
+    ],
+)  # fmt: skip
+def test_an_enormous_network_is_refused_unbuilt(
+    changes: dict[str, Any], reason: str, network: SegResNet, tmp_path: Path
+) -> None:
+    bundle = write(tmp_path / "bundle", network, **changes)
+    if changes.get("_target_") == "DynUNet":
+        head = {"output_block.conv.conv.weight": torch.zeros(3, 8, 1, 1, 1)}
+        torch.save(head, bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match=reason):
+        convert_bundle(bundle, tmp_path / "model", "bundle")
+    assert not (tmp_path / "model").exists()
+
+
+def test_one_number_spread_over_an_enormous_weight_is_refused(network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    state = network.state_dict() | {"conv_final.2.conv.weight": torch.zeros(1).expand(3, 10**12, 1, 1, 1)}
+    torch.save(state, bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match="hold less than they say"):
+        convert_bundle(bundle, tmp_path / "model", "bundle")
+
+
+def test_weights_that_unpack_to_more_than_a_model_s_are_not_read(
+    network: SegResNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    monkeypatch.setattr("glioma_annotator.inference.bundles.MOST_WEIGHTS_BYTES", 1000)
+    monkeypatch.setattr(torch, "load", lambda *_args, **_more: pytest.fail("the weights are read"))
+    with pytest.raises(UserError, match="larger than a model's can be"):
+        convert_bundle(bundle, tmp_path / "model", "bundle")
+
+
+def test_settings_too_large_to_be_any_are_not_read(network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    with (bundle / "configs" / "metadata.json").open("wb") as file:
+        file.truncate(100 * 2**30)  # a hole: no disk is used
+    with pytest.raises(UserError, match="too large"):
+        convert_bundle(bundle, tmp_path / "model", "bundle")
+
+
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no configs"):
