@@ -21,7 +21,7 @@ from glioma_annotator.adaptation.features import predict_classes
 from glioma_annotator.adaptation.guard import GuardVerdict
 from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Split
-from glioma_annotator.adaptation.methods import full, norm
+from glioma_annotator.adaptation.methods import norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
 from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationRequest, Trial, Verdict
 from glioma_annotator.domain.model_card import ModelCard
@@ -38,12 +38,13 @@ NORMALISATION = {
     AdaptationMethod.DECODER: "statistics are the starting model's; weight and bias of the last stage trained",
     AdaptationMethod.FULL: "statistics are the starting model's; weight and bias trained",
 }
-#: How far from the starting weights to the trained ones a candidate may lie; the first that the rule accepts is taken.
-#: Between the two, what was learnt mostly holds already and what was known mostly still does (Wortsman et al.,
-#: "Robust fine-tuning of zero-shot models", CVPR 2022).
+#: How far from the starting weights to the trained ones a candidate may lie. Between the two, what was learnt mostly
+#: holds already and what was known mostly still does (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
+#: 2022).
 SHARES = (1.0, 0.75, 0.5, 0.25)
-#: The same of what changes the whole network.
-SHARES_OF_FULL = (full.FARTHEST, full.FARTHEST / 2)
+#: What a gain on painted lesions counts beside one on the visit itself, where candidates are compared: they say more
+#: about places and sizes that the visit does not show, and less about this patient.
+PAINTED_COUNTS = 0.5
 
 
 @dataclass(eq=False)
@@ -63,14 +64,15 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        return self.verdict.accepted, preference(self.verdict)
+        painted = -self.guard.lost if self.guard is not None else 0.0
+        return self.verdict.accepted, preference(self.verdict) + PAINTED_COUNTS * painted
 
 
 def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: int, context: Context) -> Candidate:
-    """The candidate farthest from the starting weights that the rule accepts; the best one where it accepts none.
+    """The best candidate at some share of the way from the starting weights to the trained ones.
 
-    `network` is the trained one; it is changed. Smaller shares are tried while there is time for as long a judgement
-    as the last one.
+    Shares are judged from the farthest on, until one is no better than an accepted one before it, while there is time
+    for as long a judgement as the last one. `network` is the trained one; it is changed.
     """
     budget, took = context.budget, 0.0
     trained = {name: value.detach().clone() for name, value in network.state_dict().items()}
@@ -80,7 +82,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         if value.is_floating_point()
     )
     best: Candidate | None = None
-    for share in SHARES_OF_FULL if method is AdaptationMethod.FULL else SHARES:
+    for share in SHARES:
         context.cancel.raise_if_cancelled()
         if best is not None and context.seconds_left() < took:
             break
@@ -98,9 +100,12 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         took = budget.now() - began
         # The head alone is judged on features at hand; a whole network has to pass over the held-out visits, too.
         budget.judgings_s.append(took + (budget.passes_s if method is AdaptationMethod.LAST_LAYER else 0.0))
-        if best is None or found.rank > best.rank:
+        better = best is None or found.rank > best.rank
+        if not better and best is not None and best.verdict.accepted:
+            break
+        if better:
             best = replace(found, network=copy.deepcopy(network))
-        if found.verdict.accepted or unchanged:
+        if unchanged:
             break
     assert best is not None
     return best

@@ -23,6 +23,11 @@ Mask = NDArray[np.bool_]
 PERIOD = 3
 #: Thickest slab in voxels. Thinner ones share more with their neighbours, thicker ones fall on few places.
 THICKEST = 8
+#: A tissue of this volume or more should have about a third of itself held out, by at most so much more or less: a
+#: small cavity that falls into one held-out slab as a whole cannot be learnt, and the tissue around it teaches that
+#: there is none. Where thinner slabs divide it better, they are taken.
+_DIVIDED_ML = 0.5
+_UNEVEN = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,12 +84,26 @@ def _slabs(case: PreparedCase) -> tuple[Mask, int]:
     around = Box.around(case.tumour)
     assert around is not None  # asked before
     first, extent = around.start[2], around.shape[2]
-    thickness = int(np.clip(extent // (2 * PERIOD), 1, THICKEST))
-    # The middle of the tumour falls into a held-out slab: its widest slices are judged, not only its ends.
+    thickest = int(np.clip(extent // (2 * PERIOD), 1, THICKEST))
     middle = first + extent // 2
     slices = np.arange(case.shape[2])
-    number = np.floor_divide(slices - (middle - thickness // 2), thickness)
-    held = number % PERIOD == 0
+    held = {
+        # The middle of the tumour falls into a held-out slab: its widest slices are judged, not only its ends.
+        thickness: np.floor_divide(slices - (middle - thickness // 2), thickness) % PERIOD == 0
+        for thickness in range(thickest, 0, -1)
+    }
+    uneven = {thickness: _unevenness(case, chosen) for thickness, chosen in held.items()}
+    thickness = next((t for t in held if uneven[t] <= _UNEVEN), min(held, key=lambda t: uneven[t]))
     mask = np.zeros(case.shape, dtype=bool)
-    mask[:, :, held] = True
+    mask[:, :, held[thickness]] = True
     return mask, thickness
+
+
+def _unevenness(case: PreparedCase, held: NDArray[np.bool_]) -> float:
+    """How far the held-out share of any larger tissue is from a third, for the slices (k,) `held` out."""
+    worst = 0.0
+    for value in np.unique(case.classes[case.tumour]):
+        in_slices = np.count_nonzero(case.classes == value, axis=(0, 1))
+        if in_slices.sum() * case.voxel_ml >= _DIVIDED_ML:
+            worst = max(worst, abs(in_slices[held].sum() / in_slices.sum() - 1 / PERIOD))
+    return float(worst)

@@ -20,9 +20,9 @@ def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor
     Parameters
     ----------
     logits: (n, class). classes: int64 (n,). weights: float (n,), 0 for voxels that do not count.
-    unseen: tissues that no corrected visit shows. Where there is no tumour they take no part in the softmax: voxels that
-        are all background would teach the network never to find them again, as in the next visit it may have to. Where
-        the reader marked another tissue they do: a cavity that was taken for necrosis is learnt to be none.
+    unseen: tissues that no corrected visit shows. Where there is no tumour they take no part in the softmax: voxels
+        that are all background would teach the network never to find them again, as in the next visit it may have to.
+        Where the reader marked another tissue they do: a cavity taken for necrosis is learnt to be none.
     """
     logits = logits.float()
     left_out = [value for value in unseen if not (classes == value).any()]

@@ -34,7 +34,7 @@ PATCHES = 2
 #: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
 LOOKS = 6
-#: Judgements of a candidate that time is kept for: at two shares of the way.
+#: Judgements of a candidate that time is kept for: at two shares of the way at least.
 JUDGINGS = 2
 #: What a look costs at most, in passes over as many voxels, while the machine is as quick as before.
 _LOOK_COSTS = 1.5
@@ -63,7 +63,6 @@ def run(
     schedule: Schedule,
     loss_of_step: Callable[[int], Tensor],
     measure: Callable[[], Verdict] | None = None,
-    share: float = 1.0,
 ) -> int:
     """Take steps on `parameters` of `network` until they or the time are used up; the number of steps.
 
@@ -76,8 +75,6 @@ def run(
     ----------
     loss_of_step: the loss of step n, with gradients.
     measure: the quick held-out verdict; by default with the whole network around the held-out tumour.
-    share: how far from the starting weights a candidate lies at most; what is looked at lies there. Then the names of
-        `parameters` are those of the network.
     """
     look = measure or (lambda: context.held_out.quick(predict_crops(network, context)))
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -89,10 +86,7 @@ def run(
     now = context.budget.now
     began = now()
     averaged = Averaged(list(parameters.values()))
-    origin = [context.start[name].to(p) for name, p in parameters.items()] if share < 1 else averaged.means
-    with averaged.in_place(origin, share):
-        verdict = look()
-    best = Best.start({name: p.data for name, p in parameters.items()}, verdict)
+    best = Best.start({name: p.data for name, p in parameters.items()}, look())
     time = _Time(context, schedule, looks=[now() - began])
     steps = schedule.steps
     step = 0
@@ -114,9 +108,8 @@ def run(
             dice = None
             if step == steps or step % max(steps // _LOOKS, 1) == 0:
                 began = now()
-                with averaged.in_place(origin, share):
+                with averaged.in_place():
                     found = look()
-                with averaged.in_place(origin, 1.0):
                     best.offer(step, found)
                 dice = found.after
                 time.looks.append(now() - began)
@@ -212,10 +205,10 @@ class Averaged:
             mean.lerp_(parameter.detach(), share)
 
     @contextmanager
-    def in_place(self, origin: Sequence[Tensor], share: float) -> Iterator[None]:
-        """Within it, the parameters lie so much of the way from `origin` to the mean."""
+    def in_place(self) -> Iterator[None]:
+        """Within it, the parameters are the mean."""
         now = [p.detach().clone() for p in self.parameters]
-        self._put([torch.lerp(first, mean, share) for first, mean in zip(origin, self.means, strict=True)])
+        self._put(self.means)
         try:
             yield
         finally:

@@ -16,9 +16,6 @@ from glioma_annotator.inference.networks import SegmentationNetwork
 
 METHOD = AdaptationMethod.FULL
 SCHEDULE = by_gradient.Schedule(steps=60, least=10, rate=5e-4)
-#: How far from the starting weights a candidate goes at most: all of the way it made a next visit worse that neither
-#: held-out slabs nor painted lesions foresaw (benchmarks/README.md).
-FARTHEST = 0.5
 #: Of the squared distance from the starting weights, halved.
 PULL = 1e-2
 #: Every so many steps one patch is of a case that must not be forgotten, where there are such cases.
@@ -44,4 +41,4 @@ def train(network: SegmentationNetwork, context: Context) -> int:
         distance = torch.stack([((parameters[name] - start[name]) ** 2).sum() for name in parameters]).sum()
         return fit + 0.5 * PULL * distance
 
-    return by_gradient.run(METHOD, network, context, parameters, SCHEDULE, loss, share=FARTHEST)
+    return by_gradient.run(METHOD, network, context, parameters, SCHEDULE, loss)

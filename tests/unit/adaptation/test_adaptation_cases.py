@@ -98,6 +98,17 @@ def test_of_one_visit_slabs_are_held_out_that_show_the_middle_of_the_tumour() ->
     assert "every third slab" in found.words
 
 
+def test_a_small_cavity_does_not_fall_into_one_held_out_slab_as_a_whole() -> None:
+    shape = (24, 24, 60)
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels[2:22, 2:22, 4:56] = 2
+    labels[7:17, 7:17, 26:34] = 4  # 0.8 mL in the middle: a slab of eight slices
+    case = PreparedCase("a", np.zeros((1, *shape), np.float32), np.ones(shape, bool), labels, 0.001)
+    found = split([case], [])
+    learnt, judged = (int(((labels == 4) & part.mask).sum()) for part in (*found.train, *found.held_out))
+    assert 0.1 < judged / (learnt + judged) < 0.55
+
+
 def test_of_two_visits_the_last_is_held_out_whole() -> None:
     found = split([prepared(visit("a")), prepared(visit("b", seed=1))], [])
     assert [part.case.name for part in found.train] == ["a"]

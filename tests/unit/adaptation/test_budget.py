@@ -152,7 +152,7 @@ def test_a_second_share_that_time_does_not_suffice_for_leaves_the_first(
     monkeypatch.setattr(candidate.torch, "allclose", lambda *_, **__: False)
     outcome = adapt(machine, tmp_path, 120, FULL)
     assert len(judged) == 2
-    assert outcome.card.training["share_of_the_way"] == candidate.SHARES_OF_FULL[0]
+    assert outcome.card.training["share_of_the_way"] == candidate.SHARES[0]
     assert machine.time <= 120 + 50 * PASS_S / LAYERS
 
 
