@@ -307,3 +307,18 @@ def test_what_a_canvas_is_told_before_its_first_picture_holds_for_it(qtbot: QtBo
     assert layer.interpolation2d == "nearest"
     assert not layer.visible
     canvas.close()
+
+
+def test_a_switch_of_layout_draws_canvases_in_their_last_size_alone(stage: Stage) -> None:
+    for layout in ("3d", "planes"):  # the surfaces have been drawn before
+        stage.view.set_layout(layout)
+        stage.settle()
+    canvas = stage.view.panes[-1].surface
+    sizes: list[tuple[int, int]] = []
+    drawn = canvas._vispy_canvas.events.draw  # type: ignore[attr-defined]
+    drawn.connect(lambda _event: sizes.append((canvas.width(), canvas.height())))
+    small = canvas.width(), canvas.height()
+    stage.view.set_layout("3d")
+    stage.settle()
+    assert set(sizes) == {(canvas.width(), canvas.height())}
+    assert sizes[0] > small

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from glioma_annotator.ui.viewer.pane import Pane
@@ -97,6 +98,20 @@ class PaneGrid(QSplitter):
         else:
             return False
         return True
+
+    @contextmanager
+    def drawn_once(self) -> Iterator[None]:
+        """Sizes change within; the canvases draw once, in the size that they have at the end.
+
+        Left to the event loop, every splitter and layout between the window and a canvas passes its new size on in a
+        turn of its own, and an OpenGL widget draws whenever it gets one: large 3D surfaces four times over.
+        """
+        self.setUpdatesEnabled(False)
+        try:
+            yield
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        finally:
+            self.setUpdatesEnabled(True)
 
     def arrange(self, layout: Layout, maximised: int | None) -> None:
         """Show the panes of a layout; of them only the one at `maximised` where given."""

@@ -140,14 +140,15 @@ class PaneStage:
         if self._preparing:
             return  # it ends here
         state, known = self._scene.state, len(self.grid.slices)
-        self.grid.arrange(state.layout, state.maximised.get(state.layout))
+        with self.grid.drawn_once():
+            self.grid.arrange(state.layout, state.maximised.get(state.layout))
+            if even:  # panes that came one after another share the room as they came
+                self.grid.even()
+            if self._dividers is not None:
+                self.grid.set_dividers(self._dividers)
+                self._dividers = None
         if len(self.grid.slices) > known:
             gc.freeze()  # what came with the new panes stays as well
-        if even:  # panes that came one after another share the room as they came
-            self.grid.even()
-        if self._dividers is not None:
-            self.grid.set_dividers(self._dividers)
-            self._dividers = None
         state.active = min(state.active, len(self.grid.shown) - 1)
         self._view.schedule()
 
