@@ -64,8 +64,9 @@ class ModelAdapter:
         found = find_models(folders)
         if model in found:
             return found[model]
-        if model and Path(model).is_dir():
-            return Path(model), load_card(Path(model))
+        for folder in (Path(model), *(parent / model for parent in folders)) if model else ():
+            if folder.is_dir():  # the folder itself, then a damaged model's by its name: reading it says what is wrong
+                return folder, load_card(folder)
         cards = find_cards(folders)
         if model or not cards:
             names = ", ".join(f"“{card.name}”" for card in cards) or "none"

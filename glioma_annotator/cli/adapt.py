@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from glioma_annotator import app
@@ -181,7 +182,7 @@ def _adapt_loose(args: argparse.Namespace) -> int:
         model=args.model,
         cases=tuple(cases),
         name=args.out.name,
-        title=f"{args.out.name}, adapted from {card.title or card.name}",
+        title=f"{args.out.name}, adapted from {shorten(card.title or card.name, 200, placeholder='…')}",
         holdout=tuple(holdout),
         method=AdaptationMethod(args.method),
         budget_s=args.budget - (time.monotonic() - began),

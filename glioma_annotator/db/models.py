@@ -12,17 +12,16 @@ Every change is one rename or one file that appears whole, so that a crash leave
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import logging
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from glioma_annotator.db.begun import Begun
 from glioma_annotator.db.clock import utc_text
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.names import free_name, safe_name
@@ -38,11 +37,10 @@ from glioma_annotator.domain.model_shelf import (
 )
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.inference.card_bounds import MOST_TITLE
 from glioma_annotator.inference.cards import CARD, card_to_json, load_card
 
 _MOST_EARLIER = 20
-_BEGUN = ".begun.json"
-_THIS_RUN = uuid.uuid4().hex  # of the program
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +67,7 @@ class ModelShelf:
         self.root = root
         self._outside = [(ModelPlace.INSTALLED, p) for p in installed] + [(ModelPlace.SHIPPED, p) for p in shipped]
         self.read_only = read_only
-        self._interrupted = ""  # what is to be told of an adaptation that another run of the program began
+        self._begun = Begun(self._place(ModelPlace.CANDIDATE))
 
     # what there is
 
@@ -93,6 +91,9 @@ class ModelShelf:
         order = [*USABLE_PLACES, ModelPlace.CANDIDATE, ModelPlace.ARCHIVED]
         named = sorted((m for m in models if m.card.name == name), key=lambda m: order.index(m.place))
         if not named:
+            for folder in self._own_folders():
+                if folder.name == name:
+                    load_card(folder)  # says what is wrong with a damaged one
             known = ", ".join(f"“{m.card.name}”" for m in models) or "none"
             raise UserError(f"There is no model “{name}”.", f"Models at hand: {known}.")
         return named[0]
@@ -111,6 +112,19 @@ class ModelShelf:
             if card.task == TUMOUR:
                 found.append(ShelvedModel(card, card_file.parent, place, size))
         return found
+
+    def _own_folders(self) -> Iterator[Path]:
+        """Folders of the workspace's models, damaged ones among them."""
+        for place in OWN_PLACES:
+            found = sorted(card.parent for card in self._place(place).glob(f"*/{CARD}"))
+            yield from (folder for folder in found if not folder.name.startswith("."))
+
+    def _damaged(self) -> Iterator[str]:
+        for folder in self._own_folders():
+            try:
+                load_card(folder)
+            except (UserError, EnvironmentFailure) as error:
+                yield f"A model is left out. {error.what} {error.todo}"
 
     def _place(self, place: ModelPlace) -> Path:
         if place is ModelPlace.WORKSPACE:
@@ -141,11 +155,11 @@ class ModelShelf:
         return CurrentModel(patient, first, False, problem)
 
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the choices of current models, and how to mend it; one sentence or two each.
+        """What is wrong with the choices of current models and with models, and how to mend it; a few sentences each.
 
         First, while this workspace is open, that an adaptation was interrupted before it was opened.
         """
-        found = [self._told_of_interrupted(), *(self.current(patient).problem for patient in self._kept())]
+        found = [self._begun.told(self.read_only), *(self.current(patient).problem for patient in self._kept())]
         seen: dict[str, str] = {}
         for file in self._files():
             patient = self._read(file)
@@ -158,6 +172,7 @@ class ModelShelf:
                 )
             else:
                 seen[patient.patient] = file.name
+        found += self._damaged()
         return tuple(dict.fromkeys(filter(None, found)))
 
     def set_current(self, patient: str, name: str) -> CurrentModel:
@@ -259,40 +274,10 @@ class ModelShelf:
                 shutil.rmtree(left, ignore_errors=True)
         return folder / name
 
-    @contextmanager
-    def under_way(self, who: str) -> Iterator[None]:
+    def under_way(self, who: str) -> AbstractContextManager[None]:
         """While an adaptation to `who` runs: `problems` tells of one that the program's end interrupted."""
         self._require_writable()
-        file = self._place(ModelPlace.CANDIDATE) / _BEGUN
-        with explained("The folder for the candidate could not be made"):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with atomic_write(file) as output:
-            output.write(json.dumps({"who": who, "since_utc": utc_text(), "run": _THIS_RUN}).encode() + b"\n")
-        self._interrupted = ""
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                file.unlink()
-
-    def _told_of_interrupted(self) -> str:
-        file = self._place(ModelPlace.CANDIDATE) / _BEGUN
-        if self._interrupted or self.read_only or not file.is_file():
-            return self._interrupted
-        try:
-            begun = json.loads(file.read_bytes())
-            if begun["run"] == _THIS_RUN:
-                return ""
-            since = dt.datetime.fromisoformat(begun["since_utc"]).astimezone()  # the reader's own time
-            self._interrupted = (
-                f"The adaptation to {begun['who']} of {since:%Y-%m-%d %H:%M} was interrupted when the program ended. "
-                "The current model is unchanged: adapt again."
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            _log.warning("What was left of an interrupted adaptation cannot be read.")
-        with suppress(OSError):
-            file.unlink()
-        return self._interrupted
+        return self._begun.noted(who)
 
     def keep(self, name: str) -> ShelvedModel:
         """A candidate, or an archived model, becomes one that can be used. Raises `UserError` for others."""
@@ -311,8 +296,8 @@ class ModelShelf:
     def rename(self, name: str, title: str) -> None:
         """Give a model of the workspace another title. Its name stays: masks are recorded with it."""
         model = self._own(name)
-        if not title.strip() or not title.isprintable():
-            raise UserError("A model needs a title that can be read.", "Enter one.")
+        if not title.strip() or not title.isprintable() or len(title) > MOST_TITLE:
+            raise UserError("A model needs a title that can be read, on a few lines at most.", "Enter one.")
         data = card_to_json(replace(model.card, title=title.strip()))
         with atomic_write(model.folder / CARD) as file:
             file.write(json.dumps(data, indent=2, ensure_ascii=False).encode() + b"\n")

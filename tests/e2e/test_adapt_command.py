@@ -88,6 +88,24 @@ def test_a_mask_carried_over_that_fits_better_is_told_and_the_model_accepted_all
     assert (told["carry_over_instead"], told["advice"]) == (False, "")
 
 
+def test_a_model_whose_card_asks_for_an_enormous_network_is_named_with_the_reason(
+    model: Path, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for card in (model / "card.json", workspace / "models" / "base" / "card.json"):
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"parameters": {"filters": [10**6, 8]}}))
+    where = ("--workspace", str(workspace))
+    files = write_case(tmp_path / "case", visit())
+    for words in (
+        ("adapt", "--model", str(model), "--case", *files, "--out", str(tmp_path / "new")),
+        ("adapt", "--model", "base", *where, "--patient", "PAT-1"),
+        ("models", "use", "base", *where),
+        ("segment", "--model", str(model), *where, "--patient", "PAT-1"),
+    ):
+        assert main(list(words)) == ExitCode.USER
+        assert "channels at full resolution, at most 512 are built" in capsys.readouterr().err
+    assert "left out" in " ".join(run(capsys, "models", "list", *where)[1]["problems"])
+
+
 def test_a_case_may_lack_a_sequence_and_a_holdout_is_judged_on(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -132,7 +132,7 @@ def test_an_adaptation_that_the_program_s_end_interrupted_is_told_of_once_opened
     assert opened().problems() == told
     running = shelf.under_way(PATIENT)
     running.__enter__()  # and the program is killed
-    monkeypatch.setattr("glioma_annotator.db.models._THIS_RUN", "the next")
+    monkeypatch.setattr("glioma_annotator.db.begun._THIS_RUN", "the next")
     again = opened()
     assert again.problems() == again.problems()
     assert f"The adaptation to {PATIENT} of " in again.problems()[0]
@@ -362,6 +362,15 @@ def test_a_card_that_was_edited_to_an_enormous_network_is_left_out_and_the_defau
     assert "second" not in {m.card.name for m in shelf.all()}
     assert shelf.current(PATIENT).model != "second"
     assert "is not there" in shelf.current(PATIENT).problem
+    assert any("left out" in told and "channels at full resolution" in told for told in shelf.problems())
+    with pytest.raises(UserError, match="channels at full resolution"):
+        shelf.set_current(PATIENT, "second")
+
+
+def test_a_title_that_fills_pages_is_refused(shelf: ModelShelf) -> None:
+    with pytest.raises(UserError, match="a title that can be read"):
+        shelf.rename("first", "x" * 2000)
+    assert len(shelf.find("first").card.title) < 100
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"not a zip at all"])
