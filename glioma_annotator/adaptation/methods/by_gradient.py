@@ -31,6 +31,9 @@ from glioma_annotator.inference.torch_runner import precision
 #: show tissue and distant background together, so that one loss weighs what is missed against what is falsely marked.
 EDGE = 48
 PATCHES = 2
+#: What a voxel of background counts beside one of tissue. Patches lie where tissue is, so that background is drawn far
+#: more rarely than the visit shows it, and too much was marked around the tumour (benchmarks/README.md).
+BACKGROUND_COUNTS = 3.0
 #: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
 LOOKS = 6
@@ -245,7 +248,7 @@ def patch_loss(logits: Tensor, classes: Sequence[NDArray[np.uint8]], unseen: Seq
     count. `unseen` as in `weighted_dice_cross_entropy`.
     """
     flat = torch.from_numpy(np.stack(classes).ravel().astype(np.int64)).to(logits.device)
-    weights = (flat != IGNORE).float()
+    weights = (flat != IGNORE).float() + (BACKGROUND_COUNTS - 1) * (flat == 0)
     scores = logits.movedim(1, -1).flatten(0, -2)
     return weighted_dice_cross_entropy(scores, torch.where(flat == IGNORE, 0, flat), weights, unseen)
 
