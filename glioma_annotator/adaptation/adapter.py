@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from glioma_annotator.domain.adaptation import (
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
 from glioma_annotator.heap import kept_memory
+from glioma_annotator.imports import import_quietly, open_library
 from glioma_annotator.inference.cards import find_cards, find_models, load_card
 from glioma_annotator.progress import CancelToken, Progress, Report
 
@@ -103,7 +103,7 @@ class ModelAdapter:
         """
         began = time.monotonic()
         start, card = self.find(request.model)
-        report(Progress(0.0, "Starting"))
+        report(Progress(0.0, "Loading the model"))
         _load("glioma_annotator.adaptation.run", cancel)
         from glioma_annotator.adaptation.run import adapt
 
@@ -149,8 +149,14 @@ def _plain(seconds: float) -> str:
 
 
 def _load(module: str, cancel: CancelToken) -> None:
-    """Import on a thread of its own, so that a request to stop is heard meanwhile."""
-    loading = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    """Import on a thread of its own, so that a request to stop is heard meanwhile, by the window, too."""
+
+    def read() -> None:
+        for package in ("torch", "SimpleITK"):
+            open_library(package)
+        import_quietly(module)
+
+    loading = threading.Thread(target=read, daemon=True)
     loading.start()
     while loading.is_alive():
         loading.join(0.1)

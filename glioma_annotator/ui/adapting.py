@@ -138,22 +138,30 @@ class Adapting(QObject):
             self.keep_old()
         self.curve = []
         gui, device = self._study.workers.gui, self._proposing.device
+        made: list[PatientAdaptation] = []
 
         def watch(point: CurvePoint) -> None:
-            gui.post(lambda: self._add(point))
+            gui.post(lambda: self._add(job, point))
 
         def work(report: Report, cancel: CancelToken) -> PatientAdaptation:
             report(Progress(0.0, "Reading the visits"))
-            return adapt_patients(
-                session.store, adapter, shelf, chosen, model=model, method=method, budget_s=budget_s, device=device,
-                report=report, watch=watch, cancel=cancel,
+            made.append(
+                adapt_patients(
+                    session.store, adapter, shelf, chosen, model=model, method=method, budget_s=budget_s,
+                    device=device, report=report, watch=watch, cancel=cancel,
+                )
             )  # fmt: skip
+            return made[0]
 
         def ended() -> None:
-            self.job = None
-            self.changed.emit()
+            if self.job is job:
+                self.job = None
+                self.changed.emit()
 
         def done(result: PatientAdaptation) -> None:
+            if job.cancel_token.cancelled:
+                cancelled()
+                return
             if self._study.session is session:
                 self.result = result
                 verdict = result.outcome.verdict
@@ -162,26 +170,38 @@ class Adapting(QObject):
             ended()
 
         def fail(error: BaseException) -> None:
-            ended()
-            self._study.failed.emit(error)
+            if not job.cancel_token.cancelled:
+                ended()
+                self._study.failed.emit(error)
 
         def cancelled() -> None:
-            ended()
-            self._study.notice.emit("The adaptation was cancelled; the current model is unchanged.")
+            for result in made:  # it was saved in the very moment
+                decide(shelf, result, use=False)
+            self._tell_cancelled(job)
 
         who = "several patients" if self.everyone else self._study.patient_key
         title = f"Adapting to {who}"
-        self.job = self._study.workers.computing.submit(title, work, done, fail, cancelled)
+        job = self._study.workers.computing.submit(title, work, done, fail, cancelled)
+        self.job = job
         self.changed.emit()
 
-    def _add(self, point: CurvePoint) -> None:
-        if self.job is not None:
+    def _add(self, job: Job, point: CurvePoint) -> None:
+        if self.job is job:
             self.curve.append(point)
             self.point.emit(point)
 
     def cancel(self) -> None:
+        """Stop the adaptation. The choices are there at once; what is being computed ends on its worker meanwhile."""
         if self.job is not None:
             self.job.cancel()
+            self._tell_cancelled(self.job)
+
+    def _tell_cancelled(self, job: Job) -> None:
+        """Say, once, that an adaptation was cancelled: here, or by the bar of jobs."""
+        if self.job is job:
+            self.job, self.curve = None, []
+            self.changed.emit()
+            self._study.notice.emit("The adaptation was cancelled; the current model is unchanged.")
 
     def use_new(self) -> None:
         """Make the candidate current for whom it was made."""

@@ -143,7 +143,7 @@ def adapt_patients(
                 break
             report(Progress(_READING * number / len(pairs), f"Reading {title}"))
             limited.raise_if_cancelled()
-            case = read_case(store, usable, card.channels)
+            case = read_case(store, usable, card.channels, limited)
             if number == 0:
                 carried, note = carried_over(store, usable.timepoint, case, limited)
                 case = replace(case, carried=carried)
@@ -207,10 +207,16 @@ def decide(shelf: Shelf, adaptation: PatientAdaptation, use: bool) -> None:
     shelf.set_current(adaptation.patient, adaptation.name)
 
 
-def read_case(store: Store, usable: UsableRevision, channels: Sequence[SequenceRole]) -> AdaptationCase:
-    """A visit's images that the model knows, and its mask. Raises `UserError` for damaged files."""
+def read_case(
+    store: Store, usable: UsableRevision, channels: Sequence[SequenceRole], cancel: CancelToken
+) -> AdaptationCase:
+    """A visit's images that the model knows, and its mask. Raises `UserError` for damaged files, `Cancelled`."""
     visit = usable.timepoint
-    images = {s.role: store.load_image(visit, s.name) for s in visit.sequences if s.role in channels}
+    images: dict[SequenceRole, Volume] = {}
+    for sequence in visit.sequences:
+        cancel.raise_if_cancelled()
+        if sequence.role in channels:
+            images[sequence.role] = store.load_image(visit, sequence.name)
     labels = only_reviewed(for_models(store.load_labels(usable.revision)), usable.slices)
     name = f"{visit.title}, slices {slices_text(usable.slices)}" if usable.slices else visit.title
     return AdaptationCase(name, images, labels, visit.grid, operated=visit.phase is not TreatmentPhase.PRE_OPERATIVE)
@@ -278,7 +284,7 @@ def _replayed(
         approved = [u for u in usable_revisions(store, patient.key) if u.approved]
         complete = [u for u in approved if set(channels) <= u.timepoint.roles]
         known = [u for u in complete if u.revision.scheme == GLIOMA_POST_TREATMENT.name]
-        cases += [read_case(store, known[-1], channels)] if known else []
+        cases += [read_case(store, known[-1], channels, cancel)] if known else []
     return tuple(cases)
 
 

@@ -15,6 +15,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 import glioma_annotator
+from glioma_annotator import imports
 from glioma_annotator.ui.tools import libraries
 from glioma_annotator.ui.tools.libraries import STEPS, ReadingAhead
 
@@ -71,6 +72,7 @@ def test_the_snakes_library_is_loaded_by_the_system_before_it_is_imported() -> N
 import ctypes, os, sys
 from glob import glob
 from importlib.util import find_spec
+from glioma_annotator import imports
 from glioma_annotator.ui.tools import libraries
 def loaded():
     (path,) = glob(os.path.join(os.path.dirname(find_spec("SimpleITK").origin), "_SimpleITK*.so"))
@@ -78,7 +80,7 @@ def loaded():
     find.restype, find.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
     return find(path.encode(), os.RTLD_NOLOAD | os.RTLD_NOW) is not None
 before = loaded()
-libraries.importlib.import_module = lambda name: print(before, loaded(), "SimpleITK" in sys.modules)
+imports.importlib.import_module = lambda name: print(before, loaded(), "SimpleITK" in sys.modules)
 libraries.read("glioma_annotator.imaging.label_ops.snake")
 """
     assert run(script) == "False True False"
@@ -91,7 +93,7 @@ def test_no_garbage_is_collected_while_a_library_is_read(monkeypatch: pytest.Mon
         collects.append(gc.isenabled())
         raise ImportError("broken")
 
-    monkeypatch.setattr(libraries.importlib, "import_module", fail)
+    monkeypatch.setattr(imports.importlib, "import_module", fail)
     with pytest.raises(ImportError):
         libraries.read("a_library_of_the_test")
     assert collects == [False]

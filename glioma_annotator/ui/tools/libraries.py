@@ -2,27 +2,21 @@
 
 So are the panes of layouts that are not shown yet, made by whoever shows them. Everything is read while the reader's
 hands rest, a step at a time; a tool that is taken in hand before has its own libraries read at once. Reading holds the
-interpreter's lock for up to 20 ms at a time; two things would hold it longer: loading SimpleITK's library of 270 MB,
-and collecting garbage, of which an import makes next to none.
+interpreter's lock for up to 20 ms at a time.
 """
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import importlib
-import os
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QPoint, QTimer
 from PySide6.QtGui import QCursor, QGuiApplication
 
+from glioma_annotator.imports import import_quietly, open_library
 from glioma_annotator.ui.reading_state import ToolName
 from glioma_annotator.ui.workers import Workers
 
@@ -59,29 +53,8 @@ def read(module: str) -> None:
     if module in sys.modules:
         return
     if module == _SNAKE:
-        _open_library("SimpleITK")
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        importlib.import_module(module)
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _open_library(package: str) -> None:
-    """Let the system load a package's compiled part without the interpreter's lock; its import then finds it loaded.
-
-    Python itself keeps the lock meanwhile: 30 ms, and 0.4 s when the file has to come from the disk. So does
-    `ctypes.CDLL`; a function called through it does not. On Windows the package is left to its import.
-    """
-    found = find_spec(package)
-    if os.name != "posix" or found is None or found.origin is None:
-        return
-    load = ctypes.CDLL(None).dlopen
-    load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
-    for library in Path(found.origin).parent.glob(f"_{package}*.so"):
-        load(os.fsencode(library), sys.getdlopenflags())  # a failure is told by the import
+        open_library("SimpleITK")
+    import_quietly(module)
 
 
 def read_ahead(tool: ToolName, draw: Callable[[Callable[[], Any], Callable[[Any], None]], None]) -> None:

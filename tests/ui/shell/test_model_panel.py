@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_shelf import ModelPlace, ShelvedModel
 from glioma_annotator.domain.revision import RevisionStatus
 from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.progress import CancelToken
 from glioma_annotator.ui.dialogs.models_page import ModelsPage
 from glioma_annotator.ui.panels.adapting import AdaptPanel
 from glioma_annotator.ui.panels.curves import TrainingCurve
@@ -151,6 +153,58 @@ def test_a_model_that_gains_but_forgets_is_called_neither_better_nor_worse(scene
     view.show_outcome(replace(found, verdict=replace(found.verdict, accepted=False, reasons=(words,))))
     shown = [label.text() for label in view.findChildren(type(scene.panel.stage))]
     assert "Better in part: not offered" in shown and words in shown
+
+
+def test_a_cancelled_adaptation_leaves_the_panel_at_once_though_what_is_computed_cannot_stop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while torch is being loaded. What it makes in the end is dropped."""
+    monkeypatch.setattr(CancelToken, "raise_if_cancelled", lambda _token: None)
+    scene.click(scene.panel.adapt)
+    scene.wait(lambda: len(scene.window.adapting.curve) == 2)
+    scene.click(scene.panel.cancel)
+    assert not scene.window.adapting.running and scene.window.workers.jobs
+    assert scene.panel.choices.isVisible() and not scene.panel.curve.isVisible()
+    assert "cancelled" in scene.window.status.notice.text()
+    scene.adapter.gate.set()
+    scene.settle()
+    assert scene.adapter.requests and list(scene.shelf.models) == ["base"]
+    assert scene.window.adapting.result is None and scene.panel.choices.isVisible()
+
+
+def test_an_adaptation_begun_after_a_cancelled_one_keeps_its_own_curve_and_result(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.click(scene.panel.adapt)
+    scene.wait(lambda: len(scene.window.adapting.curve) == 2)
+    scene.click(scene.panel.cancel)
+    scene.click(scene.panel.adapt)
+    assert scene.window.adapting.running
+    scene.wait(lambda: len(scene.window.adapting.curve) == 2)
+    scene.finish()
+    assert len(scene.adapter.requests) == 2 and scene.panel.result.isVisible()
+    assert len(scene.shelf.models) == 2
+
+
+def test_an_adaptation_that_fails_after_it_was_cancelled_opens_no_error(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[BaseException] = []
+    scene.window.study.failed.connect(told.append)
+    began, go = threading.Event(), threading.Event()
+
+    def fail(*_arguments: object) -> None:
+        began.set()
+        go.wait()
+        raise EnvironmentFailure("The disk is full.")
+
+    monkeypatch.setattr(scene.adapter, "adapt", fail)
+    scene.click(scene.panel.adapt)
+    assert began.wait(20)
+    scene.click(scene.panel.cancel)
+    go.set()
+    scene.settle()
+    assert told == [] and not scene.window.adapting.running
 
 
 def test_cancelling_leaves_the_current_model(scene: Scene) -> None:
