@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import tool_pictures
 import viewer
+from parts.machine import others_s, withheld_ms
 from parts.more_uses import USES
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication, QWidget
@@ -45,13 +46,15 @@ from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.window import MainWindow
 
 AIM_MS = 100.0
-#: ms, what, ms waiting for the disk, ms collecting garbage, ms of the processor, times other threads took its core.
-_NOTHING = (0.0, "", 0.0, 0.0, 0.0, 0)
+#: ms, what, ms waiting for the disk, ms collecting garbage, ms of the processor, and what the system did meanwhile.
+_NOTHING = (0.0, "", 0.0, 0.0, 0.0, (0, 0, 0.0))
 
 
-def _times_pushed_aside() -> int:
-    """How often the system took the processor from this thread for another."""
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+def _of_the_system() -> tuple[int, int, float]:
+    """How often the system took the processor from this thread for another; how many pages of programs and libraries
+    it read again from the disk for it, having dropped them; and ms for which the machine's host withheld processors."""
+    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    return usage.ru_nivcsw, usage.ru_majflt, withheld_ms()
 
 
 class Watch(QApplication):
@@ -61,8 +64,8 @@ class Watch(QApplication):
         super().__init__([])
         self._depth = 0
         self._disk_ms = self._gc_ms = self._gc_began = self._own = 0.0
-        self._pushed = 0
-        self.longest: tuple[float, str, float, float, float, int] = _NOTHING
+        self._system = _NOTHING[-1]
+        self.longest: tuple[float, str, float, float, float, tuple[int, int, float]] = _NOTHING
         gc.callbacks.append(self._collecting)
         self._began, self._window_thread = 0.0, threading.get_ident()
         self.seen: list[str] = []  # where the window's thread was in events over the aim
@@ -108,7 +111,7 @@ class Watch(QApplication):
         if self._depth == 0:
             self._disk_ms = self._gc_ms = 0.0
             self._began = began
-            self._own, self._pushed = time.thread_time(), _times_pushed_aside()
+            self._own, self._system = time.thread_time(), _of_the_system()
         self._depth += 1
         try:
             return super().notify(receiver, event)
@@ -119,8 +122,9 @@ class Watch(QApplication):
                 self._began = 0.0
             # A loop that waits is itself run by no event here, so every event at depth 0 is one answer of the window.
             if self._depth == 0 and ms > self.longest[0]:
-                own, pushed = 1000 * (time.thread_time() - self._own), _times_pushed_aside() - self._pushed
-                self.longest = ms, f"{kind.name} to {type(receiver).__name__}", self._disk_ms, self._gc_ms, own, pushed
+                own, what = 1000 * (time.thread_time() - self._own), f"{kind.name} to {type(receiver).__name__}"
+                pushed, pages, withheld = (b - a for a, b in zip(self._system, _of_the_system(), strict=True))
+                self.longest = ms, what, self._disk_ms, self._gc_ms, own, (int(pushed), int(pages), withheld)
 
 
 class Hands(tool_pictures.Hands):
@@ -177,13 +181,14 @@ def measure(only: set[str], one_pane: bool, finer: int) -> dict[str, dict[str, A
                 watch.longest = _NOTHING
                 watch.seen.clear()
                 picture(hands)
-                ms, what, disk, gc_ms, own, pushed = watch.longest
+                ms, what, disk, gc_ms, own, (pushed, pages, withheld) = watch.longest
                 found[picture.__name__] = {
                     "longest_ms": round(ms), "event": what, "own_ms": round(own), "pushed_aside": pushed,
+                    "pages_read_again": pages, "withheld_ms": round(withheld),
                     "disk_ms": round(disk), "collecting_ms": round(gc_ms),
                 }  # fmt: skip
-                parts = f"{own:3.0f} at work, {gc_ms:.0f} collecting garbage, {disk:.0f} waiting for the disk"
-                parts += f", pushed aside {pushed} times"
+                parts = f"{own:3.0f} at work ({withheld:.0f} withheld by the host), {gc_ms:.0f} collecting garbage, "
+                parts += f"{disk:.0f} waiting for the disk, pushed aside {pushed} times, {pages} pages read again"
                 print(f"{picture.__name__:16} {ms:5.0f} ms, of them {parts}; {what}", flush=True)
                 print("".join(f"--- it was here:\n{place}" for place in watch.seen), end="", flush=True)
                 hands.clean()
@@ -199,7 +204,10 @@ def main() -> None:
     parser.add_argument("--finer", type=int, default=1, help="cut voxels into so many by so many")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
+    before, began = others_s(), time.perf_counter()
     found = measure(set(filter(None, args.only.split(","))), args.one_pane, args.finer)
+    took = time.perf_counter() - began
+    print(f"{took:.0f} s, processor time of other programs meanwhile {others_s() - before:.1f} s")
     over = [name for name, figures in found.items() if figures["longest_ms"] > AIM_MS]
     print(f"over {AIM_MS:.0f} ms: {', '.join(over) or 'none'}")
     if args.json:

@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from parts.machine import others_s
 
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.workflow.jobs import JobRunner
@@ -410,7 +411,9 @@ def measure_ours(job: Callable[[], object] | None, strokes: int = 0) -> dict[str
         return {"strokes, RSS MB, objects, undo MB": stages}
 
     with Job(job):
+        before = others_s()
         result = {"start_s": start, "sequences": measure("sequences"), "planes": measure("planes")}
+        result["others_s"] = others_s() - before
         if strokes:
             result["leak"] = leak()
     view.close()
@@ -457,6 +460,7 @@ def table(plain: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:
         undo, brush = median(ours, "sequences", "undo", figure), median(ours, "sequences", "undo", f"brush_{figure}")
         text = f"undo of {UNDONE} voxels, {figure.removesuffix('_ms')}"  # work: of this program's code alone
         rows.append((text, "", "", f"{undo:.1f} ms", f"{undo / brush:.2f} of a brush event"))
+    rows.append(("processor time of other programs", "", "", f"{median(ours, 'others_s'):.1f} s", ""))
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
@@ -469,6 +473,8 @@ def slowing(idle: list[dict[str, Any]], busy: list[dict[str, Any]]) -> str:
             for figure in ("median_ms", "p95_ms"):
                 a, b = median(idle, layout, what, figure), median(busy, layout, what, figure)
                 lines.append(f"{what}, {layout}, {figure.removesuffix('_ms')}: {a:.1f} ms, {b:.1f} ms, {b / a:.2f}")
+    a, b = median(idle, "others_s"), median(busy, "others_s")
+    lines.append(f"processor time of other programs: {a:.1f} s, {b:.1f} s")
     return "\n".join(lines)
 
 
