@@ -168,7 +168,8 @@ class Hands:
         """The pane about a place, and beside it a part of a panel (the tool's options by default)."""
         self.settle()
         panel = panel if panel is not None else self.window.mask_panel.tool
-        picture = self.window.view.grab_picture()
+        self.window.view.refresh()
+        picture = self.window.view.grab().toImage()
         at = self.pane.overlay.mapTo(self.window.view, self.at(around or self.here(0, 0)).toPoint())
         whole = QRect(QPoint(), picture.size())
         part = QRect(0, 0, PANE_PX, PANE_PX)

@@ -133,7 +133,8 @@ class Stage:
 
     def picture(self) -> Callable[[float, float], QColor]:
         """What the view shows now: the colour at logical pixels (x, y)."""
-        image = self.view.grab_picture()
+        self.view.refresh()
+        image = self.view.grab().toImage()
         scale = image.devicePixelRatio()
         return lambda x, y: image.pixelColor(int(x * scale), int(y * scale))
 

@@ -218,8 +218,9 @@ def propose_diameters(h: Hands) -> None:
 
 
 def save_picture(h: Hands) -> None:
-    h.act(h.window.view.grab_picture)
-    h.settle()
+    taken: list[object] = []
+    h.act(partial(h.window.view.take_picture, taken.append))
+    h.wait(lambda: bool(taken))
 
 
 USES: Sequence[Use] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
 from glioma_annotator.errors import EnvironmentFailure
@@ -83,9 +84,11 @@ def viewer_commands(view: StudyView, study: StudyController, reading: ReadingSta
 
 def save_picture(view: StudyView, study: StudyController) -> None:
     """Ask for a file and write what the view shows now to it."""
-    picture = view.grab_picture()
-    visit = study.require_visit()
-    dialog = QFileDialog(view.window(), "Save picture", str(Path.home() / f"{visit.timepoint.key}.png"), "PNG (*.png)")
+    view.take_picture(partial(_save, view, study, study.require_visit().timepoint.key))
+
+
+def _save(view: StudyView, study: StudyController, name: str, picture: QImage) -> None:
+    dialog = QFileDialog(view.window(), "Save picture", str(Path.home() / f"{name}.png"), "PNG (*.png)")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix("png")
     dialog.setModal(True)

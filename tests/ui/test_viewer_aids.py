@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QObject, QPointF, Signal
+from PySide6.QtCore import QObject, QPoint, QPointF, QRect, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 from stage import CROSSHAIR, SHAPE, SPACING_MM, Stage
@@ -231,6 +231,7 @@ def test_the_view_is_saved_as_a_picture_or_the_failure_is_told(stage: Stage, tmp
     study.notice.connect(told.append)
     study.failed.connect(told.append)
     save_picture(stage.view, study)
+    stage.qtbot.waitUntil(lambda: stage.window.findChild(QFileDialog) is not None)
     dialog = stage.window.findChild(QFileDialog)
     assert dialog is not None
     dialog.selectedFiles = lambda: [str(tmp_path / name)]  # type: ignore[method-assign]
@@ -239,6 +240,19 @@ def test_the_view_is_saved_as_a_picture_or_the_failure_is_told(stage: Stage, tmp
     stage.settle()
     assert len(told) == 1
     assert (QImage(str(tmp_path / name)).width() == stage.view.width()) == isinstance(told[0], str)
+
+
+def test_a_picture_taken_pane_by_pane_is_what_the_view_shows(stage: Stage) -> None:
+    def same() -> bool:
+        stage.settle()
+        taken: list[QImage] = []
+        stage.view.take_picture(taken.append)
+        stage.qtbot.waitUntil(lambda: bool(taken))
+        shown = stage.view.grab().toImage().convertToFormat(taken[0].format())
+        parts = [QRect(pane.mapTo(stage.view, QPoint()), pane.size()) for pane in stage.view.panes]
+        return all(taken[0].copy(part) == shown.copy(part) for part in parts)
+
+    assert any(same() for _ in range(5))  # the view may still be changing the first time
 
 
 def test_measurements_come_back_with_the_visit_they_were_kept_with(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Signal
@@ -20,6 +20,7 @@ from glioma_annotator.ui.viewer.interaction import Interaction
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.pane_stage import PaneStage
+from glioma_annotator.ui.viewer.picture import take_picture
 from glioma_annotator.ui.viewer.reading_aids import ReadingAids
 from glioma_annotator.ui.viewer.refreshing import Refresher
 from glioma_annotator.ui.viewer.repainting import Repainter
@@ -356,10 +357,10 @@ class StudyView(QWidget):
         self.active_pane_changed.emit(self.active_pane)
         self.moved()
 
-    def grab_picture(self) -> QImage:
-        """What the view shows now."""
+    def take_picture(self, done: Callable[[QImage], None]) -> None:
+        """Hand a picture of what the view shows now to `done`, a few turns of the event loop later."""
         self.refresh()
-        return self.grab().toImage()
+        take_picture(self, [pane for pane in self.panes if pane.isVisible()], done)
 
     # --- refreshing ---------------------------------------------------------------------------------------------------
 
