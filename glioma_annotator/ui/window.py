@@ -259,6 +259,7 @@ class MainWindow(QMainWindow):
         self.commands["view.mask"].triggered.connect(self._held_mask.switched)
         self.commands["visits.swap"].triggered.connect(self._held_visit.switched)
         self.mask_panel.options.done.connect(self.view.setFocus)
+        self.review_dock.islands.done.connect(self.view.setFocus)
         self.mask_panel.labels.change_asked.connect(self.study_labels.ask_change)
         self.mask_panel.labels.delete_asked.connect(self.study_labels.delete)
         self.proposing.mapping_needed.connect(self.dialogs.prior_mapping)

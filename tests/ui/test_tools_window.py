@@ -451,7 +451,10 @@ def test_islands_are_listed_gone_to_and_deleted(desk: Desk) -> None:
     panel.table.selectRow(1)
     assert desk.view.crosshair_index[0] == 41
     panel.under.setValue(0.02)
+    panel.under.setFocus()
+    assert desk.window.focusWidget() is panel.under
     panel.delete_small.click()
+    assert desk.window.focusWidget() is not panel.under  # Undo would undo the number
     assert not desk.mask[8:10, 8:10, 5].any() and (desk.mask == RC).any()
     desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 2, timeout=60_000)
     panel.table.selectRow(1)
@@ -465,6 +468,27 @@ def test_islands_are_listed_gone_to_and_deleted(desk: Desk) -> None:
     panel.keep.click()
     assert (desk.mask == RC).any()
     assert np.array_equal(desk.mask == ET, lesion(6))
+    desk.window.review_dock.hide()
+
+
+def test_after_an_island_is_deleted_no_other_is_chosen_in_its_place(desk: Desk) -> None:
+    labels = np.where(lesion(6), np.uint8(ET), np.uint8(0))
+    for n in range(3):
+        labels[8 * n + 2 : 8 * n + 4, 4:6, 5] = RC
+    desk.editor.apply("four", labels)
+    desk.window.commands["view.islands"].trigger()
+    panel = desk.window.review_dock.islands
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 4, timeout=60_000)
+    panel.table.selectRow(2)
+    (kept,) = panel._selected()
+    desk.editor.set_voxels("another", np.array([0]), ET)
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 5, timeout=60_000)
+    (again,) = panel._selected()
+    assert (again.value, again.inside) == (kept.value, kept.inside)
+    panel.delete.click()
+    desk.qtbot.waitUntil(lambda: panel.table.rowCount() == 4, timeout=60_000)
+    assert not panel._selected()
+    assert not panel.delete.isEnabled()
     desk.window.review_dock.hide()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -48,7 +48,13 @@ class IslandsPanel(QWidget):
     Parameters
     ----------
     jump: moves the crosshair to a voxel.
+
+    Signals
+    -------
+    done: the volume was entered or used; the keyboard belongs to the panes again.
     """
+
+    done = Signal()
 
     def __init__(
         self, study: StudyController, reading: ReadingState, jump: Callable[[tuple[int, int, int]], None]
@@ -96,6 +102,7 @@ class IslandsPanel(QWidget):
         self.under.setSuffix(" mL")
         self.under.setAccessibleName("Delete islands under this volume in mL")
         self.delete_small = push_button("Delete all under", "Delete every island smaller than this", self._delete_small)
+        self.under.lineEdit().returnPressed.connect(self.done)
         small = QHBoxLayout()
         small.setSpacing(4)
         small.addWidget(self.delete_small, 1)
@@ -148,7 +155,9 @@ class IslandsPanel(QWidget):
         visit = self._study.visit
         islands = self._islands = found
         table = self.table
+        chosen = {(island.value, island.inside) for island in self._selected()}
         table.blockSignals(True)
+        table.clearSelection()  # by rows, it would now hold other islands, which nobody chose
         table.setSortingEnabled(False)
         table.setRowCount(min(len(islands), _MOST_ROWS))
         for row, island in enumerate(islands[:_MOST_ROWS]):
@@ -167,6 +176,12 @@ class IslandsPanel(QWidget):
             for place, cell in enumerate(cells):
                 table.setItem(row, place, cell)
         table.setSortingEnabled(True)
+        select = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+        for row in range(table.rowCount()):
+            item = table.item(row, 0)
+            held = item.data(_ISLAND) if item is not None else None
+            if held is not None and (held.value, held.inside) in chosen:
+                table.selectionModel().select(table.model().index(row, 0), select)
         table.blockSignals(False)
         shown = f", the largest {_MOST_ROWS} shown" if len(islands) > _MOST_ROWS else ""
         self.summary.setText(f"{count_text(len(islands), 'island')}{shown}. A click goes to it.")
@@ -220,3 +235,5 @@ class IslandsPanel(QWidget):
         if not small:
             self._study.notice.emit(f"No island is smaller than {self.under.value():g} mL.")
         self._set(f"Delete islands under {self.under.value():g} mL", small, 0)
+        if self.window().focusWidget() is self.under:  # where Undo would undo the number
+            self.done.emit()
