@@ -65,9 +65,10 @@ def _print(facts: dict[str, Any]) -> None:
             print(f"{name}: {value if value not in (None, '', []) else '-'}")
         return
     print_table(
-        ("MODEL", "PLACE", "CURRENT FOR", "PARENT", "METHOD", "DATE", "BEFORE", "DICE", "MB"),
+        ("MODEL", "PLACE", "CURRENT FOR", "MADE FOR", "PARENT", "METHOD", "DATE", "BEFORE", "DICE", "MB"),
         [
-            (m["name"], m["place"], ", ".join(p or "(all)" for p in m["current_for"]), m["parent"] or None,
+            (m["name"], m["place"], ", ".join(p or "(all)" for p in m["current_for"]), m["made_for"] or None,
+             m["parent"] or None,
              m["method"] or None, m["created"][:10] or None, m["dice_before"], m["dice"], f"{m['bytes'] / 2**20:.1f}")
             for m in facts["models"]
         ],
@@ -85,6 +86,7 @@ def _row_json(row: ModelRow) -> dict[str, Any]:
         "current_for": list(row.current_for),
         "parent": model.card.parent,
         "patient": model.card.patient,
+        "made_for": row.made_for,
         "method": row.method,
         "created": row.created,
         "data": row.data,

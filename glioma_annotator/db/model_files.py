@@ -91,7 +91,11 @@ def _place(shelf: ModelShelf, archive: zipfile.ZipFile, members: dict[str, zipfi
         for name, info in members.items():
             with archive.open(info) as source, (folder / name).open("xb") as target:
                 _copy(source, target, MOST_BYTES[name])
-        card = load_card(folder)
+        try:
+            card = load_card(folder)
+        except UserError as error:  # the folder is a passing one
+            told = error.what.replace(str(folder / CARD), f"{Path(archive.filename or '').name}: {CARD}")
+            raise UserError(told, _REFUSED) from error
         taken = [m for m in shelf.all() if m.card.name == card.name]
         if taken:
             same = any(m.card.identity == card.identity for m in taken)

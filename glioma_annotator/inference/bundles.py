@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,9 @@ _TISSUES = {"background": 0, "ncr": 1, "netc": 1, "necrosis": 1, "necrotic": 1, 
             "snfh": 2, "et": 3, "enhancingtumor": 3, "enhancing": 3, "rc": 4, "resectioncavity": 4}  # fmt: skip
 #: Logit of a tissue that the bundle does not know, relative to background.
 _NEVER = -20.0
+#: What reading weights that are cut short or made up comes to, in torch and in the unpickler; torch says OSError, too.
+_MADE_UP = (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, AssertionError, MemoryError,
+            NotImplementedError, OSError, struct.error)  # fmt: skip
 _ADVICE = (
     "Choose a bundle with weights (models/model.pt or model.ts) of a SegResNet or DynUNet for the sequences used here."
 )
@@ -112,7 +116,10 @@ def _channels(channel_def: Mapping[str, Any]) -> tuple[SequenceRole, ...]:
     unknown = [name for name in names if name not in _ROLES]
     if unknown or not names:
         raise UserError(f"The bundle needs sequences unknown here: {', '.join(unknown) or 'it names none'}.", _ADVICE)
-    return tuple(_ROLES[name] for name in names)
+    roles = tuple(_ROLES[name] for name in names)
+    if len(set(roles)) < len(roles):
+        raise UserError("The bundle names a sequence twice.", _ADVICE)
+    return roles
 
 
 def _network(definition: Any) -> tuple[str, dict[str, Any]]:
@@ -152,7 +159,9 @@ def _weights(folder: Path) -> Mapping[str, Tensor]:
         raise UserError("The bundle has no models/model.pt and no models/model.ts.", _ADVICE) from error
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
         raise damaged from error
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:  # pickles cut short or made up
+    except PermissionError as error:
+        raise EnvironmentFailure("The bundle's weights cannot be read.", "Check that you may read the file.") from error
+    except _MADE_UP as error:
         raise damaged from error
     while isinstance(found, dict) and isinstance(found.get("model", found.get("state_dict")), dict):
         found = found.get("model", found.get("state_dict"))
@@ -175,6 +184,8 @@ def _dense(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         plain = value.layout is torch.strided and not value.is_meta
         if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise UserError("The bundle's weights hold less than they say.", _ADVICE)
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise UserError("The bundle's weights are damaged: some are no numbers.", _ADVICE)
     return tensors
 
 

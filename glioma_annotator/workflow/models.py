@@ -40,11 +40,15 @@ class ModelRow:
     before: float | None
 
     @property
+    def made_for(self) -> str:
+        """The patient's key, or that it is for several; empty for a base model."""
+        card = self.model.card
+        return card.patient or ("several patients" if card.parent else "")
+
+    @property
     def advice(self) -> str:
         """What to do where an earlier mask, carried over, fitted better than this model; empty where it did not."""
-        held = self.model.card.scores.get("held_out", {})
-        carried = held.get("mean_dice_carried") if isinstance(held, dict) else None
-        return carried_advice(carried if isinstance(carried, float) else None, self.dice)
+        return carried_advice(_held_out(self.model, "mean_dice_carried"), self.dice)
 
 
 def model_rows(shelf: Shelf, store: Store | None) -> tuple[ModelRow, ...]:
@@ -61,7 +65,6 @@ def model_rows(shelf: Shelf, store: Store | None) -> tuple[ModelRow, ...]:
 
 def _row(model: ShelvedModel, current_for: tuple[str, ...]) -> ModelRow:
     training = model.card.training
-    held = model.card.scores.get("held_out", {})
     visits = training.get("visits", [])
     data = ", ".join(map(str, visits)) if isinstance(visits, list) else ""
     return ModelRow(
@@ -70,9 +73,16 @@ def _row(model: ShelvedModel, current_for: tuple[str, ...]) -> ModelRow:
         method=str(training.get("method", "")),
         created=str(training.get("created_utc", "")),
         data=data or str(training.get("kind", "")),
-        dice=held.get("mean_dice"),
-        before=held.get("mean_dice_before"),
+        dice=_held_out(model, "mean_dice"),
+        before=_held_out(model, "mean_dice_before"),
     )
+
+
+def _held_out(model: ShelvedModel, name: str) -> float | None:
+    """A figure of the held-out data; None where the card, which anyone may have written, has no number."""
+    held = model.card.scores.get("held_out")
+    value = held.get(name) if isinstance(held, dict) else None
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def masks_made_with(store: Store, model: ShelvedModel) -> int:

@@ -40,7 +40,7 @@ from glioma_annotator.workflow.models import (
     use_model,
 )
 
-_HEADS = ("Model", "Current for", "Parent", "Method", "Learnt from", "Date", "Dice", "MB", "Place")
+_HEADS = ("Model", "Current for", "Made for", "Parent", "Method", "Learnt from", "Date", "Dice", "MB", "Place")
 _ROW = Qt.ItemDataRole.UserRole
 
 
@@ -78,7 +78,7 @@ class ModelsPage(QDialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
-        header.setSectionResizeMode(4, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(5, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(48)
         header.setHighlightSections(False)
         self.table.setColumnWidth(0, 280)
@@ -303,6 +303,7 @@ class ModelsPage(QDialog):
             work,
             lambda title: self._shelf_changed(f"Imported “{title}”."),
             self._study.failed.emit,
+            self._adapting.models_changed,  # it may be in its place already
         )
 
     def _compare(self) -> None:
@@ -365,6 +366,7 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
     return (
         card.title or card.name,
         ", ".join(patient or "the workspace" for patient in row.current_for),
+        row.made_for,
         card.parent,
         row.method,
         row.data,

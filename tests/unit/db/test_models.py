@@ -347,7 +347,7 @@ def test_a_file_that_asks_for_an_enormous_network_is_refused_and_nothing_is_plac
     bad = rewritten(exported, tmp_path / "bad.zip", widen)
     shelf.delete("first")
     before = sorted(shelf.root.rglob("*"))
-    with pytest.raises(UserError, match=r"asks for a network of .* weights"):
+    with pytest.raises(UserError, match=r"“bad.zip: card.json” asks for a network of .* weights"):
         shelf.bring(bad)
     assert sorted(shelf.root.rglob("*")) == before
 

@@ -225,6 +225,32 @@ def test_an_enormous_network_is_refused_unbuilt(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.7, 0.99])
+def test_weights_cut_short_are_refused(left: float, network: SegResNet, tmp_path: Path) -> None:
+    file = write(tmp_path / "bundle", network) / "models" / "model.pt"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(left * len(content))])
+    with pytest.raises(UserError, match="damaged"):
+        convert_bundle(tmp_path / "bundle", tmp_path / "model", "bundle")
+
+
+def test_weights_that_are_no_numbers_are_refused(network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    state = network.state_dict()
+    next(iter(state.values())).view(-1)[0] = float("nan")
+    torch.save(state, bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match="no numbers"):
+        convert_bundle(bundle, tmp_path / "model", "bundle")
+
+
+def test_a_sequence_named_twice_is_refused(network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    metadata = bundle / "configs" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"1": "T1"', '"1": "T1c"'))
+    with pytest.raises(UserError, match="twice"):
+        convert_bundle(bundle, tmp_path / "model", "bundle")
+
+
 def test_one_number_spread_over_an_enormous_weight_is_refused(network: SegResNet, tmp_path: Path) -> None:
     bundle = write(tmp_path / "bundle", network)
     state = network.state_dict() | {"conv_final.2.conv.weight": torch.zeros(1).expand(3, 10**12, 1, 1, 1)}

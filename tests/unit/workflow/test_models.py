@@ -67,6 +67,23 @@ def test_rows_tell_method_and_scores_from_the_card(shelf: FakeShelf, store: Fake
     assert (row.method, row.data, row.created[:10], row.before, row.dice) == ("norm", "a, b", "2026-11-20", 0.7, 0.8)
 
 
+@pytest.mark.parametrize("held", ["good", ["0.8"], {"mean_dice": "0.8", "mean_dice_before": [0.7]}, None])
+def test_scores_that_are_no_numbers_are_no_scores(held: object, shelf: FakeShelf, store: FakeStore) -> None:
+    model = shelf.find("own")
+    shelf.models["own"] = replace(model, card=replace(model.card, scores={"held_out": held}))
+    row = model_rows(shelf, store)[1]
+    assert (row.dice, row.before, row.advice) == (None, None, "")
+
+
+def test_rows_tell_whom_a_model_was_made_for_though_it_is_current_for_nobody(
+    shelf: FakeShelf, store: FakeStore
+) -> None:
+    model = shelf.find("own")
+    shelf.models["own"] = replace(model, card=replace(model.card, parent="base", patient="A"))
+    shelf.models["site"] = replace(model, card=replace(model.card, name="site", parent="base"))
+    assert [row.made_for for row in model_rows(shelf, store)] == ["", "A", "several patients"]
+
+
 def test_a_model_that_made_a_mask_is_not_deleted(shelf: FakeShelf, store: FakeStore) -> None:
     segment_with(store, shelf, "own")
     assert masks_made_with(store, shelf.find("own")) == 1
