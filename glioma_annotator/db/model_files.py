@@ -52,15 +52,22 @@ def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
 
 
 def import_bundle(shelf: ModelShelf, folder: Path) -> ShelvedModel:
-    """Bring a MONAI bundle into the workspace as a model. Raises what `inference.bundles.convert_bundle` raises."""
+    """Bring a MONAI bundle into the workspace as a model. Raises what `inference.bundles.convert_bundle` raises.
+
+    Bundles share their titles: where a model has it already, the name is added to it.
+    """
     name = shelf.free_name(folder.name)
+    titles = {model.card.title for model in shelf.all()}
 
     def fill(target: Path) -> None:
         from glioma_annotator.inference.bundles import convert_bundle  # torch takes seconds to import
 
         convert_bundle(folder, target, name)
 
-    return shelf.place_new(name, fill)
+    model = shelf.place_new(name, fill)
+    if model.card.title in titles:
+        shelf.rename(name, f"{model.card.title} ({name})")
+    return shelf.find(name)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

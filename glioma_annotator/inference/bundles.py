@@ -34,6 +34,7 @@ _REGIONS = {"tc": "TC", "tumorcore": "TC", "tumourcore": "TC", "wt": "WT", "whol
             "et": "ET", "enhancingtumor": "ET", "enhancingtumour": "ET"}  # fmt: skip
 _TISSUES = {"background": 0, "ncr": 1, "netc": 1, "necrosis": 1, "necrotic": 1, "edema": 2, "oedema": 2, "ed": 2,
             "snfh": 2, "et": 3, "enhancingtumor": 3, "enhancing": 3, "rc": 4, "resectioncavity": 4}  # fmt: skip
+_MOST_TITLE = 100  # letters
 #: Logit of a tissue that the bundle does not know, relative to background.
 _NEVER = -20.0
 #: What reading weights that are cut short or made up comes to, in torch and in the unpickler; torch says OSError, too.
@@ -71,7 +72,7 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
         raise UserError("The bundle's weights do not fit the network that it describes.", _ADVICE) from error
     card = ModelCard(
         name=name,
-        title=str(metadata.get("name", name)),
+        title=_one_line(metadata.get("name")) or name,
         architecture=architecture,
         parameters=parameters,
         channels=channels,
@@ -100,6 +101,12 @@ def _read(file: Path) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"The bundle's {file.name} is no table.", _ADVICE)
     return data
+
+
+def _one_line(text: Any) -> str:
+    """A title that fits into a table: in one line, of what can be read."""
+    words = " ".join(str(text or "").split())
+    return "".join(letter for letter in words if letter.isprintable())[:_MOST_TITLE]
 
 
 def _names(channel_def: Mapping[str, Any]) -> tuple[str, ...]:

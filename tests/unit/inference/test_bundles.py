@@ -90,6 +90,17 @@ def test_a_bundle_comes_onto_the_shelf_and_can_be_current(network: SegResNet, tm
     assert shelf.set_current("", "brats").model == "brats"
 
 
+def test_bundles_of_one_title_are_told_apart_by_their_names(network: SegResNet, tmp_path: Path) -> None:
+    shelf = ModelShelf(tmp_path / "models", [], [], read_only=False)
+    for name in ("first", "second"):
+        bundle = write(tmp_path / name, network)
+        metadata = bundle / "configs" / "metadata.json"
+        metadata.write_text(metadata.read_text().replace("A bundle", "A \\u0007bun\\ndle" + "!" * 5000))
+        shelf.bring(bundle)
+    title = "A bun dle" + 91 * "!"
+    assert [m.card.title for m in shelf.all()] == [title, f"{title} (second)"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
