@@ -100,11 +100,10 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         took = budget.now() - began
         # The head alone is judged on features at hand; a whole network has to pass over the held-out visits, too.
         budget.judgings_s.append(took + (budget.passes_s if method is AdaptationMethod.LAST_LAYER else 0.0))
-        better = best is None or found.rank > best.rank
-        if not better and best is not None and best.verdict.accepted:
-            break
-        if better:
+        if best is None or found.rank > best.rank:
             best = replace(found, network=copy.deepcopy(network))
+        elif best.verdict.accepted:
+            break
         if unchanged:
             break
     assert best is not None

@@ -92,18 +92,15 @@ def _slabs(case: PreparedCase) -> tuple[Mask, int]:
         thickness: np.floor_divide(slices - (middle - thickness // 2), thickness) % PERIOD == 0
         for thickness in range(thickest, 0, -1)
     }
-    uneven = {thickness: _unevenness(case, chosen) for thickness, chosen in held.items()}
+    shares = _shares(case)
+    uneven = {t: max((abs(s[chosen].sum() - 1 / PERIOD) for s in shares), default=0.0) for t, chosen in held.items()}
     thickness = next((t for t in held if uneven[t] <= _UNEVEN), min(held, key=lambda t: uneven[t]))
     mask = np.zeros(case.shape, dtype=bool)
     mask[:, :, held[thickness]] = True
     return mask, thickness
 
 
-def _unevenness(case: PreparedCase, held: NDArray[np.bool_]) -> float:
-    """How far the held-out share of any larger tissue is from a third, for the slices (k,) `held` out."""
-    worst = 0.0
-    for value in np.unique(case.classes[case.tumour]):
-        in_slices = np.count_nonzero(case.classes == value, axis=(0, 1))
-        if in_slices.sum() * case.voxel_ml >= _DIVIDED_ML:
-            worst = max(worst, abs(in_slices[held].sum() / in_slices.sum() - 1 / PERIOD))
-    return float(worst)
+def _shares(case: PreparedCase) -> list[NDArray[np.float64]]:
+    """Of every larger tissue, the share of its volume in each slice, (k,)."""
+    in_slices = [np.count_nonzero(case.classes == value, axis=(0, 1)) for value in np.unique(case.classes[case.tumour])]
+    return [counts / counts.sum() for counts in in_slices if counts.sum() * case.voxel_ml >= _DIVIDED_ML]
