@@ -21,6 +21,7 @@ Ends = tuple[Point, Point]
 
 _WITH_CORNERS = np.ones((3, 3), dtype=np.bool_)  # voxels that touch at a corner belong together
 _ON_LINE_MM = 1e-9
+_EQUAL = 1e-9  # two products that differ by so small a share differ by rounding alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,16 @@ def _pieces(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], NDArra
 def _largest(
     pieces: Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]], spacing_mm: tuple[float, float], least_mm2: float
 ) -> Diameters | None:
-    """The diameters with the largest product above `least_mm2`."""
-    best = None
+    """The diameters with the largest product above `least_mm2`; of equal products, those with the longer line."""
+    best: Diameters | None = None
     for inside, corner in pieces:
         height, width = (n * mm for n, mm in zip(inside.shape, spacing_mm, strict=True))
         # The product of perpendicular diameters is at most twice the area of the box around them.
-        if 2 * height * width <= least_mm2:
+        if 2 * height * width < least_mm2:
             continue
         found = _measure(inside, corner, spacing_mm)
-        if found.product_mm2 > least_mm2:
+        larger = found.product_mm2 > least_mm2 * (1 + _EQUAL)
+        if larger or (best and found.product_mm2 >= least_mm2 * (1 - _EQUAL) and found.long_mm > best.long_mm):
             best, least_mm2 = found, found.product_mm2
     return best
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -110,7 +110,17 @@ def test_the_axial_slice_with_the_largest_product_is_found() -> None:
     assert found[1] == bidimensional(mask[..., 3], (1.0, 0.5))
 
 
+@pytest.mark.parametrize("first", [0, 8])
+def test_of_equal_products_the_longer_line_counts_whichever_lesion_comes_first(first: int) -> None:
+    mask = np.zeros((12, 12), dtype=np.bool_)
+    mask[first : first + 2, 3] = True  # 2 mm by 0.5 mm
+    mask[4, 0:2] = True  # 1 mm by 1 mm, 1.1 mm across its corners
+    found = measured(mask, (1.0, 0.5))
+    assert (found.long_mm, found.product_mm2) == (pytest.approx(2.0), pytest.approx(1.0))
+
+
 @settings(max_examples=60, deadline=None)
+@example(cells=[(0, 3), (1, 0), (1, 1), (1, 3)], spacing=(1.0, 0.5))
 @given(
     cells=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), min_size=1, max_size=40),
     spacing=st.tuples(st.floats(0.3, 3.0), st.floats(0.3, 3.0)),
