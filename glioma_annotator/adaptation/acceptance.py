@@ -13,7 +13,7 @@ of any label may grow by at most `MOST_STRAY_ML`, or `MOST_STRAY_SHARE` of that 
 over the whole of a visit, also where it was learnt from.
 
 The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's clearly (at
-least `LEAST_REMOVED` of the error is gone). Where no held-out visit shows any region, the candidate must mark less.
+least `LEAST_REMOVED` of the error is gone, `LEAST_REMOVED_IN_SLABS` where slabs of a visit learnt from judge). Where no held-out visit shows any region, the candidate must mark less.
 
 An earlier mask carried over is compared with and does not decide: it fits a visit that resembles the one before, and
 says little about the visits to come (benchmarks/README.md tells of a candidate that it outdid, and that took the next
@@ -40,9 +40,11 @@ SLACK_ML = 0.1
 #: Dice that a region may lose.
 MOST_LOST = 0.01
 
-#: Share of the error, 1 - Dice, that must be gone: held-out slabs resemble what was learnt, and the best of several
-#: looks at them was chosen, so a smaller gain says nothing about the next visit.
+#: Share of the error, 1 - Dice, that must be gone: the best of several looks at the held-out data was chosen.
 LEAST_REMOVED = 0.05
+#: Slabs resemble what was learnt beside them, so a small gain there says nothing about the next visit: of four accepted
+#: candidates with less than this, three made it worse and one better by 7 % (benchmarks/README.md).
+LEAST_REMOVED_IN_SLABS = 0.15
 
 #: What may be marked more away from any tumour: a candidate that called ventricles cavity, 0.8 mL in the visit it had
 #: learnt from and 0.2 mL before, did the same at the next visit and made it worse (benchmarks/README.md).
@@ -55,13 +57,17 @@ PRESENT, TINY, ABSENT = "present", "tiny", "absent"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A held-out visit: uint8 label values (i, j, k) of reference and predictions, all 0 outside the held-out part."""
+    """A held-out visit: uint8 label values (i, j, k) of reference and predictions, all 0 outside the held-out part.
+
+    `slabs`: the rest of the visit was learnt from.
+    """
 
     reference: LabelArray
     before: LabelArray
     after: LabelArray
     voxel_ml: float
     carried: LabelArray | None = None
+    slabs: bool = False
 
 
 def judge(visits: Sequence[Judged], scheme: LabelScheme) -> Verdict:
@@ -79,12 +85,13 @@ def judge(visits: Sequence[Judged], scheme: LabelScheme) -> Verdict:
         else:
             refused.append("The held-out part shows no tumour, and the adapted model marks no less there.")
     else:
+        least = LEAST_REMOVED_IN_SLABS if any(visit.slabs for visit in visits) else LEAST_REMOVED
         if not after > before:
             refused.append(f"The mean Dice does not rise: {before:.3f} before, {after:.3f} after.")
-        elif after - before < LEAST_REMOVED * (1 - before):
+        elif after - before < least * (1 - before):
             refused.append(
                 f"The mean Dice hardly rises: {before:.3f} before, {after:.3f} after; at least "
-                f"{LEAST_REMOVED:.0%} of the error must be gone."
+                f"{least:.0%} of the error must be gone."
             )
         accepted_because = f"The mean Dice rises from {before:.3f} to {after:.3f}, and no region loses."
     reasons = tuple(refused) if refused else (accepted_because,)

@@ -116,6 +116,7 @@ class HeldOut:
             after=proposed * mask,
             voxel_ml=case.voxel_ml,
             carried=None if case.carried is None else self._labels(case.carried * mask),
+            slabs=visit.part.slabs,
         )
 
     def _away(self, visit: _Visit, proposed: LabelArray) -> Judged:
@@ -132,6 +133,7 @@ class HeldOut:
             before=self._labels(visit.before[box.slices]) * mask,
             after=self._labels(after) * mask,
             voxel_ml=case.voxel_ml,
+            slabs=visit.part.slabs,
         )
 
     def _processed_before(self, visit: _Visit) -> LabelArray:

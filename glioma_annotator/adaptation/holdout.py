@@ -32,10 +32,14 @@ _UNEVEN = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """The voxels of a visit that take part: bool (i, j, k) `mask`, all of them in the brain and reviewed."""
+    """The voxels of a visit that take part: bool (i, j, k) `mask`, all of them in the brain and reviewed.
+
+    `slabs`: the visit is divided, and others of its voxels are in another part.
+    """
 
     case: PreparedCase
     mask: Mask
+    slabs: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +76,7 @@ def split(cases: Sequence[PreparedCase], holdout: Sequence[PreparedCase]) -> Spl
             "Choose a second visit, or correct more slices.",
         )
     words = f"every third slab of {thickness} slices of {case.name}"
-    return Split((Part(case, train),), (Part(case, judged),), words)
+    return Split((Part(case, train, slabs=True),), (Part(case, judged, slabs=True),), words)
 
 
 def _whole(case: PreparedCase) -> Part:

@@ -67,6 +67,21 @@ def test_a_gain_too_small_to_say_anything_about_the_next_visit_is_refused() -> N
     assert not found.accepted and "hardly rises" in found.reasons[0]
 
 
+def test_slabs_of_a_visit_learnt_from_ask_for_a_larger_gain() -> None:
+    reference, before = np.zeros((100, 10, 10), np.uint8), np.zeros((100, 10, 10), np.uint8)
+    reference[:50], before[:25] = 2, 2  # Dice 0.667: 15 % of the error is 0.05
+    after = before.copy()
+    after[25:27] = 2  # 0.701
+    assert judge([Judged(reference, before, after, 0.1)], GLIOMA_POST_TREATMENT).accepted
+    found = judge([Judged(reference, before, after, 0.1, slabs=True)], GLIOMA_POST_TREATMENT)
+    assert not found.accepted
+    assert found.reasons == (
+        "The mean Dice hardly rises: 0.667 before, 0.701 after; at least 15% of the error must be gone.",
+    )
+    after[27:29] = 2  # 0.734
+    assert judge([Judged(reference, before, after, 0.1, slabs=True)], GLIOMA_POST_TREATMENT).accepted
+
+
 def test_a_candidate_that_gains_on_average_but_loses_a_region_is_refused() -> None:
     reference = mask(SNFH=(0, 8), RC=(10, 18))
     found = verdict(reference, mask(SNFH=(0, 2), RC=(10, 18)), mask(SNFH=(0, 8), RC=(10, 17)))

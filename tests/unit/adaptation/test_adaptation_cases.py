@@ -96,6 +96,7 @@ def test_of_one_visit_slabs_are_held_out_that_show_the_middle_of_the_tumour() ->
     in_train, in_held = (int((part.case.tumour & part.mask).sum()) for part in (train, held))
     assert 0.2 < in_held / (in_held + in_train) < 0.5
     assert "every third slab" in found.words
+    assert train.slabs and held.slabs
 
 
 def test_a_small_cavity_does_not_fall_into_one_held_out_slab_as_a_whole() -> None:
@@ -113,6 +114,7 @@ def test_of_two_visits_the_last_is_held_out_whole() -> None:
     found = split([prepared(visit("a")), prepared(visit("b", seed=1))], [])
     assert [part.case.name for part in found.train] == ["a"]
     assert [part.case.name for part in found.held_out] == ["b"]
+    assert not found.held_out[0].slabs
 
 
 def test_visits_set_aside_are_judged_on_and_nothing_else() -> None:
