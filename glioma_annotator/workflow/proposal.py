@@ -34,6 +34,7 @@ class Proposal:
     volumes_ml: volume in mL by label name.
     messages: what the reader should know about it.
     softmax: the model's class probabilities, for uncertainty; None for a file.
+    unknown: values of labels that the model has no name for.
     """
 
     timepoint_id: int
@@ -43,6 +44,7 @@ class Proposal:
     volumes_ml: Mapping[str, float]
     messages: tuple[str, ...] = ()
     softmax: Softmax | None = None
+    unknown: frozenset[int] = frozenset()
 
 
 def propose_by_model(
@@ -73,6 +75,7 @@ def propose_by_model(
         volumes_ml=label_volumes_ml(outcome.labels, timepoint.grid.voxel_volume_ml, scheme),
         messages=outcome.messages,
         softmax=outcome.softmax,
+        unknown=frozenset(scheme.values) - frozenset(outcome.card.scheme.values),
     )
 
 

@@ -140,9 +140,13 @@ class OpenTimepoint:
 
     @property
     def spared(self) -> frozenset[int]:
-        """Added labels that the proposal knows nothing of: no way of accepting it takes a voxel from them."""
+        """Labels that the proposal knows nothing of: no way of accepting it takes a voxel from them.
+
+        Those that its model has no name for, such as the cavity for a model of tumours before surgery, and added ones.
+        """
         known = self.proposal.volumes_ml if self.proposal is not None else {}
-        return frozenset(label.value for label in own_labels(self.scheme) if not known.get(label.name))
+        added = frozenset(label.value for label in own_labels(self.scheme) if not known.get(label.name))
+        return added | (self.proposal.unknown if self.proposal is not None else frozenset())
 
     def reject_proposal(self) -> None:
         """Drop the proposal; the mask stays as it is."""

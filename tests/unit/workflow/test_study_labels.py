@@ -203,6 +203,17 @@ def test_a_proposal_takes_nothing_from_a_label_that_its_model_has_no_name_for(st
         visit.editor.undo()
 
 
+def test_a_model_without_a_cavity_takes_none_from_the_reader(study: Study) -> None:
+    visit = study.open()
+    paint(visit, 4)
+    painted = visit.editor.labels == 4
+    proposal = np.full(SHAPE, 2, dtype=np.uint8)
+    visit.show_proposal(Proposal(visit.id, proposal, "Bundle", "base@1", {"SNFH": 64.0}, unknown=frozenset({4})))
+    visit.accept_proposal()
+    assert np.array_equal(visit.editor.labels == 4, painted)
+    assert (visit.editor.labels[~painted] == 2).all()
+
+
 def test_a_prior_mask_that_knows_the_label_may_clear_it(study: Study) -> None:
     label = study.add()
     visit = study.open()
