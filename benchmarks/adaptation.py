@@ -218,7 +218,7 @@ def labels(classes: NDArray[np.uint8], mask: NDArray[np.bool_]) -> LabelArray:
 def as_case(name: str, visit: SyntheticVisit, carried: LabelArray | None = None) -> AdaptationCase:
     grid = Grid(visit.labels.shape, np.eye(4))
     images = {role: Volume(np.ascontiguousarray(image), grid) for role, image in zip(ROLES, visit.images, strict=True)}
-    return AdaptationCase(name, images, visit.labels, grid, carried)
+    return AdaptationCase(name, images, visit.labels, grid, carried, operated=visit.phase != "pre-operative")
 
 
 def patients(bench: Bench, options: argparse.Namespace) -> None:

@@ -13,7 +13,8 @@ of any label may grow by at most `MOST_STRAY_ML`, or `MOST_STRAY_SHARE` of that 
 over the whole of a visit, also where it was learnt from.
 
 The candidate is accepted when no region speaks against it and its mean Dice beats the starting model's clearly (at
-least `LEAST_REMOVED` of the error is gone, `LEAST_REMOVED_IN_SLABS` where slabs of a visit learnt from judge). Where no held-out visit shows any region, the candidate must mark less.
+least `LEAST_REMOVED` of the error is gone, `LEAST_REMOVED_IN_SLABS` where slabs of a visit learnt from judge). Where no
+held-out visit shows any region, the candidate must mark less.
 
 An earlier mask carried over is compared with and does not decide: it fits a visit that resembles the one before, and
 says little about the visits to come (benchmarks/README.md tells of a candidate that it outdid, and that took the next

@@ -41,6 +41,7 @@ class PreparedCase:
     messages: what a reader should know about it.
     zero: of every channel, the z-score of no signal.
     barred: classes that the segmenter does not propose for this visit: what surgery leaves, before any.
+    operated: whether the patient is known to have had a resection.
     """
 
     name: str
@@ -52,6 +53,7 @@ class PreparedCase:
     messages: tuple[str, ...] = ()
     zero: tuple[float, ...] = ()
     barred: tuple[int, ...] = ()
+    operated: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -102,8 +104,19 @@ def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> Prepa
         _zero(case.images[role].data[ready.box.slices][ready.inside]) if role in case.images else _ZERO
         for role in card.channels
     )
-    barred = () if case.operated else _left_by_surgery(card, classes)
-    return PreparedCase(case.name, ready.images, ready.brain, classes, voxel_ml, carried, tuple(messages), zero, barred)
+    barred = _left_by_surgery(card, classes) if case.operated is False else ()
+    return PreparedCase(
+        case.name,
+        ready.images,
+        ready.brain,
+        classes,
+        voxel_ml,
+        carried,
+        tuple(messages),
+        zero,
+        barred,
+        bool(case.operated),
+    )
 
 
 def _left_by_surgery(card: ModelCard, classes: LabelArray) -> tuple[int, ...]:

@@ -152,7 +152,8 @@ def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard)
     rules = replace(card.post_processing, fill_holes_ml=0.0, doubtful=None)
     no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
     images = {role: image for role, image in zip(card.channels, case.images, strict=True) if image.any()}
-    labels, _ = post_processed(_values(classes, card), no_softmax, case.brain, rules, card.scheme, grid, images)
+    values = _values(classes, card)
+    labels, _ = post_processed(values, no_softmax, case.brain, rules, card.scheme, grid, images, operated=case.operated)
     return labels
 
 

@@ -25,7 +25,7 @@ from glioma_annotator.progress import CancelToken, ignore_progress
 Scores = dict[str, dict[str, dict[str, float | None]]]
 
 
-def score_model(model: Path, cases: Path, operated: bool = True) -> Scores:
+def score_model(model: Path, cases: Path, operated: bool | None = None) -> Scores:
     """Dice, 95 % Hausdorff distance in mm and volumes in mL by case and region. Raises `UserError` without cases.
 
     `operated` is False for cases before any surgery, in which no resection cavity is looked for.
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pre-operative", action="store_true", help="nobody was operated on yet: look for no cavity")
     parser.add_argument("--dry-run", action="store_true", help="print only, leave the card alone")
     options = parser.parse_args(arguments)
-    scores = score_model(options.model, options.cases, not options.pre_operative)
+    scores = score_model(options.model, options.cases, False if options.pre_operative else None)
     for case, regions in scores.items():
         print(case, "  ".join(f"{name} {values['dice']}" for name, values in regions.items()))
     if not options.dry_run:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.surgery import add_surgery_options, operated
 from glioma_annotator.domain.adaptation import (
     DEFAULT_BUDGET_S,
     DEFAULT_SEED,
@@ -73,9 +74,7 @@ def add_adapt_parser(commands: Commands) -> None:
         help="a corrected case, '-' for a sequence it lacks; several times. Mask voxels of value 255 are ignored",
     )
     files.add_argument("--holdout", nargs=4, action="append", metavar=_FILES, help="a case to judge on; several times")
-    files.add_argument(
-        "--pre-operative", action="store_true", help="the cases were scanned before any surgery: judge no cavity there"
-    )
+    add_surgery_options(files)
     files.add_argument("--out", type=Path, metavar="NEWMODEL", help="folder of the new model")
     parser.add_argument(
         "--model", default="", metavar="NAME|DIR", help="the starting model; the current one without it"
@@ -175,9 +174,8 @@ def _adapt_loose(args: argparse.Namespace) -> int:
     began = time.monotonic()
     adapter = app.make_adapter()
     _, card = adapter.find(args.model)
-    operated = not args.pre_operative
-    cases = [_case(files, card.scheme, operated) for files in args.case]
-    holdout = [_case(files, card.scheme, operated) for files in args.holdout or ()]
+    cases = [_case(files, card.scheme, operated(args)) for files in args.case]
+    holdout = [_case(files, card.scheme, operated(args)) for files in args.holdout or ()]
     request = AdaptationRequest(
         model=args.model,
         cases=tuple(cases),
@@ -197,12 +195,12 @@ def _adapt_loose(args: argparse.Namespace) -> int:
     return _tell(args, outcome, {"model": kept}, kept)
 
 
-def _case(files: list[str], scheme: LabelScheme, operated: bool) -> AdaptationCase:
+def _case(files: list[str], scheme: LabelScheme, surgery: bool | None) -> AdaptationCase:
     *images, mask = files
     if mask == "-":
         raise UserError("A case needs a mask.", "Give its file as the fourth name.")
     case = read_loose_case([None if name == "-" else Path(name) for name in images], Path(mask), scheme)
-    return replace(case, operated=operated)
+    return replace(case, operated=surgery)
 
 
 def _tell(args: argparse.Namespace, outcome: AdaptationOutcome, facts: dict[str, Any], kept: str | None) -> int:

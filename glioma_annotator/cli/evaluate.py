@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.surgery import add_surgery_options, operated
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.label_conventions import LabelConvention
@@ -42,7 +43,7 @@ def add_evaluate_parser(commands: Commands) -> None:
     )
     model.add_argument("--cases", action="append", metavar="DIR", help="case folders in BraTS naming; may be repeated")
     model.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    model.add_argument("--pre-operative", action="store_true", help="nobody was operated on yet: look for no cavity")
+    add_surgery_options(model)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     conventions = [c.value for c in LabelConvention]
@@ -122,7 +123,7 @@ def _evaluate_many(args: argparse.Namespace) -> int:
                 args.seed,
                 report,
                 cancel,
-                operated=not args.pre_operative,
+                operated=operated(args),
             )
         else:
             result = evaluate_folders(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.surgery import add_surgery_options, operated
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
@@ -55,9 +56,7 @@ def add_segment_parser(commands: Commands) -> None:
     parser.add_argument("--memory", type=_gib, metavar="GIB", help="memory a segmentation may use")
     parser.add_argument("--flips", action="store_true", help="average with the mirrored images: twice the time")
     parser.add_argument("--raw", action="store_true", help="leave out the post-processing that the card asks for")
-    parser.add_argument(
-        "--pre-operative", action="store_true", help="loose files of a scan before any surgery: look for no cavity"
-    )
+    add_surgery_options(parser)
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_segment_command)
 
@@ -114,7 +113,7 @@ def _segment_loose(args: argparse.Namespace, files: dict[SequenceRole, Path]) ->
             args.out,
             model=args.model,
             device=args.device,
-            operated=not args.pre_operative,
+            operated=operated(args),
             report=report,
             cancel=cancel,
         )

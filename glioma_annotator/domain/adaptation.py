@@ -48,7 +48,7 @@ class AdaptationCase:
     labels: uint8 (i, j, k) on `grid`, values of the model's scheme; 255 where nothing was reviewed.
     carried: the mask of an earlier visit carried over by registration, same grid; None where there is none.
     operated: False before any surgery: labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed there, so they
-        are not judged there either.
+        are not judged there either. True after a resection, None where that is not known.
     """
 
     name: str
@@ -56,7 +56,7 @@ class AdaptationCase:
     labels: LabelArray
     grid: Grid
     carried: LabelArray | None = None
-    operated: bool = True
+    operated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

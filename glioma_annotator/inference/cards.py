@@ -23,6 +23,7 @@ from glioma_annotator.domain.model_card import (
     Outside,
     PostProcessing,
     TooSmall,
+    Unenclosed,
 )
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
@@ -190,6 +191,7 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         enclosed=tuple(_enclosed(rule) for rule in data.get("enclosed", ())),
         outlines=tuple(_outline(rule) for rule in data.get("outlines", ())),
         doubtful=_doubtful(data.get("doubtful")),
+        unenclosed=tuple(_unenclosed(rule) for rule in data.get("unenclosed", ())),
     )
 
 
@@ -230,6 +232,17 @@ def _outside(data: Mapping[str, Any]) -> Outside:
         island=float(data.get("island", standard.island)),
         least_ml=float(data.get("least_ml", standard.least_ml)),
         share=float(data.get("share", standard.share)),
+    )
+
+
+def _unenclosed(data: Mapping[str, Any]) -> Unenclosed:
+    rim = tuple(int(value) for value in data["rim"])
+    standard = Unenclosed(int(data["label"]), rim, int(data["cavity"]), int(data["becomes"]))
+    return replace(
+        standard,
+        level=float(data.get("level", standard.level)),
+        covered=float(data.get("covered", standard.covered)),
+        least_ml=float(data.get("least_ml", standard.least_ml)),
     )
 
 
@@ -284,6 +297,7 @@ def _contradiction(card: ModelCard) -> str:
         or any(rule.label not in values for rule in after.mirrored)
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.outside)
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed)
+        or any({rule.label, rule.cavity, rule.becomes, *rule.rim} - {*values} for rule in after.unenclosed)
         or any({rule.label, *rule.into} - {*values} for rule in after.outlines),
         "a gap of its rule for enclosed tissue is not a length": not all(
             0 <= rule.gap_mm < math.inf for rule in after.enclosed
@@ -293,6 +307,10 @@ def _contradiction(card: ModelCard) -> str:
             and all(0 <= value < math.inf for value in (rule.margin_mm, rule.least_ml))
             and all(0 <= value <= 1 for value in (rule.island, rule.share))
             for rule in after.outside
+        ),
+        "a number of its rule for core without a rim is out of range": not all(
+            math.isfinite(rule.level) and 0 <= rule.covered <= 1 and 0 <= rule.least_ml < math.inf
+            for rule in after.unenclosed
         ),
         "a number of its rule for outlines is out of range": not all(
             0 < rule.level <= 1 and 0 <= rule.reach_mm < math.inf for rule in after.outlines

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import Doubtful, Enclosed, Mirrored, Outline, Outside, PostProcessing
+from glioma_annotator.domain.model_card import (
+    Doubtful,
+    Enclosed,
+    Mirrored,
+    Outline,
+    Outside,
+    PostProcessing,
+    Unenclosed,
+)
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
@@ -20,6 +28,7 @@ _COARSE_MM = 3.0
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
 _RIM_SIGMA_MM, _TISSUE_SIGMA_MM = 3.0, 5.0  # over which the brightness of a label and of its neighbours is averaged
 _UNUSUAL = 2.0  # standard deviations of a tissue's brightness: what lies within belongs to the tissue
+_BLUR_MM, _BLURRED_VOXELS = 1.0, 4  # where fluid is told from oedema
 _CLEAR_MM = 2.5  # a neighbour's voxels nearer to the label may hold some of its brightness
 
 
@@ -31,12 +40,15 @@ def post_processed(
     scheme: LabelScheme,
     grid: Grid,
     images: Mapping[SequenceRole, NDArray[np.float32]],
+    *,
+    operated: bool = False,
 ) -> tuple[LabelArray, tuple[str, ...]]:
     """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
 
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
-    that the model doubts, small holes in the tissue are filled, core outside a rim becomes oedema, what a rim encloses
-    becomes core, labels of which there is too little become others, outlines are moved by brightness.
+    that the model doubts, small holes in the tissue are filled, after surgery core without a rim becomes cavity or
+    oedema, core outside a rim becomes oedema, what a rim encloses becomes core, labels of which there is too little
+    become others, outlines are moved by brightness.
 
     Parameters
     ----------
@@ -44,6 +56,7 @@ def post_processed(
     brain: (i, j, k), whose symmetry gives the mid-sagittal plane.
     grid: gives the voxels' size; their place is taken from the mask's own corner.
     images: (i, j, k) on the mask's voxels, in any unit; a rule that asks for one that is not there does nothing.
+    operated: whether the patient is known to have had a resection; only then some rules count.
     """
     result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
@@ -64,6 +77,12 @@ def post_processed(
         tell(islands, f"islands, of which the model is less than {rules.doubtful.sure:.0%} sure, were left out")
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
+    for unenclosed in rules.unenclosed if operated else ():
+        fluid, rest = _unenclosed(result, brain, images, unenclosed, grid)
+        rim = " and ".join(names[value] for value in unenclosed.rim)
+        for part, value in ((fluid, unenclosed.cavity), (rest, unenclosed.becomes)):
+            result[part] = value
+            tell(part, f"{names[unenclosed.label]} without a rim of {rim} were taken for {names[value]}, after surgery")
     for outside in rules.outside:
         beyond = _outside(result, outside, grid)
         result[beyond] = outside.becomes
@@ -155,6 +174,49 @@ def _outside(labels: LabelArray, rule: Outside, grid: Grid) -> NDArray[np.bool_]
         if within.any() and within_ml >= rule.least_ml and own_ml >= rule.share * (own_ml + out_ml):
             found[box] |= out
     return found
+
+
+def _unenclosed(
+    labels: LabelArray,
+    brain: NDArray[np.bool_],
+    images: Mapping[SequenceRole, NDArray[np.float32]],
+    rule: Unenclosed,
+    grid: Grid,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Voxels of the rule's label, (i, j, k), in parts without a rim: those that are fluid, and the others."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    found = np.zeros((2, *labels.shape), dtype=bool)
+    if not {SequenceRole.FLAIR, SequenceRole.T2} <= images.keys():
+        return found[0], found[1]
+    numbered, _ = components(labels == rule.label)
+    touching = ndimage.generate_binary_structure(3, 3)
+    for number, place in enumerate(ndimage.find_objects(numbered), start=1):
+        box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in place)
+        core = numbered[box] == number
+        around = labels[box][ndimage.binary_dilation(core, touching) & ~core & brain[box]]
+        if around.size == 0 or np.isin(around, rule.rim).mean() < rule.covered:
+            found[1][box] |= core
+    where = Box.around(found[1])
+    if where is None:
+        return found[0], found[1]
+    box = where.grown(_BLURRED_VOXELS).clipped(labels.shape).slices
+    flair, t2 = (_against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
+    fluid = found[1][box] & (flair - t2 / 2 < rule.level)
+    found[0][box] = remove_small(fluid.astype(np.uint8), rule.least_ml, grid) > 0
+    found[1] &= ~found[0]
+    return found[0], found[1]
+
+
+def _against_brain(
+    image: NDArray[np.float32], brain: NDArray[np.bool_], box: tuple[slice, ...], grid: Grid
+) -> NDArray[np.float32]:
+    """The blurred image in a box, 0 what 2 % of the brain's voxels lie below and 1 what 75 % do."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    low, high = np.percentile(image[brain], (2, 75))
+    blurred = ndimage.gaussian_filter(image[box].astype(np.float32), [_BLUR_MM / mm for mm in grid.spacing_mm])
+    return np.asarray((blurred - low) / max(high - low, 1e-6), dtype=np.float32)
 
 
 def _without_islands(mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:

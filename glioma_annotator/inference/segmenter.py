@@ -74,7 +74,7 @@ class ModelSegmenter:
         report: Report,
         cancel: CancelToken,
         *,
-        operated: bool = True,
+        operated: bool | None = None,
     ) -> SegmentationOutcome:
         """Propose a mask on the images' own grid, background outside the brain.
 
@@ -86,7 +86,8 @@ class ModelSegmenter:
         images: float32 volumes by role on one grid; those the model does not need are ignored.
         model: name or folder of a model; several joined by "+" are averaged; empty for the default one.
         device: auto, cpu or cuda.
-        operated: False before any surgery: what the model takes for a cavity gets its next most probable label.
+        operated: False before any surgery: what the model takes for a cavity gets its next most probable label. True
+            after a resection: rules of the post-processing that ask for one count. None where that is not known.
 
         Raises `UserError` (unknown or damaged model, missing or empty sequence, different grids, no brain, no such
         device), `EnvironmentFailure` (memory), `Cancelled`.
@@ -110,7 +111,7 @@ class ModelSegmenter:
         report(Progress(0.96, "Making the mask"))
         probabilities = prediction.probabilities
         notes: tuple[str, ...] = ()
-        if not operated:
+        if operated is False:
             voxel_ml = prepared.grid.voxel_volume_ml * np.prod(prepared.box.shape) / np.prod(probabilities.shape[1:])
             probabilities, notes = _before_surgery(probabilities, card.scheme, float(voxel_ml))
         softmax, best = eight_bits_and_labels(probabilities, card.scheme, prepared.box.shape, cancel)
@@ -127,6 +128,7 @@ class ModelSegmenter:
                 card.scheme,
                 prepared.grid,
                 {role: volume.data[prepared.box.slices] for role, volume in images.items()},
+                operated=bool(operated),
             )
             notes = (*notes, *more)
         cancel.raise_if_cancelled()

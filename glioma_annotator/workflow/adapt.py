@@ -19,7 +19,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
-from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
+from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -30,6 +30,7 @@ from glioma_annotator.workflow.model_ports import Adapter, Shelf
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.reviewed_slices import SliceRange, only_reviewed, slices_text
 from glioma_annotator.workflow.study_labels import for_models
+from glioma_annotator.workflow.surgery import was_operated
 
 Watch = Callable[[CurvePoint], None]
 
@@ -219,7 +220,7 @@ def read_case(
             images[sequence.role] = store.load_image(visit, sequence.name)
     labels = only_reviewed(for_models(store.load_labels(usable.revision)), usable.slices)
     name = f"{visit.title}, slices {slices_text(usable.slices)}" if usable.slices else visit.title
-    return AdaptationCase(name, images, labels, visit.grid, operated=visit.phase is not TreatmentPhase.PRE_OPERATIVE)
+    return AdaptationCase(name, images, labels, visit.grid, operated=was_operated(store, visit))
 
 
 def carried_over(

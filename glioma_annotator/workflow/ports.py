@@ -57,12 +57,13 @@ class Segmenter(Protocol):
         report: Report,
         cancel: CancelToken,
         *,
-        operated: bool = True,
+        operated: bool | None = None,
     ) -> SegmentationOutcome:
         """Propose a mask for float32 images on one grid.
 
         `model` is a model's name or a model folder's path, empty for the default; `device` is auto, cpu or cuda.
-        Where nobody has `operated`, labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed.
+        Where nobody has `operated` (False), labels that surgery leaves (`LEFT_BY_SURGERY`) are not proposed; True says
+        that there was a resection, None that it is not known.
         Raises `UserError`, `EnvironmentFailure` (memory, device) or `Cancelled` within a second of the request.
         """
         ...

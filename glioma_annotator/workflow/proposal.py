@@ -10,7 +10,7 @@ import numpy as np
 
 from glioma_annotator.domain.labels import LabelScheme, map_labels
 from glioma_annotator.domain.measurement import label_volumes_ml
-from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
+from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.segmentation import Softmax
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -55,6 +55,7 @@ def propose_by_model(
     *,
     model: str,
     device: str,
+    operated: bool | None,
     report: Report,
     cancel: CancelToken,
 ) -> Proposal:
@@ -63,7 +64,6 @@ def propose_by_model(
         s.role: images[s.name] for s in timepoint.sequences if s.role is not SequenceRole.OTHER
     }
     segmenter.check(model, by_role.keys(), scheme)
-    operated = timepoint.phase is not TreatmentPhase.PRE_OPERATIVE
     outcome = segmenter.segment(by_role, model, device, report, cancel, operated=operated)
     how = ", ".join(part for part in (outcome.device, outcome.mode, f"{outcome.seconds:.0f} s") if part)
     ran = f"{outcome.card.title or outcome.card.name} on {how}"

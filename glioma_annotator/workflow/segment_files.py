@@ -26,13 +26,14 @@ def segment_files(
     *,
     model: str,
     device: str,
-    operated: bool,
+    operated: bool | None,
     report: Report,
     cancel: CancelToken,
 ) -> tuple[SegmentationOutcome, Grid]:
     """Segment one visit given as files by role and write the mask on the reference (T1Gd) file's grid.
 
-    `operated` is False for a scan before any surgery, in which no resection cavity is looked for.
+    `operated` is False for a scan before any surgery, in which no resection cavity is looked for, True for one after a
+    resection, None where that is not known.
     Raises `UserError` for unreadable files, grids that cannot be reconciled or a model that does not fit, and
     `EnvironmentFailure` when the machine fails; the mask file then stays as it was.
     """

@@ -24,6 +24,7 @@ from glioma_annotator.workflow.journalling import SavePoint, steps_since
 from glioma_annotator.workflow.ports import Segmenter, Store
 from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
 from glioma_annotator.workflow.study_labels import own_labels, study_scheme
+from glioma_annotator.workflow.surgery import was_operated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -373,7 +374,15 @@ class StudySession:
     ) -> Proposal:
         """Let a model propose a mask for a visit; safe on a worker thread."""
         return propose_by_model(
-            self.segmenter, timepoint, images, self.scheme, model=model, device=device, report=report, cancel=cancel
+            self.segmenter,
+            timepoint,
+            images,
+            self.scheme,
+            model=model,
+            device=device,
+            operated=was_operated(self.store, timepoint),
+            report=report,
+            cancel=cancel,
         )
 
 

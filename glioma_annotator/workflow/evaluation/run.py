@@ -97,11 +97,12 @@ def evaluate_model(
     seed: int,
     report: Report,
     cancel: CancelToken,
-    operated: bool = True,
+    operated: bool | None = None,
 ) -> EvaluationResult:
     """Segment every case with a model, write the masks to `out/masks`, and score them.
 
-    `operated` is False for cases before any surgery, in which no resection cavity is looked for.
+    `operated` is False for cases before any surgery, in which no resection cavity is looked for, True for cases after a
+    resection, None where that is not known.
     Raises as `evaluate_folders` and the segmenter do.
     """
     cases = find_cases(places)

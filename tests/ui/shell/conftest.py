@@ -196,7 +196,7 @@ class GatedSegmenter:
         report: Report,
         cancel: CancelToken,
         *,
-        operated: bool = True,
+        operated: bool | None = None,
     ) -> SegmentationOutcome:
         while not self.gate.wait(0.01):
             report(Progress(0.5, "Patch 2 of 4", 7.0))

@@ -16,6 +16,7 @@ from glioma_annotator.domain.model_card import (
     Outside,
     PostProcessing,
     TooSmall,
+    Unenclosed,
 )
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.inference.post_processing import post_processed
@@ -29,10 +30,12 @@ def processed(
     rules: PostProcessing,
     softmax: np.ndarray | None = None,
     images: dict[SequenceRole, np.ndarray] | None = None,
+    operated: bool = False,
 ) -> tuple[Any, Any]:
     if softmax is None:
         softmax = np.zeros((5, *labels.shape), np.uint8)
-    return post_processed(labels, softmax, np.ones(labels.shape, bool), rules, SCHEME, GRID, images or {})
+    brain = np.ones(labels.shape, bool)
+    return post_processed(labels, softmax, brain, rules, SCHEME, GRID, images or {}, operated=operated)
 
 
 @pytest.fixture
@@ -382,3 +385,68 @@ def test_a_faint_island_does_not_grow_into_what_is_brighter_than_usual_only_besi
     image[18, 5:15, 5:15] = 48
     found, _ = processed(labels, EDGES, images={T1GD: image})
     assert np.array_equal(found, labels)
+
+
+WITHOUT_RIM = PostProcessing(0, unenclosed=(Unenclosed(NETC, (ET,), cavity=RC, becomes=SNFH),))
+
+
+def operated_brain() -> tuple[np.ndarray, dict[SequenceRole, np.ndarray]]:
+    """Core of 1 mL without a rim, half of it fluid, and a ring of ET with core, as bright as that fluid; FLAIR and T2.
+
+    White matter is 1; fluid 1.2 on FLAIR, as turbid as that, and 2.5 on T2; oedema 1.8 and 1.6.
+    """
+    labels = np.zeros((40, 20, 20), np.uint8)
+    labels[3:13, 5:15, 5:15] = NETC
+    labels[22:34, 4:16, 4:16] = ET
+    labels[25:31, 7:13, 7:13] = NETC
+    flair, t2 = np.ones(labels.shape, np.float32), np.ones(labels.shape, np.float32)
+    flair[:, ::2], t2[:, ::2] = 1.3, 1.6  # grey matter
+    flair[:, :2], t2[:, :2] = 0.1, 3.0  # cerebrospinal fluid
+    flair[labels == NETC], t2[labels == NETC] = 1.2, 2.5
+    flair[8:13, 5:15, 5:15], t2[8:13, 5:15, 5:15] = 1.8, 1.6
+    return labels, {SequenceRole.FLAIR: flair, SequenceRole.T2: t2}
+
+
+def test_core_without_a_rim_is_cavity_or_oedema_after_surgery() -> None:
+    labels, images = operated_brain()
+    found, messages = processed(labels, WITHOUT_RIM, images=images, operated=True)
+    assert (found[3:7, 5:15, 5:15] == RC).mean() > 0.95  # a voxel at the border may go to either
+    assert (found[9:13, 5:15, 5:15] == SNFH).mean() > 0.95
+    assert np.array_equal(found[20:], labels[20:])  # what a rim encloses stays core
+    assert messages[0].endswith("mL of NETC without a rim of ET were taken for RC, after surgery.")
+    assert messages[1].endswith("mL of NETC without a rim of ET were taken for SNFH, after surgery.")
+
+
+def test_the_scale_of_the_images_says_nothing_about_fluid() -> None:
+    labels, images = operated_brain()
+    scaled = {role: 300 * image - 40 for role, image in images.items()}
+    found, _ = processed(labels, WITHOUT_RIM, images=images, operated=True)
+    assert np.array_equal(processed(labels, WITHOUT_RIM, images=scaled, operated=True)[0], found)
+
+
+@pytest.mark.parametrize("absent", [SequenceRole.FLAIR, SequenceRole.T2])
+def test_core_without_a_rim_stays_where_nothing_tells_fluid_from_oedema(absent: SequenceRole) -> None:
+    labels, images = operated_brain()
+    del images[absent]
+    assert np.array_equal(processed(labels, WITHOUT_RIM, images=images, operated=True)[0], labels)
+
+
+def test_core_without_a_rim_stays_where_no_surgery_is_known() -> None:
+    labels, images = operated_brain()
+    assert np.array_equal(processed(labels, WITHOUT_RIM, images=images)[0], labels)
+
+
+def test_a_rim_that_covers_little_of_a_core_does_not_count() -> None:
+    labels, images = operated_brain()
+    labels[3:13, 15, 5:15] = ET  # one side of six
+    assert (processed(labels, WITHOUT_RIM, images=images, operated=True)[0][3:7, 5:15, 5:15] == RC).mean() > 0.95
+    labels[3:13, 5:15, 15] = labels[3:13, 4, 5:15] = ET  # three of six
+    assert np.array_equal(processed(labels, WITHOUT_RIM, images=images, operated=True)[0], labels)
+
+
+def test_a_droplet_of_fluid_in_core_is_no_cavity() -> None:
+    labels, images = operated_brain()
+    labels[3:13] = 0
+    labels[6:13, 8:12, 8:12] = NETC  # 0.03 mL of it fluid
+    found, _ = processed(labels, WITHOUT_RIM, images=images, operated=True)
+    assert not (found == RC).any() and (found[6:13, 8:12, 8:12] == SNFH).all()

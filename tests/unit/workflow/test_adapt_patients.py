@@ -163,7 +163,7 @@ def test_a_visit_before_surgery_is_handed_over_as_one(store: FakeStore, adapter:
     adapt_patients(
         store, adapter, shelf, chosen, method=method, report=ignore_progress, watch=lambda _: None, cancel=CancelToken()
     )
-    assert [case.operated for case in adapter.requests[0].cases] == [False, True]
+    assert [case.operated for case in adapter.requests[0].cases] == [False, None]
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:

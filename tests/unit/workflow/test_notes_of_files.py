@@ -28,7 +28,9 @@ class EmptySegmenter:
     def check(self, *_: object) -> None:
         pass
 
-    def segment(self, images: dict[SequenceRole, Volume], *_: object, operated: bool = True) -> SegmentationOutcome:
+    def segment(
+        self, images: dict[SequenceRole, Volume], *_: object, operated: bool | None = None
+    ) -> SegmentationOutcome:
         labels = np.zeros(images[T1GD].data.shape, np.uint8)
         return SegmentationOutcome(labels, None, "CPU", 0.1, 1, ("The model speaks.",))  # type: ignore[arg-type]
 

@@ -63,7 +63,7 @@ class CubeSegmenter:
         report: Report,
         cancel: CancelToken,
         *,
-        operated: bool = True,
+        operated: bool | None = None,
     ) -> SegmentationOutcome:
         self.operated = operated
         labels = np.zeros(GRID.shape, np.uint8)
@@ -122,14 +122,15 @@ def test_a_proposal_changes_nothing_until_it_is_accepted(session: StudySession) 
 
 
 @pytest.mark.parametrize("phase", list(TreatmentPhase))
-def test_no_cavity_is_looked_for_before_surgery_alone(store: FakeStore, phase: TreatmentPhase) -> None:
+def test_the_segmenter_is_told_what_the_phase_says_about_surgery(store: FakeStore, phase: TreatmentPhase) -> None:
     segmenter = CubeSegmenter()
     session = StudySession(store, segmenter, "reader")
     session.select_patient("PAT-1")
     visit = open_visit(session)
     timepoint = dataclasses.replace(visit.timepoint, phase=phase)
     session.propose(timepoint, visit.images, "", "auto", ignore_progress, CancelToken())
-    assert segmenter.operated is (phase is not TreatmentPhase.PRE_OPERATIVE)
+    known = {TreatmentPhase.PRE_OPERATIVE: False, TreatmentPhase.EARLY_POST_OPERATIVE: True}
+    assert segmenter.operated is known.get(phase)
 
 
 def test_a_rejected_proposal_leaves_the_mask(session: StudySession) -> None:

@@ -1,0 +1,60 @@
+"""What phases and recorded surgeries say about whether a visit came after a resection."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
+from glioma_annotator.domain.surgery import operated
+
+PRE, POST = TreatmentPhase.PRE_OPERATIVE, TreatmentPhase.EARLY_POST_OPERATIVE
+LATER, UNKNOWN = TreatmentPhase.FOLLOW_UP, TreatmentPhase.UNKNOWN
+
+
+def visit(order: int, phase: TreatmentPhase, **when: object) -> Timepoint:
+    grid = Grid((4, 4, 4), np.eye(4))
+    return Timepoint(1, f"visit-{order}", order, grid, "T1Gd", phase=phase, **when)  # type: ignore[arg-type]
+
+
+def surgery(extent: ExtentOfResection | None, **when: object) -> ClinicalEvent:
+    return ClinicalEvent("A", EventKind.SURGERY, extent=extent, **when)  # type: ignore[arg-type]
+
+
+def test_phases_tell() -> None:
+    course = [visit(0, PRE), visit(1, POST), visit(2, LATER), visit(3, UNKNOWN)]
+    assert [operated(one, course, ()) for one in course] == [False, True, True, True]
+    watched = [visit(0, PRE), visit(1, LATER), visit(2, UNKNOWN)]
+    assert [operated(one, watched, ()) for one in watched] == [False, None, None]
+
+
+@pytest.mark.parametrize(
+    ("extent", "known"),
+    [
+        (ExtentOfResection.SUBTOTAL, True),
+        (ExtentOfResection.UNKNOWN, True),
+        (ExtentOfResection.BIOPSY, None),
+        (None, None),
+    ],
+)
+def test_a_recorded_resection_counts_from_its_day_on(extent: ExtentOfResection | None, known: bool | None) -> None:
+    event = surgery(extent, date=dt.date(2020, 3, 1))
+    before, after = visit(0, UNKNOWN, date=dt.date(2020, 2, 1)), visit(1, LATER, date=dt.date(2020, 3, 1))
+    assert operated(before, [before, after], [event]) is None
+    assert operated(after, [before, after], [event]) is known
+
+
+def test_days_count_where_there_are_no_dates() -> None:
+    event = surgery(ExtentOfResection.GROSS_TOTAL, day=10)
+    assert operated(visit(0, UNKNOWN, day=9), [], [event]) is None
+    assert operated(visit(0, UNKNOWN, day=10), [], [event]) is True
+    assert operated(visit(0, UNKNOWN, date=dt.date(2020, 1, 1)), [], [event]) is None  # nothing to compare
+
+
+def test_other_events_say_nothing() -> None:
+    event = ClinicalEvent("A", EventKind.RADIOTHERAPY, day=0)
+    assert operated(visit(0, LATER, day=90), [], [event]) is None
