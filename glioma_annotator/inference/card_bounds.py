@@ -28,11 +28,20 @@ MOST_TITLE = 1000
 def beyond_bounds(card: ModelCard) -> str:
     """What a card asks for that is not given; empty when nothing is."""
     after = card.post_processing
-    rules = (after.too_small, after.mirrored, after.outside, after.enclosed, after.unenclosed, after.outlines)
+    rules = (
+        after.too_small,
+        after.mirrored,
+        after.outside,
+        after.enclosed,
+        after.unenclosed,
+        after.linings,
+        after.outlines,
+    )
     reaches = (
         *(rule.within_mm for rule in after.mirrored),
         *(mm for rule in after.outside for mm in (rule.gap_mm, rule.notch_mm, rule.margin_mm)),
         *(rule.gap_mm for rule in after.enclosed),
+        *(mm for rule in after.linings for mm in (rule.thinner_mm, rule.within_mm)),
         *(rule.reach_mm for rule in after.outlines),
     )
     size = network_size(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)

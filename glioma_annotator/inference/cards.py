@@ -17,6 +17,7 @@ from glioma_annotator.domain.model_card import (
     TUMOUR,
     Doubtful,
     Enclosed,
+    Lining,
     Mirrored,
     ModelCard,
     Outline,
@@ -192,6 +193,7 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         outlines=tuple(_outline(rule) for rule in data.get("outlines", ())),
         doubtful=_doubtful(data.get("doubtful")),
         unenclosed=tuple(_unenclosed(rule) for rule in data.get("unenclosed", ())),
+        linings=tuple(_lining(rule) for rule in data.get("linings", ())),
     )
 
 
@@ -243,6 +245,15 @@ def _unenclosed(data: Mapping[str, Any]) -> Unenclosed:
         level=float(data.get("level", standard.level)),
         covered=float(data.get("covered", standard.covered)),
         least_ml=float(data.get("least_ml", standard.least_ml)),
+    )
+
+
+def _lining(data: Mapping[str, Any]) -> Lining:
+    standard = Lining(int(data["label"]), int(data["cavity"]), int(data["becomes"]))
+    return replace(
+        standard,
+        thinner_mm=float(data.get("thinner_mm", standard.thinner_mm)),
+        within_mm=float(data.get("within_mm", standard.within_mm)),
     )
 
 
@@ -298,6 +309,7 @@ def _contradiction(card: ModelCard) -> str:
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.outside)
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed)
         or any({rule.label, rule.cavity, rule.becomes, *rule.rim} - {*values} for rule in after.unenclosed)
+        or any({rule.label, rule.cavity, rule.becomes} - {*values} for rule in after.linings)
         or any({rule.label, *rule.into} - {*values} for rule in after.outlines),
         "a gap of its rule for enclosed tissue is not a length": not all(
             0 <= rule.gap_mm < math.inf for rule in after.enclosed
@@ -311,6 +323,9 @@ def _contradiction(card: ModelCard) -> str:
         "a number of its rule for core without a rim is out of range": not all(
             math.isfinite(rule.level) and 0 <= rule.covered <= 1 and 0 <= rule.least_ml < math.inf
             for rule in after.unenclosed
+        ),
+        "a number of its rule for the lining of cavities is out of range": not all(
+            0 <= mm < math.inf for rule in after.linings for mm in (rule.thinner_mm, rule.within_mm)
         ),
         "a number of its rule for outlines is out of range": not all(
             0 < rule.level <= 1 and 0 <= rule.reach_mm < math.inf for rule in after.outlines

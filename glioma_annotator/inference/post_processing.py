@@ -12,6 +12,7 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.model_card import (
     Doubtful,
     Enclosed,
+    Lining,
     Mirrored,
     Outline,
     Outside,
@@ -21,7 +22,8 @@ from glioma_annotator.domain.model_card import (
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
-from glioma_annotator.imaging.label_ops.smoothing import closing
+from glioma_annotator.imaging.label_ops.margins import grow
+from glioma_annotator.imaging.label_ops.smoothing import closing, opening
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
 
 _COARSE_MM = 3.0
@@ -48,7 +50,7 @@ def post_processed(
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
     that the model doubts, small holes in the tissue are filled, after surgery core without a rim becomes cavity or
     oedema, core outside a rim becomes oedema, what a rim encloses becomes core, labels of which there is too little
-    become others, outlines are moved by brightness.
+    become others, after surgery thin enhancement along a cavity becomes oedema, outlines are moved by brightness.
 
     Parameters
     ----------
@@ -102,6 +104,10 @@ def post_processed(
                 f"{volume_ml:.2f} mL of {names[rule.label]}, less than {rule.below_ml:g} mL, were taken for "
                 f"{names[rule.becomes]}."
             )
+    for lining in rules.linings if operated else ():
+        thin = _lining(result, lining, grid)
+        result[thin] = lining.becomes
+        tell(thin, f"{names[lining.label]} in thin lines along {names[lining.cavity]} were left out, after surgery")
     for outline in rules.outlines:
         if outline.sequence in images:
             result[_outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
@@ -206,6 +212,16 @@ def _unenclosed(
     found[0][box] = remove_small(fluid.astype(np.uint8), rule.least_ml, grid) > 0
     found[1] &= ~found[0]
     return found[0], found[1]
+
+
+def _lining(labels: LabelArray, rule: Lining, grid: Grid) -> NDArray[np.bool_]:
+    """Voxels of the rule's label, (i, j, k), in thin parts beside a cavity."""
+    enhancing, cavity = labels == rule.label, labels == rule.cavity
+    if not enhancing.any() or not cavity.any():
+        return np.zeros(labels.shape, dtype=bool)
+    here = Grid(labels.shape, np.diag([*grid.spacing_mm, 1.0]))
+    thick = grow(opening(enhancing, rule.thinner_mm / 2, here), rule.thinner_mm, here)
+    return np.asarray(enhancing & ~thick & grow(cavity, rule.within_mm, here))
 
 
 def _against_brain(

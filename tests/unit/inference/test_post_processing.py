@@ -11,6 +11,7 @@ from glioma_annotator.domain.model_card import (
     GLIOMA_POST_PROCESSING,
     Doubtful,
     Enclosed,
+    Lining,
     Mirrored,
     Outline,
     Outside,
@@ -450,3 +451,36 @@ def test_a_droplet_of_fluid_in_core_is_no_cavity() -> None:
     labels[6:13, 8:12, 8:12] = NETC  # 0.03 mL of it fluid
     found, _ = processed(labels, WITHOUT_RIM, images=images, operated=True)
     assert not (found == RC).any() and (found[6:13, 8:12, 8:12] == SNFH).all()
+
+
+LINING = PostProcessing(0, linings=(Lining(ET, cavity=RC, becomes=SNFH),))
+
+
+def lined_cavity() -> np.ndarray:
+    """A cavity lined by ET of one voxel on one side, with a nodule of ET on another; a thin sheet of ET far away."""
+    labels = np.zeros((40, 20, 20), np.uint8)
+    labels[5:15, 5:15, 5:15] = RC
+    labels[4, 5:15, 5:15] = ET
+    labels[15:20, 7:12, 7:12] = ET
+    labels[30, 5:15, 5:15] = ET
+    return labels
+
+
+def test_a_thin_line_along_a_cavity_is_no_tumour_after_surgery() -> None:
+    labels = lined_cavity()
+    found, messages = processed(labels, LINING, operated=True)
+    assert (found[4, 5:15, 5:15] == SNFH).all()
+    assert messages == ("0.1 mL of ET in thin lines along RC were left out, after surgery.",)
+    found[4, 5:15, 5:15] = ET
+    assert np.array_equal(found, labels)  # the nodule, and what lies elsewhere
+
+
+def test_a_line_along_a_cavity_stays_where_no_surgery_is_known() -> None:
+    labels = lined_cavity()
+    assert np.array_equal(processed(labels, LINING)[0], labels)
+
+
+def test_without_a_cavity_nothing_is_a_lining() -> None:
+    labels = lined_cavity()
+    labels[labels == RC] = SNFH
+    assert np.array_equal(processed(labels, LINING, operated=True)[0], labels)
