@@ -1,8 +1,9 @@
 """Dice of a model on whole synthetic patients that no training drew: before and after surgery, and with a recurrence.
 
-python benchmarks/synthetic_patients.py --data DIR [--model NAME] [--patients 8] [--shift]
-The brains are those the models were trained on; tumours, cavities and scanners are new. --shift simulates a scanner
-that differs strongly from those of the training samples.
+python benchmarks/synthetic_patients.py --data DIR [--model NAME] [--patients 8] [--seed N] [--shift]
+The brains are those the models were trained on; tumours, cavities and scanners are new. Visits after surgery are
+segmented twice: as where nothing is known of the surgery, and as where it is. --shift simulates a scanner that differs
+strongly from those of the training samples.
 """
 
 from __future__ import annotations
@@ -33,33 +34,38 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="")
     parser.add_argument("--patients", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=_FIRST_SEED, help="of the first patient")
     parser.add_argument("--shift", action="store_true")
     args = parser.parse_args()
     source = SampleSource(load_backgrounds(args.data))
     segmenter = make_segmenter()
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str, str], list[float]] = {}
     for number in range(args.patients):
         shift = STRONG_SHIFT if args.shift else ScannerShift()
-        for visit in draw_patient(source, 3, _FIRST_SEED + number, shift):
+        for visit in draw_patient(source, 3, args.seed + number, shift):
             grid = Grid(visit.labels.shape, np.eye(4))
             images = {
                 SequenceRole(name): Volume(image, grid) for name, image in zip(CHANNELS, visit.images, strict=True)
             }
-            operated = visit.phase != "pre-operative"
-            outcome = segmenter.segment(images, args.model, "cpu", ignore_progress, CancelToken(), operated=operated)
-            line = []
-            for region in GLIOMA_POST_TREATMENT.regions:
-                truth, mask = region.mask(visit.labels), region.mask(outcome.labels)
-                if np.count_nonzero(truth) * grid.voxel_volume_ml < _LEAST_ML:
-                    continue
-                value = dice(truth, mask)
-                found.setdefault((visit.phase, region.name), []).append(value)
-                line.append(f"{region.name} {value:.2f}")
-            print(f"patient {number + 1}, {visit.phase}: {', '.join(line)}", flush=True)
-    print("\nphase            region  cases  mean   median  lowest")
-    for (phase, name), values in found.items():
+            arms = {"known": False} if visit.phase == "pre-operative" else {"unknown": None, "known": True}
+            for surgery, operated in arms.items():
+                outcome = segmenter.segment(
+                    images, args.model, "cpu", ignore_progress, CancelToken(), operated=operated
+                )
+                line = []
+                for region in GLIOMA_POST_TREATMENT.regions:
+                    truth, mask = region.mask(visit.labels), region.mask(outcome.labels)
+                    ml = [np.count_nonzero(m) * grid.voxel_volume_ml for m in (truth, mask)]
+                    line.append(f"{region.name} {ml[1]:.1f} of {ml[0]:.1f} mL")
+                    if ml[0] >= _LEAST_ML:
+                        found.setdefault((visit.phase, surgery, region.name), []).append(dice(truth, mask))
+                        line[-1] += f", Dice {found[visit.phase, surgery, region.name][-1]:.2f}"
+                print(f"patient {number + 1}, {visit.phase}, surgery {surgery}: {'; '.join(line)}", flush=True)
+    print("\nphase            surgery  region  cases  mean   median  lowest")
+    for (phase, surgery, name), values in found.items():
         print(
-            f"{phase:16} {name:6} {len(values):5}   {np.mean(values):.3f}  {np.median(values):.3f}   {min(values):.3f}"
+            f"{phase:16} {surgery:8} {name:6} {len(values):5}   {np.mean(values):.3f}  {np.median(values):.3f}   "
+            f"{min(values):.3f}"
         )
 
 

@@ -46,7 +46,8 @@ class Mirrored:
     ----------
     label: value of which such a component consists, but for a share of `most_other`.
     alone: whether components and their mirror images are those of this label alone, whatever touches them, where such
-        as cross the plane stay; else they are those of all tissue, and nothing is left out when no other would remain.
+        as cross the plane stay; else they are those of all tissue, and nothing is left out when less than
+        `least_left` of its volume would remain: then it is the tumour, which may reach across the plane.
     share: of a component's voxels that must have tissue at their mirror image's place, within `within_mm`.
     """
 
@@ -55,6 +56,7 @@ class Mirrored:
     share: float = 0.5
     within_mm: float = 3.0
     most_other: float = 0.1
+    least_left: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

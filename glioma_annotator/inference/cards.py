@@ -212,6 +212,7 @@ def _mirrored(data: Mapping[str, Any]) -> Mirrored:
         share=float(data.get("share", standard.share)),
         within_mm=float(data.get("within_mm", standard.within_mm)),
         most_other=float(data.get("most_other", standard.most_other)),
+        least_left=float(data.get("least_left", standard.least_left)),
     )
 
 
@@ -333,7 +334,10 @@ def _contradiction(card: ModelCard) -> str:
         "a number of its rule for doubtful islands is out of range": after.doubtful is not None
         and not (0 <= after.doubtful.below_ml < math.inf and 0 <= after.doubtful.sure <= 1),
         "a number of its rule for mirrored tissue is out of range": not all(
-            0 < rule.share <= 1 and 0 <= rule.most_other < 1 and 0 <= rule.within_mm < math.inf
+            0 < rule.share <= 1
+            and 0 <= rule.most_other < 1
+            and 0 <= rule.within_mm < math.inf
+            and 0 <= rule.least_left < math.inf
             for rule in after.mirrored
         ),
     }

@@ -142,7 +142,9 @@ def _mirrored(
     has_image[inside] = _near(tissue, rule.within_mm, spacing_mm)[tuple(place[inside].T)]
     share = np.bincount(of, weights=has_image, minlength=count + 1) / sizes
     out = candidates & (share >= rule.share)
-    return out[numbered] if rule.alone or np.count_nonzero(out) < count else nothing
+    taken = int(np.bincount(of, minlength=count + 1)[out].sum())
+    left = len(of) - taken
+    return out[numbered] if rule.alone or (left and left >= rule.least_left * taken) else nothing
 
 
 def _doubted(labels: LabelArray, softmax: NDArray[np.uint8], rule: Doubtful, voxel_ml: float) -> NDArray[np.bool_]:

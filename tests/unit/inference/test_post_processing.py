@@ -183,6 +183,14 @@ def test_tissue_on_both_sides_stays_when_there_is_no_other() -> None:
     assert np.array_equal(found, labels) and messages == ()
 
 
+def test_a_tumour_across_the_midline_stays_whatever_little_lies_elsewhere() -> None:
+    labels = np.zeros(HEAD.shape, np.uint8)
+    labels[18:43, 14:30, 20:26] = SNFH
+    labels[22:26, 34:38, 20:23] = SNFH
+    found, messages = on_a_head(labels, Mirrored(SNFH))
+    assert np.array_equal(found, labels) and messages == ()
+
+
 def test_fluid_of_both_ventricles_is_no_cavity_whatever_touches_it() -> None:
     labels = np.zeros(HEAD.shape, np.uint8)
     labels[22:27, 14:30, 20:26] = RC
