@@ -16,15 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from glioma_annotator.adaptation.fast_layers import speed_up
 from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
+from glioma_annotator.adaptation.widening import widen
 from glioma_annotator.domain.geometry import Shape
 from glioma_annotator.heap import kept_memory
 from glioma_annotator.inference.brain import COARSER
 from glioma_annotator.inference.model_folder import load_model
-from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
+from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, ResidualInceptionUNet, build_network
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
-PARAMETERS: dict[str, Any] = {"filters": [8, 16, 32, 64], "branch_fraction": 0.5}
+PARAMETERS: dict[str, Any] = {"filters": [16, 32, 64, 128], "branch_fraction": 0.5}
 HELD_OUT = ("training_seg_04.nii.gz", "training_seg_11.nii.gz", "training_seg_16.nii.gz")
 """Label maps kept out of training, so that heads never seen can be simulated."""
 
@@ -43,8 +45,8 @@ class View:
 
 #: What the finder looks at: the whole head, coarsely, and the brain with what is around it; and pieces of the latter.
 VIEWS = (
-    View((64, 80, 64), SPACING_MM, 0.5),
-    View((80, 96, 80), SPACING_MM, 0.3),
+    View((64, 80, 64), SPACING_MM, 0.4),
+    View((80, 96, 80), SPACING_MM, 0.4),
     View((56, 64, 56), COARSER * SPACING_MM, 0.2),
 )
 
@@ -195,7 +197,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with label_maps/synthseg")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--minutes", type=float, default=60.0, help="time to train, in minutes")
-    parser.add_argument("--start", type=Path, help="model folder whose weights to begin with; at random without it")
+    parser.add_argument(
+        "--start", type=Path, help="model folder whose weights to begin with, widened; at random without it"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=BrainPlan().seed, help="another one draws other heads")
     parsed = parser.parse_args(arguments)
@@ -203,7 +207,12 @@ def main(arguments: list[str] | None = None) -> None:
     plan = BrainPlan(minutes=parsed.minutes, seed=parsed.seed)
     torch.manual_seed(plan.seed)
     maps = load_head_maps(p for p in label_map_files(parsed.data) if p.name not in HELD_OUT)
-    network = load_model(parsed.start)[1] if parsed.start else build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
+    network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
+    if parsed.start:
+        start = load_model(parsed.start)[1]
+        assert isinstance(start, ResidualInceptionUNet)  # every brain model is one
+        network = widen(start, PARAMETERS["filters"], PARAMETERS["branch_fraction"], seed=plan.seed)
+    speed_up(network)
     trainer = BrainTrainer(network, maps, parsed.run, plan)
     trainer.resume()
     with kept_memory():

@@ -61,9 +61,9 @@ class ModelBrainFinder:
     def share(self, volume: Volume, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
         """The share of brain, 0 to 1, in each voxel (i, j, k) of a scan; interpolated linearly from the model's grid.
 
-        Found in three looks: at the whole scan on coarser voxels, for the box that holds the brain; at that box; at
-        the box that was seen there, averaged with the mirrored image of it. So the network always sees mostly brain,
-        of which its normalisation takes the statistics.
+        Found in two looks: at the whole scan on coarser voxels, for the box that holds the brain; at that box, averaged
+        with the mirrored image of it. So the network sees mostly brain, of which its normalisation takes the
+        statistics.
 
         Raises `UserError` (no or damaged model, impossible voxel size), `EnvironmentFailure` (memory), `Cancelled`.
         """
@@ -77,15 +77,12 @@ class ModelBrainFinder:
         coarse = at_spacing(small, [COARSER * mm for mm in card.spacing_mm])
         rough = self._network(scaled(coarse.data), cancel)
         report(Progress(0.6, "Finding the brain"))
-        for last in (False, True):
-            near = _near(rough, small.grid)
-            image = scaled(small.data[near])
-            here = self._network(image, cancel)
-            if last:
-                here = np.float32(0.5) * (here + self._network(np.ascontiguousarray(image[::-1]), cancel)[::-1])
-            rough = np.zeros(small.grid.shape, dtype=np.float32)
-            rough[near] = here
-        share = resample_to(Volume(rough, small.grid), volume.grid).data
+        near = _near(rough, small.grid)
+        image = scaled(small.data[near])
+        mirrored = self._network(np.ascontiguousarray(image[::-1]), cancel)[::-1]
+        found = np.zeros(small.grid.shape, dtype=np.float32)
+        found[near] = np.float32(0.5) * (self._network(image, cancel) + mirrored)
+        share = resample_to(Volume(found, small.grid), volume.grid).data
         report(Progress(1.0, "Finding the brain"))
         return np.asarray(share, dtype=np.float32)
 
