@@ -144,21 +144,17 @@ class JobRunner:
         on_error: Callable[[BaseException], None],
         on_cancelled: Callable[[], None] | None,
     ) -> None:
-        last = 0.0
-
         def show(progress: Progress) -> None:
             job.progress = progress
             job.state = JobState.RUNNING
             self.changed.emit(job)
 
-        def report(progress: Progress) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= _MIN_SECONDS_BETWEEN_REPORTS or progress.fraction >= 1:
-                last = now
-                self._post(lambda: show(progress))
+        reports = _Reports(lambda progress: self._post(lambda: show(progress)))
+        report = reports.take
 
         def finish(state: JobState, callback: Callable[[], Any] | None) -> None:
+            reports.close()
+
             def ended() -> None:
                 job.state = state
                 self.jobs.remove(job)
@@ -181,6 +177,47 @@ class JobRunner:
             finish(JobState.FAILED, lambda: on_error(failure))
         else:
             finish(JobState.DONE, lambda: on_done(result))
+
+
+class _Reports:
+    """Passes on what a job reports, no more often than the window needs, and always the newest: a stage that says
+    nothing after its beginning must not be shown as the one before it.
+    """
+
+    def __init__(self, pass_on: Report) -> None:
+        self._pass_on = pass_on
+        self._lock = threading.Lock()
+        self._last = 0.0
+        self._held: Progress | None = None
+        self._closed = False
+
+    def take(self, progress: Progress) -> None:
+        with self._lock:
+            wait = self._last + _MIN_SECONDS_BETWEEN_REPORTS - time.monotonic()
+            if self._closed:
+                return
+            if wait <= 0 or progress.fraction >= 1:
+                self._held = None
+                self._last = time.monotonic()
+                self._pass_on(progress)
+                return
+            waiting, self._held = self._held is not None, progress
+        if not waiting:
+            timer = threading.Timer(wait, self._release)
+            timer.daemon = True
+            timer.start()
+
+    def close(self) -> None:
+        """Nothing is passed on from here on."""
+        with self._lock:
+            self._closed, self._held = True, None
+
+    def _release(self) -> None:
+        with self._lock:
+            progress, self._held = self._held, None
+            if progress is not None and not self._closed:
+                self._last = time.monotonic()
+                self._pass_on(progress)
 
 
 def _yield_to_the_window() -> None:

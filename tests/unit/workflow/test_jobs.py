@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -62,6 +63,36 @@ def test_progress_is_shown_while_the_job_runs(owner: Owner) -> None:
     owner.submit(work)
     owner.run_until(1)
     assert Progress(1.0, "all done", 0.0) in seen
+
+
+def test_the_last_of_many_quick_reports_is_shown_though_the_job_says_nothing_more(owner: Owner) -> None:
+    shown: list[str] = []
+    enough = threading.Event()
+    owner.runner.changed.connect(lambda job: shown.append(job.progress.message))
+
+    def work(report: Report, _cancel: CancelToken) -> bool:
+        for step in range(50):
+            report(Progress(0.2, f"Training, step {step}", None))
+        report(Progress(0.5, "Judging", None))
+        return enough.wait(10)
+
+    owner.submit(work)
+    while not shown or shown[-1] != "Judging":
+        owner.posted.get(timeout=5)()
+    assert len(shown) < 20  # and not every one of them
+    enough.set()
+    owner.run_until(1)
+    assert owner.outcomes == [True]
+
+
+def test_nothing_is_shown_of_a_job_that_has_ended(owner: Owner) -> None:
+    def work(report: Report, _cancel: CancelToken) -> None:
+        report(Progress(0.5, "held back", None))
+
+    job = owner.submit(work)
+    owner.run_until(1)
+    time.sleep(0.1)  # longer than a report is held back
+    assert owner.posted.empty() and job.state is JobState.DONE
 
 
 def test_a_failure_is_handed_over_whole(owner: Owner) -> None:
