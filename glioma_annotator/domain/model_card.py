@@ -170,7 +170,7 @@ class Lining:
     """A thin line of enhancement along a cavity, in a brain that was operated on.
 
     It is what surgery leaves, no tumour: after treatment enhancing tumour is thick or nodular (de Verdier et al., arXiv
-    2405.18368). In the two UCSF-ALPTDG masks with ET at a cavity the rule would take 0.06 of 0.85 and 0.07 of 0.30 mL.
+    2405.18368). In the two UCSF-ALPTDG masks with ET at a cavity the rule would take 0.01 of 0.85 and 0.03 of 0.30 mL.
 
     Attributes
     ----------
