@@ -7,12 +7,19 @@ from collections.abc import Iterable, Sequence
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 
+_LATER = (TreatmentPhase.POST_RT_BASELINE, TreatmentPhase.FOLLOW_UP, TreatmentPhase.PROGRESSION)
+
 
 def operated(visit: Timepoint, visits: Sequence[Timepoint], events: Iterable[ClinicalEvent]) -> bool | None:
     """True after a resection, False before any surgery, None where the records do not tell.
 
-    A visit counts as after one when it or an earlier one is marked as post-operative, or a surgery that was more than a
-    biopsy is recorded on its day or before. Follow-up alone says nothing: a tumour may be watched without surgery.
+    A visit counts as after one when
+
+    - it or an earlier one is marked as post-operative;
+    - a surgery that was more than a biopsy is recorded on its day or before;
+    - no surgery is recorded, it is marked as a later one of the course, and an earlier one as pre-operative.
+
+    Follow-up alone says nothing: a tumour may be watched without surgery.
 
     Parameters
     ----------
@@ -21,14 +28,18 @@ def operated(visit: Timepoint, visits: Sequence[Timepoint], events: Iterable[Cli
     """
     if visit.phase is TreatmentPhase.PRE_OPERATIVE:
         return False
-    if any(v.phase is TreatmentPhase.EARLY_POST_OPERATIVE and v.order <= visit.order for v in (visit, *visits)):
+    phases = {v.phase for v in visits if v.order < visit.order}
+    if TreatmentPhase.EARLY_POST_OPERATIVE in {visit.phase, *phases}:
         return True
-    return True if any(_resected_before(visit, event) for event in events) else None
+    surgeries = [event for event in events if event.kind is EventKind.SURGERY]
+    if any(_resected_before(visit, event) for event in surgeries):
+        return True
+    return True if not surgeries and visit.phase in _LATER and TreatmentPhase.PRE_OPERATIVE in phases else None
 
 
-def _resected_before(visit: Timepoint, event: ClinicalEvent) -> bool:
-    if event.kind is not EventKind.SURGERY or event.extent in (None, ExtentOfResection.BIOPSY):
+def _resected_before(visit: Timepoint, surgery: ClinicalEvent) -> bool:
+    if surgery.extent in (None, ExtentOfResection.BIOPSY):
         return False
-    if event.date is not None and visit.date is not None:
-        return event.date <= visit.date
-    return event.day is not None and visit.day is not None and event.day <= visit.day
+    if surgery.date is not None and visit.date is not None:
+        return surgery.date <= visit.date
+    return surgery.day is not None and visit.day is not None and surgery.day <= visit.day

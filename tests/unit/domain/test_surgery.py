@@ -28,8 +28,17 @@ def surgery(extent: ExtentOfResection | None, **when: object) -> ClinicalEvent:
 def test_phases_tell() -> None:
     course = [visit(0, PRE), visit(1, POST), visit(2, LATER), visit(3, UNKNOWN)]
     assert [operated(one, course, ()) for one in course] == [False, True, True, True]
-    watched = [visit(0, PRE), visit(1, LATER), visit(2, UNKNOWN)]
-    assert [operated(one, watched, ()) for one in watched] == [False, None, None]
+    watched = [visit(0, UNKNOWN), visit(1, LATER), visit(2, UNKNOWN)]
+    assert [operated(one, watched, ()) for one in watched] == [None, None, None]
+
+
+def test_a_later_phase_after_a_pre_operative_visit_tells_where_no_surgery_is_recorded() -> None:
+    course = [visit(0, PRE, day=0), visit(1, LATER, day=90), visit(2, UNKNOWN, day=180)]
+    assert [operated(one, course, ()) for one in course] == [False, True, None]
+    biopsy = surgery(ExtentOfResection.BIOPSY, day=10)
+    assert [operated(one, course, [biopsy]) for one in course] == [False, None, None]
+    second = surgery(ExtentOfResection.PARTIAL, day=100)
+    assert [operated(one, course, [biopsy, second]) for one in course] == [False, None, True]
 
 
 @pytest.mark.parametrize(
