@@ -23,6 +23,7 @@ from glioma_annotator.adaptation.methods.context import Context, Replay
 from glioma_annotator.adaptation.pace import least_seconds
 from glioma_annotator.adaptation.passes import pass_visits
 from glioma_annotator.adaptation.patches import PatchSampler
+from glioma_annotator.adaptation.readers_rules import as_readers_outline
 from glioma_annotator.adaptation.trying import Telling, Watch, passed, try_methods
 from glioma_annotator.domain.adaptation import (
     METHODS,
@@ -98,8 +99,9 @@ def _adapt(
     card, network = load_model(start)
     cases = _prepared(request.cases, card, budget)
     holdout = _prepared(request.holdout, card, budget)
+    card, outlined = as_readers_outline(card, (*cases, *holdout))
     parts = split(cases, holdout)
-    told = [*messages, *(m for case in (*cases, *holdout) for m in case.messages)]
+    told = [*messages, *(m for case in (*cases, *holdout) for m in case.messages), *outlined]
     told += _missing_tissues(parts, card)
 
     wanted = METHODS if request.method is AdaptationMethod.AUTO else (request.method,)

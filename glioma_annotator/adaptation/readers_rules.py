@@ -1,0 +1,43 @@
+"""Rules of a card's post-processing that a reader's masks contradict are not an adapted model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.held_out import as_proposed
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.model_card import ModelCard, PostProcessing
+
+#: Of a reader's mask, in mL: a rule that would change as much of it is not how the reader outlines.
+CONTRADICTED_ML = 0.5
+
+#: What a rule is about, by its name in `PostProcessing`: they follow from definitions that readers may not share.
+_RULES = {"unenclosed": "core without an enhancing rim", "linings": "thin enhancement along a cavity"}
+
+
+def as_readers_outline(card: ModelCard, cases: Sequence[PreparedCase]) -> tuple[ModelCard, tuple[str, ...]]:
+    """The card without the rules for visits after surgery that the masks contradict, and what the reader should know.
+
+    Else the model's proposals would lose again and again what the reader put in, and nothing could be learnt about it.
+    """
+    messages = []
+    for name, what in _RULES.items():
+        rules = getattr(card.post_processing, name)
+        only: dict[str, Any] = {name: rules}
+        alone = replace(card, post_processing=PostProcessing(0.0, **only))
+        if any(_changed_ml(case, alone) >= CONTRADICTED_ML for case in cases if case.operated and rules):
+            none: dict[str, Any] = {name: ()}
+            card = replace(card, post_processing=replace(card.post_processing, **none))
+            messages.append(f"The masks show {what} after surgery: the adapted model leaves it as it is.")
+    return card, tuple(messages)
+
+
+def _changed_ml(case: PreparedCase, card: ModelCard) -> float:
+    as_it_is = as_proposed(case.classes, case, replace(card, post_processing=PostProcessing(0.0)))
+    changed = (as_proposed(case.classes, case, card) != as_it_is) & (case.classes != IGNORE)
+    return float(np.count_nonzero(changed) * case.voxel_ml)

@@ -1,0 +1,71 @@
+"""Rules for visits after surgery, and readers who outline otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_models import tiny_card
+
+from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.readers_rules import as_readers_outline
+from glioma_annotator.domain.labels import IGNORE
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING
+from glioma_annotator.domain.sequences import SequenceRole
+
+SHAPE = (40, 30, 30)
+NETC, SNFH, ET, RC = 1, 2, 3, 4
+CARD = tiny_card(
+    channels=(SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR), post_processing=GLIOMA_POST_PROCESSING
+)
+
+
+def visit(classes: NDArray[np.uint8], *, operated: bool = True) -> PreparedCase:
+    images = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
+    return PreparedCase("visit", images, np.ones(SHAPE, bool), classes, 0.001, operated=operated)
+
+
+@pytest.fixture
+def core() -> NDArray[np.uint8]:
+    """1 mL of core without a rim."""
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[5:15, 5:15, 5:15] = NETC
+    return classes
+
+
+def test_a_reader_who_keeps_core_without_a_rim_gets_a_model_that_does(core: NDArray[np.uint8]) -> None:
+    card, messages = as_readers_outline(CARD, [visit(core)])
+    assert card.post_processing == replace(CARD.post_processing, unenclosed=())
+    assert messages == (
+        "The masks show core without an enhancing rim after surgery: the adapted model leaves it as it is.",
+    )
+
+
+def test_a_reader_who_keeps_thin_enhancement_gets_a_model_that_does() -> None:
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[5:35, 5:25, 5:15] = RC
+    classes[5:35, 5:25, 15] = ET
+    card, messages = as_readers_outline(CARD, [visit(np.zeros(SHAPE, np.uint8)), visit(classes)])
+    assert card.post_processing == replace(CARD.post_processing, linings=())
+    assert len(messages) == 1 and "thin enhancement along a cavity" in messages[0]
+
+
+def test_before_surgery_nothing_is_contradicted(core: NDArray[np.uint8]) -> None:
+    assert as_readers_outline(CARD, [visit(core, operated=False)]) == (CARD, ())
+
+
+def test_a_little_of_it_and_what_nobody_looked_at_contradict_nothing(core: NDArray[np.uint8]) -> None:
+    core[9:] = 0  # 0.4 mL
+    assert as_readers_outline(CARD, [visit(core)]) == (CARD, ())
+    core[9:15, 5:15, 5:15] = IGNORE
+    assert as_readers_outline(CARD, [visit(core)]) == (CARD, ())
+
+
+def test_masks_that_follow_the_rules_keep_them() -> None:
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[5:20, 5:20, 5:20] = ET
+    classes[9:16, 9:16, 9:16] = NETC
+    classes[25:35, 5:15, 5:15] = RC
+    assert as_readers_outline(CARD, [visit(classes)]) == (CARD, ())
