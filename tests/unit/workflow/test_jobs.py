@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from glioma_annotator.progress import CancelToken, Progress, Report
+from glioma_annotator.workflow import jobs
 from glioma_annotator.workflow.jobs import Job, JobRunner, JobState
 
 
@@ -85,13 +85,27 @@ def test_the_last_of_many_quick_reports_is_shown_though_the_job_says_nothing_mor
     assert owner.outcomes == [True]
 
 
-def test_nothing_is_shown_of_a_job_that_has_ended(owner: Owner) -> None:
+def test_nothing_is_shown_of_a_job_that_has_ended(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[Callable[[], None]] = []
+
+    class Never:
+        """A timer whose time has not come when the job ends."""
+
+        def __init__(self, _seconds: float, then: Callable[[], None]) -> None:
+            late.append(then)
+
+        def start(self) -> None: ...
+
+    monkeypatch.setattr(threading, "Timer", Never)
+    monkeypatch.setattr(jobs, "_MIN_SECONDS_BETWEEN_REPORTS", 3600.0)
+
     def work(report: Report, _cancel: CancelToken) -> None:
         report(Progress(0.5, "held back", None))
 
     job = owner.submit(work)
     owner.run_until(1)
-    time.sleep(0.1)  # longer than a report is held back
+    assert len(late) == 1
+    late[0]()
     assert owner.posted.empty() and job.state is JobState.DONE
 
 
