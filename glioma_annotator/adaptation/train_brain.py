@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from glioma_annotator.adaptation.fast_layers import speed_up
+from glioma_annotator.adaptation.synthesis.head_shapes import HeadShapes, learn_shapes
 from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
 from glioma_annotator.adaptation.widening import widen
 from glioma_annotator.domain.geometry import Shape
@@ -30,7 +31,7 @@ PARAMETERS: dict[str, Any] = {"filters": [16, 32, 64, 128], "branch_fraction": 0
 HELD_OUT = ("training_seg_04.nii.gz", "training_seg_11.nii.gz", "training_seg_16.nii.gz")
 """Label maps kept out of training, so that heads never seen can be simulated."""
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, SHAPES = "checkpoint.pt", "shapes.npy"
 _SMOOTH = 100.0
 
 
@@ -85,11 +86,14 @@ class BrainTrainer:
     ----------
     network: one channel in, two classes out; changed in place.
     maps: what heads are painted from.
+    shapes: of `maps`, for heads of other shapes than theirs; None for theirs alone.
     """
 
-    def __init__(self, network: nn.Module, maps: list[HeadMap], run: Path, plan: BrainPlan) -> None:
+    def __init__(
+        self, network: nn.Module, maps: list[HeadMap], run: Path, plan: BrainPlan, shapes: HeadShapes | None = None
+    ) -> None:
         self._network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self._maps, self._run, self._plan = maps, run, plan
+        self._maps, self._run, self._plan, self._shapes = maps, run, plan, shapes
         self.averaged: nn.Module = copy.deepcopy(self._network).eval()
         self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=1e-5)
         self.steps, self.seconds = 0, 0.0
@@ -144,7 +148,7 @@ class BrainTrainer:
         return views[int(rng.choice(len(views), p=weights / weights.sum()))]
 
     def _update(self, view: View) -> float:
-        sample = draw_head(self._maps, view.shape, self._plan.seed, self.steps, view.spacing_mm)
+        sample = draw_head(self._maps, view.shape, self._plan.seed, self.steps, view.spacing_mm, self._shapes)
         image = torch.from_numpy(np.ascontiguousarray(sample.image))[None, None]
         brain = torch.from_numpy(np.ascontiguousarray(sample.brain))[None]
         for group in self._optimiser.param_groups:
@@ -213,10 +217,19 @@ def main(arguments: list[str] | None = None) -> None:
         assert isinstance(start, ResidualInceptionUNet)  # every brain model is one
         network = widen(start, PARAMETERS["filters"], PARAMETERS["branch_fraction"], seed=plan.seed)
     speed_up(network)
-    trainer = BrainTrainer(network, maps, parsed.run, plan)
+    trainer = BrainTrainer(network, maps, parsed.run, plan, _shapes(maps, parsed.run))
     trainer.resume()
     with kept_memory():
         trainer.train(lambda progress: print(f"\r{progress.message}   ", end="", flush=True))
+
+
+def _shapes(maps: list[HeadMap], run: Path) -> HeadShapes:
+    """The maps' shapes, kept in the run folder: a training taken up again must draw the same heads."""
+    path = run / SHAPES
+    if not path.exists():
+        run.mkdir(parents=True, exist_ok=True)
+        np.save(path, learn_shapes(maps).shifts.astype(np.float16))
+    return HeadShapes(np.load(path).astype(np.float32))
 
 
 def label_map_files(data: Path) -> list[Path]:

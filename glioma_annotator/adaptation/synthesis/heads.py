@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from glioma_annotator.adaptation.synthesis.head_acquisition import acquire
 from glioma_annotator.adaptation.synthesis.head_contrast import CLASSES, draw_contrast
+from glioma_annotator.adaptation.synthesis.head_shapes import HeadShapes
 from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.domain.geometry import Box, Shape
 from glioma_annotator.errors import UserError
@@ -34,6 +35,8 @@ _FLUID_MM = 15.0
 _MENINGES_MM = 1.0
 _FLUID = 24
 _FIRST_OUTSIDE = 500
+#: Share of heads that are given a new shape, where shapes are known.
+_BENT = 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,11 +119,25 @@ def brain_of_labels(labels: NDArray[np.int16]) -> NDArray[np.bool_]:
     return result
 
 
-def draw_head(maps: list[HeadMap], shape: Shape, seed: int, number: int, spacing_mm: float = SPACING_MM) -> HeadSample:
-    """Sample `number` of a seed, `shape` in voxels of `spacing_mm`: the same whoever draws it."""
+def draw_head(
+    maps: list[HeadMap],
+    shape: Shape,
+    seed: int,
+    number: int,
+    spacing_mm: float = SPACING_MM,
+    shapes: HeadShapes | None = None,
+) -> HeadSample:
+    """Sample `number` of a seed, `shape` in voxels of `spacing_mm`: the same whoever draws it.
+
+    `shapes` are those of `maps`; with them three of four heads are given a new shape.
+    """
     rng = np.random.default_rng((seed, number))
-    head = maps[int(rng.integers(len(maps)))]
+    chosen = int(rng.integers(len(maps)))
+    head = maps[chosen]
     index = _place(head, shape, rng, spacing_mm)
+    if shapes is not None and rng.random() < _BENT:
+        away = shapes.bent(chosen, tuple(field - m for field, m in zip(index, head.middle, strict=True)), rng)
+        index = tuple(field + m for field, m in zip(away, head.middle, strict=True))
     offset = (0.2 * spacing_mm * rng.uniform(-1, 1, 3)).astype(np.float32)
     # Two looks per voxel, a part of it apart, make borders partial as a scanner's voxels do.
     looks = [_look_up(head, index, step) for step in (offset, -offset)]
