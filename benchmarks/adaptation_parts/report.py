@@ -39,7 +39,20 @@ class Row:
 
     @property
     def error_removed(self) -> float:
-        return 1 - (1 - self.after) / max(1 - self.before, 1e-6)
+        return removed_share(self.before, self.after)
+
+    @property
+    def as_proposed(self) -> tuple[float, float] | None:
+        """As `before` and `after`, of the masks as the program proposes them; None where they show nothing."""
+        before, candidate = self.learnt.get("as_proposed") or (None, None)
+        if before is None or candidate is None:
+            return None
+        return before, candidate if self.accepted else before
+
+
+def removed_share(before: float, after: float) -> float:
+    """Share of the error 1 - Dice that is gone."""
+    return 1 - (1 - after) / max(1 - before, 1e-6)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -60,6 +73,7 @@ def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
         removed = [row.error_removed for row in found]
         carried = [row.carried for row in found if row.carried is not None]
         candidates = [row.candidate for row in found if row.candidate is not None]
+        proposed = [row.as_proposed for row in found if row.as_proposed is not None]
         table.append({
             "protocol": protocol,
             "learnt": count,
@@ -76,6 +90,8 @@ def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
             / max(1 - float(np.mean([r.before for r in found])), 1e-6),
             "accepted": sum(r.accepted for r in found),
             "made_worse": sum(r.accepted and r.after < r.before for r in found),
+            "proposed_removed": float(np.mean([removed_share(*p) for p in proposed])) if proposed else None,
+            "proposed_worse": sum(after < before for before, after in proposed),
             "processor_seconds": float(np.mean([r.learnt.get("processor_seconds", 0.0) for r in found])),
             "seconds": float(np.mean([r.seconds for r in found])),
         })  # fmt: skip
@@ -91,6 +107,11 @@ def as_text(table: Sequence[Mapping[str, Any]]) -> str:
         f"candidate {_number(r['candidate'])}  carried {_number(r['carried'])}  "
         f"error removed {r['error_removed']:+.1%} (of the means {r['error_removed_of_means']:+.1%})  "
         f"accepted {r['accepted']}  made worse {r['made_worse']}"
+        + (
+            ""
+            if r["proposed_removed"] is None
+            else f"  as proposed {r['proposed_removed']:+.1%}, worse {r['proposed_worse']}"
+        )
         for r in table
     )
 

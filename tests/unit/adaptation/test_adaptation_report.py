@@ -59,3 +59,12 @@ def test_a_run_leaves_table_plot_and_figures_that_hold_every_row(report: ModuleT
     assert len((tmp_path / "out" / "adaptation.txt").read_text().splitlines()) == 5
     assert (tmp_path / "out" / "adaptation.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [".json", ".png", ".txt"]
+
+
+def test_masks_as_proposed_are_told_beside_those_of_the_network(report: ModuleType) -> None:
+    learnt = {"as_proposed": [0.8, 0.7]}
+    worse, refused = (report.Row("patients", n, 1, 0.5, 0.6, None, n == "a", 1.0, {}, learnt, 0.6) for n in "ab")
+    (found,) = report.summary([worse, refused])
+    assert found["proposed_removed"] == pytest.approx(-0.25)  # one loses half of its error more, the other nothing
+    assert (found["proposed_worse"], found["made_worse"]) == (1, 0)
+    assert "as proposed -25.0%, worse 1" in report.as_text([found])
