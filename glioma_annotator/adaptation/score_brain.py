@@ -169,8 +169,8 @@ def main(arguments: list[str] | None = None) -> None:
     network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
     network.load_state_dict(state["averaged"])
     training: dict[str, Any] = {
-        "kind": "heads painted from anatomical label maps, three of four bent to new shapes between those mapped, at random "
-        "and as scanners give them; no real scan",
+        "kind": "heads painted from anatomical label maps, three of four bent to new shapes between those mapped, at "
+        "random and as scanners give them; no real scan",
         "sources": {"label_maps/synthseg": "17 of 20 whole-head label maps; Apache-2.0; three kept out for measuring"},
         "kept_out": list(HELD_OUT),
         "seed": state["seed"],

@@ -228,7 +228,9 @@ def _shapes(maps: list[HeadMap], run: Path) -> HeadShapes:
     path = run / SHAPES
     if not path.exists():
         run.mkdir(parents=True, exist_ok=True)
-        np.save(path, learn_shapes(maps).shifts.astype(np.float16))
+        temporary = path.with_name(f"part-{SHAPES}")
+        np.save(temporary, learn_shapes(maps).shifts.astype(np.float16))
+        temporary.replace(path)
     return HeadShapes(np.load(path).astype(np.float32))
 
 

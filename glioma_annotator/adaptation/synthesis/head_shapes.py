@@ -37,15 +37,21 @@ _CONCENTRATION = 0.4
 _BEYOND = (0.8, 1.4)  # times the way from the mean of all shapes to the mixture
 
 #: Brightness of the tissues for registration; those not named 0.8, air 0.
-_BRIGHT = {"grey": 0.7, "cerebellar grey": 0.7, "fluid": 0.3, "ventricle": 0.3, "bone": 0.15, "marrow": 0.35} | {
-    "eye": 0.3,
-    "mucosa": 0.45,
-    "muscle": 0.4,
-    "soft tissue": 0.5,
-    "skin": 0.55,
-    "rest": 0.5,
+_BRIGHT = {
+    "grey": 0.7,
+    "cerebellar grey": 0.7,
     "white": 1.0,
     "cerebellar white": 1.0,
+    "ventricle": 0.3,
+    "fluid": 0.3,
+    "eye": 0.3,
+    "bone": 0.15,
+    "marrow": 0.35,
+    "muscle": 0.4,
+    "mucosa": 0.45,
+    "soft tissue": 0.5,
+    "rest": 0.5,
+    "skin": 0.55,
 }
 
 
@@ -114,11 +120,11 @@ def _shift(fixed: SimpleITK.Image, moving: SimpleITK.Image) -> NDArray[np.float3
         demons = SimpleITK.FastSymmetricForcesDemonsRegistrationFilter()
         demons.SetNumberOfIterations(iterations)
         demons.SetStandardDeviations(_FIELD_SIGMA)
-        if field is not None:
-            field = SimpleITK.Resample(field, one, SimpleITK.Transform(), SimpleITK.sitkLinear, 0.0)
-            field = demons.Execute(one, other, field)
-        else:
+        if field is None:
             field = demons.Execute(one, other)
+        else:
+            rough = SimpleITK.Resample(field, one, SimpleITK.Transform(), SimpleITK.sitkLinear, 0.0)
+            field = demons.Execute(one, other, rough)
     assert field is not None
     both = SimpleITK.CompositeTransform(
         [affine, SimpleITK.DisplacementFieldTransform(SimpleITK.Cast(field, SimpleITK.sitkVectorFloat64))]
