@@ -143,6 +143,7 @@ class Bench:
             "held_out": outcome.held_out,
             "before": outcome.verdict.before,
             "after": outcome.verdict.after,
+            "held_out_regions": {r.region: (r.kind, r.before, r.after) for r in outcome.verdict.regions},
             "reasons": outcome.verdict.reasons,
             "share_of_the_way": outcome.card.training["share_of_the_way"],
             "painted_lesions": outcome.card.scores.get("painted_lesions"),
