@@ -78,7 +78,7 @@ class HeadShapes:
 
 
 def learn_shapes(maps: Sequence[HeadMap]) -> HeadShapes:
-    """Register every head to the first: about 10 s each."""
+    """Register every head to the first: about 5 s each."""
     first = _drawn(maps[0])
     shifts = [np.zeros((3, *(_POINTS,) * 3), dtype=np.float32)]
     shifts += [_shift(first, _drawn(head)) for head in maps[1:]]
