@@ -145,6 +145,9 @@ class Unenclosed:
     patients' core without a rim, a voxel of cavity had less of it than one of oedema in 86 to 100 % of all pairs. In
     the four real development cases nine of ten voxels of oedema have more than 0.4, and of fluid less than -0.2.
 
+    A thin line of enhancement is the lining of a cavity (`Lining`), no rim of tumour: of the enhancing tumour of those
+    eight masks 89 to 100 % lies where it is 2 mm thick or more.
+
     Attributes
     ----------
     label: value that cannot lie without a rim.
@@ -154,6 +157,7 @@ class Unenclosed:
     level: of FLAIR less half of T2, below which a voxel is fluid.
     covered: share of the surface that a rim must cover to count.
     least_ml: fluid of less than this volume in one piece counts as the rest.
+    thinner_mm: parts of a rim thinner than this do not count; 0 for all of it.
     """
 
     label: int
@@ -163,6 +167,7 @@ class Unenclosed:
     level: float = 0.4
     covered: float = 0.3
     least_ml: float = 0.1
+    thinner_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,7 @@ def _unenclosed(data: Mapping[str, Any]) -> Unenclosed:
         level=float(data.get("level", standard.level)),
         covered=float(data.get("covered", standard.covered)),
         least_ml=float(data.get("least_ml", standard.least_ml)),
+        thinner_mm=float(data.get("thinner_mm", standard.thinner_mm)),
     )
 
 
@@ -322,7 +323,9 @@ def _contradiction(card: ModelCard) -> str:
             for rule in after.outside
         ),
         "a number of its rule for core without a rim is out of range": not all(
-            math.isfinite(rule.level) and 0 <= rule.covered <= 1 and 0 <= rule.least_ml < math.inf
+            math.isfinite(rule.level)
+            and 0 <= rule.covered <= 1
+            and all(0 <= value < math.inf for value in (rule.least_ml, rule.thinner_mm))
             for rule in after.unenclosed
         ),
         "a number of its rule for the lining of cavities is out of range": not all(

@@ -197,13 +197,16 @@ def _unenclosed(
     found = np.zeros((2, *labels.shape), dtype=bool)
     if not {SequenceRole.FLAIR, SequenceRole.T2} <= images.keys():
         return found[0], found[1]
+    rim = np.isin(labels, rule.rim)
+    if rule.thinner_mm and rim.any():
+        rim &= _thick(rim, rule.thinner_mm, grid)
     numbered, _ = components(labels == rule.label)
     touching = ndimage.generate_binary_structure(3, 3)
     for number, place in enumerate(ndimage.find_objects(numbered), start=1):
         box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in place)
         core = numbered[box] == number
-        around = labels[box][ndimage.binary_dilation(core, touching) & ~core & brain[box]]
-        if around.size == 0 or np.isin(around, rule.rim).mean() < rule.covered:
+        around = rim[box][ndimage.binary_dilation(core, touching) & ~core & brain[box]]
+        if around.size == 0 or around.mean() < rule.covered:
             found[1][box] |= core
     where = Box.around(found[1])
     if where is None:
@@ -222,8 +225,13 @@ def _lining(labels: LabelArray, rule: Lining, grid: Grid) -> NDArray[np.bool_]:
     if not enhancing.any() or not cavity.any():
         return np.zeros(labels.shape, dtype=bool)
     here = Grid(labels.shape, np.diag([*grid.spacing_mm, 1.0]))
-    thick = grow(opening(enhancing, rule.thinner_mm / 2, here), rule.thinner_mm, here)
-    return np.asarray(enhancing & ~thick & grow(cavity, rule.within_mm, here))
+    return np.asarray(enhancing & ~_thick(enhancing, rule.thinner_mm, grid) & grow(cavity, rule.within_mm, here))
+
+
+def _thick(mask: NDArray[np.bool_], thinner_mm: float, grid: Grid) -> NDArray[np.bool_]:
+    """What lies in or beside the mask's parts (i, j, k) that a ball of this diameter fits into."""
+    here = Grid(mask.shape, np.diag([*grid.spacing_mm, 1.0]))
+    return grow(opening(mask, thinner_mm / 2, here), thinner_mm, here)
 
 
 def _against_brain(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -451,6 +452,18 @@ def test_a_rim_that_covers_little_of_a_core_does_not_count() -> None:
     assert (processed(labels, WITHOUT_RIM, images=images, operated=True)[0][3:7, 5:15, 5:15] == RC).mean() > 0.95
     labels[3:13, 5:15, 15] = labels[3:13, 4, 5:15] = ET  # three of six
     assert np.array_equal(processed(labels, WITHOUT_RIM, images=images, operated=True)[0], labels)
+
+
+def test_the_thin_lining_of_a_cavity_is_no_rim_of_core() -> None:
+    labels, images = operated_brain()
+    # One voxel thick, on three sides of six.
+    labels[3:13, 5:15, 15] = labels[3:13, 15, 5:15] = labels[3:13, 4, 5:15] = ET
+    lined = replace(WITHOUT_RIM, unenclosed=(replace(WITHOUT_RIM.unenclosed[0], thinner_mm=2.0),))
+    found, _ = processed(labels, lined, images=images, operated=True)
+    assert (found[3:7, 5:15, 5:15] == RC).mean() > 0.95
+    assert np.array_equal(found[20:], labels[20:])  # the ring is three voxels thick
+    labels[3:13, 5:15, 15:18] = labels[3:13, 15:18, 5:15] = labels[3:13, 2:5, 5:15] = ET
+    assert np.array_equal(processed(labels, lined, images=images, operated=True)[0], labels)
 
 
 def test_a_droplet_of_fluid_in_core_is_no_cavity() -> None:
