@@ -3,7 +3,8 @@
     python benchmarks/adaptation.py [patients] [domain] [brats] [speed] --data DIR --out DIR
 
 patients: per-patient protocol. Synthetic patients on a scanner the model never saw; visit k trains, visit k + 1 tests;
-    starting model, adapted model and the mask of visit k carried over.
+    starting model, adapted model and the mask of visit k carried over. `--teachers 2` or 3: visits before k are learnt
+    from as well, and visit k, held out whole, judges.
 domain: the reference's protocol. 0, 1, 2, 4 ... cases of a target scanner are learnt from; the same target-domain and
     other-domain cases are tested on throughout.
 brats: cases with expert masks in DIR/brats_dev; the upper half of the tumour trains, the lower half tests. `--starts`
@@ -98,6 +99,7 @@ class Bench:
             "starts": str(options.starts.name) if options.starts else "",
             "seed": options.seed,
             "visit": options.visit,
+            "teachers": options.teachers,
             "tests": options.tests,
             "budget": options.budget,
             "method": options.method,
@@ -223,16 +225,20 @@ def as_case(name: str, visit: SyntheticVisit, carried: LabelArray | None = None)
 
 
 def patients(bench: Bench, options: argparse.Namespace) -> None:
-    """Visit k trains, visit k + 1 tests; visits share one grid, so the carried-over mask is that of visit k."""
+    """Visit k, with those before it by `--teachers`, trains, visit k + 1 tests.
+
+    Visits share one grid, so the mask carried over is that of the visit before.
+    """
     source = SampleSource(load_backgrounds(options.data))
-    first = options.visit
+    last = options.visit
+    first = max(last + 1 - options.teachers, 0)
     for number in range(options.patients):
-        visits = draw_patient(source, first + 2, options.seed + number)
-        train, test = visits[first], visits[first + 1]
-        case = as_case(f"patient {number} visit {first + 1}", test, train.labels)
-        if bench.missing("patients", [case], 1):
-            earlier = visits[first - 1].labels if first else None
-            bench.measure("patients", case, 1, bench.adapted([as_case(f"visit {first}", train, earlier)]))
+        visits = draw_patient(source, last + 2, options.seed + number)
+        case = as_case(f"patient {number} visit {last + 1}", visits[last + 1], visits[last].labels)
+        if bench.missing("patients", [case], last + 1 - first):
+            carried = [None, *(visit.labels for visit in visits)]
+            taught = [as_case(f"visit {n}", visits[n], carried[n]) for n in range(first, last + 1)]
+            bench.measure("patients", case, len(taught), bench.adapted(taught))
 
 
 def target_scanner(visit: SyntheticVisit) -> SyntheticVisit:
@@ -319,6 +325,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=SEED, help="of the first synthetic patient")
     parser.add_argument("--visit", type=int, default=2, help="k: 0 pre-operative, 1 post-operative, 2 recurrence ...")
+    parser.add_argument("--teachers", type=int, default=1, help="visits that teach: visit k and those before it")
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 1, 2, 4], help="domain: cases learnt")
     parser.add_argument("--tests", type=int, default=3, help="domain: test cases of either domain")
     parser.add_argument("--speed-edge", type=int, default=96, help="speed: edge of the visit in voxels")

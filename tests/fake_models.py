@@ -145,8 +145,11 @@ class FakeAdapter:
     def find(self, model: str) -> tuple[Path, ModelCard]:
         return Path(model or "base"), self.shelf.find(model or "base").card
 
-    def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan:
-        return AdaptationPlan(f"{method.value}, {visits} visits, about 40 s", 40.0)
+    def plan(
+        self, model: str, visits: int, method: AdaptationMethod, budget_s: float, judges: int = 0
+    ) -> AdaptationPlan:
+        judging = f" ({judges} of other patients)" if judges else ""
+        return AdaptationPlan(f"{method.value}, {visits} visits{judging}, about 40 s", 40.0)
 
     def adapt(
         self,

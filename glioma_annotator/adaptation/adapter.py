@@ -73,8 +73,13 @@ class ModelAdapter:
             raise UserError(f"There is no model “{model}”.", f"Choose one of the models at hand: {names}.")
         return found[cards[0].name]
 
-    def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan:
-        """What an adaptation would do and about how long it takes on a processor."""
+    def plan(
+        self, model: str, visits: int, method: AdaptationMethod, budget_s: float, judges: int = 0
+    ) -> AdaptationPlan:
+        """What an adaptation would do and about how long it takes on a processor.
+
+        `judges`: of the visits, those of patients that only judge.
+        """
         _, card = self.find(model)
         seconds = self._pace.times * reference_seconds(card, visits, method)
         words = _about(seconds)
@@ -86,6 +91,8 @@ class ModelAdapter:
             words = f"{_plain(budget_s)} may not suffice on this computer: {_about(least)}"
         many = "1 visit" if visits == 1 else f"{visits} visits"
         held = "every third slab is held out" if visits == 1 else "the last one is held out"
+        if judges:
+            held = "that of another patient judges" if judges == 1 else f"those of {judges} other patients judge"
         return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {words}", seconds)
 
     @kept_memory()

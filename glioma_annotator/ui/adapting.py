@@ -18,6 +18,7 @@ from glioma_annotator.workflow.adapt import (
     UsableRevision,
     adapt_patients,
     decide,
+    divide,
     usable_revisions,
 )
 from glioma_annotator.workflow.jobs import Job
@@ -117,12 +118,15 @@ class Adapting(QObject):
 
         self._study.workers.reading.submit("Reading the models", work, done, self._study.failed.emit)
 
-    def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan | None:
-        """What an adaptation would do; None while that cannot be said."""
-        if self._adapter is None or not visits:
+    def plan(
+        self, chosen: Mapping[str, Sequence[UsableRevision]], model: str, method: AdaptationMethod, budget_s: float
+    ) -> AdaptationPlan | None:
+        """What an adaptation to the chosen masks would do; None while that cannot be said."""
+        learnt, judging = divide(chosen)
+        if self._adapter is None or not learnt:
             return None
         try:
-            return self._adapter.plan(model, visits, method, budget_s)
+            return self._adapter.plan(model, len(learnt) + len(judging), method, budget_s, len(judging))
         except UserError as error:
             return AdaptationPlan(error.what, 0.0)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from glioma_annotator.domain.adaptation import (
     DEFAULT_BUDGET_S,
@@ -33,6 +34,7 @@ from glioma_annotator.workflow.study_labels import for_models
 from glioma_annotator.workflow.surgery import was_operated
 
 Watch = Callable[[CurvePoint], None]
+_T = TypeVar("_T")
 
 #: Share of the job's progress that reading the visits takes.
 _READING = 0.1
@@ -44,6 +46,8 @@ _READING_TIME = 0.3
 _BEGUN_BY = 0.7
 #: Cases of other patients that `full` is shown so that it does not forget.
 _MOST_REPLAYED = 2
+#: Of several patients, one in so many judges, and one at least.
+_ONE_JUDGES_OF = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,19 @@ def _suggested(revision: SegmentationRevision, any_approved: bool) -> bool:
     return revision.origin not in (RevisionOrigin.AUTOMATIC, RevisionOrigin.PROPAGATED)
 
 
+def divide(chosen: Mapping[str, Sequence[_T]]) -> tuple[list[tuple[str, _T]], list[tuple[str, _T]]]:
+    """What of several patients is learnt from and what is held out, each with its patient's key.
+
+    Held out is the last visit of a third of the patients, one at least: neighbouring visits of a patient resemble each
+    other, so whether a model suits other patients is judged on patients it did not see. Their earlier visits are left
+    out. Of a single patient nothing is divided here (`holdout.split` does).
+    """
+    patients = [key for key, visits in chosen.items() if visits]
+    judges = patients[-max(len(patients) // _ONE_JUDGES_OF, 1) :] if len(patients) > 1 else []
+    learnt = [(key, visit) for key in patients if key not in judges for visit in chosen[key]]
+    return learnt, [(key, chosen[key][-1]) for key in judges]
+
+
 def adapt_patients(
     store: Store,
     adapter: Adapter,
@@ -119,6 +136,7 @@ def adapt_patients(
 ) -> PatientAdaptation:
     """Adapt a model to the chosen masks, by patient's key, and save the candidate beside the workspace's models.
 
+    Of several patients some judge (`divide`).
     Nothing becomes current: see `decide`. Without `model` the patient's current one is the start. Where reading takes
     much of `budget_s`, older visits are left out and a message says so; where it takes most of it, nothing is begun.
     Safe on a worker thread. Raises `UserError`, `EnvironmentFailure`, `Cancelled`; then no candidate is left. Where the
@@ -133,18 +151,21 @@ def adapt_patients(
     _, card = adapter.find(start)
     who = only or f"{len(patients)} patients"
     with shelf.under_way(who):
-        pairs = [(key, usable) for key in patients for usable in chosen[key]]
+        learnt, judging = divide(chosen)
+        pairs = [*learnt, *judging]
         limited = _Limited(cancel, now, began + _BEGUN_BY * budget_s)
         cases: list[AdaptationCase] = []
         notes: list[str] = []
         for number, (key, usable) in enumerate(reversed(pairs)):  # the newest first: what it is judged on
             title = usable.timepoint.title if only else f"{key}, {usable.timepoint.title}"
-            if number > 1 and now() - began > _READING_TIME * budget_s:
+            if number > max(len(judging), 1) and now() - began > _READING_TIME * budget_s:
                 notes.append(f"For want of time nothing was learnt from {title} and what came before.")
                 break
             report(Progress(_READING * number / len(pairs), f"Reading {title}"))
             limited.raise_if_cancelled()
             case = read_case(store, usable, card.channels, limited)
+            if not only:
+                case = replace(case, name=f"{key}, {case.name}")
             if number == 0:
                 carried, note = carried_over(store, usable.timepoint, case, limited)
                 case = replace(case, carried=carried)
@@ -156,9 +177,15 @@ def adapt_patients(
         name = shelf.free_name(f"{only or 'site'}-{method.value if method is not AdaptationMethod.AUTO else 'adapted'}")
         folder = shelf.candidate_folder(name)
         many = f"{len(cases)} visit{'s' if len(cases) > 1 else ''}"
+        if len(judging) == 1:
+            notes.append(
+                f"Only {judging[0][0]} judges, from whom nothing is learnt: other patients may still lose. Of six "
+                "patients two judge."
+            )
         request = AdaptationRequest(
             model=start,
-            cases=tuple(cases),
+            cases=tuple(cases[: len(cases) - len(judging)]),
+            holdout=tuple(cases[len(cases) - len(judging) :]),
             name=name,
             title=f"{who}, adapted {dt.datetime.now().astimezone():%Y-%m-%d %H:%M} ({many})",
             patient=only,

@@ -26,8 +26,10 @@ class Adapter(Protocol):
         """Folder and card of a model by name or folder, the default one for an empty text; reads cards only."""
         ...
 
-    def plan(self, model: str, visits: int, method: AdaptationMethod, budget_s: float) -> AdaptationPlan:
-        """What an adaptation to so many visits would do; quick."""
+    def plan(
+        self, model: str, visits: int, method: AdaptationMethod, budget_s: float, judges: int = 0
+    ) -> AdaptationPlan:
+        """What an adaptation to so many visits would do, of which so many are of patients that only judge; quick."""
         ...
 
     def adapt(

@@ -300,10 +300,9 @@ class AdaptPanel(QScrollArea):
         )
 
     def _show_plan(self) -> None:
-        count = sum(map(len, self.chosen().values()))
         found = self._adapting.plan(
+            self.chosen(),
             str(self.model.currentData() or ""),
-            count,
             AdaptationMethod(self.method.currentData()),
             self.budget.currentData(),
         )

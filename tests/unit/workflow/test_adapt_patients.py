@@ -31,6 +31,7 @@ from glioma_annotator.workflow.adapt import (
     adapt_to_folder,
     carry,
     decide,
+    divide,
     usable_revisions,
 )
 
@@ -217,9 +218,42 @@ def test_several_patients_make_one_model_for_the_workspace(
     save(store, "A", 0, approved=True)
     save(store, "B", 0, approved=True)
     done = run(store, adapter, shelf, "A", "B")
-    assert (done.patient, len(adapter.requests[0].cases)) == ("", 2)
+    assert done.patient == ""
     decide(shelf, done, use=True)
     assert shelf.current("A").model == done.name and not shelf.current("A").own
+
+
+def test_of_several_patients_one_judges_from_whom_nothing_is_learnt(
+    store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf
+) -> None:
+    save(store, "B", 0, approved=True)
+    for order in range(3):
+        save(store, "A", order, approved=True)
+    done = run(store, adapter, shelf, "B", "A")
+    request = adapter.requests[0]
+    assert [case.name for case in request.cases] == ["B, 2020-01-01"]
+    assert [case.name for case in request.holdout] == ["A, 2020-03-01"]  # A's earlier visits take no part
+    assert request.holdout[0].carried is not None
+    assert any(message.startswith("Only A judges") for message in done.outcome.messages)
+
+
+def test_a_third_of_the_patients_judges() -> None:
+    learnt, judging = divide({key: [f"{key}0", f"{key}1"] for key in "ABCDEF"} | {"G": []})
+    assert learnt == [(key, key + number) for key in "ABCD" for number in "01"]
+    assert judging == [("E", "E1"), ("F", "F1")]
+    assert divide({"A": ["A0", "A1"], "B": []}) == ([("A", "A0"), ("A", "A1")], [])
+
+
+def test_where_reading_takes_long_those_who_judge_and_one_visit_to_learn_from_are_read(
+    store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order in range(3):
+        save(store, "A", order, approved=True)
+    save(store, "B", 0, approved=True)
+    clock = slow(monkeypatch, 20.0)
+    run(store, adapter, shelf, "A", "B", budget_s=100.0, now=lambda: clock[0])
+    request = adapter.requests[0]
+    assert [case.name for case in (*request.cases, *request.holdout)] == ["A, 2020-03-01", "B, 2020-01-01"]
 
 
 def test_full_is_given_approved_cases_of_others(store: FakeStore, adapter: FakeAdapter, shelf: FakeShelf) -> None:
