@@ -92,7 +92,8 @@ class ModelAdapter:
         many = "1 visit" if visits == 1 else f"{visits} visits"
         held = "every third slab is held out" if visits == 1 else "the last one is held out"
         if judges:
-            held = "that of another patient judges" if judges == 1 else f"those of {judges} other patients judge"
+            held = "one only judges" if judges == 1 else f"{judges} only judge"
+            held += f", of {'a patient' if judges == 1 else 'patients'} not learnt from"
         return AdaptationPlan(f"{_WORDS[method]}, {many} ({held}), {words}", seconds)
 
     @kept_memory()

@@ -406,7 +406,8 @@ def test_the_plan_says_method_visits_and_time(model: Path) -> None:
     words = adapter.plan("", 2, LAST, 300).words
     assert "last layer, 2 visits" in words and "about" in words and words.endswith(" s")
     assert "the last one is held out" in words
-    assert "that of another patient judges" in adapter.plan("", 2, LAST, 300, judges=1).words
+    assert "(one only judges, of a patient not learnt from)" in adapter.plan("", 3, LAST, 300, judges=1).words
+    assert "(2 only judge, of patients not learnt from)" in adapter.plan("", 7, LAST, 300, judges=2).words
     assert "at most 15 min" in adapter.plan("", 2, AdaptationMethod.AUTO, 900).words
     short = adapter.plan("", 9, AdaptationMethod.AUTO, 30)
     assert short.words.endswith("about 30 s") and short.seconds == 30
