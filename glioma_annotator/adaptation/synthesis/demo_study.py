@@ -25,9 +25,10 @@ from glioma_annotator.adaptation.synthesis.tumour import TumourKind, TumourPlan
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.imaging.nifti import write_labels
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 
-VERSION = 1
+VERSION = 2
 STAMP = "demo-study.json"
 STUDY = "study"
 TRUTH = "truth"
@@ -364,7 +365,7 @@ def _write_visit(
         _write(anat / f"{stem}_{_FILE_NAMES[name]}.nii.gz", np.rint(image).astype(np.int16), affine)
     truth = folder / TRUTH
     truth.mkdir(exist_ok=True)
-    _write(truth / f"{stem}_dseg.nii.gz", labels, affine)
+    write_labels(truth / f"{stem}_dseg.nii.gz", labels, Grid(labels.shape, affine))  # says whose labels they are
 
 
 def _write(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:

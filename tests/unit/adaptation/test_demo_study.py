@@ -11,7 +11,9 @@ import pytest
 
 from glioma_annotator.adaptation.synthesis import demo_study
 from glioma_annotator.adaptation.synthesis.tumour import ET, NETC, RC, SNFH
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import Cancelled, UserError
+from glioma_annotator.imaging.label_conventions import LabelConvention, read_mask
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
 STEP = 3
@@ -56,6 +58,12 @@ def test_three_visits_of_four_sequences_share_one_grid(study: Path) -> None:
 def test_true_masks_lie_outside_the_folder_that_is_imported(study: Path) -> None:
     assert not list(study.rglob("*dseg*"))
     assert len(list((study.parent / demo_study.TRUTH).glob("*_dseg.nii.gz"))) == 3
+
+
+def test_true_masks_are_read_as_what_they_are(study: Path) -> None:
+    for path in (study.parent / demo_study.TRUTH).glob("*_dseg.nii.gz"):  # a 4 without a 3 is ET in other files
+        mask, convention = read_mask(path, GLIOMA_POST_TREATMENT)
+        assert convention is LabelConvention.PROGRAM and np.array_equal(mask.data, voxels(path))
 
 
 def test_sessions_table_gives_the_dates_in_order(study: Path) -> None:
