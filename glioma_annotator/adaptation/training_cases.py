@@ -19,7 +19,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.case_files import CaseFiles
-from glioma_annotator.imaging.label_conventions import LabelConvention, read_mask
+from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 
@@ -76,14 +76,16 @@ def prepare_cases(
             f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
         ) from error
     progress = StepProgress(report, len(files), "Preparing cases")
+    masks = [case.mask for case in files if case.mask is not None]
+    alike = ambiguous_as(masks) if labels is LabelConvention.AUTO else labels
     cases = []
     for case in files:
         cancel.raise_if_cancelled()
-        key = _key(case, card, labels)
+        key = _key(case, card, labels, alike)
         note = folder / f"{case.name}.json"
         known = json.loads(note.read_text()) if note.is_file() else {}
         if known.get("key") != key:
-            _prepare(case, card, labels, folder, cancel)
+            _prepare(case, card, labels, alike, folder, cancel)
             known = {"key": key, "sha256": _fingerprint(case)}
             with atomic_write(note) as file:
                 file.write(json.dumps(known).encode())
@@ -101,7 +103,9 @@ def _fingerprint(case: CaseFiles) -> str:
     return digest.hexdigest()
 
 
-def _prepare(case: CaseFiles, card: ModelCard, labels: LabelConvention, folder: Path, cancel: CancelToken) -> None:
+def _prepare(
+    case: CaseFiles, card: ModelCard, labels: LabelConvention, alike: LabelConvention, folder: Path, cancel: CancelToken
+) -> None:
     if case.mask is None:
         raise UserError(
             f"The case “{case.name}” has no mask (…_seg.nii.gz).", "Add it, or name the case in data.exclude."
@@ -112,7 +116,7 @@ def _prepare(case: CaseFiles, card: ModelCard, labels: LabelConvention, folder: 
             f"The case “{case.name}” has no {', '.join(missing)}.",
             "Add the file, make the channel optional, or name the case in data.exclude.",
         )
-    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels)
+    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels, alike)
     images = {role: read_volume(case.images[role]).volume for role in card.channels if role in case.images}
     ready = prepare(AdaptationCase(case.name, images, mask.data, mask.grid), card, cancel)
     for name, array in (("images", ready.images.astype(np.float16)), ("classes", ready.classes)):
@@ -120,13 +124,13 @@ def _prepare(case: CaseFiles, card: ModelCard, labels: LabelConvention, folder: 
             np.save(file, array)
 
 
-def _key(case: CaseFiles, card: ModelCard, labels: LabelConvention) -> list[object]:
+def _key(case: CaseFiles, card: ModelCard, labels: LabelConvention, alike: LabelConvention) -> list[object]:
     """What a prepared case depends on, as JSON gives it back."""
     paths = [*case.images.values(), *([case.mask] if case.mask else [])]
     stats = [(path.name, path.stat()) for path in paths]
     return [
         _FORMAT,
-        labels.value,
+        [labels.value, alike.value],
         [role.value for role in card.channels],
         list(card.spacing_mm),
         [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.label_options import LABELS_OPTION
 from glioma_annotator.cli.surgery import add_surgery_options, operated
 from glioma_annotator.domain.adaptation import (
     DEFAULT_BUDGET_S,
@@ -25,6 +26,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as
 from glioma_annotator.workflow.adapt import (
     UsableRevision,
     adapt_patients,
@@ -75,6 +77,7 @@ def add_adapt_parser(commands: Commands) -> None:
     )
     files.add_argument("--holdout", nargs=4, action="append", metavar=_FILES, help="a case to judge on; several times")
     add_surgery_options(files)
+    files.add_argument("--labels", **LABELS_OPTION)
     files.add_argument("--out", type=Path, metavar="NEWMODEL", help="folder of the new model")
     parser.add_argument(
         "--model", default="", metavar="NAME|DIR", help="the starting model; the current one without it"
@@ -174,8 +177,7 @@ def _adapt_loose(args: argparse.Namespace) -> int:
     began = time.monotonic()
     adapter = app.make_adapter()
     _, card = adapter.find(args.model)
-    cases = [_case(files, card.scheme, operated(args)) for files in args.case]
-    holdout = [_case(files, card.scheme, operated(args)) for files in args.holdout or ()]
+    cases, holdout, notes = _cases(args, card.scheme)
     request = AdaptationRequest(
         model=args.model,
         cases=tuple(cases),
@@ -192,15 +194,30 @@ def _adapt_loose(args: argparse.Namespace) -> int:
             adapter, request, args.out, keep=args.keep, report=report, watch=lambda _point: None, cancel=cancel
         )
     kept = str(args.out) if written else None
+    outcome = replace(outcome, messages=(*notes, *outcome.messages))
     return _tell(args, outcome, {"model": kept}, kept)
 
 
-def _case(files: list[str], scheme: LabelScheme, surgery: bool | None) -> AdaptationCase:
-    *images, mask = files
-    if mask == "-":
+def _cases(
+    args: argparse.Namespace, scheme: LabelScheme
+) -> tuple[list[AdaptationCase], list[AdaptationCase], list[str]]:
+    """The cases to learn from and to judge on, and how their masks' values were read where that is not plain."""
+    given, surgery = [*args.case, *(args.holdout or ())], operated(args)
+    masks = [Path(files[3]) for files in given]
+    if any(str(mask) == "-" for mask in masks):
         raise UserError("A case needs a mask.", "Give its file as the fourth name.")
-    case = read_loose_case([None if name == "-" else Path(name) for name in images], Path(mask), scheme)
-    return replace(case, operated=surgery)
+    convention = LabelConvention(args.labels)
+    ambiguous = ambiguous_as(masks, surgery) if convention is LabelConvention.AUTO else convention
+    read = [
+        read_loose_case(
+            [None if name == "-" else Path(name) for name in files[:3]], mask, scheme, convention, ambiguous
+        )
+        for files, mask in zip(given, masks, strict=True)
+    ]
+    older = [case.name for case, read_as in read if read_as is LabelConvention.BRATS_2021]
+    notes = [f"Value 4 is ET in {', '.join(older)} (labels of BraTS 2021); see --labels."] if older else []
+    found = [replace(case, operated=surgery) for case, _ in read]
+    return found[: len(args.case)], found[len(args.case) :], notes
 
 
 def _tell(args: argparse.Namespace, outcome: AdaptationOutcome, facts: dict[str, Any], kept: str | None) -> int:

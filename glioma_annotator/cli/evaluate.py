@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.label_options import LABELS_OPTION
 from glioma_annotator.cli.surgery import add_surgery_options, operated
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
@@ -46,15 +47,8 @@ def add_evaluate_parser(commands: Commands) -> None:
     add_surgery_options(model)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    conventions = [c.value for c in LabelConvention]
     for side in ("reference", "prediction"):
-        parser.add_argument(
-            f"--{side}-labels",
-            default="auto",
-            choices=conventions,
-            help="program: 1 NETC, 2 SNFH, 3 ET, 4 RC; brats2021: 1 NCR, 2 ED, 4 ET; auto: program for the program's"
-            " own masks and where a 3 occurs, brats2021 where a 4 but no 3 does",
-        )
+        parser.add_argument(f"--{side}-labels", **LABELS_OPTION)
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_evaluate_command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,8 +18,9 @@ class LabelConvention(StrEnum):
     """What the values of a mask file mean.
 
     PROGRAM is 1 NETC, 2 SNFH, 3 ET, 4 RC (BraTS 2023 and 2024 too), BRATS_2021 is 1 NCR, 2 ED, 4 ET. AUTO decides: a
-    mask that this program wrote says so in its header; else a 3 means PROGRAM, a 4 without a 3 BRATS_2021, and with
-    neither both say the same.
+    mask that this program wrote says so in its header; else a 3 means PROGRAM, 1 and 4 without a 3 BRATS_2021 (core
+    without enhancement beside a cavity is rare), and without a 4 both say the same. What a 4 with neither 1 nor 3 is,
+    ET or a cavity, the masks that come with it say (`ambiguous_as`); by default it is ET.
     """
 
     AUTO = "auto"
@@ -26,15 +28,34 @@ class LabelConvention(StrEnum):
     BRATS_2021 = "brats2021"
 
 
+def ambiguous_as(paths: Iterable[Path], operated: bool | None = None) -> LabelConvention:
+    """How to read a mask with a 4 and neither 1 nor 3 among these masks: as the first of them that tells.
+
+    After a resection it is PROGRAM: the older labels are for scans before surgery. Where no mask tells, BRATS_2021.
+    Raises `UserError` for unreadable files.
+    """
+    if operated:
+        return LabelConvention.PROGRAM
+    for path in paths:
+        told = _told(read_labels(path))
+        if told is not None:
+            return told
+    return LabelConvention.BRATS_2021
+
+
 def read_mask(
-    path: Path, scheme: LabelScheme, convention: LabelConvention = LabelConvention.AUTO
+    path: Path,
+    scheme: LabelScheme,
+    convention: LabelConvention = LabelConvention.AUTO,
+    ambiguous: LabelConvention = LabelConvention.BRATS_2021,
 ) -> tuple[Volume, LabelConvention]:
     """A mask file in the scheme's values (255 stays "not reviewed"), and how its values were read (never AUTO).
 
-    Raises `UserError` for unreadable files and values without a meaning.
+    `ambiguous` is how AUTO reads a mask with a 4 and neither 1 nor 3 (`ambiguous_as`). Raises `UserError` for
+    unreadable files and values without a meaning.
     """
     mask = read_labels(path)
-    decided = _decided(mask, convention)
+    decided = _decided(mask, convention, ambiguous)
     identity = {value: value for value in scheme.values}
     mapping = BRATS_2021_TO_PROGRAM if decided is LabelConvention.BRATS_2021 else identity
     found = set(np.unique(mask.labels).tolist()) - {0, IGNORE}
@@ -49,9 +70,15 @@ def read_mask(
     return Volume(map_labels(mask.labels, {**mapping, IGNORE: IGNORE}), mask.grid), decided
 
 
-def _decided(mask: LoadedLabels, convention: LabelConvention) -> LabelConvention:
+def _decided(mask: LoadedLabels, convention: LabelConvention, ambiguous: LabelConvention) -> LabelConvention:
     if convention is not LabelConvention.AUTO:
         return convention
-    found = np.unique(mask.labels)
-    old = not mask.by_program and 4 in found and 3 not in found
-    return LabelConvention.BRATS_2021 if old else LabelConvention.PROGRAM
+    return _told(mask) or (ambiguous if 4 in mask.labels else LabelConvention.PROGRAM)
+
+
+def _told(mask: LoadedLabels) -> LabelConvention | None:
+    """The convention that a mask alone tells; None where it may be either."""
+    found = set(np.unique(mask.labels).tolist())
+    if mask.by_program or 3 in found:
+        return LabelConvention.PROGRAM
+    return LabelConvention.BRATS_2021 if {1, 4} <= found else None

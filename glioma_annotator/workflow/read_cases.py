@@ -13,7 +13,7 @@ from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.label_conventions import read_mask
+from glioma_annotator.imaging.label_conventions import LabelConvention, read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.imaging.nifti_header import shown
 from glioma_annotator.imaging.resampling import reconcile, resample_labels, resample_to
@@ -21,12 +21,18 @@ from glioma_annotator.imaging.resampling import reconcile, resample_labels, resa
 _ROLES = (SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
 
 
-def read_loose_case(images: Sequence[Path | None], mask: Path, scheme: LabelScheme) -> AdaptationCase:
+def read_loose_case(
+    images: Sequence[Path | None],
+    mask: Path,
+    scheme: LabelScheme,
+    convention: LabelConvention = LabelConvention.AUTO,
+    ambiguous: LabelConvention = LabelConvention.BRATS_2021,
+) -> tuple[AdaptationCase, LabelConvention]:
     """T1Gd, T2 and FLAIR files (None for one that is absent) and a mask, on the grid of the first image there is.
 
-    The mask's values are those of `scheme` or of BraTS 2021 (see `label_conventions`); voxels of value 255, and those
-    that the mask's file does not reach, were not reviewed. Raises `UserError` for unreadable files and those that do
-    not show the same place.
+    Also how the mask's values were read: as those of `scheme` or of BraTS 2021 (see `read_mask`). Voxels of value 255,
+    and those that the mask's file does not reach, were not reviewed. Raises `UserError` for unreadable files and those
+    that do not show the same place.
     """
     files = {role: path for role, path in zip(_ROLES, images, strict=True) if path is not None}
     if not files:
@@ -34,15 +40,16 @@ def read_loose_case(images: Sequence[Path | None], mask: Path, scheme: LabelSche
     loaded = {role: read_volume(path).volume for role, path in files.items()}
     reference = next(iter(loaded))
     grid = loaded[reference].grid
-    labels, _ = read_mask(mask, scheme)
+    labels, read_as = read_mask(mask, scheme, convention, ambiguous)
     grids = {shown(files[role]): volume.grid for role, volume in loaded.items()} | {shown(mask): labels.grid}
     reconcile(grids, shown(files[reference]))
-    return AdaptationCase(
+    case = AdaptationCase(
         name=mask.name.removesuffix(".gz").removesuffix(".nii"),
         images={role: resample_to(volume, grid) for role, volume in loaded.items()},
         labels=_on(labels, grid),
         grid=grid,
     )
+    return case, read_as
 
 
 def _on(labels: Volume, grid: Grid) -> LabelArray:

@@ -118,6 +118,32 @@ def test_a_case_may_lack_a_sequence_and_a_holdout_is_judged_on(
     assert any("T2" in message and "absent" in message for message in told["messages"])
 
 
+def test_a_cavity_beside_masks_with_a_3_is_no_enhancing_tumour(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def adapted(_adapter: Any, request: Any, *_: Any, **_more: Any) -> Any:
+        asked.append(request)
+        return outcome_of(BASE), True
+
+    monkeypatch.setattr("glioma_annotator.cli.adapt.adapt_to_folder", adapted)
+    case = visit()
+    marked = np.zeros_like(case.labels)
+    marked[8:12, 8:12, 8:12] = 3
+    cavity = with_labels(case, np.where(marked, 4, 0).astype(np.uint8))
+    after = write_case(tmp_path / "after", cavity)
+    before = write_case(tmp_path / "before", with_labels(case, marked))
+    words = ("adapt", "--model", str(model), "--out", str(tmp_path / "new"), "--case", *after)
+    _, told = run(capsys, *words, "--holdout", *before)
+    assert not any("BraTS" in message for message in told["messages"])
+    run(capsys, *words, "--post-operative")
+    run(capsys, *words, "--labels", "program")
+    _, alone = run(capsys, *words)
+    assert any(message.startswith("Value 4 is ET in mask (labels of BraTS 2021)") for message in alone["messages"])
+    assert [int(request.cases[0].labels.max()) for request in asked] == [4, 4, 4, 3]
+
+
 def test_masks_without_tumour_are_a_users_matter(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases, read_case
-from glioma_annotator.imaging.label_conventions import LabelConvention, read_mask
+from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.progress import CancelToken, Progress, Report, StepProgress, part
 from glioma_annotator.workflow.evaluation.scores import CaseScore, score_case
@@ -75,10 +75,11 @@ def evaluate_folders(
     sheet = _Sheet(out, scheme)
     result = EvaluationResult(facts=facts)
     progress = StepProgress(report, len(expert), "Scoring", 0.0, 0.95)
+    alike = [ambiguous_as(masks.values()) for masks in (expert, predicted)]
     for name, path in expert.items():
         cancel.raise_if_cancelled()
-        truth, _ = read_mask(path, scheme, conventions.reference)
-        found, _ = read_mask(predicted[name], scheme, conventions.prediction)
+        truth, _ = read_mask(path, scheme, conventions.reference, alike[0])
+        found, _ = read_mask(predicted[name], scheme, conventions.prediction, alike[1])
         scores = score_case(name, truth, found, scheme)
         result.scores += scores
         sheet.add(name, _background(images.get(name), truth), truth, found)
@@ -115,6 +116,7 @@ def evaluate_model(
     sheet = _Sheet(out, scheme)
     result = EvaluationResult(facts={"model": model, "cases": len(cases)})
     seconds: list[float] = []
+    alike = ambiguous_as([case.mask for case in cases if case.mask is not None], operated)
     for number, case in enumerate(cases):
         assert case.mask is not None
         share = part(report, 0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
@@ -136,7 +138,7 @@ def evaluate_model(
         )
         seconds.append(time.monotonic() - began)
         result.facts |= {"model": outcome.card.identity, "device": outcome.device}
-        truth, _ = read_mask(case.mask, scheme, conventions.reference)
+        truth, _ = read_mask(case.mask, scheme, conventions.reference, alike)
         found, _ = read_mask(target, scheme)
         result.scores += score_case(case.name, truth, found, scheme)
         sheet.add(case.name, _background(case, truth), truth, found)

@@ -18,7 +18,7 @@ def test_what_the_file_of_a_mask_does_not_reach_was_not_reviewed(tmp_path: Path)
     moved = np.eye(4)
     moved[0, 3] = 1.0
     mask = write_nifti(tmp_path / "mask.nii.gz", marked, moved)
-    case = read_loose_case([Path(image), None, None], Path(mask), GLIOMA_POST_TREATMENT)
+    case, _ = read_loose_case([Path(image), None, None], Path(mask), GLIOMA_POST_TREATMENT)
     assert (case.labels[[0, 10, 11]] == IGNORE).all()
     assert (case.labels[3:6] == 3).all()
     assert not case.labels[1:3].any() and not case.labels[6:10].any()
@@ -29,5 +29,5 @@ def test_a_mask_on_the_images_grid_stays_as_it_is(tmp_path: Path) -> None:
     marked = np.zeros((12, 10, 8), np.uint8)
     marked[2:5], marked[5] = 2, IGNORE
     mask = write_nifti(tmp_path / "mask.nii.gz", marked, np.eye(4))
-    case = read_loose_case([None, None, Path(image)], Path(mask), GLIOMA_POST_TREATMENT)
+    case, _ = read_loose_case([None, None, Path(image)], Path(mask), GLIOMA_POST_TREATMENT)
     assert np.array_equal(case.labels, marked)
