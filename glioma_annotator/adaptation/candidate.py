@@ -18,7 +18,7 @@ from glioma_annotator import __version__
 from glioma_annotator.adaptation.acceptance import preference
 from glioma_annotator.adaptation.budget import TimeUp
 from glioma_annotator.adaptation.features import predict_classes
-from glioma_annotator.adaptation.guard import GuardVerdict
+from glioma_annotator.adaptation.guard import LEAST_ML, GuardVerdict
 from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Split
 from glioma_annotator.adaptation.methods import norm
@@ -131,9 +131,15 @@ def measured(
     verdict, guard = context.held_out.verdict(classes), None
     if context.guard is not None:
         lesions = [predict_classes(network, p.case, context.device, context.cancel) for p in context.guard.parts]
-        guard = context.guard.verdict(lesions)
+        guard = context.guard.verdict(lesions, gains(verdict))
         verdict = guarded(verdict, guard)
     return Candidate(network, verdict, method, steps, classes, share, guard)
+
+
+def gains(verdict: Verdict) -> dict[str, float]:
+    """Dice gained on the held-out data, of the regions that they show as much of as a painted lesion has to."""
+    shown = (r for r in verdict.regions if r.reference_ml >= LEAST_ML)
+    return {r.region: r.after - r.before for r in shown if r.before is not None and r.after is not None}
 
 
 def guarded(verdict: Verdict, guard: GuardVerdict) -> Verdict:

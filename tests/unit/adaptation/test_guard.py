@@ -17,7 +17,13 @@ from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context
 from glioma_annotator.adaptation.synthesis.tumour import TumourKind
-from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationOutcome, Verdict
+from glioma_annotator.domain.adaptation import (
+    AdaptationCase,
+    AdaptationMethod,
+    AdaptationOutcome,
+    RegionVerdict,
+    Verdict,
+)
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
@@ -33,7 +39,7 @@ EDGE = 16
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_gradient, "EDGE", EDGE)
-    monkeypatch.setattr(guard, "_LEAST_ML", 0.01)
+    monkeypatch.setattr(guard, "LEAST_ML", 0.01)
 
 
 def oedema_visit(*, half: bool = False) -> Part:
@@ -130,7 +136,7 @@ def made_parts() -> tuple[list[Part], list[np.ndarray]]:
 
 def test_a_candidate_that_finds_painted_lesions_as_before_has_no_fault() -> None:
     parts, truths = made_parts()
-    found = judge_lesions(parts, truths, truths, GLIOMA_POST_TREATMENT, (ET,))
+    found = judge_lesions(parts, truths, truths, GLIOMA_POST_TREATMENT, (ET,), {})
     assert found.faults == () and found.after["ET"] == 1.0
 
 
@@ -138,18 +144,38 @@ def test_a_loss_beyond_the_bound_is_a_fault_that_names_the_tissue() -> None:
     parts, truths = made_parts()
     worse = [truth.copy() for truth in truths]
     worse[0][2:6] = 0
-    found = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (ET,))
+    found = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (ET,), {})
     assert found.before["ET"] - found.after["ET"] > MOST_LOST
     assert any("ET, which no corrected visit shows, is found less well" in fault for fault in found.faults)
-    again = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, ())
+    again = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (), {})
     assert any(": ET is found less well" in fault for fault in again.faults)
+
+
+def test_a_loss_is_no_fault_where_the_held_out_data_show_as_much_of_a_gain() -> None:
+    parts, truths = made_parts()
+    worse = [truth.copy() for truth in truths]
+    worse[0][2:6] = 0
+    found = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (), {})
+    lost = {name: found.before[name] - found.after[name] for name in found.before}
+    excused = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (), {n: v + 0.001 for n, v in lost.items()})
+    assert found.faults and excused.faults == () and excused.after == found.after
+    less = judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (), {n: v - 0.02 for n, v in lost.items()})
+    assert less.faults == found.faults
+
+
+def test_only_what_the_held_out_data_show_enough_of_counts_as_gained() -> None:
+    def region(name: str, before: float | None, after: float | None, ml: float) -> RegionVerdict:
+        return RegionVerdict(name, "tiny", before, after, None, ml, 0.0, 0.0, None)
+
+    regions = (region("ET", 0.5, 0.75, 0.2), region("TC", 0.5, 0.9, 0.05), region("RC", None, None, 0.0))
+    assert candidate.gains(Verdict(True, (), regions, 0.5, 0.8)) == {"ET": 0.25}
 
 
 def test_a_loss_within_the_bound_is_no_fault() -> None:
     parts, truths = made_parts()
     worse = [truth.copy() for truth in truths]
     worse[0][2, 5:7, 5:15] = 0  # 20 of 1000 voxels in one of two lesions
-    assert judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, ()).faults == ()
+    assert judge_lesions(parts, truths, worse, GLIOMA_POST_TREATMENT, (), {}).faults == ()
 
 
 @pytest.mark.parametrize(("lost", "accepted"), [(0.02, True), (0.05, False)])
@@ -164,7 +190,7 @@ def test_more_lost_on_painted_lesions_than_gained_is_refused_with_the_figures(lo
 
 
 def test_without_lesions_nothing_speaks_against_a_candidate() -> None:
-    assert Guard([], [], GLIOMA_POST_TREATMENT, ()).verdict([]).faults == ()
+    assert Guard([], [], GLIOMA_POST_TREATMENT, ()).verdict([], {}).faults == ()
 
 
 # the candidate
