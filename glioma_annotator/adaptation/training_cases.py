@@ -76,8 +76,7 @@ def prepare_cases(
             f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
         ) from error
     progress = StepProgress(report, len(files), "Preparing cases")
-    masks = [case.mask for case in files if case.mask is not None]
-    alike = ambiguous_as(masks) if labels is LabelConvention.AUTO else labels
+    alike = ambiguous_as([case.mask for case in files if case.mask is not None], labels)
     cases = []
     for case in files:
         cancel.raise_if_cancelled()

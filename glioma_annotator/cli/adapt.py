@@ -207,7 +207,7 @@ def _cases(
     if any(str(mask) == "-" for mask in masks):
         raise UserError("A case needs a mask.", "Give its file as the fourth name.")
     convention = LabelConvention(args.labels)
-    ambiguous = ambiguous_as(masks, surgery) if convention is LabelConvention.AUTO else convention
+    ambiguous = ambiguous_as(masks, convention, surgery)
     read = [
         read_loose_case(
             [None if name == "-" else Path(name) for name in files[:3]], mask, scheme, convention, ambiguous

@@ -28,12 +28,17 @@ class LabelConvention(StrEnum):
     BRATS_2021 = "brats2021"
 
 
-def ambiguous_as(paths: Iterable[Path], operated: bool | None = None) -> LabelConvention:
+def ambiguous_as(
+    paths: Iterable[Path], convention: LabelConvention = LabelConvention.AUTO, operated: bool | None = None
+) -> LabelConvention:
     """How to read a mask with a 4 and neither 1 nor 3 among these masks: as the first of them that tells.
 
-    After a resection it is PROGRAM: the older labels are for scans before surgery. Where no mask tells, BRATS_2021.
+    A stated `convention` decides. After a resection it is PROGRAM: the older labels are for scans before surgery. Where
+    no mask tells, BRATS_2021.
     Raises `UserError` for unreadable files.
     """
+    if convention is not LabelConvention.AUTO:
+        return convention
     if operated:
         return LabelConvention.PROGRAM
     for path in paths:

@@ -75,7 +75,10 @@ def evaluate_folders(
     sheet = _Sheet(out, scheme)
     result = EvaluationResult(facts=facts)
     progress = StepProgress(report, len(expert), "Scoring", 0.0, 0.95)
-    alike = [ambiguous_as(masks.values()) for masks in (expert, predicted)]
+    alike = (
+        ambiguous_as(expert.values(), conventions.reference),
+        ambiguous_as(predicted.values(), conventions.prediction),
+    )
     for name, path in expert.items():
         cancel.raise_if_cancelled()
         truth, _ = read_mask(path, scheme, conventions.reference, alike[0])
@@ -116,7 +119,7 @@ def evaluate_model(
     sheet = _Sheet(out, scheme)
     result = EvaluationResult(facts={"model": model, "cases": len(cases)})
     seconds: list[float] = []
-    alike = ambiguous_as([case.mask for case in cases if case.mask is not None], operated)
+    alike = ambiguous_as([case.mask for case in cases if case.mask is not None], conventions.reference, operated)
     for number, case in enumerate(cases):
         assert case.mask is not None
         share = part(report, 0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))

@@ -218,7 +218,8 @@ def test_several_patients_make_one_model_for_the_workspace(
     save(store, "A", 0, approved=True)
     save(store, "B", 0, approved=True)
     done = run(store, adapter, shelf, "A", "B")
-    assert done.patient == ""
+    request = adapter.requests[0]
+    assert (done.patient, len(request.cases), len(request.holdout)) == ("", 1, 1)
     decide(shelf, done, use=True)
     assert shelf.current("A").model == done.name and not shelf.current("A").own
 
