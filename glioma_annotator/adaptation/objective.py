@@ -1,4 +1,4 @@
-"""What every method minimises: Dice and cross-entropy over the voxels that count."""
+"""What the methods minimise: Dice and cross-entropy over the voxels that count, and what is known is kept."""
 
 from __future__ import annotations
 
@@ -43,3 +43,25 @@ def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor
         overlap = (shares[:, value] * truth).sum()
         losses.append(1 - (2 * overlap + SMOOTH) / (shares[:, value].sum() + present + SMOOTH))
     return loss + torch.stack(losses).mean() if losses else loss
+
+
+def forgotten(logits: Tensor, known: Tensor, classes: Tensor) -> Tensor:
+    """How far the answers have moved from the starting model's where that one is right; 0 where it never is.
+
+    The Kullback-Leibler divergence from its softmax, mean over tissue and mean over background, and of the two their
+    mean (Li and Hoiem, "Learning without forgetting", ECCV 2016, there over everything). A mask alone asks for the
+    whole probability in every voxel; a network that follows it leans on what this one scan shows, such as how bright
+    its oedema is, and misses the next visit's.
+
+    Parameters
+    ----------
+    logits, known: (n, class), of the model that learns and of the starting model. classes: int64 (n,); voxels with a
+        value that is no class, such as 255, do not count.
+    """
+    start = torch.log_softmax(known.float(), dim=1)
+    moved = (start.exp() * (start - torch.log_softmax(logits.float(), dim=1))).sum(dim=1)
+    right = known.argmax(dim=1) == classes
+    parts = [part for part in (right & (classes > 0), right & (classes == 0)) if part.any()]
+    if not parts:
+        return moved.sum() * 0
+    return torch.stack([moved[part].mean() for part in parts]).mean()

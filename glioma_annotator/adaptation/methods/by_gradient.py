@@ -5,6 +5,7 @@ What is looked at and kept is a running mean of the weights over the last steps:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from glioma_annotator.adaptation.fast_layers import speed_up
 from glioma_annotator.adaptation.features import best_class, runnable, stoppable
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
-from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
+from glioma_annotator.adaptation.objective import forgotten, weighted_dice_cross_entropy
 from glioma_annotator.adaptation.patches import Patch, PatchSampler, PatchStrategy
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
 from glioma_annotator.domain.geometry import Box
@@ -34,6 +35,10 @@ PATCHES = 2
 #: What a voxel of background counts beside one of tissue. Patches lie where tissue is, so that background is drawn far
 #: more rarely than the visit shows it, and too much was marked around the tumour (benchmarks/README.md).
 BACKGROUND_COUNTS = 3.0
+#: What it counts, beside the loss against the mask, that answers move away from the starting model's where it is right.
+#: A third of it kept too little of what the next visit shows, three times of it kept mistakes beside it
+#: (benchmarks/README.md).
+KEEPING_COUNTS = 1.0
 #: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
 LOOKS = 6
@@ -243,14 +248,29 @@ def cut(images: NDArray[np.float32], crop: Box, multiple: int) -> Tensor:
     return torch.from_numpy(padded_to_multiple(images[(slice(None), *crop.slices)], multiple)[None])
 
 
-def patch_loss(logits: Tensor, classes: Sequence[NDArray[np.uint8]], unseen: Sequence[int] = ()) -> Tensor:
+def patch_loss(
+    logits: Tensor, classes: Sequence[NDArray[np.uint8]], unseen: Sequence[int] = (), known: Tensor | None = None
+) -> Tensor:
     """Loss of logits (patch, class, i, j, k) against each patch's classes (i, j, k), over all together; 255 does not
-    count. `unseen` as in `weighted_dice_cross_entropy`.
+    count. `unseen` as in `weighted_dice_cross_entropy`; with `known`, the starting model's logits, what it answers
+    rightly is kept.
     """
     flat = torch.from_numpy(np.stack(classes).ravel().astype(np.int64)).to(logits.device)
     weights = (flat != IGNORE).float() + (BACKGROUND_COUNTS - 1) * (flat == 0)
-    scores = logits.movedim(1, -1).flatten(0, -2)
-    return weighted_dice_cross_entropy(scores, torch.where(flat == IGNORE, 0, flat), weights, unseen)
+    scores = _by_voxel(logits)
+    loss = weighted_dice_cross_entropy(scores, torch.where(flat == IGNORE, 0, flat), weights, unseen)
+    return loss if known is None else loss + KEEPING_COUNTS * forgotten(scores, _by_voxel(known), flat)
+
+
+def _by_voxel(logits: Tensor) -> Tensor:
+    return logits.movedim(1, -1).flatten(0, -2)
+
+
+def starting_model(network: SegmentationNetwork, context: Context) -> SegmentationNetwork:
+    """A copy of `network` with the starting model's weights, for passes without gradients on the device."""
+    copied = copy.deepcopy(network)
+    copied.load_state_dict(context.start)
+    return runnable(copied, context.device)
 
 
 def forward(network: SegmentationNetwork, images: Sequence[NDArray[np.float32]], context: Context) -> Tensor:

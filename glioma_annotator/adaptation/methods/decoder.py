@@ -32,6 +32,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     parameters = {f"{n}.{p}": value for n, module in enumerate(modules) for p, value in module.named_parameters()}
     rng = context.rng(METHOD)
     sampler = by_gradient.Draws(context, rng, step=2, augment=False)
+    starting = by_gradient.starting_model(network, context)
 
     unseen = context.unseen(network.head.out_channels)
 
@@ -41,7 +42,9 @@ def train(network: SegmentationNetwork, context: Context) -> int:
         below, skip = (torch.cat(parts) for parts in zip(*inputs, strict=True))
         with precision(context.device):
             logits = network.head(decode_last(network, below, skip))
-        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn], unseen)
+            with torch.no_grad():
+                known = starting.head(decode_last(starting, below, skip))
+        return by_gradient.patch_loss(logits, [patch.classes for patch in drawn], unseen, known)
 
     def measure() -> Verdict:
         return context.held_out.quick(_predict_crops(network, context))

@@ -1,7 +1,8 @@
-"""The whole network, at a low rate, pulled towards the starting weights, with other cases in between.
+"""The whole network, at a low rate, pulled towards the starting weights and answers, with other cases in between.
 
 Normalisation layers: statistics stay the starting model's (one patch says too little about intensities); weight and
-bias learn. The pull is L2-SP (Li et al., ICML 2018): a quadratic penalty on the distance from the starting weights.
+bias learn. The pull is L2-SP (Li et al., ICML 2018): a quadratic penalty on the distance from the starting weights. The
+answers are kept where the starting model is right (`objective.forgotten`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     parameters = dict(network.named_parameters())
     start = {name: context.start[name].to(context.device.device) for name in parameters}
     sampler = by_gradient.Draws(context, rng)
+    starting = by_gradient.starting_model(network, context)
 
     unseen = context.unseen(network.head.out_channels)
 
@@ -37,7 +39,9 @@ def train(network: SegmentationNetwork, context: Context) -> int:
         if context.replay is not None and step % REPLAY_EVERY == REPLAY_EVERY - 1:
             drawn[-1] = context.replay(by_gradient.EDGE, step)
         images, classes = zip(*drawn, strict=True)
-        fit = by_gradient.patch_loss(by_gradient.forward(network, images, context), classes, unseen)
+        with torch.no_grad():
+            known = by_gradient.forward(starting, images, context)
+        fit = by_gradient.patch_loss(by_gradient.forward(network, images, context), classes, unseen, known)
         distance = torch.stack([((parameters[name] - start[name]) ** 2).sum() for name in parameters]).sum()
         return fit + 0.5 * PULL * distance
 

@@ -236,6 +236,24 @@ def test_full_is_shown_cases_of_others(model: Path, tmp_path: Path, monkeypatch:
     assert drawn == [1, 3]
 
 
+def test_the_answers_kept_are_those_of_the_model_that_it_began_with_not_of_the_head_found_since(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[tuple[torch.Tensor, torch.Tensor]] = []
+    make = by_gradient.starting_model
+
+    def starting_model(network: SegmentationNetwork, context: context.Context) -> SegmentationNetwork:
+        made = make(network, context)
+        heads.append((network.head.weight.detach().clone(), made.head.weight))
+        return made
+
+    monkeypatch.setattr(by_gradient, "starting_model", starting_model)
+    adapt(model, request(visit()), tmp_path / "new")
+    first = load_model(model)[1].head.weight
+    assert len(heads) == 2  # `decoder` and `full`
+    assert all(torch.allclose(kept, first) and not torch.allclose(found, first) for found, kept in heads)
+
+
 # bad days
 
 
