@@ -5,7 +5,6 @@ What is looked at and kept is a running mean of the weights over the last steps:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -264,13 +263,6 @@ def patch_loss(
 
 def _by_voxel(logits: Tensor) -> Tensor:
     return logits.movedim(1, -1).flatten(0, -2)
-
-
-def starting_model(network: SegmentationNetwork, context: Context) -> SegmentationNetwork:
-    """A copy of `network` with the starting model's weights, for passes without gradients on the device."""
-    copied = copy.deepcopy(network)
-    copied.load_state_dict(context.start)
-    return runnable(copied, context.device)
 
 
 def forward(network: SegmentationNetwork, images: Sequence[NDArray[np.float32]], context: Context) -> Tensor:

@@ -32,7 +32,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     parameters = {f"{n}.{p}": value for n, module in enumerate(modules) for p, value in module.named_parameters()}
     rng = context.rng(METHOD)
     sampler = by_gradient.Draws(context, rng, step=2, augment=False)
-    starting = by_gradient.starting_model(network, context)
+    starting = runnable(network, context.device)
 
     unseen = context.unseen(network.head.out_channels)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from glioma_annotator.adaptation.features import runnable
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context
 from glioma_annotator.domain.adaptation import AdaptationMethod
@@ -30,7 +31,7 @@ def train(network: SegmentationNetwork, context: Context) -> int:
     parameters = dict(network.named_parameters())
     start = {name: context.start[name].to(context.device.device) for name in parameters}
     sampler = by_gradient.Draws(context, rng)
-    starting = by_gradient.starting_model(network, context)
+    starting = runnable(network, context.device)
 
     unseen = context.unseen(network.head.out_channels)
 

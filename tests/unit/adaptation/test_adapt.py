@@ -236,22 +236,32 @@ def test_full_is_shown_cases_of_others(model: Path, tmp_path: Path, monkeypatch:
     assert drawn == [1, 3]
 
 
-def test_the_answers_kept_are_those_of_the_model_that_it_began_with_not_of_the_head_found_since(
+@pytest.mark.parametrize(("gains", "kept"), [((0.3, 0.2, 0.1), "decoder"), ((0.3, 0.1, 0.1), "last-layer")])
+def test_auto_prefers_a_method_that_keeps_what_was_known_where_it_gains_more_than_half(
+    gains: tuple[float, ...], kept: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = dict(zip((LAST, DECODER, FULL), gains, strict=True))
+    monkeypatch.setattr(candidate.Candidate, "rank", property(lambda found: (True, left.get(found.method, 0.0))))
+    assert adapt(model, request(visit()), tmp_path / "new").method.value == kept
+
+
+def test_under_auto_every_method_begins_with_the_starting_model(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heads: list[tuple[torch.Tensor, torch.Tensor]] = []
-    make = by_gradient.starting_model
+    first, begun = load_model(model)[1].head.weight, []
 
-    def starting_model(network: SegmentationNetwork, context: context.Context) -> SegmentationNetwork:
-        made = make(network, context)
-        heads.append((network.head.weight.detach().clone(), made.head.weight))
-        return made
+    def training(method: AdaptationMethod) -> Callable[[SegmentationNetwork, context.Context], int]:
+        train = trying.TRAIN[method]
 
-    monkeypatch.setattr(by_gradient, "starting_model", starting_model)
-    adapt(model, request(visit()), tmp_path / "new")
-    first = load_model(model)[1].head.weight
-    assert len(heads) == 2  # `decoder` and `full`
-    assert all(torch.allclose(kept, first) and not torch.allclose(found, first) for found, kept in heads)
+        def begins(network: SegmentationNetwork, context: context.Context) -> int:
+            begun.append(torch.allclose(network.head.weight, first))
+            return train(network, context)
+
+        return begins
+
+    monkeypatch.setattr(trying, "TRAIN", {method: training(method) for method in METHODS})
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert begun == [True] * 4 and outcome.trials[0].dice  # `last-layer` had learnt something by then
 
 
 # bad days
