@@ -40,7 +40,7 @@ _SHARES = {
 }
 #: What a gain counts that came of a method which keeps what the starting model answers rightly, beside one of another.
 #: Held-out slabs hardly tell methods apart; what a head alone learnt failed the next visit most (benchmarks/README.md).
-_KEEPING_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0}
+_GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0}
 #: What a step costs, in passes over the patch without gradients.
 _PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.5, AdaptationMethod.FULL: 5.0}
 _SCHEDULES = {
@@ -150,7 +150,7 @@ def try_methods(
 def _standing(candidate: Candidate) -> tuple[bool, float]:
     """By what candidates of several methods are compared: accepted ones first, then by their gain."""
     accepted, gain = candidate.rank
-    return accepted, gain * (_KEEPING_COUNTS.get(candidate.method, 1.0) if gain > 0 else 1.0)
+    return accepted, gain * (_GAIN_COUNTS.get(candidate.method, 1.0) if gain > 0 else 1.0)
 
 
 def passed(wanted: Sequence[AdaptationMethod]) -> float:
