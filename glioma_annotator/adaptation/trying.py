@@ -42,7 +42,7 @@ _SHARES = {
 #: Held-out slabs hardly tell methods apart; what a head alone learnt failed the next visit most (benchmarks/README.md).
 _GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0}
 #: What a step costs, in passes over the patch without gradients.
-_PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.5, AdaptationMethod.FULL: 5.0}
+_PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
 _SCHEDULES = {
     AdaptationMethod.NORM: norm.SCHEDULE,
     AdaptationMethod.DECODER: decoder.SCHEDULE,
