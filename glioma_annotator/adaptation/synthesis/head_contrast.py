@@ -70,8 +70,10 @@ _SCANNED: dict[str, tuple[Range, Range, Range, Range]] = {
 
 def draw_contrast(
     looks: Sequence[NDArray[np.uint8]], brain: Field, rng: np.random.Generator, spacing_mm: float
-) -> Field:
+) -> tuple[Field, bool]:
     """An image, float32 (i, j, k), of the classes that each voxel's looks found, with lesions and texture.
+
+    And whether its contrast is as scanners give it, not at random.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def draw_contrast(
     brain: float32 (i, j, k), share of brain.
     spacing_mm: edge of the voxels.
     """
-    table, other = _table(rng), _table(rng)
+    (table, scanned), (other, _) = _table(rng), _table(rng)
     split = np.zeros(len(CLASSES) + 1, dtype=bool)
     split[[list(CLASSES).index(name) + 1 for name in _SPLIT]] = True
     # Fat lies beside muscle, and marrow beside compact bone, within one class of the maps.
@@ -95,11 +97,11 @@ def draw_contrast(
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.5, 0.3, 0.15, 0.05]))):
         _add_lesion(image, brain, rng, spacing_mm)
     image *= 1 + np.float32(rng.uniform(0, 0.07)) * smooth_noise(rng, brain.shape, float(rng.uniform(1.5, 8)))
-    return np.maximum(image, 0)
+    return np.maximum(image, 0), scanned
 
 
-def _table(rng: np.random.Generator) -> Field:
-    """An intensity for every class; index 0 is air."""
+def _table(rng: np.random.Generator) -> tuple[Field, bool]:
+    """An intensity for every class, index 0 is air, and whether they are a scanner's."""
     names = list(CLASSES)
     table = np.zeros(len(names) + 1, dtype=np.float32)
     table[0] = 0 if rng.random() < 0.8 else rng.uniform(0, 0.3)
@@ -114,7 +116,7 @@ def _table(rng: np.random.Generator) -> Field:
         fluid = [names.index(n) + 1 for n in ("ventricle", "fluid")]
         for group in (grey, white, fluid):
             table[group] = table[group[0]] * rng.uniform(0.9, 1.1, len(group))
-    return table
+    return table, not at_random
 
 
 def _add_lesion(image: Field, brain: Field, rng: np.random.Generator, spacing_mm: float) -> None:

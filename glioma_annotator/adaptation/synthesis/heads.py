@@ -59,10 +59,14 @@ class HeadMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadSample:
-    """`image` float32 (i, j, k), 0 to 1, and `brain` float32 (i, j, k), the share of brain in each voxel."""
+    """`image` float32 (i, j, k), 0 to 1, and `brain` float32 (i, j, k), the share of brain in each voxel.
+
+    `scanned`: whether the contrast is as scanners give it, not at random.
+    """
 
     image: Field
     brain: Field
+    scanned: bool
 
 
 def load_head_maps(paths: Iterable[Path]) -> list[HeadMap]:
@@ -142,10 +146,10 @@ def draw_head(
     # Two looks per voxel, a part of it apart, make borders partial as a scanner's voxels do.
     looks = [_look_up(head, index, step) for step in (offset, -offset)]
     brain = np.asarray((looks[0][1] + looks[1][1]) / 2, dtype=np.float32)
-    image = draw_contrast([classes for classes, _ in looks], brain, rng, spacing_mm)
+    image, scanned = draw_contrast([classes for classes, _ in looks], brain, rng, spacing_mm)
     if rng.random() < 0.08:  # already stripped: the brain is what is left
         image *= brain >= 0.5
-    return HeadSample(acquire(image, brain, rng, spacing_mm), brain)
+    return HeadSample(acquire(image, brain, rng, spacing_mm), brain, scanned)
 
 
 def _place(head: HeadMap, shape: Shape, rng: np.random.Generator, spacing_mm: float) -> tuple[Field, Field, Field]:
