@@ -23,7 +23,7 @@ from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Split
 from glioma_annotator.adaptation.methods import norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
-from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationRequest, Trial, Verdict
+from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationRequest, Trial, Verdict, way_of
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.inference.device import ComputeDevice
@@ -51,7 +51,8 @@ PAINTED_COUNTS = 0.5
 class Candidate:
     """A network with its verdict, the method and steps that made it, and its classes of the held-out visits.
 
-    `share` is how far it lies from the starting weights to the trained ones, `guard` how it did on painted lesions.
+    `share` is how far it lies from the starting weights to the trained ones, `guard` how it did on painted lesions. The
+    method AUTO has the mean weights of the candidates of the methods in `mean_of`.
     """
 
     network: SegmentationNetwork
@@ -61,6 +62,7 @@ class Candidate:
     classes: list[NDArray[np.uint8]]
     share: float
     guard: GuardVerdict | None
+    mean_of: tuple[AdaptationMethod, ...] = ()
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -108,6 +110,22 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
             break
     assert best is not None
     return best
+
+
+def mean_of(found: Sequence[Candidate], context: Context) -> Candidate:
+    """The mean of candidates' weights as a candidate of its own.
+
+    All began with the same weights and went little way from them; there the mean of several is mostly as good as the
+    best, and fails less where held-out data cannot tell which that is (Wortsman et al., "Model soups", ICML 2022).
+    """
+    network = copy.deepcopy(found[0].network)
+    states = [candidate.network.state_dict() for candidate in found]
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                value.copy_(sum(state[name].float() for state in states) / len(states))
+    made = measured(network, AdaptationMethod.AUTO, sum(candidate.steps for candidate in found), context, 1.0)
+    return replace(made, mean_of=tuple(candidate.method for candidate in found))
 
 
 def measured(
@@ -188,9 +206,9 @@ def make_card(
         training={
             "kind": "adapted",
             "parent": parent.identity,
-            "method": best.method.value,
+            "method": way_of(best.method, best.mean_of),
             "asked_for": request.method.value,
-            "normalisation_layers": NORMALISATION[best.method],
+            "normalisation_layers": "; ".join(NORMALISATION[method] for method in best.mean_of or (best.method,)),
             "seed": request.seed,
             "steps": best.steps,
             "share_of_the_way": best.share,

@@ -149,6 +149,7 @@ def _adapt(
         trials=tuple(trials),
         curve=tuple(telling.curve),
         method=best.method,
+        mean_of=best.mean_of,
         held_out=parts.words,
         worst=worst,
         seconds=budget.elapsed(),

@@ -1,4 +1,4 @@
-"""The methods one after another, within the time: what is tried, what is left out, and the best candidate."""
+"""The methods one after another, within the time: what is tried, what is left out, their mean, the best candidate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glioma_annotator.adaptation.budget import Budget, TimeUp
-from glioma_annotator.adaptation.candidate import Candidate, best_share
+from glioma_annotator.adaptation.candidate import Candidate, best_share, mean_of
 from glioma_annotator.adaptation.features import compute_features
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
@@ -36,11 +36,11 @@ _SHARES = {
     AdaptationMethod.LAST_LAYER: 0.15,
     AdaptationMethod.NORM: 0.3,
     AdaptationMethod.DECODER: 0.5,
-    AdaptationMethod.FULL: 1.0,
 }
-#: What a gain counts that came of a method which keeps what the starting model answers rightly, beside one of another.
-#: Held-out slabs hardly tell methods apart; what a head alone learnt failed the next visit most (benchmarks/README.md).
-_GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0}
+#: What a gain counts beside one of another method: of those that keep what the starting model answers rightly, and of
+#: the mean of all that were accepted (AUTO). Held-out slabs hardly tell methods apart; what one method learnt failed
+#: the next visit now and then, a head alone most, and their mean did not (benchmarks/README.md).
+_GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0, AdaptationMethod.AUTO: 4.0}
 #: What a step costs, in passes over the patch without gradients.
 _PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
 _SCHEDULES = {
@@ -50,6 +50,8 @@ _SCHEDULES = {
 }
 #: Share of a method's part of the progress that its training makes up; the rest is its judgement.
 _TRAINING = 0.8
+#: Where the progress stands when the methods have been tried, and when their mean has been judged.
+_TRIED, _JUDGED = 0.92, 0.95
 
 
 @dataclass(eq=False)
@@ -96,6 +98,7 @@ def try_methods(
     """
     budget = context.budget
     best: Candidate | None = None
+    accepted: list[Candidate] = []
     trials: list[Trial] = []
     problems: list[str] = []
     failure: Unstable | None = None
@@ -115,7 +118,7 @@ def try_methods(
         began = budget.now()
         context.deadline = began + (left if alone else _allowed(method, left, context, pass_seconds))
         share = 1.0 if method is wanted[-1] else _expected(method, context, pass_seconds) / max(left, 1.0)
-        end = reached + min(share, 1.0) * (0.95 - reached)
+        end = reached + min(share, 1.0) * ((_JUDGED if alone else _TRIED) - reached)
         judging = reached + _TRAINING * (end - reached)
         telling.stage(reached, judging, f"Training “{method.value}”")
         reached = end
@@ -140,11 +143,35 @@ def try_methods(
             break
         seconds, verdict = budget.now() - began, candidate.verdict
         trials.append(Trial(method, steps, round(seconds, 2), verdict.after, verdict.accepted))
+        if verdict.accepted:
+            accepted.append(candidate)
         if best is None or _standing(candidate) > _standing(best):
             best = candidate
     if best is None:
         raise failure or TimeUp
+    if len(accepted) > 1:
+        mean, trial = _try_mean(accepted, context, telling)
+        trials.append(trial)
+        if mean is not None and _standing(mean) > _standing(best):
+            best = mean
     return best, trials, problems
+
+
+def _try_mean(accepted: Sequence[Candidate], context: Context, telling: Telling) -> tuple[Candidate | None, Trial]:
+    """The mean of accepted candidates, where there is time to judge it."""
+    budget, method = context.budget, AdaptationMethod.AUTO
+    needed, left, began = budget.judging_s, budget.left(), budget.now()
+    if needed > left:
+        words = f"Left out: judging the mean needs about {needed:.0f} s, {max(left, 0):.0f} s are left."
+        return None, Trial(method, 0, 0.0, None, False, words)
+    telling.stage(_TRIED, _JUDGED, "Judging the mean of the methods")
+    try:
+        mean = mean_of(accepted, context)
+    except TimeUp:
+        words = "Given up: the time was used up before the mean could be judged."
+        return None, Trial(method, 0, round(budget.now() - began, 2), None, False, words)
+    seconds = round(budget.now() - began, 2)
+    return mean, Trial(method, 0, seconds, mean.verdict.after, mean.verdict.accepted)
 
 
 def _standing(candidate: Candidate) -> tuple[bool, float]:
@@ -180,15 +207,17 @@ def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, le
 
 
 def _allowed(method: AdaptationMethod, left: float, context: Context, pass_seconds: float) -> float:
-    """Seconds that a method may take under AUTO: its share, but for what `full` needs."""
+    """Seconds that a method may take under AUTO: its share, but for what `full` needs; `full` leaves the mean its."""
     if method in (AdaptationMethod.NORM, AdaptationMethod.DECODER):
         return min(left * _SHARES[method], left - _set_aside(context, pass_seconds))
+    if method is AdaptationMethod.FULL:
+        return max(left - context.budget.judging_s, _LEAST_SECONDS)
     return max(left * _SHARES[method], _LEAST_SECONDS)
 
 
 def _set_aside(context: Context, pass_seconds: float) -> float:
-    """Seconds that `full` needs for all of its steps and its judgements."""
-    return estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS, context, pass_seconds)
+    """Seconds that `full` needs for all of its steps and its judgements, and the mean for its own."""
+    return estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS + 1, context, pass_seconds)
 
 
 def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:

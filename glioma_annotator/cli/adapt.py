@@ -231,9 +231,7 @@ def _tell(args: argparse.Namespace, outcome: AdaptationOutcome, facts: dict[str,
         ]
         header = ("REGION", "BEFORE", "AFTER", "CARRIED OVER", "REFERENCE ML", "BEFORE ML", "AFTER ML", "")
         print_table(header, rows)
-        print(
-            f"Judged on {outcome.held_out}; method {outcome.method.value}; {outcome.seconds:.0f} s on {outcome.device}."
-        )
+        print(f"Judged on {outcome.held_out}; method {outcome.way}; {outcome.seconds:.0f} s on {outcome.device}.")
         for reason in verdict.reasons:
             print(("accepted: " if verdict.accepted else "refused: ") + reason)
         for note in (verdict.advice, *outcome.messages):
@@ -250,6 +248,7 @@ def outcome_json(outcome: AdaptationOutcome) -> dict[str, Any]:
         "accepted": verdict.accepted,
         "reasons": list(verdict.reasons),
         "method": outcome.method.value,
+        "mean_of": [method.value for method in outcome.mean_of],
         "held_out": outcome.held_out,
         "mean_dice": {"before": verdict.before, "after": verdict.after, "carried_over": verdict.carried},
         "carry_over_instead": bool(verdict.advice),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,9 +21,9 @@ DEFAULT_BUDGET_S = 300.0
 class AdaptationMethod(StrEnum):
     """What of a network learns from the corrected masks.
 
-    AUTO tries the others from cheap to dear within the time budget. LAST_LAYER trains the head on cached features;
-    NORM the batch normalisations; DECODER the last decoder stage and the head on cached encoder features; FULL
-    everything, pulled towards the starting weights and shown other cases meanwhile.
+    AUTO tries the others from cheap to dear within the time budget, and the mean of those accepted. LAST_LAYER trains
+    the head on cached features; NORM the batch normalisations; DECODER the last decoder stage and the head on cached
+    encoder features; FULL everything, pulled towards the starting weights and shown other cases meanwhile.
     """
 
     AUTO = "auto"
@@ -172,7 +172,10 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One method that was tried: steps taken, wall seconds, mean held-out Dice; `problem` when it failed."""
+    """One method that was tried: steps taken, wall seconds, mean held-out Dice; `problem` when it failed.
+
+    The method AUTO stands for the mean of those accepted, of no steps of its own.
+    """
 
     method: AdaptationMethod
     steps: int
@@ -211,7 +214,7 @@ class AdaptationOutcome:
     verdict: on the held-out data.
     trials: every method tried, in order.
     curve: the course of the training.
-    method: the one whose weights the candidate has.
+    method: the one whose weights the candidate has; AUTO where it has the mean weights of those in `mean_of`.
     held_out: what it was judged on, for a reader.
     worst: the slice on which it errs most; None when no held-out slice has an error.
     seconds: wall time.
@@ -228,3 +231,17 @@ class AdaptationOutcome:
     device: str
     messages: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    mean_of: tuple[AdaptationMethod, ...] = ()
+
+    @property
+    def way(self) -> str:
+        """How the candidate's weights came about, for a reader."""
+        return way_of(self.method, self.mean_of)
+
+
+def way_of(method: AdaptationMethod, mean_of: Sequence[AdaptationMethod]) -> str:
+    """A method's name, or “mean of last-layer, decoder and full”."""
+    if not mean_of:
+        return method.value
+    *first, last = (one.value for one in mean_of)
+    return f"mean of {', '.join(first)} and {last}"

@@ -64,9 +64,7 @@ class VerdictView(QWidget):
         for reason in verdict.reasons:
             column.addWidget(quiet(reason))
         column.addLayout(self._table(outcome))
-        column.addWidget(
-            quiet(f"Dice, judged on {outcome.held_out}. Method: {outcome.method.value}, {outcome.seconds:.0f} s.")
-        )
+        column.addWidget(quiet(f"Dice, judged on {outcome.held_out}. Method: {outcome.way}, {outcome.seconds:.0f} s."))
         if verdict.advice:
             advice = CarryAdvice(self.carry_wanted.emit)
             advice.tell(verdict.advice)

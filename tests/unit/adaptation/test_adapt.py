@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from adaptation_cases import request, small_model, visit, with_labels
 
 from glioma_annotator.adaptation import candidate, guard, passes, patches, run, trying
 from glioma_annotator.adaptation.adapter import ModelAdapter
-from glioma_annotator.adaptation.budget import TooSlow
+from glioma_annotator.adaptation.budget import TimeUp, TooSlow
 from glioma_annotator.adaptation.methods import by_gradient, context, decoder, full, last_layer, norm
 from glioma_annotator.domain.adaptation import (
     METHODS,
@@ -38,6 +38,7 @@ from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
 LAST, NORM, DECODER, FULL = METHODS
+AUTO = AdaptationMethod.AUTO
 
 
 @pytest.fixture(autouse=True)
@@ -100,11 +101,82 @@ def test_every_method_leaves_a_model_no_worse_on_the_held_out_data(
     assert load_model(tmp_path / "new")[0].training["method"] == method.value
 
 
+@pytest.fixture
+def two_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`decoder` learns what `last-layer` does, and goes less far: in its few steps here it would learn nothing."""
+
+    def train(network: SegmentationNetwork, given: context.Context) -> int:
+        steps = last_layer.train(network, given)
+        with torch.no_grad():
+            network.head.weight.lerp_(given.start["head.weight"], 0.2)
+        return steps
+
+    monkeypatch.setattr(trying, "TRAIN", {**trying.TRAIN, DECODER: train})
+
+
 def test_auto_tries_from_cheap_to_dear_and_keeps_the_best(model: Path, tmp_path: Path) -> None:
     outcome = adapt(model, request(visit()), tmp_path / "new")
     assert [trial.method for trial in outcome.trials] == list(METHODS)
     best = max(trial.dice or 0 for trial in outcome.trials if trial.accepted)
-    assert outcome.verdict.after == best
+    assert outcome.verdict.after == best and outcome.way == outcome.method.value
+
+
+@pytest.mark.usefixtures("two_accepted")
+def test_of_several_accepted_methods_auto_keeps_the_mean(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: dict[AdaptationMethod, torch.Tensor] = {}
+    best_share = trying.best_share
+
+    def noted(
+        network: SegmentationNetwork, method: AdaptationMethod, steps: int, given: context.Context
+    ) -> candidate.Candidate:
+        found = best_share(network, method, steps, given)
+        if found.verdict.accepted:
+            heads[method] = found.network.head.weight.detach().clone()
+        return found
+
+    monkeypatch.setattr(trying, "best_share", noted)
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert [trial.method for trial in outcome.trials] == [*METHODS, AUTO]
+    accepted = tuple(trial.method for trial in outcome.trials[:-1] if trial.accepted)
+    assert (outcome.method, outcome.mean_of) == (AUTO, accepted) and accepted == tuple(heads)
+    assert outcome.verdict.accepted and outcome.verdict.after == outcome.trials[-1].dice
+    card, network = load_model(tmp_path / "new")
+    assert card.training["method"] == outcome.way == "mean of last-layer and decoder"
+    assert card.training["steps"] == sum(trial.steps for trial in outcome.trials if trial.accepted)
+    mean = torch.stack(list(heads.values())).mean(0)
+    assert torch.allclose(network.head.weight, mean, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(heads[LAST], mean, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("two_accepted")
+def test_a_mean_that_is_refused_leaves_the_best_method(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mean_of = trying.mean_of
+
+    def refused(found: Sequence[candidate.Candidate], given: context.Context) -> candidate.Candidate:
+        mean = mean_of(found, given)
+        return replace(mean, verdict=replace(mean.verdict, accepted=False))
+
+    monkeypatch.setattr(trying, "mean_of", refused)
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert outcome.verdict.accepted and outcome.method in (LAST, DECODER) and not outcome.mean_of
+    assert outcome.trials[-1].method is AUTO and not outcome.trials[-1].accepted
+
+
+@pytest.mark.usefixtures("two_accepted")
+def test_without_time_to_judge_it_there_is_no_mean(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(_found: object, _context: object) -> candidate.Candidate:
+        raise TimeUp
+
+    monkeypatch.setattr(trying, "mean_of", too_late)
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert outcome.verdict.accepted and outcome.method in (LAST, DECODER)
+    assert outcome.trials[-1].problem.startswith("Given up")
 
 
 def test_auto_leaves_methods_out_for_which_there_is_no_time(
