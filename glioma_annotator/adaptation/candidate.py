@@ -26,6 +26,7 @@ from glioma_annotator.adaptation.methods.context import Context, Unstable
 from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationRequest, Trial, Verdict, way_of
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure
+from glioma_annotator.heap import give_back
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.model_folder import save_model
 from glioma_annotator.inference.networks import SegmentationNetwork
@@ -134,6 +135,7 @@ def measured(
     """The candidate with its weights rounded as they will be saved, judged on the whole held-out data and on painted
     lesions.
     """
+    give_back()  # what the training, or the judgement before, left in pieces
     network.requires_grad_(False).eval()
     for value in network.state_dict().values():
         if value.is_floating_point():

@@ -15,7 +15,6 @@ from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last
 from glioma_annotator.adaptation.methods.context import Context, Unstable
 from glioma_annotator.adaptation.passes import MOST_STAGES
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Trial
-from glioma_annotator.heap import give_back
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import Progress, Report
 
@@ -128,7 +127,6 @@ def try_methods(
                 _cache_stages(network, context)
             steps = TRAIN[method](trained, context)
             telling.stage(judging, end, f"Judging “{method.value}”")
-            give_back()
             candidate = best_share(trained.cpu(), method, steps, context)
         except Unstable as error:
             failure = error
@@ -216,8 +214,8 @@ def _allowed(method: AdaptationMethod, left: float, context: Context, pass_secon
 
 
 def _set_aside(context: Context, pass_seconds: float) -> float:
-    """Seconds that `full` needs for all of its steps and its judgements, and the mean for its own."""
-    return estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS + 1, context, pass_seconds)
+    """Seconds that `full` needs for all of its steps and its judgements."""
+    return estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS, context, pass_seconds)
 
 
 def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
