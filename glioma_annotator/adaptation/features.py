@@ -31,7 +31,7 @@ Half = NDArray[np.float16]
 
 #: Memory that a tile's tensors may take by the count, in bytes; with what the pass leaves, and what lies unused between
 #: them, it comes to half as much again. The window with its visits has to stay below 4 GiB.
-MOST_BYTES = 1.6 * 2**30
+MOST_BYTES = 1.4 * 2**30
 _LEAST_CORE = 32
 
 
