@@ -205,11 +205,16 @@ def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, le
 
 
 def _allowed(method: AdaptationMethod, left: float, context: Context, pass_seconds: float) -> float:
-    """Seconds that a method may take under AUTO: its share, but for what `full` needs; `full` leaves the mean its."""
+    """Seconds that a method may take under AUTO: its share, but for what `full` needs.
+
+    `full` leaves the mean's judgement its time, where at least half of its own steps remain.
+    """
     if method in (AdaptationMethod.NORM, AdaptationMethod.DECODER):
         return min(left * _SHARES[method], left - _set_aside(context, pass_seconds))
     if method is AdaptationMethod.FULL:
-        return max(left - context.budget.judging_s, _LEAST_SECONDS)
+        half = estimate(method, full.SCHEDULE.steps // 2, by_gradient.JUDGINGS, context, pass_seconds)
+        rest = left - context.budget.judging_s
+        return max(rest if rest >= half else left, _LEAST_SECONDS)
     return max(left * _SHARES[method], _LEAST_SECONDS)
 
 
