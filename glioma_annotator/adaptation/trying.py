@@ -38,7 +38,7 @@ _SHARES = {
 }
 #: What a gain counts beside one of another method: of those that keep what the starting model answers rightly, and of
 #: the mean of all that were accepted (AUTO). Held-out slabs hardly tell methods apart; what one method learnt failed
-#: the next visit now and then, a head alone most, and their mean did not (benchmarks/README.md).
+#: the next visit now and then, a head alone most, their mean hardly (benchmarks/README.md).
 _GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0, AdaptationMethod.AUTO: 4.0}
 #: What a step costs, in passes over the patch without gradients.
 _PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
