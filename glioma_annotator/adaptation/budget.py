@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+from glioma_annotator.domain.adaptation import AdaptationMethod
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.progress import CancelToken
 
@@ -50,6 +51,7 @@ class Budget(CancelToken):
     ----------
     binding: whether a computation stops with `TimeUp` when the time is used up. Not while a candidate is saved.
     passes_s: what the passes over the held-out visits took in seconds.
+    steps_s: what a step of a method's training took in seconds, for the methods trained so far.
     judgings_s: what judging one candidate of a whole network takes in seconds: first from the passes, then as measured.
     """
 
@@ -61,6 +63,7 @@ class Budget(CancelToken):
         self.deadline = self.began + seconds
         self.binding = True
         self.passes_s = 0.0
+        self.steps_s: dict[AdaptationMethod, float] = {}
         self.judgings_s: list[float] = []
 
     def cancel(self) -> None:

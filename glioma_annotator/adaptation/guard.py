@@ -44,6 +44,8 @@ PLANNED: tuple[tuple[TumourKind, bool], ...] = (
 #: two candidates that made a next visit worse, ET lost 0.56 and 0.80 here; on the way to them, the next visit's ET was
 #: found better up to a loss of 0.20 and less well from 0.36 on (benchmarks/README.md). Half of 0.20 is allowed.
 MOST_LOST = 0.1
+#: The same for the candidate of one method where the mean of all methods is refused.
+MOST_LOST_ALONE = 0.05
 #: A region of less than that in a painted lesion is not judged there: a few voxels move its Dice by much.
 LEAST_ML = 0.1
 #: Tissues of which a visit shows less take their contrast from the generator instead of from the visit.
@@ -61,6 +63,11 @@ class GuardVerdict:
     before: dict[str, float]
     after: dict[str, float]
     faults: tuple[str, ...]
+
+    @property
+    def most_lost(self) -> float:
+        """Dice of the region that the candidate lost most of, below 0 where it gained in all."""
+        return max((first - self.after[name] for name, first in self.before.items()), default=0.0)
 
     @property
     def lost(self) -> float:

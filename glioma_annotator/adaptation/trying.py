@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 
 import numpy as np
 
 from glioma_annotator.adaptation.budget import Budget, TimeUp
 from glioma_annotator.adaptation.candidate import Candidate, best_share, mean_of
 from glioma_annotator.adaptation.features import compute_features
+from glioma_annotator.adaptation.guard import MOST_LOST_ALONE
 from glioma_annotator.adaptation.methods import by_gradient, decoder, full, last_layer, norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
 from glioma_annotator.adaptation.passes import MOST_STAGES
-from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Trial
+from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Trial, listed
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import Progress, Report
 
@@ -36,12 +38,11 @@ _SHARES = {
     AdaptationMethod.NORM: 0.3,
     AdaptationMethod.DECODER: 0.5,
 }
-#: What a gain counts beside one of another method: of those that keep what the starting model answers rightly, and of
-#: the mean of all that were accepted (AUTO). Held-out slabs hardly tell methods apart; what one method learnt failed
-#: the next visit now and then, a head alone most, their mean hardly (benchmarks/README.md).
-_GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0, AdaptationMethod.AUTO: 4.0}
-#: What a step costs, in passes over the patch without gradients.
-_PASSES_PER_STEP = {AdaptationMethod.NORM: 3.5, AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 4.0}
+#: What a gain counts beside one of another method, of those that keep what the starting model answers rightly: what a
+#: head alone learnt failed the next visit most (benchmarks/README.md).
+_GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0}
+#: What a step costs, in passes of a whole visit over as many voxels: those keep features and overlap in tiles.
+_PASSES_PER_STEP = {AdaptationMethod.NORM: 1.3, AdaptationMethod.DECODER: 1.3, AdaptationMethod.FULL: 2.6}
 _SCHEDULES = {
     AdaptationMethod.NORM: norm.SCHEDULE,
     AdaptationMethod.DECODER: decoder.SCHEDULE,
@@ -97,7 +98,7 @@ def try_methods(
     """
     budget = context.budget
     best: Candidate | None = None
-    accepted: list[Candidate] = []
+    found: list[Candidate] = []
     trials: list[Trial] = []
     problems: list[str] = []
     failure: Unstable | None = None
@@ -141,22 +142,20 @@ def try_methods(
             break
         seconds, verdict = budget.now() - began, candidate.verdict
         trials.append(Trial(method, steps, round(seconds, 2), verdict.after, verdict.accepted))
-        if verdict.accepted:
-            accepted.append(candidate)
+        found.append(candidate)
         if best is None or _standing(candidate) > _standing(best):
             best = candidate
     if best is None:
         raise failure or TimeUp
-    if len(accepted) > 1:
-        mean, trial = _try_mean(accepted, context, telling)
+    if len(found) > 1:
+        mean, trial = _try_mean(found, context, telling)
         trials.append(trial)
-        if mean is not None and _standing(mean) > _standing(best):
-            best = mean
+        best = best if mean is None else _kept(mean, found)
     return best, trials, problems
 
 
-def _try_mean(accepted: Sequence[Candidate], context: Context, telling: Telling) -> tuple[Candidate | None, Trial]:
-    """The mean of accepted candidates, where there is time to judge it."""
+def _try_mean(found: Sequence[Candidate], context: Context, telling: Telling) -> tuple[Candidate | None, Trial]:
+    """The mean of all candidates, refused ones among them, where there is time to judge it."""
     budget, method = context.budget, AdaptationMethod.AUTO
     needed, left, began = budget.judging_s, budget.left(), budget.now()
     if needed > left:
@@ -164,12 +163,37 @@ def _try_mean(accepted: Sequence[Candidate], context: Context, telling: Telling)
         return None, Trial(method, 0, 0.0, None, False, words)
     telling.stage(_TRIED, _JUDGED, "Judging the mean of the methods")
     try:
-        mean = mean_of(accepted, context)
+        mean = mean_of(found, context)
     except TimeUp:
         words = "Given up: the time was used up before the mean could be judged."
         return None, Trial(method, 0, round(budget.now() - began, 2), None, False, words)
     seconds = round(budget.now() - began, 2)
     return mean, Trial(method, 0, seconds, mean.verdict.after, mean.verdict.accepted)
+
+
+def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
+    """The mean of all; where it is refused, the best accepted one of those that lose hardly anything painted.
+
+    Held-out slabs hardly tell which method the next visit will prefer. What one learnt alone failed there now and then,
+    a head alone most (so it is not taken), the mean of all did not (benchmarks/README.md).
+    """
+    accepted = [candidate for candidate in found if candidate.verdict.accepted]
+    if mean.verdict.accepted or not accepted:
+        return mean
+    sure = [
+        one
+        for one in accepted
+        if one.method is not AdaptationMethod.LAST_LAYER
+        and one.guard is not None
+        and one.guard.most_lost <= MOST_LOST_ALONE
+    ]
+    if sure:
+        return max(sure, key=_standing)
+    words = (
+        f"Accepted alone: {listed([one.method for one in accepted])}. Where the mean of all methods is refused, that "
+        f"is not enough for a head alone, nor for one that loses more than {MOST_LOST_ALONE} on painted lesions."
+    )
+    return replace(mean, verdict=replace(mean.verdict, reasons=(*mean.verdict.reasons, words)))
 
 
 def _standing(candidate: Candidate) -> tuple[bool, float]:
@@ -184,9 +208,14 @@ def passed(wanted: Sequence[AdaptationMethod]) -> float:
 
 
 def estimate(method: AdaptationMethod, steps: int, judgings: int, context: Context, pass_seconds: float) -> float:
-    """Seconds that a method takes for so many steps and judgements, from what a pass over a visit took."""
+    """Seconds that a method takes for so many steps and judgements, from what a pass over a visit took.
+
+    Where methods have been trained, their steps say how much longer or shorter steps take here.
+    """
     voxels = max(float(np.prod(case.shape)) for case in context.held_cases())
-    step = _PASSES_PER_STEP[method] * pass_seconds * by_gradient.PATCHES * by_gradient.EDGE**3 / voxels
+    patches = pass_seconds * by_gradient.PATCHES * by_gradient.EDGE**3 / voxels
+    times = [took / (_PASSES_PER_STEP[other] * patches) for other, took in context.budget.steps_s.items()]
+    step = _PASSES_PER_STEP[method] * patches * (median(times) if times else 1.0)
     look = sum(pass_seconds * float(np.prod(crop.shape)) / voxels for crop in context.held_out.crops)
     return steps * step + by_gradient.LOOKS * look + judgings * context.budget.judging_s
 
@@ -199,7 +228,7 @@ def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, le
     needed = estimate(method, _SCHEDULES[method].least, 1, context, pass_seconds)
     if needed > left:
         return f"it needs about {needed:.0f} s, {max(left, 0):.0f} s are left"
-    if method is not AdaptationMethod.FULL and needed + _set_aside(context, pass_seconds) > left:
+    if method is not AdaptationMethod.FULL and needed + _set_aside(method, context, pass_seconds) > left:
         return f"the {left:.0f} s left are kept for “{AdaptationMethod.FULL.value}”"
     return ""
 
@@ -210,7 +239,7 @@ def _allowed(method: AdaptationMethod, left: float, context: Context, pass_secon
     `full` leaves the mean's judgement its time, where at least half of its own steps remain.
     """
     if method in (AdaptationMethod.NORM, AdaptationMethod.DECODER):
-        return min(left * _SHARES[method], left - _set_aside(context, pass_seconds))
+        return min(left * _SHARES[method], left - _set_aside(method, context, pass_seconds))
     if method is AdaptationMethod.FULL:
         half = estimate(method, full.SCHEDULE.steps // 2, by_gradient.JUDGINGS, context, pass_seconds)
         rest = left - context.budget.judging_s
@@ -218,9 +247,16 @@ def _allowed(method: AdaptationMethod, left: float, context: Context, pass_secon
     return max(left * _SHARES[method], _LEAST_SECONDS)
 
 
-def _set_aside(context: Context, pass_seconds: float) -> float:
-    """Seconds that `full` needs for all of its steps and its judgements."""
-    return estimate(AdaptationMethod.FULL, full.SCHEDULE.steps, by_gradient.JUDGINGS, context, pass_seconds)
+def _set_aside(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
+    """Seconds kept for `full` while another method is tried, and for the mean's judgement.
+
+    For all of its steps and judgements while `norm` is tried, of all methods the one that helped the next visit least;
+    for half of its steps while `decoder` is.
+    """
+    steps, judgings = full.SCHEDULE.steps, by_gradient.JUDGINGS
+    if method is AdaptationMethod.DECODER:
+        steps, judgings = steps // 2, 1
+    return estimate(AdaptationMethod.FULL, steps, judgings + 1, context, pass_seconds)
 
 
 def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:

@@ -34,7 +34,7 @@ class AdaptationMethod(StrEnum):
 
 
 #: From cheap to dear: the order in which AUTO tries them.
-METHODS = (AdaptationMethod.LAST_LAYER, AdaptationMethod.NORM, AdaptationMethod.DECODER, AdaptationMethod.FULL)
+METHODS = (AdaptationMethod.LAST_LAYER, AdaptationMethod.DECODER, AdaptationMethod.NORM, AdaptationMethod.FULL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,5 +243,10 @@ def way_of(method: AdaptationMethod, mean_of: Sequence[AdaptationMethod]) -> str
     """A method's name, or “mean of last-layer, decoder and full”."""
     if not mean_of:
         return method.value
-    *first, last = (one.value for one in mean_of)
-    return f"mean of {', '.join(first)} and {last}"
+    return f"mean of {listed(mean_of)}"
+
+
+def listed(methods: Sequence[AdaptationMethod]) -> str:
+    """Names of methods, “last-layer, decoder and full”."""
+    *first, last = (one.value for one in methods)
+    return f"{', '.join(first)} and {last}" if first else last

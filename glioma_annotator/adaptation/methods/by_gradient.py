@@ -122,6 +122,7 @@ def run(
                 time.looks.append(now() - began)
             context.note(CurvePoint(method, step, number, dice), step / steps)
     best.restore()
+    context.budget.steps_s[method] = time.step_s()
     return step
 
 
@@ -143,7 +144,7 @@ class _Time:
         if done < 3:
             return steps
         room = _SHARE_FOR_STEPS * (self.context.seconds_left() - max(LOOKS - len(self.looks), 1) * median(self.looks))
-        step_s, judging_s = max(self._step_s(), 1e-9), _SHARE_FOR_STEPS * self._judging_s()
+        step_s, judging_s = max(self.step_s(), 1e-9), _SHARE_FOR_STEPS * self._judging_s()
         many, few = (done + int((room - judgings * judging_s) / step_s) for judgings in (JUDGINGS, 1))
         least = self.schedule.least
         return int(np.clip(many if many >= least else min(few, least), done, self.schedule.steps))
@@ -154,10 +155,11 @@ class _Time:
             return False
         recent = sum(self.steps[-3:]) / 3
         closing = self._judging_s() + median(self.looks)
-        return self.context.seconds_left() < recent + closing * max(recent / max(self._step_s(), 1e-9), 1.0)
+        return self.context.seconds_left() < recent + closing * max(recent / max(self.step_s(), 1e-9), 1.0)
 
-    def _step_s(self) -> float:
-        return median(self.steps[1:])
+    def step_s(self) -> float:
+        """What a step takes; the first does not count where there are others."""
+        return median(self.steps[1:] or self.steps)
 
     def _judging_s(self) -> float:
         """One judgement, longer where looks show that the machine has become slower since the first passes."""

@@ -37,7 +37,7 @@ from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
-LAST, NORM, DECODER, FULL = METHODS
+LAST, DECODER, NORM, FULL = METHODS
 AUTO = AdaptationMethod.AUTO
 
 
@@ -101,81 +101,79 @@ def test_every_method_leaves_a_model_no_worse_on_the_held_out_data(
     assert load_model(tmp_path / "new")[0].training["method"] == method.value
 
 
-@pytest.fixture
-def two_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`decoder` learns what `last-layer` does, and goes less far: in its few steps here it would learn nothing."""
-
-    def train(network: SegmentationNetwork, given: context.Context) -> int:
-        steps = last_layer.train(network, given)
-        with torch.no_grad():
-            network.head.weight.lerp_(given.start["head.weight"], 0.2)
-        return steps
-
-    monkeypatch.setattr(trying, "TRAIN", {**trying.TRAIN, DECODER: train})
-
-
-def test_auto_tries_from_cheap_to_dear_and_keeps_the_best(model: Path, tmp_path: Path) -> None:
-    outcome = adapt(model, request(visit()), tmp_path / "new")
-    assert [trial.method for trial in outcome.trials] == list(METHODS)
-    best = max(trial.dice or 0 for trial in outcome.trials if trial.accepted)
-    assert outcome.verdict.after == best and outcome.way == outcome.method.value
-
-
-@pytest.mark.usefixtures("two_accepted")
-def test_of_several_accepted_methods_auto_keeps_the_mean(
+def test_auto_tries_from_cheap_to_dear_and_keeps_the_mean_of_all(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heads: dict[AdaptationMethod, torch.Tensor] = {}
+    heads: list[torch.Tensor] = []
     best_share = trying.best_share
 
     def noted(
         network: SegmentationNetwork, method: AdaptationMethod, steps: int, given: context.Context
     ) -> candidate.Candidate:
         found = best_share(network, method, steps, given)
-        if found.verdict.accepted:
-            heads[method] = found.network.head.weight.detach().clone()
+        heads.append(found.network.head.weight.detach().clone())
         return found
 
     monkeypatch.setattr(trying, "best_share", noted)
     outcome = adapt(model, request(visit()), tmp_path / "new")
     assert [trial.method for trial in outcome.trials] == [*METHODS, AUTO]
-    accepted = tuple(trial.method for trial in outcome.trials[:-1] if trial.accepted)
-    assert (outcome.method, outcome.mean_of) == (AUTO, accepted) and accepted == tuple(heads)
-    assert outcome.verdict.accepted and outcome.verdict.after == outcome.trials[-1].dice
+    assert (outcome.method, outcome.mean_of) == (AUTO, METHODS)
+    assert (outcome.verdict.after, outcome.verdict.accepted) == (outcome.trials[-1].dice, outcome.trials[-1].accepted)
     card, network = load_model(tmp_path / "new")
-    assert card.training["method"] == outcome.way == "mean of last-layer and decoder"
-    assert card.training["steps"] == sum(trial.steps for trial in outcome.trials if trial.accepted)
-    mean = torch.stack(list(heads.values())).mean(0)
+    assert card.training["method"] == outcome.way == "mean of last-layer, decoder, norm and full"
+    assert card.training["steps"] == sum(trial.steps for trial in outcome.trials)
+    mean = torch.stack(heads).mean(0)
     assert torch.allclose(network.head.weight, mean, rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(heads[LAST], mean, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(heads[0], mean, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.usefixtures("two_accepted")
-def test_a_mean_that_is_refused_leaves_the_best_method(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("method", "lost", "alone"),
+    [(DECODER, 0.04, True), (DECODER, 0.06, False), (DECODER, None, False), (LAST, 0.04, False)],
+)
+def test_where_the_mean_is_refused_a_method_alone_must_lose_hardly_anything_painted(
+    method: AdaptationMethod,
+    lost: float | None,
+    alone: bool,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mean_of = trying.mean_of
+    mean_of, best_share = trying.mean_of, trying.best_share
 
     def refused(found: Sequence[candidate.Candidate], given: context.Context) -> candidate.Candidate:
         mean = mean_of(found, given)
-        return replace(mean, verdict=replace(mean.verdict, accepted=False))
+        return replace(mean, verdict=replace(mean.verdict, accepted=False, reasons=("Lost.",)))
+
+    def painted(*given: Any) -> candidate.Candidate:
+        found = best_share(*given)
+        judged = guard.GuardVerdict({"ET": 0.5, "WT": 0.5}, {"ET": 0.5 - (lost or 0), "WT": 0.6}, ())
+        verdict = replace(found.verdict, accepted=found.method is method)
+        return replace(found, verdict=verdict, guard=None if lost is None else judged)
 
     monkeypatch.setattr(trying, "mean_of", refused)
+    monkeypatch.setattr(trying, "best_share", painted)
     outcome = adapt(model, request(visit()), tmp_path / "new")
-    assert outcome.verdict.accepted and outcome.method in (LAST, DECODER) and not outcome.mean_of
-    assert outcome.trials[-1].method is AUTO and not outcome.trials[-1].accepted
+    assert outcome.verdict.accepted == alone
+    assert outcome.method is (method if alone else AUTO)
+    if not alone:
+        first, second = outcome.verdict.reasons
+        assert first == "Lost." and second.startswith(f"Accepted alone: {method.value}.")
 
 
-@pytest.mark.usefixtures("two_accepted")
-def test_without_time_to_judge_it_there_is_no_mean(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_time_for_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_late(_found: object, _context: object) -> candidate.Candidate:
         raise TimeUp
 
     monkeypatch.setattr(trying, "mean_of", too_late)
+
+
+@pytest.mark.usefixtures("no_time_for_the_mean")
+def test_without_time_to_judge_the_mean_the_best_method_is_kept(model: Path, tmp_path: Path) -> None:
     outcome = adapt(model, request(visit()), tmp_path / "new")
-    assert outcome.verdict.accepted and outcome.method in (LAST, DECODER)
+    best = max(trial.dice or 0 for trial in outcome.trials if trial.accepted)
+    assert outcome.verdict.accepted and outcome.verdict.after == best and outcome.way == outcome.method.value
     assert outcome.trials[-1].problem.startswith("Given up")
 
 
@@ -189,10 +187,10 @@ def test_auto_leaves_methods_out_for_which_there_is_no_time(
 
 
 def test_auto_sets_the_time_that_full_needs_aside(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {NORM: 4e5, DECODER: 4e5, FULL: 8e5}
+    seconds = {DECODER: 4e5, NORM: 4e5, FULL: 8e5}
     monkeypatch.setattr(trying, "estimate", lambda method, *_: seconds[method])
     outcome = adapt(model, request(visit(), budget_s=1e6), tmp_path / "new")
-    assert [trial.steps > 0 for trial in outcome.trials] == [True, False, False, True]
+    assert [trial.steps > 0 for trial in outcome.trials[:4]] == [True, False, False, True]
     assert "kept for “full”" in outcome.trials[1].problem
 
 
@@ -308,6 +306,7 @@ def test_full_is_shown_cases_of_others(model: Path, tmp_path: Path, monkeypatch:
     assert drawn == [1, 3]
 
 
+@pytest.mark.usefixtures("no_time_for_the_mean")
 @pytest.mark.parametrize(("gains", "kept"), [((0.3, 0.2, 0.1), "decoder"), ((0.3, 0.1, 0.1), "last-layer")])
 def test_auto_prefers_a_method_that_keeps_what_was_known_where_it_gains_more_than_half(
     gains: tuple[float, ...], kept: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from adaptation_cases import request, small_model, visit
@@ -13,6 +14,7 @@ from adaptation_cases import request, small_model, visit
 from glioma_annotator.adaptation import candidate, guard, held_out, passes, patches, run, trying
 from glioma_annotator.adaptation.budget import Budget, TimeUp, TooSlow
 from glioma_annotator.adaptation.methods import by_gradient, full, last_layer
+from glioma_annotator.adaptation.methods.context import Context
 from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationOutcome
 from glioma_annotator.errors import Cancelled
 from glioma_annotator.progress import CancelToken, ignore_progress
@@ -186,3 +188,16 @@ def test_the_budget_passes_a_request_to_stop_on_and_binds_until_a_candidate_is_s
     assert token.cancelled and budget.cancelled
     with pytest.raises(Cancelled):
         budget.raise_if_cancelled()
+
+
+def test_what_steps_took_says_what_those_of_other_methods_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_gradient, "EDGE", 10)
+    budget = Budget(100, CancelToken(), lambda: 0.0)
+    cases = SimpleNamespace(held_cases=lambda: [SimpleNamespace(shape=(20, 20, 20))], budget=budget)
+    context = cast(Context, SimpleNamespace(**vars(cases), held_out=SimpleNamespace(crops=[])))
+    first = trying.estimate(FULL, 60, 0, context, 8.0)
+    assert first == pytest.approx(60 * 2.6 * by_gradient.PATCHES)  # a patch is an eighth of the visit: 1 s
+    budget.steps_s[AdaptationMethod.DECODER] = 2 * 1.3 * by_gradient.PATCHES
+    assert trying.estimate(FULL, 60, 0, context, 8.0) == pytest.approx(2 * first)
+    budget.judgings_s.append(7.0)
+    assert trying.estimate(FULL, 60, 3, context, 8.0) == pytest.approx(2 * first + 21)
