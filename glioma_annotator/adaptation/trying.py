@@ -191,7 +191,7 @@ def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
         return max(sure, key=_standing)
     words = (
         f"Accepted alone: {listed([one.method for one in accepted])}. Where the mean of all methods is refused, that "
-        f"is not enough for a head alone, nor for one that loses more than {MOST_LOST_ALONE} on painted lesions."
+        f"is not enough for last-layer, nor for one not shown to lose at most {MOST_LOST_ALONE} on painted lesions."
     )
     return replace(mean, verdict=replace(mean.verdict, reasons=(*mean.verdict.reasons, words)))
 
