@@ -28,6 +28,8 @@ TRAIN: dict[AdaptationMethod, Callable[[SegmentationNetwork, Context], int]] = {
     AdaptationMethod.DECODER: decoder.train,
     AdaptationMethod.FULL: full.train,
 }
+#: The methods that train on cached features.
+_ON_FEATURES = {AdaptationMethod.LAST_LAYER, AdaptationMethod.DECODER}
 #: What the first method gets where the passes have used the time up.
 _LEAST_SECONDS = 5.0
 #: What `last-layer` usually takes.
@@ -113,7 +115,7 @@ def try_methods(
         if why:
             trials.append(Trial(method, 0, 0.0, None, False, f"Left out: {why}."))
             continue
-        if not {AdaptationMethod.LAST_LAYER, AdaptationMethod.DECODER} & set(wanted[number:]):
+        if not _ON_FEATURES & set(wanted[number:]):
             context.forget_features()
         began = budget.now()
         context.deadline = began + (left if alone else _allowed(method, left, context, pass_seconds))
@@ -127,6 +129,8 @@ def try_methods(
             if no_cache:
                 _cache_stages(network, context)
             steps = TRAIN[method](trained, context)
+            if method is AdaptationMethod.DECODER and not _ON_FEATURES & set(wanted[number + 1 :]):
+                context.forget_features()  # judged by passes, which need the memory
             telling.stage(judging, end, f"Judging “{method.value}”")
             candidate = best_share(trained.cpu(), method, steps, context)
         except Unstable as error:

@@ -127,6 +127,21 @@ def test_auto_tries_from_cheap_to_dear_and_keeps_the_mean_of_all(
     assert not torch.allclose(heads[0], mean, rtol=1e-3, atol=1e-4)
 
 
+def test_cached_features_are_let_go_of_before_passes_judge_a_candidate(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached: dict[AdaptationMethod, bool] = {}
+    best_share = trying.best_share
+
+    def noted(network: SegmentationNetwork, method: AdaptationMethod, *rest: Any) -> candidate.Candidate:
+        cached[method] = bool(rest[-1].train_features)
+        return best_share(network, method, *rest)
+
+    monkeypatch.setattr(trying, "best_share", noted)
+    adapt(model, request(visit()), tmp_path / "new")
+    assert cached == {LAST: True, DECODER: False, NORM: False, FULL: False}
+
+
 @pytest.mark.parametrize(
     ("method", "lost", "alone"),
     [(DECODER, 0.04, True), (DECODER, 0.06, False), (DECODER, None, False), (LAST, 0.04, False)],
