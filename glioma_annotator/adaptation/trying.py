@@ -179,7 +179,7 @@ def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
     """The mean of all; where it is refused, the best accepted one of those that lose hardly anything painted.
 
     Held-out slabs hardly tell which method the next visit will prefer. What one learnt alone failed there now and then,
-    a head alone most (so it is not taken), the mean of all did not (benchmarks/README.md).
+    a head alone most (so it is not taken), the mean of all least (benchmarks/README.md).
     """
     accepted = [candidate for candidate in found if candidate.verdict.accepted]
     if mean.verdict.accepted or not accepted:
