@@ -29,7 +29,7 @@ from glioma_annotator.domain.model_card import ModelCard
 
 Mask = NDArray[np.bool_]
 
-#: Lesions painted for the judgement: kind, and whether at the tumour's border.
+#: Lesions painted for the training, and as many for the judgement: kind, and whether at the tumour's border.
 PLANNED: tuple[tuple[TumourKind, bool], ...] = (
     (TumourKind.RING, False),
     (TumourKind.SOLID, True),
@@ -40,9 +40,6 @@ PLANNED: tuple[tuple[TumourKind, bool], ...] = (
     (TumourKind.SOLID, True),
     (TumourKind.POST_OPERATIVE, False),
 )
-#: Times as many are painted for the training: by which ones were drawn, the next visit of one patient was found with a
-#: mean Dice of 0.57 to 0.81 by the same method (benchmarks/README.md).
-TIMES_LEARNT = 4
 #: Mean Dice of the painted lesions that a region may lose. They are harder than the next visit and forgotten first: of
 #: two candidates that made a next visit worse, ET lost 0.56 and 0.80 here; on the way to them, the next visit's ET was
 #: found better up to a loss of 0.20 and less well from 0.36 on (benchmarks/README.md). Half of 0.20 is allowed.
@@ -88,7 +85,7 @@ def paint_lesions(
 
     Parameters
     ----------
-    judged: they judge, `PLANNED` once, and real tumour does not count in them; else they are learnt from.
+    judged: real tumour does not count in the parts; they judge the painted lesions alone.
     """
     numbers = _class_numbers(card.scheme)
     channels = [role.value for role in card.channels]
@@ -96,7 +93,7 @@ def paint_lesions(
         return []
     places = [_Place.of(part, channels) for part in parts]
     found = []
-    for number, (kind, border) in enumerate(PLANNED * (1 if judged else TIMES_LEARNT)):
+    for number, (kind, border) in enumerate(PLANNED):
         if kind is TumourKind.POST_OPERATIVE and tumour.RC not in numbers:
             continue
         place = places[number % len(places)]

@@ -9,10 +9,6 @@ from torch import Tensor
 
 #: Added to numerator and denominator of Dice, in voxels; keeps small tissues calm, as in the base model's training.
 SMOOTH = 50.0
-#: What it counts, beside the loss against the mask, that answers move away from the starting model's where it is right.
-#: A third of it kept too little of what the next visit shows, three times of it kept mistakes beside it
-#: (benchmarks/README.md).
-KEEPING_COUNTS = 1.0
 
 
 def weighted_dice_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor, unseen: Sequence[int] = ()) -> Tensor:

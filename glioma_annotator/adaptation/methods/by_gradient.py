@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from glioma_annotator.adaptation.fast_layers import speed_up
 from glioma_annotator.adaptation.features import best_class, runnable, stoppable
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
-from glioma_annotator.adaptation.objective import KEEPING_COUNTS, forgotten, weighted_dice_cross_entropy
+from glioma_annotator.adaptation.objective import forgotten, weighted_dice_cross_entropy
 from glioma_annotator.adaptation.patches import Patch, PatchSampler, PatchStrategy
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
 from glioma_annotator.domain.geometry import Box
@@ -34,6 +34,10 @@ PATCHES = 2
 #: What a voxel of background counts beside one of tissue. Patches lie where tissue is, so that background is drawn far
 #: more rarely than the visit shows it, and too much was marked around the tumour (benchmarks/README.md).
 BACKGROUND_COUNTS = 3.0
+#: What it counts, beside the loss against the mask, that answers move away from the starting model's where it is right.
+#: A third of it kept too little of what the next visit shows, three times of it kept mistakes beside it
+#: (benchmarks/README.md).
+KEEPING_COUNTS = 1.0
 #: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
 LOOKS = 6

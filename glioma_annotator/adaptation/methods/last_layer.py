@@ -17,7 +17,7 @@ from glioma_annotator.adaptation.features import CaseFeatures
 from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
-from glioma_annotator.adaptation.objective import KEEPING_COUNTS, forgotten, weighted_dice_cross_entropy
+from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint, Verdict
 from glioma_annotator.inference.networks import SegmentationNetwork
 
@@ -100,9 +100,9 @@ def one_step(
 ) -> Tensor:
     """One step on features (n, filters) float32; the loss. `unseen` as in `weighted_dice_cross_entropy`."""
     optimiser.zero_grad(set_to_none=True)
-    truth, scores = torch.from_numpy(classes.astype(np.int64)), scaled(features)
-    loss = weighted_dice_cross_entropy(scores, truth, torch.from_numpy(weights), unseen)
-    loss = loss + KEEPING_COUNTS * forgotten(scores, scaled.known(features), truth)
+    loss = weighted_dice_cross_entropy(
+        scaled(features), torch.from_numpy(classes.astype(np.int64)), torch.from_numpy(weights), unseen
+    )
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss
@@ -127,7 +127,6 @@ class ScaledHead(nn.Module):
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float()
         self.weight = nn.Parameter(weight * self._deviation)
         self.bias = nn.Parameter(bias + weight @ self._mean)
-        self._start = self.weight.detach().clone(), self.bias.detach().clone()
         learnt = torch.zeros(len(weight))
         learnt[torch.from_numpy(np.unique(voxels.classes).astype(np.int64))] = 1
         self.weight.register_hook(lambda gradient: gradient * learnt[:, None])  # type: ignore[no-untyped-call]
@@ -135,10 +134,6 @@ class ScaledHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return nn.functional.linear((features - self._mean) / self._deviation, self.weight, self.bias)
-
-    def known(self, features: Tensor) -> Tensor:
-        """What the starting head says of features (n, filters)."""
-        return nn.functional.linear((features - self._mean) / self._deviation, *self._start)
 
     def write_to(self, head: nn.Conv3d) -> None:
         """Give `head` the weights that do the same on features as they are."""

@@ -62,7 +62,7 @@ def lesions(part: Part, *, judged: bool, seed: int = 0) -> list[Part]:
 
 def test_tissues_that_no_visit_shows_are_painted_into_the_brain() -> None:
     found = lesions(oedema_visit(), judged=False)
-    assert len(found) == guard.TIMES_LEARNT * len(guard.PLANNED)
+    assert len(found) == len(guard.PLANNED)
     shown = set().union(*(np.unique(part.case.classes[part.mask]).tolist() for part in found))
     assert {0, 1, SNFH, ET, RC} <= shown
     for part in found:
@@ -70,12 +70,6 @@ def test_tissues_that_no_visit_shows_are_painted_into_the_brain() -> None:
         assert np.isfinite(part.case.images).all()
         assert not part.case.images[:, ~part.case.brain].any()
         assert (part.case.classes[~part.case.brain] == IGNORE).all()
-
-
-def test_as_many_as_planned_judge_and_no_two_of_those_learnt_from_are_alike() -> None:
-    assert len(lesions(oedema_visit(), judged=True)) == len(guard.PLANNED)
-    learnt = [part.case.images for part in lesions(oedema_visit(), judged=False)]
-    assert not any(np.array_equal(one, other) for n, one in enumerate(learnt) for other in learnt[:n])
 
 
 def test_painted_enhancement_is_brighter_on_t1gd_than_the_brain_around_it() -> None:
