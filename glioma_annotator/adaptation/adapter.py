@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from glioma_annotator.adaptation.methods.context import Replay
 
 _WORDS = {
-    AdaptationMethod.AUTO: "from the last layer to the whole network, the mean of all is kept",
+    AdaptationMethod.AUTO: "from the last layer to the whole network, a mean of them is kept",
     AdaptationMethod.LAST_LAYER: "last layer",
     AdaptationMethod.NORM: "normalisation layers",
     AdaptationMethod.DECODER: "last decoder stage",

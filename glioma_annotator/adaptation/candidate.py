@@ -114,7 +114,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
 
 
 def mean_of(found: Sequence[Candidate], context: Context) -> Candidate:
-    """The mean of candidates' weights as a candidate of its own.
+    """The mean of candidates' weights as a candidate of its own, at the best share of the way to it.
 
     All began with the same weights and went little way from them; there the mean of several is mostly as good as the
     best, and fails less where held-out data cannot tell which that is (Wortsman et al., "Model soups", ICML 2022).
@@ -125,7 +125,7 @@ def mean_of(found: Sequence[Candidate], context: Context) -> Candidate:
         for name, value in network.state_dict().items():
             if value.is_floating_point():
                 value.copy_(sum(state[name].float() for state in states) / len(states))
-    made = measured(network, AdaptationMethod.AUTO, sum(candidate.steps for candidate in found), context, 1.0)
+    made = best_share(network, AdaptationMethod.AUTO, sum(candidate.steps for candidate in found), context)
     return replace(made, mean_of=tuple(candidate.method for candidate in found))
 
 

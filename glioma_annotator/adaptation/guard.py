@@ -44,7 +44,7 @@ PLANNED: tuple[tuple[TumourKind, bool], ...] = (
 #: two candidates that made a next visit worse, ET lost 0.56 and 0.80 here; on the way to them, the next visit's ET was
 #: found better up to a loss of 0.20 and less well from 0.36 on (benchmarks/README.md). Half of 0.20 is allowed.
 MOST_LOST = 0.1
-#: The same for the candidate of one method where the mean of all methods is refused; between what two patients lost, of
+#: The same for the candidate of one method where the mean of the methods is refused; between what two patients lost, of
 #: whom one then became worse (benchmarks/README.md).
 MOST_LOST_ALONE = 0.05
 #: A region of less than that in a painted lesion is not judged there: a few voxels move its Dice by much.

@@ -151,20 +151,22 @@ def try_methods(
             best = candidate
     if best is None:
         raise failure or TimeUp
-    if len(found) > 1:
-        mean, trial = _try_mean(found, context, telling)
+    members = _averaged(found)
+    if len(members) > 1:
+        mean, trial = _try_mean(members, context, telling)
         trials.append(trial)
         best = best if mean is None else _kept(mean, found)
     return best, trials, problems
 
 
 def _try_mean(found: Sequence[Candidate], context: Context, telling: Telling) -> tuple[Candidate | None, Trial]:
-    """The mean of all candidates, refused ones among them, where there is time to judge it."""
+    """The mean of candidates, refused ones among them, where there is time to judge it."""
     budget, method = context.budget, AdaptationMethod.AUTO
     needed, left, began = budget.judging_s, budget.left(), budget.now()
     if needed > left:
         words = f"Left out: judging the mean needs about {needed:.0f} s, {max(left, 0):.0f} s are left."
         return None, Trial(method, 0, 0.0, None, False, words)
+    context.deadline = began + left
     telling.stage(_TRIED, _JUDGED, "Judging the mean of the methods")
     try:
         mean = mean_of(found, context)
@@ -175,11 +177,20 @@ def _try_mean(found: Sequence[Candidate], context: Context, telling: Telling) ->
     return mean, Trial(method, 0, seconds, mean.verdict.after, mean.verdict.accepted)
 
 
+def _averaged(found: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that the mean is made of: all, but `last-layer` where two others or more were trained.
+
+    What a head alone learns depends most on which lesions were painted (benchmarks/README.md).
+    """
+    others = [one for one in found if one.method is not AdaptationMethod.LAST_LAYER]
+    return others if len(others) > 1 else list(found)
+
+
 def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
-    """The mean of all; where it is refused, the best accepted one of those that lose hardly anything painted.
+    """The mean; where it is refused, the best accepted one of those that lose hardly anything painted.
 
     Held-out slabs hardly tell which method the next visit will prefer. What one learnt alone failed there now and then,
-    a head alone most (so it is not taken), the mean of all least (benchmarks/README.md).
+    a head alone most, so it is not taken (benchmarks/README.md).
     """
     accepted = [candidate for candidate in found if candidate.verdict.accepted]
     if mean.verdict.accepted or not accepted:
@@ -194,7 +205,7 @@ def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
     if sure:
         return max(sure, key=_standing)
     words = (
-        f"Accepted alone: {listed([one.method for one in accepted])}. Where the mean of all methods is refused, that "
+        f"Accepted alone: {listed([one.method for one in accepted])}. Where the mean of the methods is refused, that "
         f"is not enough for last-layer, nor for one not shown to lose at most {MOST_LOST_ALONE} on painted lesions."
     )
     return replace(mean, verdict=replace(mean.verdict, reasons=(*mean.verdict.reasons, words)))

@@ -144,6 +144,14 @@ class Verdict:
         """What to do where the mask carried over fits better than the candidate; empty where it does not."""
         return carried_advice(self.carried, self.after)
 
+    @property
+    def words(self) -> str:
+        """A candidate may be better where it was judged and yet be refused, as for what it has forgotten."""
+        if self.accepted:
+            return "better"
+        gains = self.before is not None and self.after is not None and self.after > self.before
+        return "better in part" if gains else "not better"
+
 
 def carried_advice(carried: float | None, adapted: float | None) -> str:
     """What to do where an earlier mask, carried over, fitted better than an adapted model; empty where it did not.

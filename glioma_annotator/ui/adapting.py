@@ -168,9 +168,8 @@ class Adapting(QObject):
                 return
             if self._study.session is session:
                 self.result = result
-                verdict = result.outcome.verdict
-                what = "better than the old one" if verdict.accepted else "no better than the old one"
-                self._study.notice.emit(f"The adapted model is {what}: see the Model panel.")
+                words = result.outcome.verdict.words
+                self._study.notice.emit(f"The adapted model is {words}: see the Model panel.")
             ended()
 
         def fail(error: BaseException) -> None:

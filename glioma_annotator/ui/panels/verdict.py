@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QImage, QPixmap
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from glioma_annotator.domain.adaptation import AdaptationOutcome, RegionVerdict, Verdict, WorstSlice
+from glioma_annotator.domain.adaptation import AdaptationOutcome, RegionVerdict, WorstSlice
 from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet
@@ -58,7 +58,7 @@ class VerdictView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         verdict = outcome.verdict
-        title = QLabel(_title(verdict))
+        title = QLabel(f"{verdict.words.capitalize()}: {'ready to be used' if verdict.accepted else 'not offered'}")
         title.setProperty("role", "strong" if verdict.accepted else "warning")
         column.addWidget(title)
         for reason in verdict.reasons:
@@ -199,14 +199,6 @@ def _figures(region: RegionVerdict, carried: bool) -> list[str]:
         return ["–" if value is None else f"{value:.3f}" for value in values]
     volumes = [region.before_ml, region.after_ml] + ([region.carried_ml] if carried else [])
     return [f"{ml_text(ml)} mL" if ml is not None else "–" for ml in volumes]
-
-
-def _title(verdict: Verdict) -> str:
-    """A candidate may be better where it was judged and yet be refused, as for what it has forgotten."""
-    if verdict.accepted:
-        return "Better: ready to be used"
-    gains = verdict.before is not None and verdict.after is not None and verdict.after > verdict.before
-    return "Better in part: not offered" if gains else "Not better: not offered"
 
 
 def _region_tip(region: RegionVerdict) -> str:

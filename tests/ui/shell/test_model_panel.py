@@ -143,6 +143,7 @@ def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(scene: 
     assert scene.panel.keep.isVisible()
     shown = [label.text() for label in scene.panel.verdict.findChildren(type(scene.panel.stage))]
     assert "Not better: not offered" in shown and "ET loses." in shown
+    assert "not better: see" in scene.window.status.notice.text()
     assert {"0.700", "0.500", "0.400"} <= set(shown)
 
 

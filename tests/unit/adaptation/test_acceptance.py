@@ -117,6 +117,21 @@ def test_a_tiny_region_is_judged_by_its_volume_and_leaves_the_mean_alone() -> No
     assert "tiny" in region(verdict(reference, before, after), "ET").fault
 
 
+def test_a_tiny_region_that_was_found_must_not_be_lost() -> None:
+    reference = mask(SNFH=(0, 10))
+    reference[15, :10, :15] = 3  # 150 voxels: 0.15 mL
+    before, after = mask(SNFH=(0, 5)), mask(SNFH=(0, 9))
+    before[15, :10, :15] = 3
+    after[16, :10, :15] = 3  # as much, elsewhere: by its volume no worse
+    found = verdict(reference, before, after)
+    assert region(found, "ET").kind == "tiny" and not found.accepted
+    assert "ET is tiny, and found less well: Dice 1.000 before, 0.000 after." in found.reasons
+    after[15, :10, :15] = 3
+    after[16, :10, :15] = 0
+    after[15, 0, :5] = 0
+    assert verdict(reference, before, after).accepted
+
+
 def test_a_region_that_is_absent_may_not_be_marked_more() -> None:
     reference, before, after = mask(SNFH=(0, 10)), mask(SNFH=(0, 5)), mask(SNFH=(0, 9), RC=(15, 16))
     found = verdict(reference, before, after)

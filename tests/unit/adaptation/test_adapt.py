@@ -101,7 +101,7 @@ def test_every_method_leaves_a_model_no_worse_on_the_held_out_data(
     assert load_model(tmp_path / "new")[0].training["method"] == method.value
 
 
-def test_auto_tries_from_cheap_to_dear_and_keeps_the_mean_of_all(
+def test_auto_tries_from_cheap_to_dear_and_keeps_the_mean_of_all_but_last_layer(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heads: list[torch.Tensor] = []
@@ -117,14 +117,41 @@ def test_auto_tries_from_cheap_to_dear_and_keeps_the_mean_of_all(
     monkeypatch.setattr(trying, "best_share", noted)
     outcome = adapt(model, request(visit()), tmp_path / "new")
     assert [trial.method for trial in outcome.trials] == [*METHODS, AUTO]
-    assert (outcome.method, outcome.mean_of) == (AUTO, METHODS)
+    assert (outcome.method, outcome.mean_of) == (AUTO, METHODS[1:])
     assert (outcome.verdict.after, outcome.verdict.accepted) == (outcome.trials[-1].dice, outcome.trials[-1].accepted)
     card, network = load_model(tmp_path / "new")
-    assert card.training["method"] == outcome.way == "mean of last-layer, decoder, norm and full"
-    assert card.training["steps"] == sum(trial.steps for trial in outcome.trials)
-    mean = torch.stack(heads).mean(0)
+    assert card.training["method"] == outcome.way == "mean of decoder, norm and full"
+    assert card.training["steps"] == sum(trial.steps for trial in outcome.trials[1:])
+    start, share = load_model(model)[1].head.weight, card.training["share_of_the_way"]
+    mean, of_all = (torch.lerp(start, torch.stack(taken).mean(0), share) for taken in (heads[1:], heads))
     assert torch.allclose(network.head.weight, mean, rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(heads[0], mean, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(of_all, mean, rtol=1e-3, atol=1e-4)
+
+
+def test_auto_goes_as_much_of_the_way_to_the_mean_as_is_accepted(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = candidate.measured
+
+    def half_alone(
+        network: SegmentationNetwork, method: AdaptationMethod, steps: int, given: context.Context, share: float
+    ) -> candidate.Candidate:
+        found = measured(network, method, steps, given, share)
+        return replace(found, verdict=replace(found.verdict, accepted=(method, share) == (AUTO, 0.5)))
+
+    monkeypatch.setattr(candidate, "measured", half_alone)
+    outcome = adapt(model, request(visit()), tmp_path / "new")
+    assert outcome.verdict.accepted and outcome.way == "mean of decoder, norm and full"
+    assert load_model(tmp_path / "new")[0].training["share_of_the_way"] == 0.5
+
+
+def test_where_one_other_method_was_tried_last_layer_is_in_the_mean(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {DECODER: 4e5, NORM: 4e5, FULL: 8e5}
+    monkeypatch.setattr(trying, "estimate", lambda method, *_: seconds[method])
+    outcome = adapt(model, request(visit(), budget_s=1e6), tmp_path / "new")
+    assert outcome.mean_of == (LAST, FULL)
 
 
 def test_cached_features_are_let_go_of_before_passes_judge_a_candidate(
