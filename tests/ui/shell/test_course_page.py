@@ -66,7 +66,8 @@ def open_editor(page: CoursePage, qtbot: QtBot, card: int, row: int = 0) -> Diam
     press(qtbot, page.response.cards[card].adjusting[row])
     qtbot.waitUntil(lambda: page.editor is not None, timeout=60_000)
     assert page.editor is not None
-    qtbot.waitExposed(page.editor)
+    page.editor.activateWindow()  # a virtual screen has no window manager; before that, Space is the main window's
+    qtbot.waitUntil(page.editor.isActiveWindow)
     return page.editor
 
 
