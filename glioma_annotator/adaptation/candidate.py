@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from glioma_annotator import __version__
 from glioma_annotator.adaptation.acceptance import preference
@@ -75,7 +76,8 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
     """The best candidate at some share of the way from the starting weights to the trained ones.
 
     Shares are judged from the farthest on, until one is no better than an accepted one before it, while there is time
-    for as long a judgement as the last one. `network` is the trained one; it is changed.
+    for as long a judgement as the last one; the farthest alone where the context says so. `network` is the trained one;
+    it is changed.
     """
     budget, took = context.budget, 0.0
     trained = {name: value.detach().clone() for name, value in network.state_dict().items()}
@@ -85,7 +87,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         if value.is_floating_point()
     )
     best: Candidate | None = None
-    for share in SHARES:
+    for share in SHARES if context.nearer else SHARES[:1]:
         context.cancel.raise_if_cancelled()
         if best is not None and context.seconds_left() < took:
             break
@@ -114,19 +116,27 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
 
 
 def mean_of(found: Sequence[Candidate], context: Context) -> Candidate:
-    """The mean of candidates' weights as a candidate of its own, at the best share of the way to it.
+    """The mean of what candidates learnt as a candidate of its own, at the best share of the way to it.
 
     All began with the same weights and went little way from them; there the mean of several is mostly as good as the
     best, and fails less where held-out data cannot tell which that is (Wortsman et al., "Model soups", ICML 2022).
+    Every weight is the mean over the candidates that changed it: one that left it as it was says nothing about it.
     """
     network = copy.deepcopy(found[0].network)
     states = [candidate.network.state_dict() for candidate in found]
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if value.is_floating_point():
-                value.copy_(sum(state[name].float() for state in states) / len(states))
+                start = context.start[name].to(value)
+                learnt = [state[name] for state in states if not _unchanged(start, state[name])]
+                value.copy_(torch.stack(learnt).mean(0) if learnt else start)
     made = best_share(network, AdaptationMethod.AUTO, sum(candidate.steps for candidate in found), context)
     return replace(made, mean_of=tuple(candidate.method for candidate in found))
+
+
+def _unchanged(start: Tensor, value: Tensor) -> bool:
+    """Whether a weight is the starting model's, but for the half precision that a candidate's are rounded to."""
+    return torch.allclose(start, value, rtol=1e-3, atol=1e-6)
 
 
 def measured(

@@ -50,6 +50,8 @@ _SCHEDULES = {
     AdaptationMethod.DECODER: decoder.SCHEDULE,
     AdaptationMethod.FULL: full.SCHEDULE,
 }
+#: What is kept for the mean's judgement beside what one took so far: on a machine with other work they differ.
+_ROOM = 1.25
 #: Share of a method's part of the progress that its training makes up; the rest is its judgement.
 _TRAINING = 0.8
 #: Where the progress stands when the methods have been tried, and when their mean has been judged.
@@ -105,6 +107,7 @@ def try_methods(
     problems: list[str] = []
     failure: Unstable | None = None
     alone = len(wanted) == 1
+    context.nearer = alone  # else their mean is
     reached = passed(wanted)
     for number, method in enumerate(wanted):
         left = budget.left()
@@ -151,12 +154,25 @@ def try_methods(
             best = candidate
     if best is None:
         raise failure or TimeUp
-    members = _averaged(found)
-    if len(members) > 1:
-        mean, trial = _try_mean(members, context, telling)
+    context.nearer = True
+    if len(found) > 1:
+        mean, trial = _try_mean(_averaged(found), context, telling)
         trials.append(trial)
-        best = best if mean is None else _kept(mean, found)
+        best = max(found, key=_alone) if mean is None else _kept(mean, found)
+    elif not alone and not best.verdict.accepted:
+        best = _nearer(best, context)
+        judged = Trial(best.method, best.steps, trials[0].seconds, best.verdict.after, best.verdict.accepted)
+        trials = [judged if trial.method is best.method else trial for trial in trials]
     return best, trials, problems
+
+
+def _nearer(candidate: Candidate, context: Context) -> Candidate:
+    """The candidate of the only method there was time for, nearer to the starting weights where that is better."""
+    context.deadline = context.budget.now() + context.budget.left()
+    try:
+        return best_share(copy.deepcopy(candidate.network), candidate.method, candidate.steps, context)
+    except TimeUp:
+        return candidate
 
 
 def _try_mean(found: Sequence[Candidate], context: Context, telling: Telling) -> tuple[Candidate | None, Trial]:
@@ -178,11 +194,11 @@ def _try_mean(found: Sequence[Candidate], context: Context, telling: Telling) ->
 
 
 def _averaged(found: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that the mean is made of: all, but `last-layer` where two others or more were trained.
+    """The candidates that the mean is made of: all, but `norm` where two others or more were trained.
 
-    What a head alone learns depends most on which lesions were painted (benchmarks/README.md).
+    It helped the next visit least, and made such a mean worse for most patients looked at (benchmarks/README.md).
     """
-    others = [one for one in found if one.method is not AdaptationMethod.LAST_LAYER]
+    others = [one for one in found if one.method is not AdaptationMethod.NORM]
     return others if len(others) > 1 else list(found)
 
 
@@ -195,20 +211,28 @@ def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
     accepted = [candidate for candidate in found if candidate.verdict.accepted]
     if mean.verdict.accepted or not accepted:
         return mean
-    sure = [
-        one
-        for one in accepted
-        if one.method is not AdaptationMethod.LAST_LAYER
-        and one.guard is not None
-        and one.guard.most_lost <= MOST_LOST_ALONE
-    ]
-    if sure:
-        return max(sure, key=_standing)
+    best = max(accepted, key=_alone)
+    if _sure(best):
+        return best
     words = (
         f"Accepted alone: {listed([one.method for one in accepted])}. Where the mean of the methods is refused, that "
         f"is not enough for last-layer, nor for one not shown to lose at most {MOST_LOST_ALONE} on painted lesions."
     )
     return replace(mean, verdict=replace(mean.verdict, reasons=(*mean.verdict.reasons, words)))
+
+
+def _sure(candidate: Candidate) -> bool:
+    """Whether what one method learnt alone is shown to lose hardly anything painted; never of a head alone."""
+    guard = candidate.guard
+    return (
+        candidate.method is not AdaptationMethod.LAST_LAYER and guard is not None and guard.most_lost <= MOST_LOST_ALONE
+    )
+
+
+def _alone(candidate: Candidate) -> tuple[bool, bool, float]:
+    """By what candidates are compared of which one alone is kept: accepted ones first, then sure ones, then by gain."""
+    accepted, gain = _standing(candidate)
+    return accepted, _sure(candidate), gain
 
 
 def _standing(candidate: Candidate) -> tuple[bool, float]:
@@ -251,34 +275,38 @@ def _why_not(method: AdaptationMethod, context: Context, pass_seconds: float, le
 def _allowed(method: AdaptationMethod, left: float, context: Context, pass_seconds: float) -> float:
     """Seconds that a method may take under AUTO: its share, but for what `full` needs.
 
-    `full` leaves the mean's judgement its time, where at least half of its own steps remain.
+    `full` leaves the mean's judgements their time, or that of one, where at least half of its own steps remain.
     """
     if method in (AdaptationMethod.NORM, AdaptationMethod.DECODER):
         return min(left * _SHARES[method], left - _set_aside(method, context, pass_seconds))
     if method is AdaptationMethod.FULL:
-        half = estimate(method, full.SCHEDULE.steps // 2, by_gradient.JUDGINGS, context, pass_seconds)
-        rest = left - context.budget.judging_s
-        return max(rest if rest >= half else left, _LEAST_SECONDS)
+        half = estimate(method, full.SCHEDULE.steps // 2, 1, context, pass_seconds)
+        for judgings in (by_gradient.JUDGINGS, 1):
+            rest = left - _ROOM * judgings * context.budget.judging_s
+            if rest >= half:
+                return max(rest, _LEAST_SECONDS)
+        return max(left, _LEAST_SECONDS)
     return max(left * _SHARES[method], _LEAST_SECONDS)
 
 
 def _set_aside(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
-    """Seconds kept for `full` while another method is tried, and for the mean's judgement.
+    """Seconds kept for `full` and its judgement while another method is tried, and for the mean's.
 
-    For all of its steps and judgements while `norm` is tried, of all methods the one that helped the next visit least;
-    for half of its steps while `decoder` is.
+    For all steps of `full` while `norm` is tried, of all methods the one that helped the next visit least; for half of
+    them, and one judgement of the mean, while `decoder` is.
     """
     steps, judgings = full.SCHEDULE.steps, by_gradient.JUDGINGS
     if method is AdaptationMethod.DECODER:
         steps, judgings = steps // 2, 1
-    return estimate(AdaptationMethod.FULL, steps, judgings + 1, context, pass_seconds)
+    return estimate(AdaptationMethod.FULL, steps, 1 + judgings, context, pass_seconds)
 
 
 def _expected(method: AdaptationMethod, context: Context, pass_seconds: float) -> float:
     """Seconds a method will take where the time suffices."""
     if method is AdaptationMethod.LAST_LAYER:
         return _LAST_LAYER_SECONDS
-    return estimate(method, _SCHEDULES[method].steps, by_gradient.JUDGINGS, context, pass_seconds)
+    judgings = by_gradient.JUDGINGS if context.nearer else 1
+    return estimate(method, _SCHEDULES[method].steps, judgings, context, pass_seconds)
 
 
 def _cache_stages(network: SegmentationNetwork, context: Context) -> None:

@@ -182,7 +182,7 @@ class CurvePoint:
 class Trial:
     """One method that was tried: steps taken, wall seconds, mean held-out Dice; `problem` when it failed.
 
-    The method AUTO stands for the mean of those accepted, of no steps of its own.
+    The method AUTO stands for the mean of what they learnt, of no steps of its own.
     """
 
     method: AdaptationMethod

@@ -41,7 +41,7 @@ KEEPING_COUNTS = 1.0
 #: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
 LOOKS = 6
-#: Judgements of a candidate that time is kept for: at two shares of the way at least.
+#: Judgements that time is kept for where a candidate may lie at several shares of the way.
 JUDGINGS = 2
 #: What a look costs at most, in passes over as many voxels, while the machine is as quick as before.
 _LOOK_COSTS = 1.5
@@ -145,7 +145,8 @@ class _Time:
             return steps
         room = _SHARE_FOR_STEPS * (self.context.seconds_left() - max(LOOKS - len(self.looks), 1) * median(self.looks))
         step_s, judging_s = max(self.step_s(), 1e-9), _SHARE_FOR_STEPS * self._judging_s()
-        many, few = (done + int((room - judgings * judging_s) / step_s) for judgings in (JUDGINGS, 1))
+        several = JUDGINGS if self.context.nearer else 1
+        many, few = (done + int((room - judgings * judging_s) / step_s) for judgings in (several, 1))
         least = self.schedule.least
         return int(np.clip(many if many >= least else min(few, least), done, self.schedule.steps))
 

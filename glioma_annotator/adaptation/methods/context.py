@@ -56,6 +56,7 @@ class Context:
     lesion_features: as `train_features`; empty where no method needs them.
     guard: measures a candidate on painted lesions it did not learn from; None where none could be painted.
     marked: the starting model's classes uint8 (i, j, k) of every visit in `train`; empty when they are not known.
+    nearer: whether a candidate may lie nearer to the starting weights than the trained ones, and is judged there, too.
     """
 
     train: Sequence[Part]
@@ -73,6 +74,7 @@ class Context:
     lesions: Sequence[Part] = ()
     lesion_features: Sequence[CaseFeatures] = ()
     guard: Guard | None = None
+    nearer: bool = True
 
     def rng(self, method: AdaptationMethod) -> np.random.Generator:
         return np.random.default_rng([self.seed, list(AdaptationMethod).index(method)])
