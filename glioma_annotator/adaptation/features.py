@@ -168,7 +168,8 @@ def _voxel_bytes(network: SegmentationNetwork, device: ComputeDevice) -> int:
 def _tiles(whole: Shape, axis: int, voxel_bytes: int, multiple: int) -> Iterator[tuple[int, int, int, int]]:
     """Along `axis`: start and stop of every tile's core, and the first and last voxel computed for it.
 
-    As few tiles as memory allows, equally wide: those at the ends have one neighbour, so their cores are larger.
+    As few tiles as memory allows, equally wide but the last: those at the ends have one neighbour, so their cores are
+    larger. Widths are rounded up to `multiple`, so fewer tiles than planned may do.
     """
     size = whole[axis]
     slab = voxel_bytes * float(np.prod(whole)) / size
@@ -180,7 +181,9 @@ def _tiles(whole: Shape, axis: int, voxel_bytes: int, multiple: int) -> Iterator
     for number in range(count):
         low = number * (width - 2 * halo)
         high = min(low + width, size)
-        yield (low + halo if number else 0), (high if number == count - 1 else high - halo), low, high
+        yield (low + halo if number else 0), (high if high == size else high - halo), low, high
+        if high == size:
+            return
 
 
 def head_scores(head: nn.Conv3d, values: Half) -> NDArray[np.float32]:
