@@ -107,7 +107,7 @@ def try_methods(
     problems: list[str] = []
     failure: Unstable | None = None
     alone = len(wanted) == 1
-    context.nearer = alone  # else their mean is
+    context.nearer = alone  # of several, their mean is judged nearer
     reached = passed(wanted)
     for number, method in enumerate(wanted):
         left = budget.left()
