@@ -53,6 +53,7 @@ from glioma_annotator.adaptation.synthesis.samples import SampleSource
 from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationRequest, Verdict
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -75,8 +76,9 @@ TARGET_GAMMA = np.exp(2 * STRONG_SHIFT.gamma * np.array([-1, -1, 1, 1]))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapted:
-    """What an adaptation led to: the candidate, whether it was accepted, wall seconds, and how it went."""
+    """What an adaptation led to: the candidate, its card, whether it was accepted, wall seconds, and how it went."""
 
+    card: ModelCard
     network: SegmentationNetwork
     accepted: bool
     seconds: float
@@ -153,7 +155,8 @@ class Bench:
             "processor_seconds": round(time.process_time() - began, 1),
             "peak_memory_gib": round(_peak_gib(), 2),
         }
-        return Adapted(load_model(folder)[1], outcome.verdict.accepted, outcome.seconds, learnt)
+        card, network = load_model(folder)
+        return Adapted(card, network, outcome.verdict.accepted, outcome.seconds, learnt)
 
     def measure(self, protocol: str, test: AdaptationCase, count: int, adapted: Adapted | None) -> None:
         """One tested case, into the rows and the files. A refused candidate is measured, too, but changes nothing."""
@@ -174,7 +177,8 @@ class Bench:
             )
 
         found = judged(first, second)
-        proposed = judged(*(as_proposed(classes, case, self.card) for classes in (first, second)))
+        after = as_proposed(second, case, adapted.card if adapted else self.card)
+        proposed = judged(as_proposed(first, case, self.card), after)
         regions = {r.region: {"kind": r.kind, "before": r.before, "candidate": r.after, "carried": r.carried,
                               "reference_ml": r.reference_ml, "before_ml": r.before_ml, "candidate_ml": r.after_ml}
                    for r in found.regions}  # fmt: skip

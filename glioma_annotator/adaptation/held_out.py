@@ -39,12 +39,18 @@ class HeldOut:
     parts: what is held out of each visit.
     features: of the same visits under the starting model, in the same order.
     head: the starting model's.
+    card: the candidates'. start: the starting model's; the two may differ in their post-processing.
     """
 
     def __init__(
-        self, parts: Sequence[Part], features: Sequence[CaseFeatures], head: torch.nn.Conv3d, card: ModelCard
+        self,
+        parts: Sequence[Part],
+        features: Sequence[CaseFeatures],
+        head: torch.nn.Conv3d,
+        card: ModelCard,
+        start: ModelCard,
     ) -> None:
-        self._card = card
+        self._card, self._start = card, start
         self.parts = tuple(parts)
         self._processed_visits: dict[int, LabelArray] = {}
         self._visits = tuple(
@@ -62,7 +68,7 @@ class HeldOut:
         return tuple(visit.crop for visit in self._visits)
 
     def verdict(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
-        """The rule on whole visits, after the card's post-processing as the segmenter does it."""
+        """The rule on whole visits, after the cards' post-processing as the segmenter does it."""
         proposed = [as_proposed(a, v.part.case, self._card) for v, a in zip(self._visits, after, strict=True)]
         pairs = list(zip(self._visits, proposed, strict=True))
         verdict = judge([self._held_out(visit, labels) for visit, labels in pairs], self._card.scheme)
@@ -138,7 +144,7 @@ class HeldOut:
 
     def _processed_before(self, visit: _Visit) -> LabelArray:
         if id(visit) not in self._processed_visits:
-            self._processed_visits[id(visit)] = as_proposed(visit.before, visit.part.case, self._card)
+            self._processed_visits[id(visit)] = as_proposed(visit.before, visit.part.case, self._start)
         return self._processed_visits[id(visit)]
 
     def _labels(self, classes: NDArray[np.uint8]) -> LabelArray:

@@ -35,6 +35,7 @@ def beyond_bounds(card: ModelCard) -> str:
         after.enclosed,
         after.unenclosed,
         after.linings,
+        after.extents,
         after.outlines,
     )
     reaches = (
@@ -42,6 +43,7 @@ def beyond_bounds(card: ModelCard) -> str:
         *(mm for rule in after.outside for mm in (rule.gap_mm, rule.notch_mm, rule.margin_mm)),
         *(rule.gap_mm for rule in after.enclosed),
         *(mm for rule in after.linings for mm in (rule.thinner_mm, rule.within_mm)),
+        *(mm for rule in after.extents for mm in (rule.within_mm, rule.narrow_mm)),
         *(rule.reach_mm for rule in after.outlines),
     )
     size = network_size(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)

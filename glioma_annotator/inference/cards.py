@@ -17,6 +17,7 @@ from glioma_annotator.domain.model_card import (
     TUMOUR,
     Doubtful,
     Enclosed,
+    Extent,
     Lining,
     Mirrored,
     ModelCard,
@@ -194,6 +195,7 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         doubtful=_doubtful(data.get("doubtful")),
         unenclosed=tuple(_unenclosed(rule) for rule in data.get("unenclosed", ())),
         linings=tuple(_lining(rule) for rule in data.get("linings", ())),
+        extents=tuple(_extent(rule) for rule in data.get("extents", ())),
     )
 
 
@@ -259,6 +261,19 @@ def _lining(data: Mapping[str, Any]) -> Lining:
     )
 
 
+def _extent(data: Mapping[str, Any]) -> Extent:
+    standard = Extent(int(data["label"]), SequenceRole(data["sequence"]))
+    return Extent(
+        standard.label,
+        standard.sequence,
+        level=float(data.get("level", standard.level)),
+        within_mm=float(data.get("within_mm", standard.within_mm)),
+        brighter=float(data.get("brighter", standard.brighter)),
+        narrow_mm=float(data.get("narrow_mm", standard.narrow_mm)),
+        least_ml=float(data.get("least_ml", standard.least_ml)),
+    )
+
+
 def _outline(data: Mapping[str, Any]) -> Outline:
     into = tuple(int(value) for value in data["into"])
     standard = Outline(int(data["label"]), SequenceRole(data["sequence"]), into)
@@ -312,6 +327,7 @@ def _contradiction(card: ModelCard) -> str:
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed)
         or any({rule.label, rule.cavity, rule.becomes, *rule.rim} - {*values} for rule in after.unenclosed)
         or any({rule.label, rule.cavity, rule.becomes} - {*values} for rule in after.linings)
+        or any(rule.label not in values for rule in after.extents)
         or any({rule.label, *rule.into} - {*values} for rule in after.outlines),
         "a gap of its rule for enclosed tissue is not a length": not all(
             0 <= rule.gap_mm < math.inf for rule in after.enclosed
@@ -330,6 +346,12 @@ def _contradiction(card: ModelCard) -> str:
         ),
         "a number of its rule for the lining of cavities is out of range": not all(
             0 <= mm < math.inf for rule in after.linings for mm in (rule.thinner_mm, rule.within_mm)
+        ),
+        "a number of its rule for extents is out of range": not all(
+            0 < rule.level <= 1
+            and 0 <= rule.brighter <= 1
+            and all(0 <= value < math.inf for value in (rule.within_mm, rule.narrow_mm, rule.least_ml))
+            for rule in after.extents
         ),
         "a number of its rule for outlines is out of range": not all(
             0 < rule.level <= 1 and 0 <= rule.reach_mm < math.inf for rule in after.outlines

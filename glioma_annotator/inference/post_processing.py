@@ -14,7 +14,6 @@ from glioma_annotator.domain.model_card import (
     Enclosed,
     Lining,
     Mirrored,
-    Outline,
     Outside,
     PostProcessing,
     Unenclosed,
@@ -25,13 +24,11 @@ from glioma_annotator.imaging.components import components, fill_holes, remove_s
 from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import closing, opening
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
+from glioma_annotator.inference.brightness import against_brain, extended, outlined
 
 _COARSE_MM = 3.0
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
-_RIM_SIGMA_MM, _TISSUE_SIGMA_MM = 3.0, 5.0  # over which the brightness of a label and of its neighbours is averaged
-_UNUSUAL = 2.0  # standard deviations of a tissue's brightness: what lies within belongs to the tissue
-_BLUR_MM, _BLURRED_VOXELS = 1.0, 4  # where fluid is told from oedema
-_CLEAR_MM = 2.5  # a neighbour's voxels nearer to the label may hold some of its brightness
+_BLURRED_VOXELS = 4  # that a blur of 1 mm reaches
 
 
 def post_processed(
@@ -50,7 +47,8 @@ def post_processed(
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
     that the model doubts, small holes in the tissue are filled, after surgery core without a rim becomes cavity or
     oedema, core outside a rim becomes oedema, what a rim encloses becomes core, labels of which there is too little
-    become others, after surgery thin enhancement along a cavity becomes oedema, outlines are moved by brightness.
+    become others, after surgery thin enhancement along a cavity becomes oedema, outlines are moved by brightness,
+    labels are extended by brightness.
 
     Parameters
     ----------
@@ -110,7 +108,13 @@ def post_processed(
         tell(thin, f"{names[lining.label]} in thin lines along {names[lining.cavity]} were left out, after surgery")
     for outline in rules.outlines:
         if outline.sequence in images:
-            result[_outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
+            result[outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
+    for extent in rules.extents:
+        if extent.sequence in images:
+            more = extended(result, brain, images[extent.sequence], extent, grid)
+            result[more] = extent.label
+            around = f"brain around {names[extent.label]} that is nearly as bright on {extent.sequence.value}"
+            tell(more, f"{around} were added to it")
     return result, tuple(messages)
 
 
@@ -212,7 +216,7 @@ def _unenclosed(
     if where is None:
         return found[0], found[1]
     box = where.grown(_BLURRED_VOXELS).clipped(labels.shape).slices
-    flair, t2 = (_against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
+    flair, t2 = (against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
     fluid = found[1][box] & (flair - t2 / 2 < rule.level)
     found[0][box] = remove_small(fluid.astype(np.uint8), rule.least_ml, grid) > 0
     found[1] &= ~found[0]
@@ -232,17 +236,6 @@ def _thick(mask: NDArray[np.bool_], thinner_mm: float, grid: Grid) -> NDArray[np
     """What lies in or beside the mask's parts (i, j, k) that a ball of this diameter fits into."""
     here = Grid(mask.shape, np.diag([*grid.spacing_mm, 1.0]))
     return grow(opening(mask, thinner_mm / 2, here), thinner_mm, here)
-
-
-def _against_brain(
-    image: NDArray[np.float32], brain: NDArray[np.bool_], box: tuple[slice, ...], grid: Grid
-) -> NDArray[np.float32]:
-    """The blurred image in a box, 0 what 2 % of the brain's voxels lie below and 1 what 75 % do."""
-    from scipy import ndimage  # here, to keep it off the program's start
-
-    low, high = np.percentile(image[brain], (2, 75))
-    blurred = ndimage.gaussian_filter(image[box].astype(np.float32), [_BLUR_MM / mm for mm in grid.spacing_mm])
-    return np.asarray((blurred - low) / max(high - low, 1e-6), dtype=np.float32)
 
 
 def _without_islands(mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
@@ -272,47 +265,6 @@ def _enclosed(labels: LabelArray, rule: Enclosed, spacing_mm: tuple[float, float
     """Voxels of the rule's label, (i, j, k), that its rim surrounds in at least two of the three planes."""
     rim = np.isin(labels, rule.rim)
     return np.asarray((labels == rule.label) & (_planes_around(rim, rule.gap_mm, spacing_mm) >= 2))
-
-
-def _outlined(
-    labels: LabelArray, image: NDArray[np.float32], rule: Outline, spacing_mm: tuple[float, float, float]
-) -> NDArray[np.bool_]:
-    """Voxels, (i, j, k), beside the rule's label that are bright enough to belong to it."""
-    from scipy import ndimage  # here, to keep it off the program's start
-
-    found = np.zeros(labels.shape, dtype=bool)
-    box = Box.around(labels == rule.label)
-    if box is None:
-        return found
-    box = box.grown(int(np.ceil((3 * _TISSUE_SIGMA_MM + _CLEAR_MM) / min(spacing_mm)))).clipped(labels.shape)
-    near, values = labels[box.slices], image[box.slices].astype(np.float32)
-    values -= values.mean()  # squares of what is left keep their digits
-    bright = near == rule.label
-    away_mm = ndimage.distance_transform_edt(~bright, sampling=spacing_mm)
-    # Measured against the label's usual brightness as well, so that faint false islands of it do not grow.
-    rim = np.maximum(_local_mean(values, bright, _RIM_SIGMA_MM, spacing_mm), np.median(values[bright]))
-    for value in rule.into:
-        tissue = near == value
-        clear = tissue & (away_mm > _CLEAR_MM)
-        base = _local_mean(values, clear, _TISSUE_SIGMA_MM, spacing_mm)
-        variance = _local_mean(values**2, clear, _TISSUE_SIGMA_MM, spacing_mm) - base**2
-        step = np.maximum(rule.level * (rim - base), _UNUSUAL * np.sqrt(np.maximum(variance, 0)))
-        enough = (rim > base) & (values >= base + step)  # false where a mean is not known
-        found[box.slices] |= tissue & (away_mm <= rule.reach_mm) & enough
-    return found
-
-
-def _local_mean(
-    values: NDArray[np.float32], mask: NDArray[np.bool_], sigma_mm: float, spacing_mm: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Gaussian mean of the values (i, j, k) within the mask alone, everywhere; NaN where the mask is far."""
-    from scipy import ndimage  # here, to keep it off the program's start
-
-    sigma = [sigma_mm / spacing for spacing in spacing_mm]
-    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3.0)
-    total = ndimage.gaussian_filter(np.where(mask, values, np.float32(0)), sigma, truncate=3.0)
-    known = weight > 1e-4
-    return np.where(known, total / np.where(known, weight, 1), np.float32(np.nan))
 
 
 def _planes_around(rim: NDArray[np.bool_], gap_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from glioma_annotator.adaptation.features import CaseFeatures
 from glioma_annotator.adaptation.held_out import HeldOut, as_proposed
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, ModelCard, PostProcessing, TooSmall
 
 SHAPE = (60, 30, 30)
 RC = 4
@@ -27,8 +27,8 @@ def cavity() -> NDArray[np.uint8]:
     return classes
 
 
-def held_out(classes: NDArray[np.uint8]) -> HeldOut:
-    """One half of a visit, of which the starting model sees nothing."""
+def held_out(classes: NDArray[np.uint8], seen: int = 0, start: ModelCard | None = None) -> HeldOut:
+    """One half of a visit, in which the starting model sees one class everywhere."""
     brain = np.ones(SHAPE, dtype=bool)
     mask = brain.copy()
     mask[30:] = False
@@ -36,14 +36,20 @@ def held_out(classes: NDArray[np.uint8]) -> HeldOut:
     head = nn.Conv3d(1, 5, 1)
     with torch.no_grad():
         head.weight.zero_()
-        head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0]))  # type: ignore[union-attr]
+        head.bias.copy_(torch.eye(5)[seen])  # type: ignore[union-attr]
     features = CaseFeatures(case, np.zeros((brain.sum(), 1), np.float16))
-    return HeldOut([Part(case, mask)], [features], head, tiny_card())
+    return HeldOut([Part(case, mask)], [features], head, tiny_card(), start or tiny_card())
 
 
 def test_a_candidate_that_finds_the_cavity_is_accepted() -> None:
     found = held_out(cavity()).verdict([cavity()])
     assert found.accepted, found.reasons
+
+
+def test_the_starting_model_is_judged_after_its_own_card_s_rules() -> None:
+    none_left = PostProcessing(0, too_small=(TooSmall(RC, 1000, 0),))
+    assert (held_out(cavity(), seen=RC).verdict([cavity()]).before or 0) > 0
+    assert held_out(cavity(), RC, tiny_card(post_processing=none_left)).verdict([cavity()]).before == 0
 
 
 @pytest.mark.parametrize(("start", "accepted"), [(16, True), (26, False), (40, False)])

@@ -69,3 +69,21 @@ def test_masks_that_follow_the_rules_keep_them() -> None:
     classes[9:16, 9:16, 9:16] = NETC
     classes[25:35, 5:15, 5:15] = RC
     assert as_readers_outline(CARD, [visit(classes)]) == (CARD, ())
+
+
+@pytest.mark.parametrize(("marked", "kept"), [(9.0, True), (7.0, False)])
+@pytest.mark.parametrize("operated", [True, False])
+def test_a_reader_who_draws_oedema_closer_than_its_brightness_gets_a_model_that_does(
+    marked: float, kept: bool, operated: bool
+) -> None:
+    i, j, k = np.indices(SHAPE)
+    far = np.sqrt((i - 15) ** 2 + (j - 15) ** 2 + (k - 15) ** 2)
+    case = visit(np.where(far <= marked, SNFH, 0).astype(np.uint8), operated=operated)
+    case.images[2] = np.where(far <= 9, 4, 0) + 0.1 * case.images[2]
+    card, messages = as_readers_outline(CARD, [case])
+    assert card.post_processing == (CARD.post_processing if kept else replace(CARD.post_processing, extents=()))
+    assert messages == (
+        ()
+        if kept
+        else ("The masks are drawn closer than by brightness on FLAIR: the adapted model does not add to it.",)
+    )

@@ -88,6 +88,15 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
             {"post_processing": {"linings": [{"label": 3, "cavity": 4, "becomes": 2, "within_mm": -1}]}},
             "lining of cavities is out of range",
         ),
+        ({"post_processing": {"extents": [{"label": 9, "sequence": "FLAIR"}]}}, "value that no label has"),
+        (
+            {"post_processing": {"extents": [{"label": 2, "sequence": "FLAIR", "brighter": 1.5}]}},
+            "extents is out of range",
+        ),
+        (
+            {"post_processing": {"extents": [{"label": 2, "sequence": "FLAIR", "narrow_mm": -1}]}},
+            "extents is out of range",
+        ),
         ({"post_processing": {"enclosed": [{"label": 2, "rim": [3, 9], "becomes": 1}]}}, "value that no label has"),
         (
             {"post_processing": {"enclosed": [{"label": 2, "rim": [3], "becomes": 1, "gap_mm": -1}]}},

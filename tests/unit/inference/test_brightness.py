@@ -1,0 +1,117 @@
+"""How far oedema reaches by its brightness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
+from glioma_annotator.domain.model_card import Extent, PostProcessing
+from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.inference.brightness import extended
+from glioma_annotator.inference.post_processing import post_processed
+
+NETC, SNFH = 1, 2
+SHAPE = (64, 48, 48)
+GRID = Grid(SHAPE, np.eye(4))
+RULE = Extent(SNFH, SequenceRole.FLAIR)
+BRAIN = np.ones(SHAPE, bool)
+
+
+def away(*middle: int) -> np.ndarray:
+    """Distance in voxels from a place."""
+    return np.asarray(np.sqrt(sum((axis - at) ** 2 for axis, at in zip(np.indices(SHAPE), middle, strict=True))))
+
+
+@pytest.fixture
+def far() -> np.ndarray:
+    return away(24, 24, 24)
+
+
+@pytest.fixture
+def labels(far: np.ndarray) -> np.ndarray:
+    """2.1 mL in the middle of the oedema."""
+    return np.where(far <= 8, SNFH, 0).astype(np.uint8)
+
+
+def flair(far: np.ndarray) -> np.ndarray:
+    """Brain of 1, oedema of 2 that fades out to 1.7 and 1.3."""
+    image = np.select([far <= 10, far <= 13, far <= 16], [2.0, 1.7, 1.3], 1.0)
+    return np.asarray(image + np.random.default_rng(0).normal(0, 0.02, SHAPE), np.float32)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (300, -70)])
+def test_oedema_reaches_to_half_of_its_brightness_in_any_unit(
+    far: np.ndarray, labels: np.ndarray, scale: float, offset: float
+) -> None:
+    more = extended(labels, BRAIN, flair(far) * np.float32(scale) + np.float32(offset), RULE, GRID)
+    assert more[(far > 8) & (far <= 12)].all()
+    assert not more[(far <= 8) | (far > 14)].any()
+
+
+def test_the_reader_is_told_how_much_was_added(far: np.ndarray, labels: np.ndarray) -> None:
+    rules = PostProcessing(0, extents=(RULE,))
+    found, messages = post_processed(
+        labels, np.zeros((5, *SHAPE), np.uint8), BRAIN, rules, SCHEME, GRID, {SequenceRole.FLAIR: flair(far)}
+    )
+    ml = (np.count_nonzero(found) - np.count_nonzero(labels)) * 0.001
+    assert set(np.unique(found)) == {0, SNFH} and ml > 5
+    assert messages == (f"{ml:.1f} mL of brain around SNFH that is nearly as bright on FLAIR were added to it.",)
+
+
+def test_without_the_sequence_nothing_is_added(far: np.ndarray, labels: np.ndarray) -> None:
+    rules = PostProcessing(0, extents=(RULE,))
+    images = {SequenceRole.T2: flair(far)}
+    found, messages = post_processed(labels, np.zeros((5, *SHAPE), np.uint8), BRAIN, rules, SCHEME, GRID, images)
+    assert np.array_equal(found, labels) and messages == ()
+
+
+def test_it_reaches_no_farther_than_the_rule_says(far: np.ndarray, labels: np.ndarray) -> None:
+    image = np.where(far <= 22, 2, 1).astype(np.float32)
+    more = extended(labels, BRAIN, image, replace(RULE, within_mm=5), GRID)
+    assert more[(far > 8) & (far <= 12)].all() and not more[far > 13.1].any()
+
+
+def test_other_labels_and_what_lies_outside_the_brain_stay(far: np.ndarray, labels: np.ndarray) -> None:
+    labels[30:40, 20:28, 20:28] = NETC
+    brain = BRAIN.copy()
+    brain[:, :14] = False
+    more = extended(labels, brain, flair(far), RULE, GRID)
+    assert more.any() and not more[labels != 0].any() and not more[~brain].any()
+
+
+def test_what_a_thin_bridge_links_is_not_taken(far: np.ndarray, labels: np.ndarray) -> None:
+    image = np.where(far <= 10, 2, 1).astype(np.float32)
+    other = away(45, 24, 24) <= 4
+    image[other] = 2
+    image[24:45, 23:26, 23:26] = 2
+    rule = replace(RULE, within_mm=30)
+    more = extended(labels, BRAIN, image, rule, GRID)
+    assert more.any() and not more[other].any()
+    assert extended(labels, BRAIN, image, replace(rule, narrow_mm=0), GRID)[other].any()
+
+
+def test_bright_tissue_apart_from_it_is_not_taken(far: np.ndarray, labels: np.ndarray) -> None:
+    image = np.where(far <= 9, 2, 1).astype(np.float32)
+    apart = away(38, 24, 24) <= 3
+    image[apart] = 2
+    assert not extended(labels, BRAIN, image, RULE, GRID)[apart].any()
+
+
+def test_oedema_hardly_brighter_than_much_of_the_brain_takes_little_of_it(far: np.ndarray, labels: np.ndarray) -> None:
+    image = np.random.default_rng(0).normal(1, 0.05, SHAPE).astype(np.float32)
+    image[:40] += 0.3  # two tissues of the brain; the oedema is as bright as the brighter
+    more = extended(labels, BRAIN, image, RULE, GRID)
+    assert np.count_nonzero(more) < np.count_nonzero(labels) / 2
+    flooded = extended(labels, BRAIN, image, replace(RULE, brighter=0.0, level=0.2), GRID)
+    assert np.count_nonzero(flooded) > 3 * np.count_nonzero(labels)
+
+
+def test_of_oedema_darker_than_the_brain_or_of_little_nothing_is_known(far: np.ndarray, labels: np.ndarray) -> None:
+    assert not extended(labels, BRAIN, 3 - flair(far), RULE, GRID).any()
+    assert not extended(labels, BRAIN, flair(far), replace(RULE, least_ml=2.5), GRID).any()
+    assert not extended(np.zeros_like(labels), BRAIN, flair(far), RULE, GRID).any()
+    assert not extended(labels, labels > 0, flair(far), RULE, GRID).any()
