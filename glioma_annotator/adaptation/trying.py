@@ -101,7 +101,6 @@ def try_methods(
     before, `Unstable` when nothing came of any method.
     """
     budget = context.budget
-    best: Candidate | None = None
     found: list[Candidate] = []
     trials: list[Trial] = []
     problems: list[str] = []
@@ -142,7 +141,7 @@ def try_methods(
             trials.append(Trial(method, 0, budget.now() - began, None, False, error.what))
             continue
         except TimeUp:
-            if best is None:
+            if not found:
                 raise
             words = "Given up: the time was used up before it could be judged."
             trials.append(Trial(method, 0, round(budget.now() - began, 2), None, False, words))
@@ -150,10 +149,9 @@ def try_methods(
         seconds, verdict = budget.now() - began, candidate.verdict
         trials.append(Trial(method, steps, round(seconds, 2), verdict.after, verdict.accepted))
         found.append(candidate)
-        if best is None or _standing(candidate) > _standing(best):
-            best = candidate
-    if best is None:
+    if not found:
         raise failure or TimeUp
+    best = found[0]
     context.nearer = True
     if len(found) > 1:
         mean, trial = _try_mean(_averaged(found), context, telling)

@@ -81,8 +81,8 @@ def test_refreshing_an_image_layer_draws_what_its_array_now_holds(
     data = np.zeros((8, 8), dtype=np.float32)
     layer = model.add_image(data, contrast_limits=(0.0, 1.0), interpolation2d="nearest")
     view.resize(200, 200)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     qtbot.waitUntil(lambda: view.screenshot(flash=False).shape[0] > 50)
     assert view.screenshot(flash=False)[..., 0].max() < 60
     data[:] = 1.0
@@ -99,8 +99,8 @@ def test_zoom_is_pixels_per_unit_and_the_centre_is_row_and_column(
     data[4, 12] = 1.0
     model.add_image(data, contrast_limits=(0.0, 1.0), interpolation2d="nearest", scale=(2.0, 1.0))
     view.resize(300, 300)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     model.scene.camera.center = (0.0, 8.0, 12.0)
     model.scene.camera.zoom = 10.0
     QApplication.processEvents()

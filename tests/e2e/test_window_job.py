@@ -34,8 +34,8 @@ class Reader:
         make_application([], "dark")
         services = replace(app.make_services(workspace, patient=patient), import_paths=import_paths)
         self.window = MainWindow(services)
-        self.window.show()
-        qtbot.waitExposed(self.window)
+        with qtbot.waitExposed(self.window):
+            self.window.show()
 
     def wait(self, until: Callable[[], bool]) -> None:
         self.qtbot.waitUntil(until, timeout=LONGEST_MS)

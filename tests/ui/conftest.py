@@ -46,7 +46,6 @@ def stage(_view_and_window: tuple[StudyView, QMainWindow], qtbot: QtBot) -> Iter
     for value in GLIOMA_POST_TREATMENT.values:
         view.set_label_visible(value, True)
     stage = Stage(view, window, qtbot)
-    qtbot.waitExposed(window)
     stage.show()
     stage.view.reset_view()
     stage.settle()

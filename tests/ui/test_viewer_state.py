@@ -152,11 +152,11 @@ def test_canvases_come_and_go_without_a_warning_or_a_new_window(qapp: QApplicati
         view = StudyView(run_at_once)
         window = QMainWindow()
         window.setCentralWidget(view)
-        window.show()
+        with qtbot.waitExposed(window):
+            window.show()
         window_id = window.winId()
         view.show_images(phantom_images(), np.zeros(SHAPE, dtype=np.uint8), GLIOMA_POST_TREATMENT, WINDOWS, "t")
         view.set_layout("timepoints")
-        qtbot.waitExposed(window)
         view.refresh()
         assert window.winId() == window_id  # making canvases did not take the window down
         panes = [weakref.ref(pane.surface) for pane in view.panes]
