@@ -206,9 +206,17 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=BrainPlan().seed, help="another one draws other heads")
+    parser.add_argument("--learning-rate", type=float, default=BrainPlan().learning_rate, help="peak; falls to 1 %%")
+    parser.add_argument("--ema", type=float, default=BrainPlan().ema, help="decay of the weights' moving average")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(parsed.threads)
-    plan = BrainPlan(minutes=parsed.minutes, seed=parsed.seed)
+    plan = BrainPlan(
+        minutes=parsed.minutes,
+        seed=parsed.seed,
+        learning_rate=parsed.learning_rate,
+        last_learning_rate=parsed.learning_rate / 100,
+        ema=parsed.ema,
+    )
     torch.manual_seed(plan.seed)
     maps = load_head_maps(p for p in label_map_files(parsed.data) if p.name not in HELD_OUT)
     network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
