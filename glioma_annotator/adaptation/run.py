@@ -96,10 +96,10 @@ def _adapt(
     messages: tuple[str, ...],
 ) -> AdaptationOutcome:
     telling.stage(0.0, 0.05, "Reading the visits")
-    before, network = load_model(start)
-    cases = _prepared(request.cases, before, budget)
-    holdout = _prepared(request.holdout, before, budget)
-    card, outlined = as_readers_outline(before, (*cases, *holdout))
+    start_card, network = load_model(start)
+    cases = _prepared(request.cases, start_card, budget)
+    holdout = _prepared(request.holdout, start_card, budget)
+    card, outlined = as_readers_outline(start_card, (*cases, *holdout))
     parts = split(cases, holdout)
     told = [*messages, *(m for case in (*cases, *holdout) for m in case.messages), *outlined]
     told += _missing_tissues(parts, card)
@@ -122,7 +122,7 @@ def _adapt(
         train=parts.train,
         train_features=train_features,
         held_features=held_features,
-        held_out=HeldOut(parts.held_out, held_features, network.head, card, before),
+        held_out=HeldOut(parts.held_out, held_features, network.head, card, start_card),
         device=device,
         seed=request.seed,
         deadline=budget.deadline,

@@ -227,7 +227,7 @@ class Extent:
     Oedema and infiltrating tumour fade out, and readers outline them generously; a network that is trained on painted
     tumours marks what it is sure of. Of two faint tumours of the four real development cases it marked 0.52 and 0.61,
     and what it missed had a probability of 0.01 to 0.03 (medians): brightness tells more about it. On four cases and
-    five sets of weights, one of which had seen painted tumours alone, every level from 0.45 to 0.6, reach from 6 to 14
+    five sets of weights, two of which had seen painted tumours alone, every level from 0.45 to 0.6, reach from 6 to 14
     mm and width from 3 to 6 mm made the mean Dice of the whole tumour 0.06 to 0.09 larger (benchmarks/README.md).
 
     Attributes
