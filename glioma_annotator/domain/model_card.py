@@ -246,7 +246,7 @@ class Extent:
     sequence: SequenceRole
     level: float = 0.5
     within_mm: float = 10.0
-    brighter: float = 0.8
+    brighter: float = 0.85
     narrow_mm: float = 4.0
     least_ml: float = 1.0
 
