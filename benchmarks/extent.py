@@ -40,7 +40,7 @@ from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, ignore_progress
 
 RULE = GLIOMA_POST_PROCESSING.extents[0]
-LEVELS = (0.4, 0.5, 0.6, 0.7)
+LEVELS = (0.35, 0.4, 0.45, 0.5, 0.6)
 WHOLE = next(region for region in GLIOMA_POST_TREATMENT.regions if region.name == "WT")
 LEAST_ML = 0.3
 Visit = tuple[str, Mapping[SequenceRole, Volume], LabelArray, bool]
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=0)
     parser.add_argument("--seed", type=int, default=880_001)
     options = parser.parse_args()
-    print(f"{'':34}without   " + "   ".join(f"{level:.1f} " for level in LEVELS))
+    print(f"{'':34}without   " + "   ".join(f"{level:.2f}" for level in LEVELS))
     with tempfile.TemporaryDirectory() as scratch:
         for model in options.model or [paths.resources() / "models" / "glioma"]:
             segmenter = ModelSegmenter([without_rule(model, Path(scratch))])

@@ -222,20 +222,22 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far oedema reaches around what a network marks of it: to half of its brightness.
+    """How far oedema reaches around what a network marks of it: to nearly half of its brightness.
 
     Oedema and infiltrating tumour fade out, and readers outline them generously; a network that is trained on painted
     tumours marks what it is sure of. Of two faint tumours of the four real development cases it marked 0.52 and 0.61,
     and what it missed had a probability of 0.01 to 0.03 (medians): brightness tells more about it. On four cases and
-    five sets of weights, two of which had seen painted tumours alone, every level from 0.45 to 0.6, reach from 6 to 14
-    mm and width from 3 to 6 mm made the mean Dice of the whole tumour 0.06 to 0.09 larger (benchmarks/README.md).
+    three sets of weights, two of which had seen painted tumours alone, every level from 0.35 to 0.6 made the mean Dice
+    of the whole tumour larger, and so did every reach from 6 to 14 mm and width from 3 to 6 mm (benchmarks/README.md).
 
     Attributes
     ----------
     label: value that is extended, into background alone.
     sequence: the brightness of which sequence tells; without that sequence nothing is done.
-    level: share of the label's brightness (the median, after a blur of 1 mm) above that of the brain without a label
-        from which a voxel belongs to it.
+    level: share of the label's brightness above that of the brain without a label (the median) from which a voxel
+        belongs to it, all after a blur of 1 mm.
+    quantile: of the label's voxels, the one whose brightness is taken for the label's: where a mask takes in some
+        brain, its median is too dark.
     within_mm: how far from the label.
     brighter: share of the brain without a label that such a voxel is brighter than at least.
     narrow_mm: what is narrower, such as cortex and what links the label to other bright tissue, is not taken.
@@ -244,7 +246,8 @@ class Extent:
 
     label: int
     sequence: SequenceRole
-    level: float = 0.5
+    level: float = 0.45
+    quantile: float = 0.75
     within_mm: float = 10.0
     brighter: float = 0.85
     narrow_mm: float = 4.0

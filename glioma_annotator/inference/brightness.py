@@ -29,7 +29,7 @@ def extended(
         return found
     blurred = local_mean(image, brain, _BLUR_MM, grid.spacing_mm)
     usual, brighter = np.quantile(blurred[rest], (0.5, rule.brighter))
-    above = np.median(blurred[own]) - usual
+    above = np.quantile(blurred[own], rule.quantile) - usual
     if above <= 0:
         return found
     least = max(usual + rule.level * above, brighter)

@@ -267,6 +267,7 @@ def _extent(data: Mapping[str, Any]) -> Extent:
         standard.label,
         standard.sequence,
         level=float(data.get("level", standard.level)),
+        quantile=float(data.get("quantile", standard.quantile)),
         within_mm=float(data.get("within_mm", standard.within_mm)),
         brighter=float(data.get("brighter", standard.brighter)),
         narrow_mm=float(data.get("narrow_mm", standard.narrow_mm)),
@@ -349,7 +350,7 @@ def _contradiction(card: ModelCard) -> str:
         ),
         "a number of its rule for extents is out of range": not all(
             0 < rule.level <= 1
-            and 0 <= rule.brighter <= 1
+            and all(0 <= share <= 1 for share in (rule.quantile, rule.brighter))
             and all(0 <= value < math.inf for value in (rule.within_mm, rule.narrow_mm, rule.least_ml))
             for rule in after.extents
         ),

@@ -115,3 +115,11 @@ def test_of_oedema_darker_than_the_brain_or_of_little_nothing_is_known(far: np.n
     assert not extended(labels, BRAIN, flair(far), replace(RULE, least_ml=2.5), GRID).any()
     assert not extended(np.zeros_like(labels), BRAIN, flair(far), RULE, GRID).any()
     assert not extended(labels, labels > 0, flair(far), RULE, GRID).any()
+
+
+def test_a_mask_that_takes_in_brain_is_judged_by_its_brighter_part(far: np.ndarray) -> None:
+    labels = np.where(far <= 10, SNFH, 0).astype(np.uint8)
+    image = np.select([far <= 8, far <= 14], [2.0, 1.2], 1.0)  # oedema, of 0.51 of the mask, and cortex around it
+    image = np.asarray(image + np.random.default_rng(0).normal(0, 0.02, SHAPE), np.float32)
+    assert not extended(labels, BRAIN, image, RULE, GRID).any()
+    assert extended(labels, BRAIN, image, replace(RULE, quantile=0.3), GRID)[(far > 10) & (far <= 12)].all()
