@@ -16,8 +16,10 @@ from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.adaptation import Verdict, WorstSlice
 from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.model_card import Doubtful, ModelCard
 from glioma_annotator.domain.volume import LabelArray
+from glioma_annotator.imaging.components import components
+from glioma_annotator.inference.brightness import extended
 from glioma_annotator.inference.post_processing import post_processed
 
 #: Voxels around the held-out tumour that the quick measure during a training looks at.
@@ -152,15 +154,34 @@ class HeldOut:
 
 
 def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard) -> LabelArray:
-    """Label values of classes after the card's rules; holes and doubtful islands stay: classes do not tell them."""
+    """Label values of classes after the card's rules; holes and doubtful islands stay: classes do not tell them.
+
+    Islands that might be doubted are not extended by brightness: the segmenter leaves most of them out before.
+    """
     edge = (case.voxel_ml * 1000) ** (1 / 3)
     grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
-    rules = replace(card.post_processing, fill_holes_ml=0.0, doubtful=None)
+    rules = replace(card.post_processing, fill_holes_ml=0.0, doubtful=None, extents=())
     no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
     images = {role: image for role, image in zip(card.channels, case.images, strict=True) if image.any()}
     values = _values(classes, card)
     labels, _ = post_processed(values, no_softmax, case.brain, rules, card.scheme, grid, images, operated=case.operated)
+    for rule in card.post_processing.extents:
+        if rule.sequence in images:
+            certain = _without_islands(labels, card.post_processing.doubtful, case.voxel_ml)
+            more = extended(certain, case.brain, images[rule.sequence], rule, grid) & (labels == 0)
+            labels[more] = rule.label
     return labels
+
+
+def _without_islands(labels: LabelArray, rule: Doubtful | None, voxel_ml: float) -> LabelArray:
+    """Without what the rule would ask the model about: components below its volume, but for the largest."""
+    if rule is None:
+        return labels
+    numbered, count = components(labels != 0)
+    sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)
+    sizes[0] = 0
+    kept = (sizes * voxel_ml >= rule.below_ml) | (sizes == sizes.max())
+    return np.asarray(labels * kept[numbered], dtype=np.uint8)
 
 
 def _values(classes: NDArray[np.uint8], card: ModelCard) -> LabelArray:

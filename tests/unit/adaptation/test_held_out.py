@@ -14,7 +14,7 @@ from glioma_annotator.adaptation.features import CaseFeatures
 from glioma_annotator.adaptation.held_out import HeldOut, as_proposed
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, ModelCard, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Doubtful, ModelCard, PostProcessing, TooSmall
 
 SHAPE = (60, 30, 30)
 RC = 4
@@ -76,3 +76,19 @@ def test_the_rules_of_a_shipped_card_are_applied_as_far_as_classes_allow() -> No
     case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), np.ones(SHAPE, bool), classes, 0.001)
     proposed = as_proposed(classes, case, tiny_card(post_processing=GLIOMA_POST_PROCESSING))
     assert np.array_equal(proposed, cavity())
+
+
+@pytest.mark.parametrize("doubtful", [Doubtful(below_ml=5), None])
+def test_islands_that_might_be_doubted_are_not_extended(doubtful: Doubtful | None) -> None:
+    i, j, k = np.indices(SHAPE)
+    lesion, island = (np.sqrt((i - at) ** 2 + (j - 15) ** 2 + (k - 15) ** 2) for at in (14, 46))
+    flair = np.where((lesion <= 11) | (island <= 11), np.float32(4), np.float32(0))
+    flair += np.random.default_rng(0).normal(0, 0.1, SHAPE).astype(np.float32)
+    images = np.stack([flair] * 3)
+    classes = np.where((lesion <= 8) | (island <= 7), 2, 0).astype(np.uint8)
+    case = PreparedCase("visit", images, np.ones(SHAPE, bool), classes, 0.001)
+    rules = PostProcessing(0, extents=GLIOMA_POST_PROCESSING.extents, doubtful=doubtful)
+    proposed = as_proposed(classes, case, tiny_card(post_processing=rules))
+    assert (proposed[lesion <= 10] == 2).all()
+    assert (proposed[(island > 7) & (island <= 10)] == 2).all() == (doubtful is None)
+    assert (proposed[island <= 7] == 2).all()
