@@ -10,6 +10,7 @@ applied to it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import tempfile
@@ -96,20 +97,20 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=0)
     parser.add_argument("--seed", type=int, default=880_001)
     options = parser.parse_args()
+    if options.cases is None and not (options.patients and options.data):
+        parser.error("name --cases, or --patients and --data")
     print(f"{'':34}without   " + "   ".join(f"{level:.2f}" for level in LEVELS))
     with tempfile.TemporaryDirectory() as scratch:
         for model in options.model or [paths.resources() / "models" / "glioma"]:
             segmenter = ModelSegmenter([without_rule(model, Path(scratch))])
-            visits = [] if options.cases is None else list(expert_cases(options.cases))
-            found = []
+            cases = expert_cases(options.cases) if options.cases else ()
             painted = painted_visits(options.data, options.patients, options.seed) if options.patients else ()
-            for visit in (*visits, *painted):
+            found = []
+            for visit in itertools.chain(cases, painted):
                 row = scores(segmenter, visit)
                 if row is not None:
                     found.append(row)
                     print(f"{visit[0]:34}" + "   ".join(f"{value:.3f}" for value in row), flush=True)
-            if not found:
-                parser.error("name --cases, or --patients and --data")
             print(f"{f'mean, {model.name}':34}" + "   ".join(f"{value:.3f}" for value in np.mean(found, axis=0)))
 
 

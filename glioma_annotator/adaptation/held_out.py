@@ -18,7 +18,7 @@ from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.domain.model_card import Doubtful, ModelCard
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.components import components
+from glioma_annotator.imaging.components import largest, remove_small
 from glioma_annotator.inference.brightness import extended
 from glioma_annotator.inference.post_processing import post_processed
 
@@ -167,21 +167,18 @@ def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard)
     labels, _ = post_processed(values, no_softmax, case.brain, rules, card.scheme, grid, images, operated=case.operated)
     for rule in card.post_processing.extents:
         if rule.sequence in images:
-            certain = _without_islands(labels, card.post_processing.doubtful, case.voxel_ml)
+            certain = _certain(labels, card.post_processing.doubtful, grid)
             more = extended(certain, case.brain, images[rule.sequence], rule, grid) & (labels == 0)
             labels[more] = rule.label
     return labels
 
 
-def _without_islands(labels: LabelArray, rule: Doubtful | None, voxel_ml: float) -> LabelArray:
+def _certain(labels: LabelArray, rule: Doubtful | None, grid: Grid) -> LabelArray:
     """Without what the rule would ask the model about: components below its volume, but for the largest."""
     if rule is None:
         return labels
-    numbered, count = components(labels != 0)
-    sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)
-    sizes[0] = 0
-    kept = (sizes * voxel_ml >= rule.below_ml) | (sizes == sizes.max())
-    return np.asarray(labels * kept[numbered], dtype=np.uint8)
+    certain = remove_small(labels, rule.below_ml, grid)
+    return certain if certain.any() else np.where(largest(labels != 0), labels, np.uint8(0))
 
 
 def _values(classes: NDArray[np.uint8], card: ModelCard) -> LabelArray:

@@ -13,6 +13,8 @@ from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import opening
 
 _BLUR_MM = 1.0  # where tissue is told from tissue by its brightness
+BLURRED_VOXELS = 4
+"""That this blur reaches, on voxels of 1 mm."""
 _RIM_SIGMA_MM, _TISSUE_SIGMA_MM = 3.0, 5.0  # over which the brightness of a label and of its neighbours is averaged
 _UNUSUAL = 2.0  # standard deviations of a tissue's brightness: what lies within belongs to the tissue
 _CLEAR_MM = 2.5  # a neighbour's voxels nearer to the label may hold some of its brightness
@@ -27,7 +29,7 @@ def extended(
     box = Box.around(own)
     if box is None or not rest.any() or np.count_nonzero(own) * grid.voxel_volume_ml < rule.least_ml:
         return found
-    blurred = local_mean(image, brain, _BLUR_MM, grid.spacing_mm)
+    blurred = _local_mean(image, brain, _BLUR_MM, grid.spacing_mm)
     usual, brighter = np.quantile(blurred[rest], (0.5, rule.brighter))
     above = np.quantile(blurred[own], rule.quantile) - usual
     if above <= 0:
@@ -60,12 +62,12 @@ def outlined(
     bright = near == rule.label
     away_mm = ndimage.distance_transform_edt(~bright, sampling=spacing_mm)
     # Measured against the label's usual brightness as well, so that faint false islands of it do not grow.
-    rim = np.maximum(local_mean(values, bright, _RIM_SIGMA_MM, spacing_mm), np.median(values[bright]))
+    rim = np.maximum(_local_mean(values, bright, _RIM_SIGMA_MM, spacing_mm), np.median(values[bright]))
     for value in rule.into:
         tissue = near == value
         clear = tissue & (away_mm > _CLEAR_MM)
-        base = local_mean(values, clear, _TISSUE_SIGMA_MM, spacing_mm)
-        variance = local_mean(values**2, clear, _TISSUE_SIGMA_MM, spacing_mm) - base**2
+        base = _local_mean(values, clear, _TISSUE_SIGMA_MM, spacing_mm)
+        variance = _local_mean(values**2, clear, _TISSUE_SIGMA_MM, spacing_mm) - base**2
         step = np.maximum(rule.level * (rim - base), _UNUSUAL * np.sqrt(np.maximum(variance, 0)))
         enough = (rim > base) & (values >= base + step)  # false where a mean is not known
         found[box.slices] |= tissue & (away_mm <= rule.reach_mm) & enough
@@ -83,7 +85,7 @@ def against_brain(
     return np.asarray((blurred - low) / max(high - low, 1e-6), dtype=np.float32)
 
 
-def local_mean(
+def _local_mean(
     values: NDArray[np.float32], mask: NDArray[np.bool_], sigma_mm: float, spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.float32]:
     """Gaussian mean of the values (i, j, k) within the mask alone, everywhere; NaN where the mask is far."""

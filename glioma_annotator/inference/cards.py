@@ -6,8 +6,8 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ Z_SCORE_BRAIN = "z-score-brain"
 COPY_AGAIN = "Copy the model folder again from where it came from, or choose another model."
 SMALLER = "Choose a smaller model, or ask its maker for a corrected card.json."
 _Number = TypeVar("_Number", int, float)
+_Rule = TypeVar("_Rule", TooSmall, Mirrored, Outside, Enclosed, Outline, Doubtful, Unenclosed, Lining, Extent)
 _log = logging.getLogger(__name__)
 
 
@@ -181,105 +182,42 @@ def _parse(data: Mapping[str, Any]) -> ModelCard:
 
 def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
     standard = PostProcessing()
+    doubtful = data.get("doubtful")
     return PostProcessing(
         min_component_ml=float(data.get("min_component_ml", standard.min_component_ml)),
         fill_holes_ml=float(data.get("fill_holes_ml", standard.fill_holes_ml)),
-        too_small=tuple(
-            TooSmall(int(x["label"]), float(x["below_ml"]), int(x["becomes"]), bool(x.get("alone", False)))
-            for x in data.get("too_small", ())
-        ),
-        mirrored=tuple(_mirrored(rule) for rule in data.get("mirrored", ())),
-        outside=tuple(_outside(rule) for rule in data.get("outside", ())),
-        enclosed=tuple(_enclosed(rule) for rule in data.get("enclosed", ())),
-        outlines=tuple(_outline(rule) for rule in data.get("outlines", ())),
-        doubtful=_doubtful(data.get("doubtful")),
-        unenclosed=tuple(_unenclosed(rule) for rule in data.get("unenclosed", ())),
-        linings=tuple(_lining(rule) for rule in data.get("linings", ())),
-        extents=tuple(_extent(rule) for rule in data.get("extents", ())),
+        too_small=tuple(_rule(TooSmall, rule) for rule in data.get("too_small", ())),
+        mirrored=tuple(_rule(Mirrored, rule) for rule in data.get("mirrored", ())),
+        outside=tuple(_rule(Outside, rule) for rule in data.get("outside", ())),
+        enclosed=tuple(_rule(Enclosed, rule) for rule in data.get("enclosed", ())),
+        outlines=tuple(_rule(Outline, rule) for rule in data.get("outlines", ())),
+        doubtful=None if doubtful is None else _rule(Doubtful, doubtful),
+        unenclosed=tuple(_rule(Unenclosed, rule) for rule in data.get("unenclosed", ())),
+        linings=tuple(_rule(Lining, rule) for rule in data.get("linings", ())),
+        extents=tuple(_rule(Extent, rule) for rule in data.get("extents", ())),
     )
 
 
-def _doubtful(data: Mapping[str, Any] | None) -> Doubtful | None:
-    if data is None:
-        return None
-    standard = Doubtful()
-    return Doubtful(float(data.get("below_ml", standard.below_ml)), float(data.get("sure", standard.sure)))
+def _values(data: Any) -> tuple[int, ...]:
+    return tuple(int(value) for value in data)
 
 
-def _mirrored(data: Mapping[str, Any]) -> Mirrored:
-    standard = Mirrored(int(data["label"]))
-    return Mirrored(
-        standard.label,
-        alone=bool(data.get("alone", standard.alone)),
-        share=float(data.get("share", standard.share)),
-        within_mm=float(data.get("within_mm", standard.within_mm)),
-        most_other=float(data.get("most_other", standard.most_other)),
-        least_left=float(data.get("least_left", standard.least_left)),
-    )
+#: How the fields of rules are read, by their names; all others are numbers.
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "label": int,
+    "becomes": int,
+    "cavity": int,
+    "rim": _values,
+    "into": _values,
+    "sequence": SequenceRole,
+    "alone": bool,
+}
 
 
-def _enclosed(data: Mapping[str, Any]) -> Enclosed:
-    rim = tuple(int(value) for value in data["rim"])
-    standard = Enclosed(int(data["label"]), rim, int(data["becomes"]))
-    return replace(standard, gap_mm=float(data.get("gap_mm", standard.gap_mm)))
-
-
-def _outside(data: Mapping[str, Any]) -> Outside:
-    rim = tuple(int(value) for value in data["rim"])
-    standard = Outside(int(data["label"]), rim, int(data["becomes"]))
-    return Outside(
-        standard.label,
-        standard.rim,
-        standard.becomes,
-        gap_mm=float(data.get("gap_mm", standard.gap_mm)),
-        notch_mm=float(data.get("notch_mm", standard.notch_mm)),
-        margin_mm=float(data.get("margin_mm", standard.margin_mm)),
-        island=float(data.get("island", standard.island)),
-        least_ml=float(data.get("least_ml", standard.least_ml)),
-        share=float(data.get("share", standard.share)),
-    )
-
-
-def _unenclosed(data: Mapping[str, Any]) -> Unenclosed:
-    rim = tuple(int(value) for value in data["rim"])
-    standard = Unenclosed(int(data["label"]), rim, int(data["cavity"]), int(data["becomes"]))
-    return replace(
-        standard,
-        level=float(data.get("level", standard.level)),
-        covered=float(data.get("covered", standard.covered)),
-        least_ml=float(data.get("least_ml", standard.least_ml)),
-        thinner_mm=float(data.get("thinner_mm", standard.thinner_mm)),
-    )
-
-
-def _lining(data: Mapping[str, Any]) -> Lining:
-    standard = Lining(int(data["label"]), int(data["cavity"]), int(data["becomes"]))
-    return replace(
-        standard,
-        thinner_mm=float(data.get("thinner_mm", standard.thinner_mm)),
-        within_mm=float(data.get("within_mm", standard.within_mm)),
-    )
-
-
-def _extent(data: Mapping[str, Any]) -> Extent:
-    standard = Extent(int(data["label"]), SequenceRole(data["sequence"]))
-    return Extent(
-        standard.label,
-        standard.sequence,
-        level=float(data.get("level", standard.level)),
-        quantile=float(data.get("quantile", standard.quantile)),
-        within_mm=float(data.get("within_mm", standard.within_mm)),
-        brighter=float(data.get("brighter", standard.brighter)),
-        narrow_mm=float(data.get("narrow_mm", standard.narrow_mm)),
-        least_ml=float(data.get("least_ml", standard.least_ml)),
-    )
-
-
-def _outline(data: Mapping[str, Any]) -> Outline:
-    into = tuple(int(value) for value in data["into"])
-    standard = Outline(int(data["label"]), SequenceRole(data["sequence"]), into)
-    level, reach_mm = float(data.get("level", standard.level)), float(data.get("reach_mm", standard.reach_mm))
-    return replace(standard, level=level, reach_mm=reach_mm)
+def _rule(kind: type[_Rule], data: Mapping[str, Any]) -> _Rule:
+    """A rule of the post-processing; fields that have a default may be absent."""
+    present = [field.name for field in fields(kind) if field.name in data or field.default is MISSING]
+    return kind(**{name: _READ.get(name, float)(data[name]) for name in present})
 
 
 def _text(value: Any, name: str) -> str:

@@ -24,11 +24,10 @@ from glioma_annotator.imaging.components import components, fill_holes, remove_s
 from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import closing, opening
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
-from glioma_annotator.inference.brightness import against_brain, extended, outlined
+from glioma_annotator.inference.brightness import BLURRED_VOXELS, against_brain, extended, outlined
 
 _COARSE_MM = 3.0
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
-_BLURRED_VOXELS = 4  # that a blur of 1 mm reaches
 
 
 def post_processed(
@@ -215,7 +214,7 @@ def _unenclosed(
     where = Box.around(found[1])
     if where is None:
         return found[0], found[1]
-    box = where.grown(_BLURRED_VOXELS).clipped(labels.shape).slices
+    box = where.grown(BLURRED_VOXELS).clipped(labels.shape).slices
     flair, t2 = (against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
     fluid = found[1][box] & (flair - t2 / 2 < rule.level)
     found[0][box] = remove_small(fluid.astype(np.uint8), rule.least_ml, grid) > 0
