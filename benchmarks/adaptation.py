@@ -39,7 +39,7 @@ from scipy import ndimage
 from glioma_annotator import paths
 from glioma_annotator.adaptation.acceptance import Judged, judge
 from glioma_annotator.adaptation.cases import prepare
-from glioma_annotator.adaptation.features import predict_classes
+from glioma_annotator.adaptation.features import Marked, predict
 from glioma_annotator.adaptation.held_out import as_proposed
 from glioma_annotator.adaptation.run import adapt
 from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds
@@ -112,7 +112,7 @@ class Bench:
         """Begin with the model in a folder."""
         self.folder = folder
         self.card, self.network = load_model(folder)
-        self._before: dict[str, NDArray[np.uint8]] = {}
+        self._before: dict[str, Marked] = {}
 
     def resume(self) -> None:
         """Take over the rows of an interrupted run with the same settings.
@@ -163,9 +163,9 @@ class Bench:
         case = prepare(test, self.card, CancelToken())
         token = CancelToken()
         if test.name not in self._before:
-            self._before[test.name] = predict_classes(self.network, case, self.device, token)
+            self._before[test.name] = predict(self.network, case, self.device, token)
         first = self._before[test.name]
-        second = predict_classes(adapted.network, case, self.device, token) if adapted else first
+        second = predict(adapted.network, case, self.device, token) if adapted else first
         mask = case.classes != IGNORE
         carried = None if case.carried is None else labels(case.carried, mask)
         truth = labels(case.classes, mask)
@@ -176,7 +176,7 @@ class Bench:
                 GLIOMA_POST_TREATMENT,
             )
 
-        found = judged(first, second)
+        found = judged(first.classes, second.classes)
         after = as_proposed(second, case, adapted.card if adapted else self.card)
         proposed = judged(as_proposed(first, case, self.card), after)
         regions = {r.region: {"kind": r.kind, "before": r.before, "candidate": r.after, "carried": r.carried,

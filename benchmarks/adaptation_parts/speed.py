@@ -15,8 +15,7 @@ from scipy import ndimage
 
 from glioma_annotator.adaptation.acceptance import Judged, judge
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
-from glioma_annotator.adaptation.features import CaseFeatures, compute_features
-from glioma_annotator.adaptation.held_out import classes_of
+from glioma_annotator.adaptation.features import CaseFeatures, classes_of, compute_features
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods import last_layer
 from glioma_annotator.domain.adaptation import AdaptationCase

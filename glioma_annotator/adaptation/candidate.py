@@ -18,9 +18,8 @@ from torch import Tensor
 from glioma_annotator import __version__
 from glioma_annotator.adaptation.acceptance import preference
 from glioma_annotator.adaptation.budget import TimeUp
-from glioma_annotator.adaptation.features import predict_classes
+from glioma_annotator.adaptation.features import marked_of, predict
 from glioma_annotator.adaptation.guard import LEAST_ML, GuardVerdict
-from glioma_annotator.adaptation.held_out import classes_of
 from glioma_annotator.adaptation.holdout import Split
 from glioma_annotator.adaptation.methods import norm
 from glioma_annotator.adaptation.methods.context import Context, Unstable
@@ -155,12 +154,13 @@ def measured(
             if bool(halved.isfinite().all()):
                 value.copy_(halved)
     if method is AdaptationMethod.LAST_LAYER:
-        classes = [classes_of(found, network.head) for found in context.held_features]
+        marked = [marked_of(found, network.head) for found in context.held_features]
     else:
-        classes = [predict_classes(network, case, context.device, context.cancel) for case in context.held_cases()]
-    verdict, guard = context.held_out.verdict(classes), None
+        marked = [predict(network, case, context.device, context.cancel) for case in context.held_cases()]
+    verdict, guard = context.held_out.verdict(marked), None
+    classes = [found.classes for found in marked]
     if context.guard is not None:
-        lesions = [predict_classes(network, p.case, context.device, context.cancel) for p in context.guard.parts]
+        lesions = [predict(network, p.case, context.device, context.cancel).classes for p in context.guard.parts]
         guard = context.guard.verdict(lesions, gains(verdict))
         verdict = guarded(verdict, guard)
     return Candidate(network, verdict, method, steps, classes, share, guard)

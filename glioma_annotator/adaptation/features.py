@@ -65,6 +65,20 @@ class CaseFeatures:
     stage: StageInputs | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Marked:
+    """What a network finds in a visit.
+
+    Attributes
+    ----------
+    classes: uint8 (i, j, k), the most probable class that the visit may have; 0 outside the brain.
+    softmax: uint8 (class, i, j, k), probabilities times 255 of the classes that it may have; background outside.
+    """
+
+    classes: NDArray[np.uint8]
+    softmax: NDArray[np.uint8]
+
+
 def compute_features(
     network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken, keep_stage: bool
 ) -> CaseFeatures:
@@ -83,14 +97,38 @@ def compute_features(
     return CaseFeatures(case, values, StageInputs(stage[0], stage[1]) if stage else None)
 
 
-def predict_classes(
-    network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken
-) -> NDArray[np.uint8]:
-    """Most probable class that the visit may have, uint8 (i, j, k), 0 outside the brain."""
+def predict(network: SegmentationNetwork, case: PreparedCase, device: ComputeDevice, cancel: CancelToken) -> Marked:
+    """What the network finds in a visit, from one pass. Raises `Cancelled` within one layer of a request."""
     quick = runnable(network, device)
     (logits,) = _tiled(quick, lambda batch: [quick(batch)], case, device, cancel)
     inside = tuple(slice(0, n) for n in case.shape)
-    return best_class(logits[(slice(None), *inside)], case.barred) * case.brain
+    return _marked(logits[(slice(None), *inside)][:, case.brain].astype(np.float32), case)
+
+
+def marked_of(features: CaseFeatures, head: nn.Conv3d) -> Marked:
+    """What a network with this head finds in a visit, from cached features."""
+    return _marked(head_scores(head, features.values), features.case)
+
+
+def classes_of(features: CaseFeatures, head: nn.Conv3d) -> NDArray[np.uint8]:
+    """The classes of `marked_of` alone, which take less time."""
+    result = np.zeros(features.case.shape, dtype=np.uint8)
+    result[features.case.brain] = best_class(head_scores(head, features.values), features.case.barred)
+    return result
+
+
+def _marked(scores: NDArray[np.float32], case: PreparedCase) -> Marked:
+    """From the logits (class, n) of the brain's voxels in C order, which are changed."""
+    classes = np.zeros(case.shape, dtype=np.uint8)
+    classes[case.brain] = best_class(scores, case.barred)
+    scores[list(case.barred)] = -np.inf
+    scores -= scores.max(axis=0)
+    np.exp(scores, out=scores)
+    scores *= 255 / scores.sum(axis=0)
+    softmax = np.zeros((len(scores), *case.shape), dtype=np.uint8)
+    softmax[0] = 255
+    softmax[:, case.brain] = np.rint(scores)
+    return Marked(classes, softmax)
 
 
 def best_class(scores: NDArray[np.floating[Any]], barred: Sequence[int] = ()) -> NDArray[np.uint8]:

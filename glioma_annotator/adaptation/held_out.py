@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from glioma_annotator.adaptation.acceptance import AWAY_MM, Judged, judge, stray_faults
 from glioma_annotator.adaptation.cases import PreparedCase
-from glioma_annotator.adaptation.features import CaseFeatures, best_class, head_scores
+from glioma_annotator.adaptation.features import CaseFeatures, Marked, marked_of
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.adaptation import Verdict, WorstSlice
 from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import Doubtful, ModelCard
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.components import largest, remove_small
-from glioma_annotator.inference.brightness import extended
 from glioma_annotator.inference.post_processing import post_processed
 
 #: Voxels around the held-out tumour that the quick measure during a training looks at.
@@ -29,12 +27,12 @@ _MARGIN = 16
 @dataclass(frozen=True, slots=True, eq=False)
 class _Visit:
     part: Part
-    before: NDArray[np.uint8]
+    before: Marked
     crop: Box
 
 
 class HeldOut:
-    """Measures class arrays (uint8, on the visits' prepared voxels) against the masks.
+    """Measures what networks find, on the visits' prepared voxels, against the masks; classes are uint8 (i, j, k).
 
     Parameters
     ----------
@@ -56,7 +54,7 @@ class HeldOut:
         self.parts = tuple(parts)
         self._processed_visits: dict[int, LabelArray] = {}
         self._visits = tuple(
-            _Visit(part, classes_of(found, head), _crop(part, found.case))
+            _Visit(part, marked_of(found, head), _crop(part, found.case))
             for part, found in zip(parts, features, strict=True)
         )
 
@@ -69,7 +67,7 @@ class HeldOut:
         """Of every visit, the box that `quick` looks at."""
         return tuple(visit.crop for visit in self._visits)
 
-    def verdict(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
+    def verdict(self, after: Sequence[Marked]) -> Verdict:
         """The rule on whole visits, after the cards' post-processing as the segmenter does it."""
         proposed = [as_proposed(a, v.part.case, self._card) for v, a in zip(self._visits, after, strict=True)]
         pairs = list(zip(self._visits, proposed, strict=True))
@@ -95,7 +93,7 @@ class HeldOut:
         for visit, marked in zip(self._visits, after, strict=True):
             truth, mask = visit.part.case.classes, visit.part.mask
             wrong = np.count_nonzero((marked != truth) & mask, axis=(0, 1)) * 1000
-            wrong += np.count_nonzero((visit.before != truth) & mask, axis=(0, 1))
+            wrong += np.count_nonzero((visit.before.classes != truth) & mask, axis=(0, 1))
             k = int(wrong.argmax())
             if wrong[k] and (best is None or wrong[k] > best[0]):
                 best = int(wrong[k]), k, visit, marked
@@ -111,7 +109,7 @@ class HeldOut:
             sequence=self._card.channels[shown].value,
             image=case.images[shown, :, :, k].copy(),
             reference=reference,
-            before=self._labels(visit.before)[:, :, k],
+            before=self._labels(visit.before.classes)[:, :, k],
             after=self._labels(marked)[:, :, k],
             carried=None if case.carried is None else self._labels(case.carried)[:, :, k],
         )
@@ -138,7 +136,7 @@ class HeldOut:
         case, mask = visit.part.case, visit.part.mask[box.slices]
         return Judged(
             reference=self._labels(case.classes[box.slices] * mask),
-            before=self._labels(visit.before[box.slices]) * mask,
+            before=self._labels(visit.before.classes[box.slices]) * mask,
             after=self._labels(after) * mask,
             voxel_ml=case.voxel_ml,
             slabs=visit.part.slabs,
@@ -153,32 +151,22 @@ class HeldOut:
         return _values(classes, self._card)
 
 
-def as_proposed(classes: NDArray[np.uint8], case: PreparedCase, card: ModelCard) -> LabelArray:
-    """Label values of classes after the card's rules; holes and doubtful islands stay: classes do not tell them.
-
-    Islands that might be doubted are not extended by brightness: the segmenter leaves most of them out before.
-    """
+def as_proposed(marked: Marked, case: PreparedCase, card: ModelCard) -> LabelArray:
+    """Label values after the card's rules, as the segmenter proposes them."""
     edge = (case.voxel_ml * 1000) ** (1 / 3)
     grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
-    rules = replace(card.post_processing, fill_holes_ml=0.0, doubtful=None, extents=())
-    no_softmax = np.zeros((0, *case.shape), dtype=np.uint8)
     images = {role: image for role, image in zip(card.channels, case.images, strict=True) if image.any()}
-    values = _values(classes, card)
-    labels, _ = post_processed(values, no_softmax, case.brain, rules, card.scheme, grid, images, operated=case.operated)
-    for rule in card.post_processing.extents:
-        if rule.sequence in images:
-            certain = _certain(labels, card.post_processing.doubtful, grid)
-            more = extended(certain, case.brain, images[rule.sequence], rule, grid) & (labels == 0)
-            labels[more] = rule.label
+    labels, _ = post_processed(
+        _values(marked.classes, card),
+        marked.softmax,
+        case.brain,
+        card.post_processing,
+        card.scheme,
+        grid,
+        images,
+        operated=case.operated,
+    )
     return labels
-
-
-def _certain(labels: LabelArray, rule: Doubtful | None, grid: Grid) -> LabelArray:
-    """Without what the rule would ask the model about: components below its volume, but for the largest."""
-    if rule is None:
-        return labels
-    certain = remove_small(labels, rule.below_ml, grid)
-    return certain if certain.any() else np.where(largest(labels != 0), labels, np.uint8(0))
 
 
 def _values(classes: NDArray[np.uint8], card: ModelCard) -> LabelArray:
@@ -190,13 +178,6 @@ def _values(classes: NDArray[np.uint8], card: ModelCard) -> LabelArray:
 
 #: Which sequence shows a mask's faults best, best first.
 _PICTURE_ORDER = ("FLAIR", "T1Gd", "T2", "T1", "other")
-
-
-def classes_of(features: CaseFeatures, head: torch.nn.Conv3d) -> NDArray[np.uint8]:
-    """Most probable class that the visit may have, uint8 (i, j, k), from cached features; 0 outside the brain."""
-    result = np.zeros(features.case.shape, dtype=np.uint8)
-    result[features.case.brain] = best_class(head_scores(head, features.values), features.case.barred)
-    return result
 
 
 def _crop(part: Part, case: PreparedCase) -> Box:

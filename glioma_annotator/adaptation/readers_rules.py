@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from glioma_annotator.adaptation.cases import PreparedCase
+from glioma_annotator.adaptation.features import Marked
 from glioma_annotator.adaptation.held_out import as_proposed
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.domain.model_card import ModelCard, PostProcessing
@@ -52,6 +53,7 @@ def as_readers_outline(card: ModelCard, cases: Sequence[PreparedCase]) -> tuple[
 
 
 def _changed_ml(case: PreparedCase, card: ModelCard) -> float:
-    as_it_is = as_proposed(case.classes, case, replace(card, post_processing=PostProcessing(0.0)))
-    changed = (as_proposed(case.classes, case, card) != as_it_is) & (case.classes != IGNORE)
+    drawn = Marked(case.classes, np.zeros((0, *case.shape), dtype=np.uint8))  # these rules do not ask how sure it is
+    as_it_is = as_proposed(drawn, case, replace(card, post_processing=PostProcessing(0.0)))
+    changed = (as_proposed(drawn, case, card) != as_it_is) & (case.classes != IGNORE)
     return float(np.count_nonzero(changed) * case.voxel_ml)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from glioma_annotator.adaptation.budget import Budget, TimeUp, TooSlow
 from glioma_annotator.adaptation.candidate import make_card, save_candidate
 from glioma_annotator.adaptation.cases import PreparedCase, prepare
-from glioma_annotator.adaptation.features import compute_features, predict_classes
+from glioma_annotator.adaptation.features import classes_of, compute_features, predict
 from glioma_annotator.adaptation.guard import Guard, paint_lesions
-from glioma_annotator.adaptation.held_out import HeldOut, classes_of
+from glioma_annotator.adaptation.held_out import HeldOut
 from glioma_annotator.adaptation.holdout import Part, Split, split
 from glioma_annotator.adaptation.methods import by_gradient
 from glioma_annotator.adaptation.methods.context import Context, Replay
@@ -190,7 +190,7 @@ def _look_at_lesions(
         ]
     began = context.budget.now()
     if judging:
-        before = [predict_classes(network, part.case, device, cancel) for part in judging]
+        before = [predict(network, part.case, device, cancel).classes for part in judging]
         context.guard = Guard(judging, before, card.scheme, context.unseen(network.head.out_channels))
     context.budget.judgings_s.append(context.budget.passes_s + context.budget.now() - began)
 

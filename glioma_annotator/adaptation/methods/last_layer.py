@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glioma_annotator.adaptation.features import CaseFeatures
-from glioma_annotator.adaptation.held_out import classes_of
+from glioma_annotator.adaptation.features import CaseFeatures, classes_of
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.adaptation.methods.context import Best, Context, cosine, require_finite, set_rate
 from glioma_annotator.adaptation.objective import weighted_dice_cross_entropy

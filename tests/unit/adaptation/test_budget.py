@@ -55,7 +55,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         monkeypatch.setattr(module, name, slow)
 
     timed(passes, "compute_features", PASS_S, lambda *given: given[3])
-    timed(candidate, "predict_classes", PASS_S, lambda *given: given[3])
+    timed(candidate, "predict", PASS_S, lambda *given: given[3])
     timed(by_gradient, "forward", STEP_S, lambda *given: given[2].budget)
     timed(by_gradient, "predict_crops", LOOK_S, lambda *given: given[1].budget)
     monkeypatch.setattr(by_gradient, "EDGE", 8)
@@ -111,13 +111,13 @@ def test_a_machine_that_becomes_slower_still_ends_in_time(
 def test_a_judgement_that_takes_ten_times_as_long_as_expected_is_given_up_for_the_candidate_at_hand(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = candidate.predict_classes
+    judge = candidate.predict
 
     def crowded(*given: Any) -> Any:
         machine.pace = lambda _now: 10.0
         return judge(*given)
 
-    monkeypatch.setattr(candidate, "predict_classes", crowded)
+    monkeypatch.setattr(candidate, "predict", crowded)
     outcome = adapt(machine, tmp_path, 200, AdaptationMethod.AUTO)
     assert "Given up" in trial_of(outcome, FULL)[1]
     assert outcome.method is LAST and outcome.verdict.accepted
@@ -141,7 +141,7 @@ def test_passes_that_take_longer_than_allowed_end_with_advice_and_leave_nothing(
 def test_a_second_share_that_time_does_not_suffice_for_leaves_the_first(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge, judged = candidate.predict_classes, []
+    judge, judged = candidate.predict, []
 
     def crowded(*given: Any) -> Any:
         judged.append(machine.time)
@@ -149,7 +149,7 @@ def test_a_second_share_that_time_does_not_suffice_for_leaves_the_first(
             machine.pace = lambda _now: 50.0
         return judge(*given)
 
-    monkeypatch.setattr(candidate, "predict_classes", crowded)
+    monkeypatch.setattr(candidate, "predict", crowded)
     monkeypatch.setattr(full, "SCHEDULE", by_gradient.Schedule(3, 3, 0.0))  # learns nothing: refused at every share
     monkeypatch.setattr(candidate.torch, "allclose", lambda *_, **__: False)
     outcome = adapt(machine, tmp_path, 120, FULL)
@@ -162,13 +162,13 @@ def test_no_second_share_is_judged_without_time_for_it(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[float] = []
-    judge = candidate.predict_classes
+    judge = candidate.predict
 
     def counted(*given: Any) -> Any:
         judged.append(machine.time)
         return judge(*given)
 
-    monkeypatch.setattr(candidate, "predict_classes", counted)
+    monkeypatch.setattr(candidate, "predict", counted)
     monkeypatch.setattr(full, "SCHEDULE", by_gradient.Schedule(3, 3, 0.0))  # learns nothing: refused at every share
     monkeypatch.setattr(candidate.torch, "allclose", lambda *_, **__: False)
     adapt(machine, tmp_path, 75, FULL)

@@ -10,7 +10,7 @@ from tiny_models import tiny_card
 from torch import nn
 
 from glioma_annotator.adaptation.cases import PreparedCase
-from glioma_annotator.adaptation.features import CaseFeatures
+from glioma_annotator.adaptation.features import CaseFeatures, Marked
 from glioma_annotator.adaptation.held_out import HeldOut, as_proposed
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.labels import IGNORE
@@ -27,7 +27,18 @@ def cavity() -> NDArray[np.uint8]:
     return classes
 
 
-def held_out(classes: NDArray[np.uint8], seen: int = 0, start: ModelCard | None = None) -> HeldOut:
+def marked(classes: NDArray[np.uint8], sure: NDArray[np.float64] | float = 1.0) -> Marked:
+    """A network's answer that is so sure of its tissue, everywhere or slice by slice of the first axis."""
+    softmax = np.zeros((5, *SHAPE))
+    share = np.broadcast_to(np.reshape(sure, (-1, 1, 1)), SHAPE)
+    np.put_along_axis(softmax, classes[None].astype(int), share[None], axis=0)
+    softmax[0] += 1 - softmax.sum(axis=0)
+    return Marked(classes, np.rint(255 * softmax).astype(np.uint8))
+
+
+def held_out(
+    classes: NDArray[np.uint8], seen: int = 0, start: ModelCard | None = None, card: ModelCard | None = None
+) -> HeldOut:
     """One half of a visit, in which the starting model sees one class everywhere."""
     brain = np.ones(SHAPE, dtype=bool)
     mask = brain.copy()
@@ -38,25 +49,25 @@ def held_out(classes: NDArray[np.uint8], seen: int = 0, start: ModelCard | None 
         head.weight.zero_()
         head.bias.copy_(torch.eye(5)[seen])  # type: ignore[union-attr]
     features = CaseFeatures(case, np.zeros((brain.sum(), 1), np.float16))
-    return HeldOut([Part(case, mask)], [features], head, tiny_card(), start or tiny_card())
+    return HeldOut([Part(case, mask)], [features], head, card or tiny_card(), start or tiny_card())
 
 
 def test_a_candidate_that_finds_the_cavity_is_accepted() -> None:
-    found = held_out(cavity()).verdict([cavity()])
+    found = held_out(cavity()).verdict([marked(cavity())])
     assert found.accepted, found.reasons
 
 
 def test_the_starting_model_is_judged_after_its_own_card_s_rules() -> None:
     none_left = PostProcessing(0, too_small=(TooSmall(RC, 1000, 0),))
-    assert (held_out(cavity(), seen=RC).verdict([cavity()]).before or 0) > 0
-    assert held_out(cavity(), RC, tiny_card(post_processing=none_left)).verdict([cavity()]).before == 0
+    assert (held_out(cavity(), seen=RC).verdict([marked(cavity())]).before or 0) > 0
+    assert held_out(cavity(), RC, tiny_card(post_processing=none_left)).verdict([marked(cavity())]).before == 0
 
 
 @pytest.mark.parametrize(("start", "accepted"), [(16, True), (26, False), (40, False)])
 def test_false_marks_away_from_the_tumour_refuse_a_candidate_whose_dice_rises(start: int, accepted: bool) -> None:
     after = cavity()
     after[start : start + 4, 10:20, 10:20] = RC  # 0.4 mL: near, away, and away where it was learnt from
-    found = held_out(cavity()).verdict([after])
+    found = held_out(cavity()).verdict([marked(after)])
     assert (found.after or 0) > (found.before or 0)
     assert found.accepted is accepted
     if not accepted:
@@ -67,28 +78,33 @@ def test_false_marks_where_nobody_has_looked_speak_against_no_candidate() -> Non
     classes, after = cavity(), cavity()
     classes[30:] = IGNORE
     after[40:48, 10:20, 10:20] = RC
-    assert held_out(classes).verdict([after]).accepted
+    assert held_out(classes).verdict([marked(after)]).accepted
 
 
-def test_the_rules_of_a_shipped_card_are_applied_as_far_as_classes_allow() -> None:
+def test_the_rules_of_a_shipped_card_are_applied() -> None:
     classes = cavity()
     classes[40:43, 10:13, 10:13] = RC  # 0.03 mL
     case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), np.ones(SHAPE, bool), classes, 0.001)
-    proposed = as_proposed(classes, case, tiny_card(post_processing=GLIOMA_POST_PROCESSING))
+    proposed = as_proposed(marked(classes), case, tiny_card(post_processing=GLIOMA_POST_PROCESSING))
     assert np.array_equal(proposed, cavity())
 
 
-@pytest.mark.parametrize("doubtful", [Doubtful(below_ml=5), None])
-def test_islands_that_might_be_doubted_are_not_extended(doubtful: Doubtful | None) -> None:
-    i, j, k = np.indices(SHAPE)
-    lesion, island = (np.sqrt((i - at) ** 2 + (j - 15) ** 2 + (k - 15) ** 2) for at in (14, 46))
-    flair = np.where((lesion <= 11) | (island <= 11), np.float32(4), np.float32(0))
-    flair += np.random.default_rng(0).normal(0, 0.1, SHAPE).astype(np.float32)
-    images = np.stack([flair] * 3)
-    classes = np.where((lesion <= 8) | (island <= 7), 2, 0).astype(np.uint8)
-    case = PreparedCase("visit", images, np.ones(SHAPE, bool), classes, 0.001)
-    rules = PostProcessing(0, extents=GLIOMA_POST_PROCESSING.extents, doubtful=doubtful)
-    proposed = as_proposed(classes, case, tiny_card(post_processing=rules))
-    assert (proposed[lesion <= 10] == 2).all()
-    assert (proposed[(island > 7) & (island <= 10)] == 2).all() == (doubtful is None)
-    assert (proposed[island <= 7] == 2).all()
+@pytest.mark.parametrize(("sure", "stays"), [(0.6, False), (0.9, True)])
+def test_islands_that_the_model_doubts_count_neither_for_nor_against_it(sure: float, stays: bool) -> None:
+    classes = cavity()
+    classes[40:48, 10:20, 10:20] = RC  # 0.8 mL, away from the tumour
+    found = marked(classes, np.where(np.arange(SHAPE[0]) < 30, 0.95, sure))
+    rules = PostProcessing(0, doubtful=Doubtful(below_ml=5, sure=0.8))
+    case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), np.ones(SHAPE, bool), cavity(), 0.001)
+    assert as_proposed(found, case, tiny_card(post_processing=rules))[40:48, 10:20, 10:20].all() == stays
+    verdict = held_out(cavity(), card=tiny_card(post_processing=rules)).verdict([found])
+    assert verdict.accepted is not stays, verdict.reasons
+
+
+def test_a_hole_gets_the_tissue_that_it_most_probably_is() -> None:
+    classes = cavity()
+    classes[6, 14, 14] = 0
+    found = marked(classes)
+    found.softmax[:, 6, 14, 14] = (150, 15, 60, 20, 10)
+    case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), np.ones(SHAPE, bool), classes, 0.001)
+    assert as_proposed(found, case, tiny_card(post_processing=PostProcessing(0, fill_holes_ml=0.1)))[6, 14, 14] == 2
