@@ -29,6 +29,7 @@ screenshots: setup
 	$(TESTENV) $(XVFB) $(BIN)/glioma-annotator demo --headless --out demo-output
 	mkdir -p docs/images && cp demo-output/screenshots/*.png docs/images/ && cp demo-output/screenshots/keys.md docs/keys.md
 	$(TESTENV) $(XVFB) $(BIN)/python benchmarks/tool_pictures.py demo-output/workspace docs/images/tools --pages docs/tools
+	$(TESTENV) $(XVFB) $(BIN)/python benchmarks/model_pictures.py demo-output/workspace docs/images
 
 format: setup
 	$(BIN)/ruff check --fix .
