@@ -3,7 +3,7 @@
 Each convention turns the names of a file and of the folders above it into patient, moment and the part of the name
 that tells the content. Sources: the BraTS challenges' data pages (2017 to 2024), BraTS-Reg 2022, the BIDS
 specification 1.10, LUMIERE (Suter et al. 2022), UCSF-PDGM (Calabrese et al. 2022), UCSF-ALPTDG (Fields et al. 2024),
-the Medical Segmentation Decathlon.
+UPENN-GBM (Bakas et al. 2022), the Medical Segmentation Decathlon.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ _BRATS_2017 = re.compile(r"(?P<patient>brats\d{2,4}_\w+?)_(?P<rest>(?:t1ce|t1gd|
 _DECATHLON = re.compile(r"brats_\d{3}", re.I)
 _PDGM = re.compile(r"(?P<patient>ucsf-pdgm-\d+)(?:_fu(?P<day>\d+)d)?_(?P<rest>.+)", re.I)
 _ALPTDG = re.compile(r"(?P<patient>\d{6})_(?:time(?P<number>\d+)_)?(?P<rest>.+)", re.I)
+_UPENN = re.compile(r"(?P<patient>upenn-gbm-\d+)_(?P<number>\d{2})_(?P<rest>.+)", re.I)
 _BIDS_ENTITY = re.compile(r"(?:^|_)(?P<key>[a-z]+)-(?P<value>[a-z0-9]+)(?=_|$)", re.I)
 
 
@@ -67,7 +68,7 @@ def match_convention(folders: tuple[str, ...], stem: str) -> Match | None:
     folders: names of the folders above the file, outermost first.
     stem: the file's name without .nii or .nii.gz.
     """
-    for convention in (_brats_2023, _brats_reg, _decathlon, _brats_2017, _ucsf_pdgm, _ucsf_alptdg, _bids):
+    for convention in (_brats_2023, _brats_reg, _decathlon, _brats_2017, _ucsf_pdgm, _ucsf_alptdg, _upenn, _bids):
         if found := convention(folders, stem):
             return found
     return None
@@ -141,6 +142,15 @@ def _ucsf_alptdg(folders: tuple[str, ...], stem: str) -> Match | None:
     patient = next((f for f in reversed(folders) if f.endswith(found["patient"])), found["patient"])
     moment = None if number is None else Moment(f"time{number}", number=number)
     return Match("UCSF-ALPTDG name", patient, moment, content, POST_TREATMENT)
+
+
+def _upenn(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _UPENN.fullmatch(stem)):
+        return None
+    first = found["number"] == "11"  # before surgery; 21 is the follow-up
+    phase = TreatmentPhase.PRE_OPERATIVE if first else TreatmentPhase.FOLLOW_UP
+    moment = Moment(found["number"], number=int(found["number"]), phase=phase)
+    return Match("UPENN-GBM name", found["patient"], moment, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
 
 
 def _bids(folders: tuple[str, ...], stem: str) -> Match | None:

@@ -87,6 +87,10 @@ NAMES = {
     "UCSF-ALPTDG_100001/100001_time1_t1ce.nii.gz": ("UCSF-ALPTDG_100001", "time1", T1GD),
     "UCSF-ALPTDG_100001/100001_time2_seg.nii.gz": ("UCSF-ALPTDG_100001", "time2", "mask"),
     "UCSF-ALPTDG_100001/100001_flair_subtraction_seg.nii.gz": ("UCSF-ALPTDG_100001", "visit-1", "left out"),
+    # Penn
+    "UPENN-GBM-00630_11/UPENN-GBM-00630_11_T1GD.nii.gz": ("UPENN-GBM-00630", "11", T1GD),
+    "unstripped/UPENN-GBM-00630_21/UPENN-GBM-00630_21_FLAIR_unstripped.nii.gz": ("UPENN-GBM-00630", "21", FLAIR),
+    "automated_segm/UPENN-GBM-00003_11_automated_approx_segm.nii.gz": ("UPENN-GBM-00003", "11", "mask"),
     # Medical Segmentation Decathlon
     "labelsTr/BRATS_001.nii.gz": ("BRATS_001", "visit-1", "mask"),
     # words
@@ -115,6 +119,12 @@ def test_patient_visit_and_content_of_a_name(name: str) -> None:
 def test_choosing_the_visit_s_own_folder_tells_the_same(name: str) -> None:
     path = ROOT / name
     assert summary(recognise([(path, path.parent)])[0]) == NAMES[name]
+
+
+@pytest.mark.parametrize(("visit", "phase"), [("11", Phase.PRE_OPERATIVE), ("21", Phase.FOLLOW_UP)])
+def test_penn_s_visits_of_a_patient_belong_together_and_say_which_lies_before_surgery(visit: str, phase: Phase) -> None:
+    found = one(f"UPENN-GBM-00630_{visit}/UPENN-GBM-00630_{visit}_T2.nii.gz")
+    assert (found.patient, found.moment.phase) == ("UPENN-GBM-00630", phase)
 
 
 WORDS = {
