@@ -112,7 +112,7 @@ def post_processed(
         if extent.sequence in images:
             more = extended(result, brain, images[extent.sequence], extent, grid)
             result[more] = extent.label
-            around = f"brain around {names[extent.label]}, clearly brighter on {extent.sequence.value} than the rest,"
+            around = f"brain around {names[extent.label]}, much brighter on {extent.sequence.value} than the rest,"
             tell(more, f"{around} were added to it")
     return result, tuple(messages)
 

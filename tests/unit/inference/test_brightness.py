@@ -59,7 +59,7 @@ def test_the_reader_is_told_how_much_was_added(far: np.ndarray, labels: np.ndarr
     )
     ml = (np.count_nonzero(found) - np.count_nonzero(labels)) * 0.001
     assert set(np.unique(found)) == {0, SNFH} and ml > 5
-    assert messages == (f"{ml:.1f} mL of brain around SNFH, clearly brighter on FLAIR than the rest, were added to it.",)
+    assert messages == (f"{ml:.1f} mL of brain around SNFH, much brighter on FLAIR than the rest, were added to it.",)
 
 
 def test_without_the_sequence_nothing_is_added(far: np.ndarray, labels: np.ndarray) -> None:
