@@ -16,12 +16,13 @@ from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.adaptation import Verdict, WorstSlice
 from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import ModelCard
+from glioma_annotator.domain.model_card import ModelCard, PostProcessing
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.inference.post_processing import post_processed
 
 #: Voxels around the held-out tumour that the quick measure during a training looks at.
 _MARGIN = 16
+_ISLANDS = "With the islands that the model doubts, which are not proposed but may be at the next visit:"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +53,7 @@ class HeldOut:
     ) -> None:
         self._card, self._start = card, start
         self.parts = tuple(parts)
-        self._processed_visits: dict[int, LabelArray] = {}
+        self._processed_visits: dict[tuple[int, bool], LabelArray] = {}
         self._visits = tuple(
             _Visit(part, marked_of(found, head), _crop(part, found.case))
             for part, found in zip(parts, features, strict=True)
@@ -68,14 +69,18 @@ class HeldOut:
         return tuple(visit.crop for visit in self._visits)
 
     def verdict(self, after: Sequence[Marked]) -> Verdict:
-        """The rule on whole visits, after the cards' post-processing as the segmenter does it."""
-        proposed = [as_proposed(a, v.part.case, self._card) for v, a in zip(self._visits, after, strict=True)]
-        pairs = list(zip(self._visits, proposed, strict=True))
-        verdict = judge([self._held_out(visit, labels) for visit, labels in pairs], self._card.scheme)
-        stray = stray_faults([self._away(visit, labels) for visit, labels in pairs], self._card.scheme)
-        if not stray:
-            return verdict
-        return replace(verdict, accepted=False, reasons=stray if verdict.accepted else (*verdict.reasons, *stray))
+        """The rule on whole visits, after the cards' post-processing as the segmenter does it.
+
+        It has to hold with the islands, too, that a model doubts and that are not proposed: at the next visit it may be
+        surer of them.
+        """
+        proposed = self._judged(after, islands=False)
+        if not proposed.accepted or not any(card.post_processing.doubtful for card in (self._card, self._start)):
+            return proposed
+        every = self._judged(after, islands=True)
+        if every.accepted:
+            return proposed
+        return replace(proposed, accepted=False, reasons=(_ISLANDS, *every.reasons))
 
     def quick(self, after: Sequence[NDArray[np.uint8]]) -> Verdict:
         """The rule around the tumour, for predictions of `crops`; islands stay, carried-over masks are left out."""
@@ -114,23 +119,33 @@ class HeldOut:
             carried=None if case.carried is None else self._labels(case.carried)[:, :, k],
         )
 
-    def _held_out(self, visit: _Visit, proposed: LabelArray) -> Judged:
+    def _judged(self, after: Sequence[Marked], islands: bool) -> Verdict:
+        masks = []
+        for visit, marked in zip(self._visits, after, strict=True):
+            before = self._processed_before(visit, islands)
+            masks.append((visit, before, as_proposed(marked, visit.part.case, self._card, islands=islands)))
+        verdict = judge([self._held_out(*mask) for mask in masks], self._card.scheme)
+        stray = stray_faults([self._away(*mask) for mask in masks], self._card.scheme)
+        if not stray:
+            return verdict
+        return replace(verdict, accepted=False, reasons=stray if verdict.accepted else (*verdict.reasons, *stray))
+
+    def _held_out(self, visit: _Visit, before: LabelArray, after: LabelArray) -> Judged:
         case, mask = visit.part.case, visit.part.mask
         return Judged(
             reference=self._labels(case.classes * mask),
-            before=self._processed_before(visit) * mask,
-            after=proposed * mask,
+            before=before * mask,
+            after=after * mask,
             voxel_ml=case.voxel_ml,
             carried=None if case.carried is None else self._labels(case.carried * mask),
             slabs=visit.part.slabs,
         )
 
-    def _away(self, visit: _Visit, proposed: LabelArray) -> Judged:
+    def _away(self, visit: _Visit, before: LabelArray, after: LabelArray) -> Judged:
         case = visit.part.case
         edge_mm = (case.voxel_ml * 1000) ** (1 / 3)
         away = (case.classes == 0) & ~case.near_tumour(round(AWAY_MM / edge_mm))
-        before = self._processed_before(visit) * away
-        return Judged(self._labels(case.classes), before, proposed * away, case.voxel_ml)
+        return Judged(self._labels(case.classes), before * away, after * away, case.voxel_ml)
 
     def _within(self, visit: _Visit, after: NDArray[np.uint8], box: Box) -> Judged:
         case, mask = visit.part.case, visit.part.mask[box.slices]
@@ -142,30 +157,34 @@ class HeldOut:
             slabs=visit.part.slabs,
         )
 
-    def _processed_before(self, visit: _Visit) -> LabelArray:
-        if id(visit) not in self._processed_visits:
-            self._processed_visits[id(visit)] = as_proposed(visit.before, visit.part.case, self._start)
-        return self._processed_visits[id(visit)]
+    def _processed_before(self, visit: _Visit, islands: bool) -> LabelArray:
+        key = id(visit), islands
+        if key not in self._processed_visits:
+            found = as_proposed(visit.before, visit.part.case, self._start, islands=islands)
+            self._processed_visits[key] = found
+        return self._processed_visits[key]
 
     def _labels(self, classes: NDArray[np.uint8]) -> LabelArray:
         return _values(classes, self._card)
 
 
-def as_proposed(marked: Marked, case: PreparedCase, card: ModelCard) -> LabelArray:
-    """Label values after the card's rules, as the segmenter proposes them."""
+def as_proposed(marked: Marked, case: PreparedCase, card: ModelCard, *, islands: bool = False) -> LabelArray:
+    """Label values after the card's rules, as the segmenter proposes them; `islands`: with those that are doubted."""
     edge = (case.voxel_ml * 1000) ** (1 / 3)
     grid = Grid(case.shape, np.diag([edge, edge, edge, 1.0]))
     images = {role: image for role, image in zip(card.channels, case.images, strict=True) if image.any()}
-    labels, _ = post_processed(
-        _values(marked.classes, card),
-        marked.softmax,
-        case.brain,
-        card.post_processing,
-        card.scheme,
-        grid,
-        images,
-        operated=case.operated,
-    )
+
+    def processed(rules: PostProcessing) -> LabelArray:
+        values = _values(marked.classes, card)
+        return post_processed(
+            values, marked.softmax, case.brain, rules, card.scheme, grid, images, operated=case.operated
+        )[0]
+
+    rules = card.post_processing
+    labels = processed(rules)
+    if islands and rules.doubtful:
+        every = processed(replace(rules, doubtful=None, extents=()))  # what is doubted is not extended, either
+        labels = np.where(labels == 0, every, labels)
     return labels
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -90,15 +92,35 @@ def test_the_rules_of_a_shipped_card_are_applied() -> None:
 
 
 @pytest.mark.parametrize(("sure", "stays"), [(0.6, False), (0.9, True)])
-def test_islands_that_the_model_doubts_count_neither_for_nor_against_it(sure: float, stays: bool) -> None:
-    classes = cavity()
-    classes[40:48, 10:20, 10:20] = RC  # 0.8 mL, away from the tumour
+def test_islands_are_proposed_and_judged_as_the_segmenter_does(sure: float, stays: bool) -> None:
+    island = np.zeros(SHAPE, bool)
+    island[40:48, 10:20, 10:20] = True  # 0.8 mL, away from the tumour
+    classes = np.where(island, np.uint8(RC), cavity())
     found = marked(classes, np.where(np.arange(SHAPE[0]) < 30, 0.95, sure))
     rules = PostProcessing(0, doubtful=Doubtful(below_ml=5, sure=0.8))
+    card = tiny_card(post_processing=rules)
     case = PreparedCase("visit", np.zeros((3, *SHAPE), np.float32), np.ones(SHAPE, bool), cavity(), 0.001)
-    assert as_proposed(found, case, tiny_card(post_processing=rules))[40:48, 10:20, 10:20].all() == stays
-    verdict = held_out(cavity(), card=tiny_card(post_processing=rules)).verdict([found])
-    assert verdict.accepted is not stays, verdict.reasons
+    assert as_proposed(found, case, card)[island].all() == stays
+    assert as_proposed(found, case, card, islands=True)[island].all()
+    reasons = held_out(cavity(), card=card).verdict([found]).reasons
+    assert reasons[-1] == "0.8 mL of RC are marked away from any tumour, 0.0 mL before."
+    assert any("islands that the model doubts" in reason for reason in reasons) is not stays
+    assert held_out(cavity(), card=card).verdict([marked(cavity())]).accepted
+
+
+def test_a_candidate_that_is_better_only_with_doubted_islands_is_refused() -> None:
+    """The starting model's islands are not proposed, so there is nothing to gain by leaving them out."""
+    classes = cavity()
+    classes[20:28, 10:20, 10:20] = RC  # in the held-out half
+    rules = PostProcessing(0, doubtful=Doubtful(below_ml=5, sure=0.8))
+    judge = held_out(cavity(), card=tiny_card(post_processing=rules), start=tiny_card(post_processing=rules))
+    sure = np.where(np.arange(SHAPE[0]) < 15, 0.95, 0.6)
+    visit = judge._visits[0]
+    judge._visits = (replace(visit, before=marked(classes, sure)),)
+    assert not judge.verdict([marked(cavity())]).accepted
+    judge._visits = (replace(visit, before=marked(classes)),)
+    judge._processed_visits.clear()
+    assert judge.verdict([marked(cavity())]).accepted
 
 
 def test_a_hole_gets_the_tissue_that_it_most_probably_is() -> None:
