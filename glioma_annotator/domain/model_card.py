@@ -45,6 +45,8 @@ class Mirrored:
     Attributes
     ----------
     label: value of which such a component consists, but for a share of `most_other`.
+    also: values that count as the label's own unless the patient is known to have had a resection: what the model takes
+        normal anatomy for as well.
     alone: whether components and their mirror images are those of this label alone, whatever touches them, where such
         as cross the plane stay; else they are those of all tissue, and nothing is left out when less than
         `least_left` of its volume would remain: then it is the tumour, which may reach across the plane.
@@ -52,6 +54,7 @@ class Mirrored:
     """
 
     label: int
+    also: tuple[int, ...] = ()
     alone: bool = False
     share: float = 0.5
     within_mm: float = 3.0
@@ -296,7 +299,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
     (TooSmall(label=3, below_ml=0.2, becomes=1), TooSmall(label=4, below_ml=1.0, becomes=0, alone=True)),
-    mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2)),
+    mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2, also=(4,))),
     outside=(Outside(label=1, rim=(3,), becomes=2),),
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),
     outlines=(Outline(label=3, sequence=SequenceRole.T1GD, into=(1, 2)),),

@@ -209,6 +209,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "cavity": int,
     "rim": _values,
     "into": _values,
+    "also": _values,
     "sequence": SequenceRole,
     "alone": bool,
 }
@@ -261,7 +262,7 @@ def _contradiction(card: ModelCard) -> str:
         "its post-processing names a value that no label has": any(
             rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
         )
-        or any(rule.label not in values for rule in after.mirrored)
+        or any({rule.label, *rule.also} - {*values} for rule in after.mirrored)
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.outside)
         or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed)
         or any({rule.label, rule.cavity, rule.becomes, *rule.rim} - {*values} for rule in after.unenclosed)

@@ -67,9 +67,11 @@ def post_processed(
             messages.append(f"{volume_ml:.1f} mL of {words}.")
 
     for mirrored in rules.mirrored:
-        both_sides = _mirrored(result, brain, mirrored, grid.spacing_mm)
+        own = (mirrored.label, *(mirrored.also if not operated else ()))
+        both_sides = _mirrored(result, brain, mirrored, own, grid.spacing_mm)
+        found = " and ".join(names[value] for value in own if (result[both_sides] == value).any())
         result[both_sides] = 0
-        tell(both_sides, f"{names[mirrored.label]} that lie on both sides alike were left out as normal anatomy")
+        tell(both_sides, f"{found} that lie on both sides alike were left out as normal anatomy")
     if rules.doubtful:
         islands = _doubted(result, softmax, rules.doubtful, grid.voxel_volume_ml)
         result[islands] = 0
@@ -118,15 +120,19 @@ def post_processed(
 
 
 def _mirrored(
-    labels: LabelArray, brain: NDArray[np.bool_], rule: Mirrored, spacing_mm: tuple[float, float, float]
+    labels: LabelArray,
+    brain: NDArray[np.bool_],
+    rule: Mirrored,
+    own: tuple[int, ...],
+    spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.bool_]:
-    """The components, (i, j, k), that the rule leaves out."""
+    """The components, (i, j, k), that the rule leaves out; `own` are the values that they may consist of."""
     tissue = labels == rule.label if rule.alone else labels != 0
     numbered, count = components(tissue)
     nothing = np.zeros(labels.shape, dtype=bool)
     of = numbered[tissue]
     sizes = np.maximum(np.bincount(of, minlength=count + 1), 1)
-    other = np.bincount(of, weights=labels[tissue] != rule.label, minlength=count + 1) / sizes
+    other = np.bincount(of, weights=~np.isin(labels[tissue], own), minlength=count + 1) / sizes
     candidates = other <= rule.most_other
     candidates[0] = False
     if not candidates.any() or (count < 2 and not rule.alone):

@@ -55,6 +55,7 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ({"post_processing": {"too_small": [{"label": 3}]}}, "“below_ml” is missing"),
         ({"post_processing": 3}, "cannot be understood"),
         ({"post_processing": {"mirrored": [{"label": 9}]}}, "value that no label has"),
+        ({"post_processing": {"mirrored": [{"label": 2, "also": [9]}]}}, "value that no label has"),
         ({"post_processing": {"doubtful": {"sure": 2}}}, "doubtful islands is out of range"),
         (
             {"post_processing": {"outlines": [{"label": 3, "sequence": "T1Gd", "into": [1], "level": 0}]}},

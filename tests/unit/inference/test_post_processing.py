@@ -142,13 +142,14 @@ def test_the_glioma_rules_name_the_program_s_labels() -> None:
 HEAD = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
 
 
-def on_a_head(labels: np.ndarray, rule: Mirrored, aside: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:
+def on_a_head(
+    labels: np.ndarray, rule: Mirrored, aside: int = 0, *, operated: bool = False
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """What the rule leaves of labels on an ellipsoidal brain about voxel 30 + aside, 24, 20."""
     i, j, k = np.ogrid[:60, :48, :40]
     brain = ((i - 30 - aside) / 22) ** 2 + ((j - 24) / 20) ** 2 + ((k - 20) / 17) ** 2 < 1
-    return post_processed(
-        labels, np.zeros((5, *labels.shape), np.uint8), brain, PostProcessing(0, mirrored=(rule,)), SCHEME, HEAD, {}
-    )
+    rules, softmax = PostProcessing(0, mirrored=(rule,)), np.zeros((5, *labels.shape), np.uint8)
+    return post_processed(labels, softmax, brain, rules, SCHEME, HEAD, {}, operated=operated)
 
 
 def tumour_and_cerebellum() -> np.ndarray:
@@ -167,6 +168,17 @@ def test_tissue_that_both_sides_show_alike_is_left_out_and_the_reader_is_told(as
     assert not found[:, :, :18].any()
     assert np.array_equal(found[:, :, 18:], labels[:, :, 18:])
     assert messages == ("3.6 mL of SNFH that lie on both sides alike were left out as normal anatomy.",)
+
+
+@pytest.mark.parametrize("operated", [False, True])
+def test_fluid_in_what_both_sides_show_is_a_cavity_only_where_there_was_surgery(operated: bool) -> None:
+    labels = tumour_and_cerebellum()
+    labels[18:24, 9:15, 7:10] = RC
+    found, messages = on_a_head(labels, Mirrored(SNFH, also=(RC,)), operated=operated)
+    assert (found[16:26, 8:16, 6:11] > 0).any() == operated
+    assert not found[35:45, 8:16, 6:11].any()
+    words = "SNFH" if operated else "SNFH and RC"
+    assert messages[0].endswith(f" mL of {words} that lie on both sides alike were left out as normal anatomy.")
 
 
 def test_a_core_on_both_sides_stays() -> None:
