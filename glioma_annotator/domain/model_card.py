@@ -292,13 +292,17 @@ class PostProcessing:
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, a cavity of less than a sphere of 12 mm with nothing else, SNFH or cavities on both sides alike, doubtful
+#: ET, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or cavities on both sides alike, doubtful
 #: islands, core without a rim and ET that lines a cavity after surgery, core outside a rim, SNFH within the core, ET's
 #: outline, SNFH's extent.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
-    (TooSmall(label=3, below_ml=0.2, becomes=1), TooSmall(label=4, below_ml=1.0, becomes=0, alone=True)),
+    (
+        TooSmall(label=3, below_ml=0.2, becomes=1),
+        TooSmall(label=4, below_ml=1.0, becomes=0, alone=True),
+        TooSmall(label=4, below_ml=0.1, becomes=2),
+    ),
     mirrored=(Mirrored(label=4, alone=True), Mirrored(label=2, also=(4,))),
     outside=(Outside(label=1, rim=(3,), becomes=2),),
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),

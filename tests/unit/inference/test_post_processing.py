@@ -134,9 +134,20 @@ def test_a_little_cavity_stays_where_something_else_was_found() -> None:
 
 def test_the_glioma_rules_name_the_program_s_labels() -> None:
     names = {label.value: label.name for label in SCHEME.labels}
-    enhancing, cavity = GLIOMA_POST_PROCESSING.too_small
+    enhancing, cavity, speck = GLIOMA_POST_PROCESSING.too_small
     assert (names[enhancing.label], names[enhancing.becomes], enhancing.below_ml) == ("ET", "NETC", 0.2)
     assert (names[cavity.label], cavity.becomes, cavity.below_ml, cavity.alone) == ("RC", 0, 1.0, True)
+    assert (names[speck.label], names[speck.becomes], speck.below_ml, speck.alone) == ("RC", "SNFH", 0.1, False)
+
+
+@pytest.mark.parametrize(("edge", "stays"), [(4, False), (5, True)])
+def test_a_speck_of_cavity_in_a_tumour_is_none(edge: int, stays: bool) -> None:
+    labels = np.full(GRID.shape, SNFH, np.uint8)
+    labels[4 : 4 + edge, 4 : 4 + edge, 4 : 4 + edge] = RC  # 0.06 and 0.13 mL
+    rules = PostProcessing(0, too_small=GLIOMA_POST_PROCESSING.too_small)
+    found, messages = processed(labels, rules)
+    assert (found == RC).any() == stays
+    assert messages == (() if stays else ("0.06 mL of RC, less than 0.1 mL, were taken for SNFH.",))
 
 
 HEAD = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
