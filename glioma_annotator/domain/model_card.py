@@ -292,9 +292,9 @@ class PostProcessing:
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or cavities on both sides alike, doubtful
-#: islands, core without a rim and ET that lines a cavity after surgery, core outside a rim, SNFH within the core, ET's
-#: outline, SNFH's extent.
+#: ET, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or cavities on both sides
+#: alike, doubtful islands, core without a rim and ET that lines a cavity after surgery, core outside a rim, SNFH within
+#: the core, ET's outline, SNFH's extent.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
