@@ -12,20 +12,16 @@ import argparse
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PySide6.QtWidgets import QDockWidget
-from tool_pictures import ET, PATIENT, VISIT, Hands
+from tool_pictures import ET, PATIENT, Hands, opened
 
 from glioma_annotator import app, paths
 from glioma_annotator.imaging.nifti import read_labels
 from glioma_annotator.progress import CancelToken, ignore_progress
-from glioma_annotator.settings import Settings, WindowSettings
-from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.panels.adapting import AdaptPanel
-from glioma_annotator.ui.window import MainWindow
 
 SIZE = (1280, 760)
 #: Of the whole adaptation: where its picture is taken.
@@ -80,21 +76,8 @@ def main() -> None:
         copy = Path(folder) / "workspace"
         shutil.copytree(args.workspace, copy, ignore=shutil.ignore_patterns("lock", "backups", "journal"))
         correct(copy)
-        make_application([], "dark")
-        settings = replace(Settings(author="Dr Demo"), window=WindowSettings())
-        services = app.make_services(copy, patient=PATIENT)
-        window = MainWindow(replace(services, settings=settings, save_settings=lambda _s: None))
-        window.resize(*SIZE)
-        window.show()
-        h = Hands(window, args.out)
-        try:
-            h.wait(lambda: window.study.visit is not None)
-            window.study.open_patient(PATIENT, VISIT)
-            h.wait(lambda: (v := window.study.visit) is not None and v.timepoint.key == VISIT)
-            h.wait(lambda: window.view.ready and len(window.view.panes) > 0)
+        with opened(copy, args.out, SIZE) as h:
             photograph(h)
-        finally:
-            window.close()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -606,12 +607,14 @@ def write_pages(window: MainWindow, folder: Path) -> None:
         path.write_text(with_tables(path.read_text(encoding="utf-8"), made), encoding="utf-8")
 
 
-def photograph_all(workspace: Path, out: Path, only: set[str], pages: Path | None = None) -> None:
+@contextmanager
+def opened(workspace: Path, out: Path, size: tuple[int, int]) -> Iterator[Hands]:
+    """The window on the demo study's last visit, as it first comes up."""
     make_application([], "dark")
     settings = replace(Settings(author="Dr Demo"), window=WindowSettings())
     services = replace(app.make_services(workspace, patient=PATIENT), settings=settings, save_settings=lambda _s: None)
     window = MainWindow(services)
-    window.resize(1500, 1000)
+    window.resize(*size)
     window.show()
     h = Hands(window, out)
     try:
@@ -619,15 +622,20 @@ def photograph_all(workspace: Path, out: Path, only: set[str], pages: Path | Non
         window.study.open_patient(PATIENT, VISIT)
         h.wait(lambda: (v := window.study.visit) is not None and v.timepoint.key == VISIT)
         h.wait(lambda: window.view.ready and len(window.view.panes) > 0)
+        yield h
+    finally:
+        window.close()
+
+
+def photograph_all(workspace: Path, out: Path, only: set[str], pages: Path | None = None) -> None:
+    with opened(workspace, out, (1500, 1000)) as h:
         begin(h)
         if pages is not None:
-            write_pages(window, pages)
+            write_pages(h.window, pages)
         for picture in PICTURES:
             if not only or picture.__name__ in only:
                 picture(h)
                 h.clean()
-    finally:
-        window.close()
 
 
 if __name__ == "__main__":
