@@ -16,7 +16,7 @@ from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.workflow.recognition.moments import Moment, find_moment
+from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment
 from glioma_annotator.workflow.recognition.words import Content, describe
 
 #: BraTS 2023 and later: already the program's values.
@@ -118,17 +118,22 @@ def _decathlon(folders: tuple[str, ...], stem: str) -> Match | None:
     return Match("Medical Segmentation Decathlon name", stem, None, content, DECATHLON, DECATHLON_CHANNELS)
 
 
-def _brats_2017(_folders: tuple[str, ...], stem: str) -> Match | None:
+def _brats_2017(folders: tuple[str, ...], stem: str) -> Match | None:
     if not (found := _BRATS_2017.fullmatch(stem)):
         return None
-    return Match("BraTS 2017-2021 name", found["patient"], None, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
+    # All scans of these years are from before surgery; a folder between may tell of a visit that a user added.
+    own = next((i for i, folder in enumerate(folders) if folder.lower() == found["patient"].lower()), len(folders))
+    told = next((moment for folder in reversed(folders[own:]) if (moment := find_moment(folder))), None)
+    moment = told or Moment(SINGLE_VISIT, number=0, phase=TreatmentPhase.PRE_OPERATIVE)
+    return Match("BraTS 2017-2021 name", found["patient"], moment, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
 
 
 def _ucsf_pdgm(_folders: tuple[str, ...], stem: str) -> Match | None:
     if not (found := _PDGM.fullmatch(stem)):
         return None
     day = int(found["day"] or 0)
-    moment = Moment(f"day{day:04d}", day=day)
+    phase = TreatmentPhase.UNKNOWN if found["day"] else TreatmentPhase.PRE_OPERATIVE
+    moment = Moment(f"day{day:04d}", day=day, phase=phase)
     return Match("UCSF-PDGM name", found["patient"], moment, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 
 from glioma_annotator.domain.patient import TreatmentPhase
 
+SINGLE_VISIT = "visit-1"
+"""Key of the visit where a name tells of none."""
+
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?:\d{6})?(?!\d)")
 _DATE_LAST_YEAR = re.compile(r"(?<!\d)(\d{2})[-.](\d{2})[-.]((?:19|20)\d{2})(?!\d)")
 _DAY = re.compile(r"(?<![a-z])days?[-_ ]?(\d{1,5})(?!\d)", re.I)

@@ -12,9 +12,8 @@ from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.workflow.recognition import words
 from glioma_annotator.workflow.recognition.conventions import hinted_labels, known_tree, match_convention
-from glioma_annotator.workflow.recognition.moments import Moment, find_moment, merge, without_moment
+from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment, merge, without_moment
 
-SINGLE_VISIT = "visit-1"
 _LEVELS_ABOVE = 4
 _PATIENT_KEY = re.compile(
     r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\w*\d\w*|(?=[^\d]*\d)[a-z][a-z0-9]*(?:[-_][a-z0-9]+)+", re.I

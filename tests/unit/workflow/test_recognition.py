@@ -127,6 +127,22 @@ def test_penn_s_visits_of_a_patient_belong_together_and_say_which_lies_before_su
     assert (found.patient, found.moment.phase) == ("UPENN-GBM-00630", phase)
 
 
+@pytest.mark.parametrize(
+    ("name", "visit", "phase"),
+    [
+        ("BraTS2021_00006/BraTS2021_00006_flair.nii.gz", "visit-1", Phase.PRE_OPERATIVE),
+        ("BraTS20_Training_001/BraTS20_Training_001_t1.nii", "visit-1", Phase.PRE_OPERATIVE),
+        ("2021-07-01 copies/BraTS2021_00006/BraTS2021_00006_t2.nii.gz", "visit-1", Phase.PRE_OPERATIVE),
+        ("BraTS2021_00006/followup_day0100/BraTS2021_00006_t2.nii.gz", "day0100", Phase.FOLLOW_UP),
+        ("UCSF-PDGM-0004/UCSF-PDGM-0004_T2.nii.gz", "day0000", Phase.PRE_OPERATIVE),
+        ("UCSF-PDGM-0181/UCSF-PDGM-0181_FU001d_T2.nii.gz", "day0001", Phase.UNKNOWN),
+    ],
+)
+def test_data_sets_of_scans_before_surgery_say_so(name: str, visit: str, phase: Phase) -> None:
+    moment = one(name).moment
+    assert (moment.key, moment.phase) == (visit, phase)
+
+
 WORDS = {
     "t1": T1,
     "T1w": T1,
