@@ -19,8 +19,8 @@ least `LEAST_REMOVED` of the error is gone, `LEAST_REMOVED_IN_SLABS` where slabs
 held-out visit shows any region, the candidate must mark less.
 
 An earlier mask carried over is compared with and does not decide: it fits a visit that resembles the one before, and
-says little about the visits to come (benchmarks/README.md tells of a candidate that it outdid, and that took the next
-visit from 0.58 to 0.81). Where it fits better, the verdict says so: `Verdict.advice`.
+says little about the visits to come (benchmarks/measured/adaptation.md tells of a candidate that it outdid, and that
+took the next visit from 0.58 to 0.81). Where it fits better, the verdict says so: `Verdict.advice`.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ SLACK_ML = 0.1
 #: Dice that a region may lose.
 MOST_LOST = 0.01
 #: The same for a tiny region. A candidate that no longer found 0.11 mL of core in the held-out slabs (0.43 to 0.02)
-#: missed 0.37 mL at the next visit and made it worse (benchmarks/README.md).
+#: missed 0.37 mL at the next visit and made it worse (benchmarks/measured/adaptation.md).
 MOST_LOST_TINY = 0.2
 
 #: Share of the error, 1 - Dice, that must be gone: the best of several looks at the held-out data was chosen.
 LEAST_REMOVED = 0.05
 #: Slabs resemble what was learnt beside them, so a small gain there says nothing about the next visit: of four accepted
-#: candidates with less than this, three made it worse and one better by 7 % (benchmarks/README.md).
+#: candidates with less than this, three made it worse and one better by 7 % (benchmarks/measured/adaptation.md).
 LEAST_REMOVED_IN_SLABS = 0.15
 
 #: What may be marked more away from any tumour: a candidate that called ventricles cavity, 0.8 mL in the visit it had
-#: learnt from and 0.2 mL before, did the same at the next visit and made it worse (benchmarks/README.md).
+#: learnt from and 0.2 mL before, did the same at the next visit and made it worse (benchmarks/measured/adaptation.md).
 AWAY_MM = 10.0
 MOST_STRAY_ML = 0.3
 MOST_STRAY_SHARE = 0.2  # that candidate's was 0.4 of its cavity; one with 0.14 took the next visit from 0.47 to 0.86

@@ -176,7 +176,8 @@ def guarded(verdict: Verdict, guard: GuardVerdict) -> Verdict:
     """The verdict on the held-out data, refused where the painted lesions speak against the candidate.
 
     They do where a region loses too much there, and where more is lost there than is gained on the held-out data: then
-    what was learnt belongs to that visit (benchmarks/README.md tells of the patient whose next visit became worse).
+    what was learnt belongs to that visit (benchmarks/measured/adaptation.md tells of the patient whose next visit
+    became worse).
     """
     if guard.faults:
         reasons = guard.faults if verdict.accepted else (*verdict.reasons, *guard.faults)

@@ -42,10 +42,11 @@ PLANNED: tuple[tuple[TumourKind, bool], ...] = (
 )
 #: Mean Dice of the painted lesions that a region may lose. They are harder than the next visit and forgotten first: of
 #: two candidates that made a next visit worse, ET lost 0.56 and 0.80 here; on the way to them, the next visit's ET was
-#: found better up to a loss of 0.20 and less well from 0.36 on (benchmarks/README.md). Half of 0.20 is allowed.
+#: found better up to a loss of 0.20 and less well from 0.36 on (benchmarks/measured/adaptation.md). Half of 0.20 is
+#: allowed.
 MOST_LOST = 0.1
 #: The same for the candidate of one method where the mean of the methods is refused; between what two patients lost, of
-#: whom one then became worse (benchmarks/README.md).
+#: whom one then became worse (benchmarks/measured/adaptation.md).
 MOST_LOST_ALONE = 0.05
 #: A region of less than that in a painted lesion is not judged there: a few voxels move its Dice by much.
 LEAST_ML = 0.1

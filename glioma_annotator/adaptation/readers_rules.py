@@ -18,7 +18,7 @@ from glioma_annotator.domain.model_card import ModelCard, PostProcessing
 CONTRADICTED_ML = 0.5
 #: Of all of a reader's tumour, the share by which the rule for extents may enlarge it: on the two development cases of
 #: clear oedema 0.01 and less, on the two of faint one, whose masks are better than what the rule makes of them, 0.15
-#: and more (benchmarks/README.md).
+#: and more (benchmarks/measured/adaptation.md).
 EXTENDED_SHARE = 0.1
 
 #: What a rule is about, by its name in `PostProcessing`: they follow from definitions that readers may not share.

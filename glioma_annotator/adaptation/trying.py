@@ -41,7 +41,7 @@ _SHARES = {
     AdaptationMethod.DECODER: 0.5,
 }
 #: What a gain counts beside one of another method, of those that keep what the starting model answers rightly: what a
-#: head alone learnt failed the next visit most (benchmarks/README.md).
+#: head alone learnt failed the next visit most (benchmarks/measured/adaptation.md).
 _GAIN_COUNTS = {AdaptationMethod.DECODER: 2.0, AdaptationMethod.FULL: 2.0}
 #: What a step costs, in passes of a whole visit over as many voxels: those keep features and overlap in tiles.
 _PASSES_PER_STEP = {AdaptationMethod.NORM: 1.3, AdaptationMethod.DECODER: 1.3, AdaptationMethod.FULL: 2.6}
@@ -194,7 +194,8 @@ def _try_mean(found: Sequence[Candidate], context: Context, telling: Telling) ->
 def _averaged(found: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that the mean is made of: all, but `norm` where two others or more were trained.
 
-    It helped the next visit least, and made such a mean worse for most patients looked at (benchmarks/README.md).
+    It helped the next visit least, and made such a mean worse for most patients looked at
+    (benchmarks/measured/adaptation.md).
     """
     others = [one for one in found if one.method is not AdaptationMethod.NORM]
     return others if len(others) > 1 else list(found)
@@ -204,7 +205,7 @@ def _kept(mean: Candidate, found: Sequence[Candidate]) -> Candidate:
     """The mean; where it is refused, the best accepted one of those that lose hardly anything painted.
 
     Held-out slabs hardly tell which method the next visit will prefer. What one learnt alone failed there now and then,
-    a head alone most, so it is not taken (benchmarks/README.md).
+    a head alone most, so it is not taken (benchmarks/measured/adaptation.md).
     """
     accepted = [candidate for candidate in found if candidate.verdict.accepted]
     if mean.verdict.accepted or not accepted:

@@ -231,7 +231,8 @@ class Extent:
     tumours marks what it is sure of. Of two faint tumours of the four real development cases it marked 0.52 and 0.61,
     and what it missed had a probability of 0.01 to 0.03 (medians): brightness tells more about it. On four cases and
     three sets of weights, two of which had seen painted tumours alone, every level from 0.35 to 0.6 made the mean Dice
-    of the whole tumour larger, and so did every reach from 6 to 14 mm and width from 3 to 6 mm (benchmarks/README.md).
+    of the whole tumour larger, and so did every reach from 6 to 14 mm and width from 3 to 6 mm
+    (benchmarks/measured/models.md).
 
     Attributes
     ----------

@@ -32,11 +32,11 @@ from glioma_annotator.inference.torch_runner import precision
 EDGE = 48
 PATCHES = 2
 #: What a voxel of background counts beside one of tissue. Patches lie where tissue is, so that background is drawn far
-#: more rarely than the visit shows it, and too much was marked around the tumour (benchmarks/README.md).
+#: more rarely than the visit shows it, and too much was marked around the tumour (benchmarks/measured/adaptation.md).
 BACKGROUND_COUNTS = 3.0
 #: What it counts, beside the loss against the mask, that answers move away from the starting model's where it is right.
 #: A third of it kept too little of what the next visit shows, three times of it kept mistakes beside it
-#: (benchmarks/README.md).
+#: (benchmarks/measured/adaptation.md).
 KEEPING_COUNTS = 1.0
 #: How often the held-out data is looked at in a training, at least and about at most.
 _LOOKS = 4
