@@ -24,6 +24,7 @@ from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
 from glioma_annotator.workflow.recognition.moments import Moment, merge
 from glioma_annotator.workflow.recognition.sessions import session_dates
 from glioma_annotator.workflow.recognition.tree import Recognised, recognise, stem_of
+from glioma_annotator.workflow.recognition.words import names_container, processing
 
 _MOST_CHANNELS = 8
 _MOST_LABELS = 12
@@ -84,6 +85,7 @@ def propose_import(
     for members in _in_course_order(visits):
         judged, preparations[members[0].visit] = _check_visit(members, steps, cancel)
         checked.extend(judged)
+    problems += _doubts(visits)
     return ImportPlan(_with_mappings(checked), _visits(visits, preparations), tuple(problems))
 
 
@@ -180,6 +182,41 @@ def _in_course_order(visits: Mapping[VisitKey, list[Candidate]]) -> list[list[Ca
     return [visits[key] for key in sorted(visits, key=lambda k: (patients.index(k[0]), _moment(visits[k]).sort_key))]
 
 
+def _doubts(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
+    """What to check of the order of visits, and of patients that may be two; one sentence each."""
+    moments: dict[str, list[Moment]] = {}
+    for members in _in_course_order(visits):
+        moments.setdefault(members[0].item.patient, []).append(_moment(members))
+    doubts = []
+    for patient, told in moments.items():
+        unclear = ", ".join(moment.key for moment in told if moment.unclear)
+        if unclear:
+            doubts.append(f"{patient}: day and month of {unclear} cannot be told apart; enter the date.")
+        kinds = {moment.kind for moment in told if moment.kind or not moment.tells_its_place}
+        if len(kinds) > 1:
+            order = ", ".join(moment.key for moment in told)
+            doubts.append(f"{patient}: not all visits tell a date or a day; check their order: {order}.")
+    return doubts + _two_places(visits)
+
+
+def _two_places(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
+    """Patients whose folder lies in several places, as the same number at two sites does."""
+    places: dict[str, set[Path]] = {}
+    for (patient, _), members in visits.items():
+        for one in members:
+            above = next((folder.parent for folder in one.item.path.parents if folder.name == patient), None)
+            if above is None or names_container(above.name) or processing(above.name):
+                continue
+            if one.is_image and not one.told.variant and "derivatives" not in one.item.path.parts:
+                places.setdefault(patient, set()).add(above)
+    return [
+        f"{patient} lies in {' and in '.join(shown(place) for place in sorted(found))}: if these are two patients, "
+        "rename one."
+        for patient, found in places.items()
+        if len(found) > 1
+    ]
+
+
 def _moment(members: Sequence[Candidate]) -> Moment:
     """What all names of a visit's files tell together; masks that joined from elsewhere have no say."""
     return reduce(merge, (c.told.moment for c in members if c.told.moment.key == c.item.visit))
@@ -210,7 +247,7 @@ def _check_visit(
         cancel.raise_if_cancelled()
         masks.append(_count(mask))
         steps.step(f"Looking at {shown(mask.item.path)}")
-    return images + _masks_to_include(masks, reference), preparation
+    return images + _masks_to_include(masks, images, reference), preparation
 
 
 def _one_per_name(images: Sequence[Candidate]) -> list[Candidate]:
@@ -280,7 +317,12 @@ def _count(mask: Candidate) -> Candidate:
     return replace(counted, told=replace(mask.told, labels=POST_TREATMENT)) if loaded.by_program else counted
 
 
-def _masks_to_include(masks: Sequence[Candidate], reference: Candidate | None) -> list[Candidate]:
+def _masks_to_include(
+    masks: Sequence[Candidate], images: Sequence[Candidate], reference: Candidate | None
+) -> list[Candidate]:
+    beside: dict[Path, list[Candidate]] = {}
+    for image in images:
+        beside.setdefault(image.item.path.parent, []).append(image)
     on_t1gd = {m.item.path.parent for m in masks if m.told.content.role is SequenceRole.T1GD}
     result = []
     for mask in masks:
@@ -291,10 +333,18 @@ def _masks_to_include(masks: Sequence[Candidate], reference: Candidate | None) -
             mask = mask.warned("No image of this visit was found; a mask needs one.", include=False)
         elif mask.told.variant and not mask.header.grid.matches(reference.header.grid):
             mask = mask.warned(f"It lies in another space ({mask.told.variant}).", include=False)
+        elif _of_another_scan(mask, beside.get(mask.item.path.parent, [])):
+            mask = mask.warned("The images beside it are left out: it may belong to another scan.", include=False)
         elif drawn_on not in (SequenceRole.OTHER, SequenceRole.T1GD) and mask.item.path.parent in on_t1gd:
             mask = mask.warned(f"The same segmentation on {drawn_on.value}; the one on T1Gd is taken.", include=False)
         result.append(mask)
     return result
+
+
+def _of_another_scan(mask: Candidate, beside: Sequence[Candidate]) -> bool:
+    """Whether all images in the mask's folder are left out for others of the same day, not as copies of them."""
+    copies = mask.told.variant or any(image.told.variant for image in beside)
+    return bool(beside) and not copies and not any(image.item.include for image in beside)
 
 
 def _with_mappings(candidates: Sequence[Candidate]) -> tuple[ImportItem, ...]:

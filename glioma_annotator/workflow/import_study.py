@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass
 
+import numpy as np
+
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.import_plan import (
     ImportItem,
@@ -39,7 +41,7 @@ from glioma_annotator.workflow.import_editing import (
 )
 from glioma_annotator.workflow.import_proposal import propose_import
 from glioma_annotator.workflow.ports import BrainFinder, Store
-from glioma_annotator.workflow.preparation import Prepared, place_mask, prepare, steps_of
+from glioma_annotator.workflow.preparation import Prepared, place_mask, places_of, prepare, steps_of
 
 __all__ = [
     "as_mask",
@@ -55,6 +57,10 @@ __all__ = [
     "with_time",
     "with_visit",
 ]
+
+
+#: A mask that keeps less of its volume on other voxels is told of.
+_LEAST_KEPT = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +108,10 @@ def run_import(
         if not members:
             continue
         if has_visit(store, visit.patient, visit.key):
-            messages.append(f"Visit {visit.key} of {visit.patient} is in the workspace already and was left as it is.")
+            messages.append(
+                f"Visit {visit.key} of {visit.patient} is in the workspace already and was left as it is. If this is "
+                "another scan, give it a visit name of its own."
+            )
             continue
         try:
             loaded = _load_visit(members, visit.preparation, brain, steps, cancel)
@@ -156,17 +165,30 @@ def _load_visit(
         cancel.raise_if_cancelled()
         steps.step(f"Reading {shown(item.path)}")
         mask = read_labels(item.path, item.channel)
-        notes += mask.notes
         title = shown(item.path)
-        if preparation is Preparation.NONE:
+        places = places_of(mask.grid, prepared)
+        if not places:
             reconcile({title: mask.grid, titles[reference.name]: target}, titles[reference.name])
-        placed = place_mask(mask.labels, mask.grid, prepared, target)
-        labels = map_labels(placed, item.mapping)
+        labels = map_labels(place_mask(mask.labels, mask.grid, prepared, target), item.mapping)
+        notes += mask.notes
         if not mask.grid.matches(target):
             notes.append(f"{title} was carried to the voxels of {shown(reference.path)} by the nearest voxel.")
+            if any(not place.matches(places[0]) for place in places):
+                notes.append(f"{title} fits sequences that were moved differently: check where it lies.")
+            notes += _lost(title, map_labels(mask.labels, item.mapping), mask.grid, labels, target)
         masks.append((item, labels))
     axes = loaded[reference.name].source_axes
     return _LoadedVisit(target, reference.name, axes, tuple(sequences), prepared.images, tuple(masks), tuple(notes))
+
+
+def _lost(title: str, before: LabelArray, grid: Grid, after: LabelArray, target: Grid) -> list[str]:
+    """What to tell of a mask of which a part lies beyond the images. Raises `UserError` where all of it does."""
+    was, stays = (np.count_nonzero(labels) * on.voxel_volume_ml for labels, on in ((before, grid), (after, target)))
+    if was and not stays:
+        raise UserError(f"No voxel of {title} lies within the images.", "Leave it out, or check its header.")
+    if stays >= _LEAST_KEPT * was:
+        return []
+    return [f"{title}: {was - stays:.1f} of {was:.1f} mL lie beyond the images and were lost."]
 
 
 def _as_they_are(

@@ -106,9 +106,18 @@ def prepare(
 
 
 def place_mask(labels: LabelArray, grid: Grid, prepared: Prepared, target: Grid) -> LabelArray:
-    """A mask (i, j, k on `grid`) on `target` by the nearest voxel, moved as the sequence was that it was drawn on."""
-    place = next((now for before, now in prepared.places if before.matches(grid)), grid)
-    return resample_labels(labels, place, target)
+    """A mask (i, j, k on `grid`) on `target` by the nearest voxel, moved as the sequence was that it was drawn on.
+
+    Of sequences on the same voxels it is the reference, which is not moved, else the first.
+    """
+    if grid.matches(target):
+        return labels
+    return resample_labels(labels, (*places_of(grid, prepared), grid)[0], target)
+
+
+def places_of(grid: Grid, prepared: Prepared) -> list[Grid]:
+    """Where registration put the sequences whose files have this grid."""
+    return [now for before, now in prepared.places if before.matches(grid)]
 
 
 def _registered(

@@ -40,6 +40,7 @@ class Match:
     content: what the file holds.
     labels: meaning of a mask's values in the program's; None when the convention does not fix it.
     channels: roles of the channels of a 4D file.
+    variant: the space that the file was moved to, when the name tells one.
     """
 
     why: str
@@ -48,6 +49,7 @@ class Match:
     content: Content
     labels: Mapping[int, int] | None = None
     channels: tuple[SequenceRole, ...] = ()
+    variant: str = ""
 
 
 _BRATS_2023 = re.compile(r"(?P<patient>brats(?:-[a-z]+)+-\d+)-(?P<number>\d{3})(?:-(?P<rest>.+))?", re.I)
@@ -57,6 +59,8 @@ _DECATHLON = re.compile(r"brats_\d{3}", re.I)
 _PDGM = re.compile(r"(?P<patient>ucsf-pdgm-\d+)(?:_fu(?P<day>\d+)d)?_(?P<rest>.+)", re.I)
 _ALPTDG = re.compile(r"(?P<patient>\d{6})_(?:time(?P<number>\d+)_)?(?P<rest>.+)", re.I)
 _UPENN = re.compile(r"(?P<patient>upenn-gbm-\d+)_(?P<number>\d{2})_(?P<rest>.+)", re.I)
+#: Values of BIDS's "space" for the scan's own; others are templates or other scans.
+_OWN_SPACES = ("orig", "individual", "native", "scanner", "anat", "t1w", "t2w", "flair")
 _BIDS_ENTITY = re.compile(r"(?:^|_)(?P<key>[a-z]+)-(?P<value>[a-z0-9]+)(?=_|$)", re.I)
 
 
@@ -98,6 +102,8 @@ def _brats_2023(folders: tuple[str, ...], stem: str) -> Match | None:
     if not found or (found["rest"] and rest == stem):
         return None
     moment = Moment(found["number"], number=int(found["number"]))
+    if "-ped-" in found["patient"].lower():  # they number tissues otherwise, and not the same in every year
+        return Match("BraTS-PEDs name: check what a mask's values mean", found["patient"], moment, describe(rest))
     return Match("BraTS 2023 name", found["patient"], moment, describe(rest), POST_TREATMENT)
 
 
@@ -168,10 +174,13 @@ def _bids(folders: tuple[str, ...], stem: str) -> Match | None:
     moment = None
     if session:
         told = find_moment(session)
-        moment = Moment(f"ses-{session}", number=int(session) if session.isdigit() and len(session) < 8 else None)
+        number = 0 if session.lower() == "pre" else None
+        moment = Moment(f"ses-{session}", number=int(session) if session.isdigit() and len(session) < 8 else number)
         if told:
             moment = Moment(moment.key, told.date, told.day, told.number, told.phase, told.baseline)
-    return Match("BIDS name", f"sub-{subject}", moment, _bids_content(entities, stem))
+    space = entities.get("space", "")
+    variant = f"space-{space}" if space and space.lower() not in _OWN_SPACES else ""
+    return Match("BIDS name", f"sub-{subject}", moment, _bids_content(entities, stem), variant=variant)
 
 
 def _bids_content(entities: Mapping[str, str], stem: str) -> Content:

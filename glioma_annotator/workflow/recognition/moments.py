@@ -67,17 +67,43 @@ class Moment:
 
     @property
     def sort_key(self) -> tuple[object, ...]:
-        """Orders a patient's visits: by date, by day, by number, by phase, by name in natural order."""
-        natural = tuple(
-            (0, int(t), "") if t.isdigit() else (1, 0, t) for t in re.split(r"(\d+)", self.key.lower()) if t
-        )
+        """Orders a patient's visits: by date, by day, by number, by phase, by name in natural order.
+
+        A phase that tells its place by itself does where nothing else is known: preop, month3, recurrence. A day
+        without a date comes before dates.
+        """
+        rank = _PHASE_RANK[TreatmentPhase.POST_RT_BASELINE if self.baseline else self.phase]
+        text = _year_first(self.key.lower())
+        natural = tuple((0, int(t), "") if t.isdigit() else (1, 0, t) for t in re.split(r"(\d+)", text) if t)
         return (
+            rank if not self.kind else _PHASE_RANK[TreatmentPhase.UNKNOWN],
+            self.date is not None or self.day is None,
             self.date or dt.date.max,
             _or_last(self.day),
             _or_last(self.number),
-            _PHASE_RANK[self.phase],
+            rank,
             natural,
         )
+
+    @property
+    def kind(self) -> str:
+        """What orders it among others: "date", "day", "number" or nothing."""
+        kinds = (("date", self.date), ("day", self.day), ("number", self.number))
+        return next((kind for kind, value in kinds if value is not None), "")
+
+    @property
+    def tells_its_place(self) -> bool:
+        """Whether its phase alone says where in a course it belongs."""
+        return self.baseline or self.phase not in (TreatmentPhase.UNKNOWN, TreatmentPhase.FOLLOW_UP)
+
+    @property
+    def unclear(self) -> bool:
+        """Whether its key is a date of which nobody can tell day and month apart."""
+        return self.date is None and _DATE_LAST_YEAR.search(self.key) is not None
+
+
+def _year_first(text: str) -> str:
+    return _DATE_LAST_YEAR.sub(r"\3-\1-\2", text)
 
 
 def _or_last(number: int | None) -> int:
@@ -143,8 +169,9 @@ def _take_date(text: str) -> tuple[str, dt.date | None]:
         return text[: match.start()] + " " + text[match.end() :], date
     for match in _DATE_LAST_YEAR.finditer(text):
         one, two, year = (int(g) for g in match.groups())
-        if (one > 12) != (two > 12):
-            day, month = (one, two) if one > 12 else (two, one)
+        dots = "." in match.group()  # nobody writes the month first with dots
+        if dots or one == two or (one > 12) != (two > 12):
+            day, month = (one, two) if dots or one > 12 else (two, one)
             try:
                 return text[: match.start()] + " " + text[match.end() :], dt.date(year, month, day)
             except ValueError:

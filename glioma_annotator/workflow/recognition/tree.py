@@ -84,7 +84,8 @@ def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: st
     content = match.content
     if content.kind is None and match.why == "BIDS name" and any(words.names_mask(f) for f in folders):
         content = replace(content, kind=ImportKind.MASK)
-    return Recognised(path, patient or match.patient, moment, content, match.why, match.labels, match.channels)
+    key = patient or match.patient
+    return Recognised(path, key, moment, content, match.why, match.labels, match.channels, match.variant)
 
 
 def _chain(path: Path, root: Path) -> tuple[str, ...]:

@@ -408,3 +408,67 @@ def test_the_real_post_treatment_masks_keep_their_values(realdata_root: Path) ->
         (visit, ((0, 0), (2, 2), (3, 3), (4, 4))) for visit in ("time1", "time2")
     }
     assert len(plan.problems) == 2
+
+
+def order_of(folder: Path, *visits: str) -> tuple[list[str], str]:
+    """The visits of a patient in the order proposed, and what is to be checked."""
+    for visit in visits:
+        write_visit(folder / "PAT-1" / visit, {T1GD: "t1c.nii.gz"})
+    plan = propose(folder)
+    return [v.key for v in plan.visits], " ".join(plan.problems)
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        ("preop", "followup1", "followup2"),
+        ("baseline", "month3", "month6"),
+        ("preop", "postop", "month3", "month10", "recurrence"),
+        ("05.01.2019", "03.04.2019", "02.04.2020"),
+        ("day0000", "day0090"),
+    ],
+)
+def test_visits_come_in_the_order_of_the_course(tmp_path: Path, visits: tuple[str, ...]) -> None:
+    keys, problems = order_of(tmp_path, *visits)
+    assert sorted(range(len(keys)), key=lambda n: visits.index(_name(keys[n], visits))) == list(range(len(visits)))
+    assert problems == ""
+
+
+def _name(key: str, visits: tuple[str, ...]) -> str:
+    """The folder that a key comes from; dates are written the other way round in keys."""
+    return next(v for v in visits if v in (key, ".".join(reversed(key.split("-")))))
+
+
+def test_a_doubtful_order_is_told(tmp_path: Path) -> None:
+    keys, problems = order_of(tmp_path, "day0000", "day0090", "2020-06-01")
+    assert keys == ["day0000", "day0090", "2020-06-01"]
+    assert "check their order" in problems
+
+
+def test_dates_of_which_day_and_month_cannot_be_told_apart_are_named(tmp_path: Path) -> None:
+    keys, problems = order_of(tmp_path, "05-01-2020", "03-04-2019")
+    assert keys == ["03-04-2019", "05-01-2020"]
+    assert "day and month of 03-04-2019, 05-01-2020 cannot be told apart" in problems
+
+
+def test_the_mask_of_a_second_scan_of_the_day_is_left_out(tmp_path: Path) -> None:
+    for scan in ("a", "b"):
+        write_visit(tmp_path / "PAT-1" / "2019-01-01" / scan, FOUR, mask="seg.nii.gz")
+    plan = propose(tmp_path)
+    masks = [(i.path.parent.name, i.include) for i in plan.items if i.kind is ImportKind.MASK]
+    assert masks == [("a", True), ("b", False)]
+    (warnings,) = (i.warnings for i in plan.items if i.kind is ImportKind.MASK and i.path.parent.name == "b")
+    assert "another scan" in " ".join(warnings)
+
+
+def test_one_number_at_two_sites_is_pointed_out(tmp_path: Path) -> None:
+    for site in ("siteA", "siteB"):
+        write_visit(tmp_path / site / "PAT-001" / "2019-01-01", {T1GD: "t1c.nii.gz"})
+    assert "if these are two patients" in " ".join(propose(tmp_path).problems)
+
+
+def test_images_in_a_template_s_space_do_not_replace_the_scanner_s(tmp_path: Path) -> None:
+    names = {T1: "sub-01_ses-01{}_T1w.nii.gz", FLAIR: "sub-01_ses-01{}_FLAIR.nii.gz"}
+    for folder, space in (("derivatives/x/sub-01/ses-01/anat", "_space-MNI152"), ("sub-01/ses-01/anat", "")):
+        write_visit(tmp_path / folder, {role: name.format(space) for role, name in names.items()})
+    assert {i.path.name for i in propose(tmp_path).items if i.include} == {n.format("") for n in names.values()}

@@ -350,3 +350,12 @@ def test_the_raw_clinical_visit_is_brought_onto_its_t1gd(realdata_root: Path) ->
     assert {s.name for s in native.sequences if s.resampled} == {"T1", "T2", "FLAIR"}
     assert not any(s.resampled for s in registered.sequences)
     assert len(store.revisions(registered.id or 0)) == 7
+
+
+def test_what_a_mask_loses_beyond_the_images_is_told(tmp_path: Path) -> None:
+    write_visit(tmp_path / "PAT-1", FOUR)
+    place = grid_of().affine.copy()
+    place[:3, 3] += place[:3, :3] @ (-9, 0, 0)  # so that the tumour lies across the border
+    write_nifti(tmp_path / "PAT-1" / "seg.nii.gz", tumour_mask(), place)
+    messages = " ".join(run(propose(tmp_path), FakeStore()).messages)
+    assert "mL lie beyond the images and were lost" in messages

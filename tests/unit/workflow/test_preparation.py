@@ -20,7 +20,7 @@ from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 from glioma_annotator.workflow.import_study import propose_import, run_import, with_preparation
-from glioma_annotator.workflow.preparation import NO_MODEL
+from glioma_annotator.workflow.preparation import NO_MODEL, Prepared, place_mask
 
 SKULL = 600.0
 
@@ -171,3 +171,26 @@ def test_progress_names_every_step_and_ends_at_one(tmp_path: Path) -> None:
     assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
     assert seen[-1].fraction == pytest.approx(1.0)
     assert {"Finding the brain in FLAIR", "Registering FLAIR"} <= {p.message for p in seen}
+
+
+def moved_apart() -> tuple[Grid, Prepared]:
+    """A reference, and a sequence of the same voxels that registration moved by 10 mm."""
+    target = upright()
+    away = np.eye(4)
+    away[0, 3] = 10
+    return target, Prepared({}, frozenset(), (), ((target, Grid(target.shape, away @ target.affine)), (target, target)))
+
+
+def test_a_mask_on_the_reference_s_voxels_stays_where_it_is() -> None:
+    target, prepared = moved_apart()
+    labels = tumour_mask(target, (1, 2, 3))
+    assert np.array_equal(place_mask(labels, target, prepared, target), labels)
+
+
+def test_a_mask_from_elsewhere_is_refused_for_raw_scans_too(tmp_path: Path) -> None:
+    folder = raw_visit(tmp_path)
+    far = np.eye(4)
+    far[:3, 3] = 850
+    write_nifti(folder / "PAT-1" / "seg.nii.gz", tumour_mask(upright(), (1, 2, 3)), far @ upright(5.5).affine)
+    with pytest.raises(UserError, match=r"seg\.nii\.gz"):
+        run(propose(folder), PhantomBrain(), FakeStore())
