@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.imaging.components import fill_holes, largest
+from glioma_annotator.imaging.label_ops.smoothing import opening
 
 Image = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -26,6 +28,9 @@ LEAST_BACKGROUND = 0.02
 #: Values this close to the background are background too, for interpolation leaves dust around a brain: a share of
 #: the 90th percentile of what differs from the background, which a few extreme voxels do not move.
 DUST = 1e-3
+#: A smaller share of the brain that an image does not reach changes its statistics little.
+LEAST_NOT_SHOWN = 0.03
+_THIN_MM = 3.0  # of dark fluid in sulci
 _STRIDE = 16  # a percentile of every 16th voxel is close enough
 
 SKULL_NOTE = (
@@ -61,7 +66,7 @@ def find_brain(images: Sequence[Image], voxel_volume_ml: float | None = None) ->
     ----------
     voxel_volume_ml: volume of a voxel; None leaves the size unchecked.
     """
-    stripped = [front for front in map(_in_front_of_background, images) if front is not None]
+    stripped = [front for front in map(_in_front_of_background, images) if front is not None and front.any()]
     if stripped:
         mask = _solid(np.logical_or.reduce(stripped))
         size_ml = np.count_nonzero(mask) * voxel_volume_ml if voxel_volume_ml is not None else 0.0
@@ -86,6 +91,24 @@ def z_score(image: Image, mask: Mask) -> NDArray[np.float32]:
     mean, deviation = values.mean(dtype=np.float64), values.std(dtype=np.float64)
     result[inside] = (values - np.float32(mean)) / np.float32(deviation)
     return result
+
+
+def not_shown(image: Image, brain: Mask, spacing_mm: tuple[float, float, float]) -> Mask | None:
+    """The part of the brain (i, j, k) that the image does not reach: its constant background, at least 3 mm thick.
+
+    None where that is less than `LEAST_NOT_SHOWN` of the brain, or where the image has no such background.
+    """
+    front = _in_front_of_background(image)
+    if front is None:
+        return None
+    least = LEAST_NOT_SHOWN * np.count_nonzero(brain)
+    lacking = brain & ~front
+    if np.count_nonzero(lacking) < least:
+        return None
+    # Fluid may be as dark as the background, but lies within the brain or in thin sulci.
+    lacking &= ~fill_holes(front)
+    lacking = opening(lacking, _THIN_MM / 2, Grid(brain.shape, np.diag([*spacing_mm, 1.0])))
+    return lacking if np.count_nonzero(lacking) >= least else None
 
 
 def robust_window(image: Image, mask: Mask | None = None) -> Window:

@@ -28,15 +28,23 @@ class Interpolation(Enum):
 
 
 def resample_to(volume: Volume, grid: Grid, interpolation: Interpolation = Interpolation.LINEAR) -> Volume:
-    """`volume` on the voxels of `grid`: float32, C-contiguous, 0 outside the source's field of view.
+    """`volume` on the voxels of `grid`: float32, C-contiguous; its background outside the source's field of view.
+
+    The background is what at least half of the source's corners hold, else 0.
 
     Voxels within half a voxel of the source's border take the border's value. A volume that already has these voxels
     is returned as it is.
     """
     if volume.grid.matches(grid):
         return volume
-    data = _resample(volume.data.astype(np.float32, copy=False), volume.grid, grid, interpolation)
-    return Volume(data, grid)
+    source = volume.data.astype(np.float32, copy=False)
+    return Volume(_resample(source, volume.grid, grid, interpolation, _background(source)), grid)
+
+
+def _background(data: NDArray[np.float32]) -> float:
+    corners = data[np.ix_(*[(0, n - 1) for n in data.shape])].ravel()
+    values, counts = np.unique(corners[np.isfinite(corners)], return_counts=True)
+    return float(values[counts.argmax()]) if counts.size and counts.max() >= corners.size // 2 else 0.0
 
 
 def resample_labels(labels: LabelArray, source: Grid, grid: Grid) -> LabelArray:
@@ -46,7 +54,9 @@ def resample_labels(labels: LabelArray, source: Grid, grid: Grid) -> LabelArray:
     return _resample(labels, source, grid, Interpolation.NEAREST)
 
 
-def _resample(data: NDArray[Any], source: Grid, target: Grid, interpolation: Interpolation) -> NDArray[Any]:
+def _resample(
+    data: NDArray[Any], source: Grid, target: Grid, interpolation: Interpolation, beyond: float = 0.0
+) -> NDArray[Any]:
     """Resample in index space: the images get unit grids and the transform carries target to source indices.
 
     So affines with shear, which an ITK image cannot have, come out right, and no LPS world is involved.
@@ -64,7 +74,7 @@ def _resample(data: NDArray[Any], source: Grid, target: Grid, interpolation: Int
     nearest = interpolation is Interpolation.NEAREST
     resampler.SetInterpolator(SimpleITK.sitkNearestNeighbor if nearest else SimpleITK.sitkLinear)
     resampler.SetTransform(transform)
-    resampler.SetDefaultPixelValue(0)
+    resampler.SetDefaultPixelValue(beyond)
     return np.asarray(SimpleITK.GetArrayFromImage(resampler.Execute(image)))
 
 

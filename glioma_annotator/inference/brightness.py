@@ -39,7 +39,7 @@ def extended(
     near = box.grown(reach).clipped(labels.shape).slices
     here = Grid(own[near].shape, np.diag([*grid.spacing_mm, 1.0]))
     more = rest[near] & (blurred[near] >= least) & grow(own[near], rule.within_mm, here)
-    more &= opening(more | (labels[near] != 0), rule.narrow_mm / 2, here)
+    more &= without_thin(more | (labels[near] != 0), rule.narrow_mm, here)
     numbered, count = components(more | own[near])
     touching = np.bincount(numbered[own[near]], minlength=count + 1) > 0
     found[near] = more & touching[numbered]
@@ -72,6 +72,29 @@ def outlined(
         enough = (rim > base) & (values >= base + step)  # false where a mean is not known
         found[box.slices] |= tissue & (away_mm <= rule.reach_mm) & enough
     return found
+
+
+def without_thin(mask: NDArray[np.bool_], thinner_mm: float, grid: Grid) -> NDArray[np.bool_]:
+    """The mask's parts (i, j, k on a right-angled grid) that a ball of this diameter fits into.
+
+    A radius below the voxel size would take nothing away, so that axes on which it is are halved, unless a single
+    voxel is as thick as the ball.
+    """
+    box = Box.around(mask)
+    if box is None:
+        return mask.copy()
+    halved = [thinner_mm / 2 < mm < thinner_mm for mm in grid.spacing_mm]
+    box = box.grown(1).clipped(mask.shape)
+    fine = mask[box.slices]
+    for axis in np.flatnonzero(halved):
+        fine = fine.repeat(2, axis)
+    spacing = [mm / 2 if half else mm for mm, half in zip(grid.spacing_mm, halved, strict=True)]
+    fine = opening(fine, thinner_mm / 2, Grid(fine.shape, np.diag([*spacing, 1.0])))
+    for axis in np.flatnonzero(halved):
+        fine = fine.take(range(0, fine.shape[axis], 2), axis) | fine.take(range(1, fine.shape[axis], 2), axis)
+    kept = np.zeros_like(mask)
+    kept[box.slices] = fine
+    return kept
 
 
 def against_brain(

@@ -22,9 +22,9 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
 from glioma_annotator.imaging.label_ops.margins import grow
-from glioma_annotator.imaging.label_ops.smoothing import closing, opening
+from glioma_annotator.imaging.label_ops.smoothing import closing
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
-from glioma_annotator.inference.brightness import BLURRED_VOXELS, against_brain, extended, outlined
+from glioma_annotator.inference.brightness import BLURRED_VOXELS, against_brain, extended, outlined, without_thin
 
 _COARSE_MM = 3.0
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
@@ -240,7 +240,7 @@ def _lining(labels: LabelArray, rule: Lining, grid: Grid) -> NDArray[np.bool_]:
 def _thick(mask: NDArray[np.bool_], thinner_mm: float, grid: Grid) -> NDArray[np.bool_]:
     """What lies in or beside the mask's parts (i, j, k) that a ball of this diameter fits into."""
     here = Grid(mask.shape, np.diag([*grid.spacing_mm, 1.0]))
-    return grow(opening(mask, thinner_mm / 2, here), thinner_mm, here)
+    return grow(without_thin(mask, thinner_mm, here), thinner_mm, here)
 
 
 def _without_islands(mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.normalisation import find_brain, z_score
+from glioma_annotator.imaging.normalisation import find_brain, not_shown, z_score
 from glioma_annotator.progress import CancelToken
 
 #: Voxel sizes within this share of the model's are used as they are.
@@ -47,7 +47,8 @@ class Prepared:
 def prepare(images: Mapping[SequenceRole, Volume], card: ModelCard, cancel: CancelToken) -> Prepared:
     """Find the brain, scale every channel of `card` and bring it to the model's voxel size.
 
-    Optional channels that are absent are 0, the mean of a z-scored channel. Images the model does not know are ignored.
+    Optional channels that are absent are 0, the mean of a z-scored channel; so is a channel in a part of the brain that
+    its image does not reach. Images the model does not know are ignored.
     Raises `UserError` (missing or empty sequence, different grids, no brain, impossible voxel size) and `Cancelled`.
     """
     check_channels(card, images.keys())
@@ -74,7 +75,13 @@ def prepare(images: Mapping[SequenceRole, Volume], card: ModelCard, cancel: Canc
     for index, role in enumerate(card.channels):
         if role not in images:
             continue
-        scaled = z_score(images[role].data[box.slices], inside)
+        data = images[role].data
+        lacking = not_shown(data, brain.mask, grid.spacing_mm)
+        shown = inside if lacking is None else inside & ~lacking[box.slices]
+        if lacking is not None:
+            share = np.count_nonzero(shown) / np.count_nonzero(inside)
+            messages.append(f"The {role.value} shows only {share:.0%} of the brain; beyond it the model works without.")
+        scaled = z_score(data[box.slices], shown)
         cancel.raise_if_cancelled()
         if not scaled.any():
             raise UserError(

@@ -12,6 +12,7 @@ from glioma_annotator.imaging.normalisation import (
     SKULL_NOTE,
     brain_mask,
     find_brain,
+    not_shown,
     robust_window,
     z_score,
 )
@@ -159,3 +160,21 @@ def test_stripped_scans_and_scans_with_skull_are_told_apart(realdata_root: Path)
     assert 1000 < volume_ml < 2000
     raw = sorted(str(p.relative_to(case)) for p in (case / "raw_native").glob("*.nii.gz"))
     assert all(brain_of(name)[0] == SKULL_NOTE for name in raw)
+
+
+def test_a_part_that_an_image_does_not_reach_is_told_from_dark_fluid(image: Image, brain: NDArray[np.bool_]) -> None:
+    spacing = (4.0, 4.0, 4.0)
+    image[18:22, 20:26, 16:20] = 0  # a ventricle as dark as the background
+    assert not_shown(image, brain, spacing) is None
+    short = image.copy()
+    short[:, :, :10] = 0
+    lacking = not_shown(short, brain, spacing)
+    assert lacking is not None
+    assert np.array_equal(lacking, brain & (np.arange(SHAPE[2]) < 10))
+    assert not_shown(np.ones(SHAPE, np.float32) + image, brain, spacing) is None
+
+
+def test_an_image_of_one_value_says_nothing_of_the_brain(image: Image, brain: NDArray[np.bool_]) -> None:
+    assert np.array_equal(brain_mask([np.full(SHAPE, 5, np.float32), image]), brain)
+    raw = np.random.default_rng(1).normal(100, 1, SHAPE).astype(np.float32) + 100 * brain
+    assert find_brain([np.full(SHAPE, 5, np.float32), raw]).note == SKULL_NOTE

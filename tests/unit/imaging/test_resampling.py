@@ -106,3 +106,12 @@ def test_equal_shapes_with_contradictory_affines_are_refused_as_a_header_error()
 
 def test_the_phantom_s_stored_grid_and_its_canonical_grid_are_the_same_voxels() -> None:
     assert overlap(grid_of(), CANONICAL) == 1
+
+
+def test_beyond_a_smaller_field_of_view_lies_its_own_background() -> None:
+    data = np.full((20, 20, 20), -9, np.float32)
+    data[5:15, 5:15, 5:15] = 3
+    small = Volume(data, Grid(data.shape, CANONICAL.affine))
+    assert set(np.unique(resample_to(small, CANONICAL).data[22:])) == {-9}
+    noisy = Volume(np.random.default_rng(0).normal(5, 1, (20, 20, 20)).astype(np.float32), small.grid)
+    assert not resample_to(noisy, CANONICAL).data[22:].any()

@@ -11,7 +11,7 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
 from glioma_annotator.domain.model_card import Extent, PostProcessing
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.inference.brightness import extended
+from glioma_annotator.inference.brightness import extended, without_thin
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH = 1, 2
@@ -123,3 +123,21 @@ def test_a_mask_that_takes_in_brain_is_judged_by_its_brighter_part(far: np.ndarr
     image = np.asarray(image + np.random.default_rng(0).normal(0, 0.02, SHAPE), np.float32)
     assert not extended(labels, BRAIN, image, RULE, GRID).any()
     assert extended(labels, BRAIN, image, replace(RULE, quantile=0.3), GRID)[(far > 10) & (far <= 12)].all()
+
+
+@pytest.mark.parametrize("mm", [0.8, 0.9, 1.0, 1.05, 1.2, 1.5, 1.9])
+def test_a_thin_sheet_is_thin_whatever_the_voxels_are(mm: float) -> None:
+    mask = np.zeros((24, 24, 24), bool)
+    mask[2:22, 2:22, 4] = True  # a voxel thick
+    mask[4:20, 4:20, 10:16] = True
+    thick = without_thin(mask, 2.0, Grid(mask.shape, np.diag([mm, mm, mm, 1])))
+    assert not thick[:, :, 4].any()
+    assert thick[6:18, 6:18, 11:15].all()
+    assert not (thick & ~mask).any()
+
+
+@pytest.mark.parametrize("mm", [2.0, 2.2, 3.0])
+def test_a_narrow_sheet_beside_oedema_is_not_added_on_coarse_voxels(mm: float) -> None:
+    mask = np.zeros((20, 20, 20), bool)
+    mask[2:18, 2:18, 10] = True
+    assert not without_thin(mask, 4.0, Grid(mask.shape, np.diag([mm, mm, mm, 1]))).any()
