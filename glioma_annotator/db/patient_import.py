@@ -8,7 +8,7 @@ import json
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,21 @@ from glioma_annotator.db.filing import VOLUME, unused_name
 from glioma_annotator.db.label_schemes import merge_scheme
 from glioma_annotator.db.layout import Layout
 from glioma_annotator.db.names import safe_name
-from glioma_annotator.db.patient_export import KIND, PATIENT, RECORDS
+from glioma_annotator.db.patient_export import (
+    ARCHIVES,
+    KIND,
+    PATIENT,
+    RECORDS,
+    STATUS,
+    Change,
+    ChangeTimes,
+    mask_record,
+)
 from glioma_annotator.db.repositories import Repositories
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.db.timepoints import timepoint_of
 from glioma_annotator.domain.archive import MergeSummary
+from glioma_annotator.domain.audit import AuditAction
 from glioma_annotator.domain.patient import Patient
 from glioma_annotator.domain.patient_identity import PatientIdentity
 from glioma_annotator.domain.plain import Plain, from_plain
@@ -33,6 +43,9 @@ from glioma_annotator.progress import CancelToken, Report, StepProgress
 #: Fields of records that name another visit than their own.
 _OF_VISITS = ("other", "baseline", "nadir")
 
+#: Fields of records that name other records.
+_OF_RECORDS = ("previous", "samples")
+
 _LARGEST_FACTS = 512 * 2**20
 
 
@@ -42,14 +55,19 @@ def import_patient_archive(
     """Add or merge the patient of an archive, all or nothing; under another `key` if given and the patient is new.
 
     The same patient is one with the same uid, or with the same key and a visit of the same images; the same visit has
-    the same uid or images; the same mask the same content; the same record the same id, and its newer state stays.
+    the same uid or images; the same mask the same content and time of making, or content and both came from a file; the
+    same record the same id. Of two states of a record, deleted being one, or of a mask's approval the one changed later
+    stays, wherever it was changed.
+
     Raises `UserError` for an archive that is none or was tampered with, and when another patient has the key.
     """
     with read_archive(archive, KIND) as source:
         try:
             facts = json.loads(source.read(PATIENT, _LARGEST_FACTS))
             return _Merge(repositories, layout, source, facts, report, cancel).run(key)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, sqlite3.IntegrityError) as error:
+        except (
+            KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, sqlite3.IntegrityError,
+        ) as error:  # fmt: skip
             # what a well-formed archive of ours never raises: its facts were edited
             what = f"The archive is refused: what it says of the patient cannot be read ({error})."
             raise UserError(what, "Nothing was changed. Export the patient once more.") from error
@@ -71,6 +89,8 @@ class _Merge:
         self._written: list[Path] = []
         self._revision_numbers: dict[tuple[str, int], int] = {}  # visit's key and number in the archive -> here
         self._visit_keys: dict[str, str] = {}
+        self._brought: dict[str, Change] = {}  # by what the audit table calls the record
+        self._absent: set[str] = set()  # records deleted in the archive and never known here
         self._patient_id = 0
         self._staging = layout.backups / f".import-{uuid.uuid4().hex[:8]}"
 
@@ -78,26 +98,39 @@ class _Merge:
         try:
             self._stage()
             with self._all.connections.writing("The patient could not be recorded") as db:
-                patient = self._patient(db, key or str(self._facts["key"]))
-                self._patient_id = patient.id or 0
-                summary = MergeSummary(patient.key)
-                for name, definition in self._facts["schemes"].items():
-                    merge_scheme(db, name, definition)
-                for visit in self._facts["visits"]:
-                    self._visit(db, patient, visit, summary)
-                self._all.measures.refresh(db, patient.id or 0)
-                for kind in RECORDS:
-                    for item in self._facts["records"].get(kind, ()):
-                        self._record(kind, item, patient, summary)
-                if self._facts.get("identity") and self._all.identities.get(patient.key) is None:
-                    identity = from_plain(PatientIdentity, self._facts["identity"])
-                    self._all.identities.set(patient.key, identity)
+                summary = self._merge(db, key or str(self._facts["key"]))
         except BaseException:
             for file in self._written:
                 file.unlink(missing_ok=True)
             raise
         finally:
             shutil.rmtree(self._staging, ignore_errors=True)
+        return summary
+
+    def _merge(self, database: Database, key: str) -> MergeSummary:
+        first = database.execute("SELECT coalesce(max(id), 0) + 1 FROM audit").fetchone()[0]
+        patient = self._patient(database, key)
+        self._patient_id = patient.id or 0
+        uid = self._all.patients.uid(self._patient_id)
+        self._times = ChangeTimes(database, uid)
+        summary = MergeSummary(patient.key)
+        for name, definition in self._facts["schemes"].items():
+            merge_scheme(database, name, definition)
+        for visit in self._facts["visits"]:
+            self._visit(database, patient, visit, summary)
+        self._all.measures.refresh(database, self._patient_id)
+        deleted = [(kind, item) for kind in RECORDS for item in self._facts.get("deleted", {}).get(kind, ())]
+        self._absent = {str(i["id"]) for kind, i in deleted if not self._holds(database, kind, str(i["id"]))}
+        for kind in RECORDS:
+            for item in self._facts["records"].get(kind, ()):
+                self._record(database, kind, item, patient, summary)
+        for kind, item in deleted:
+            self._deletion(database, kind, item, summary)
+        if self._facts.get("identity") and self._all.identities.get(patient.key) is None:
+            self._all.identities.set(patient.key, from_plain(PatientIdentity, self._facts["identity"]))
+        if self._brought:
+            state = {"key": patient.key, "first": first, "changed": self._brought}
+            self._all.audit.write(database, AuditAction.ADD, ARCHIVES, uid, None, state)
         return summary
 
     def _stage(self) -> None:
@@ -159,18 +192,29 @@ class _Merge:
         stored = self._all.timepoints.get(timepoint_id)
         assert stored is not None, "it was just found or added"
         self._visit_keys[visit["key"]] = stored.key
-        known = {revision.content_sha256: revision for revision in self._all.revisions.of_timepoint(timepoint_id)}
-        fresh = not known
+        uid = database.execute("SELECT uid FROM timepoints WHERE id = ?", [timepoint_id]).fetchone()[0]
+        known = _same_masks(self._all.revisions.of_timepoint(timepoint_id), visit["revisions"])
         ids: dict[int, int] = {}
         for row in visit["revisions"]:
-            same = None if fresh else known.get(row["content_sha256"])
-            if same is None:
-                same = self._add_mask(database, timepoint_id, row, ids.get(row["parent"] or 0))
+            mask, there = known.get(row["number"]), _change("status", row)
+            if mask is None:
+                mask = self._add_mask(database, timepoint_id, row, ids.get(row["parent"] or 0))
+                self._note(mask_record(uid, mask.number), STATUS, there)
                 summary.masks += 1
+            elif self._note(mask_record(uid, mask.number), STATUS, there) and mask.status.value != row["status"]:
+                self._all.revisions.set_status(mask.id or 0, RevisionStatus(row["status"]), there.by)
+                summary.changed += 1
             else:
                 summary.known += 1
-            ids[row["number"]] = same.id or 0
-            self._revision_numbers[visit["key"], row["number"]] = same.number
+            ids[row["number"]] = mask.id or 0
+            self._revision_numbers[visit["key"], row["number"]] = mask.number
+
+    def _note(self, record: str, kind: str, there: Change) -> bool:
+        """Whether the archive's state is newer than the one here; its time is then kept."""
+        newer = there.utc > self._times.of(record, kind).utc
+        if newer:
+            self._brought[record] = there
+        return newer
 
     def _add_visit(self, patient: Patient, visit: Plain) -> int:
         if any(v.key == visit["key"] for v in self._all.timepoints.of_patient(patient.id or 0)):
@@ -231,26 +275,78 @@ class _Merge:
 
     # records
 
-    def _record(self, kind: str, item: Mapping[str, Any], patient: Patient, summary: MergeSummary) -> None:
+    def _record(self, database: Database, kind: str, item: Plain, patient: Patient, summary: MergeSummary) -> None:
         repository: Any = getattr(self._all, kind)
-        record = from_plain(repository.kind, item["record"])
+        record = self._as_here(from_plain(repository.kind, item["record"]), patient)
+        there = _change("changed", item)
+        here = repository.get(record.id)
+        unheard_of = here is None and not self._times.of(record.id, repository.table).utc
+        newer = self._note(record.id, repository.table, there)
+        if not newer and not unheard_of:
+            summary.known += 1
+        elif here is None and not self._holds(database, kind, record.id):
+            repository.add(record)
+            summary.records += 1
+        elif here == record:
+            summary.known += 1
+        else:
+            if here is None:
+                repository.restore(record.id, there.by)
+            repository.change(record, there.by)
+            summary.changed += 1
+
+    def _as_here(self, record: Any, patient: Patient) -> Any:
+        """A record of the archive with the keys and numbers that patient, visits and masks have here."""
         visit = self._visit_keys.get(record.timepoint, record.timepoint)
         changes: dict[str, Any] = {"patient": patient.key, "timepoint": visit}
         for name in _OF_VISITS:
             if hasattr(record, name):
                 key = getattr(record, name)
                 changes[name] = self._visit_keys.get(key, key)
+        for name in _OF_RECORDS:
+            if hasattr(record, name):
+                changes[name] = tuple(uid for uid in getattr(record, name) if uid not in self._absent)
         if getattr(record, "revision", None) is not None:
             changes["revision"] = self._revision_numbers.get((record.timepoint, record.revision), record.revision)
-        record = dataclasses.replace(record, **changes)
-        here = repository.get(record.id)
-        history = self._all.audit.of(record.id)
-        newest = history[-1].at_utc.isoformat(timespec="microseconds") if history else ""
-        if not history and here is None:
-            repository.add(record)
-            summary.records += 1
-        elif here is not None and here != record and item["changed_utc"] > newest:
-            repository.change(record)
+        return dataclasses.replace(record, **changes)
+
+    def _deletion(self, database: Database, kind: str, item: Plain, summary: MergeSummary) -> None:
+        repository: Any = getattr(self._all, kind)
+        uid, there = str(item["id"]), _change("changed", item)
+        newer = self._note(uid, repository.table, there)
+        if newer and self._holds(database, kind, uid) and repository.get(uid) is not None:
+            repository.delete(uid, there.by)
             summary.changed += 1
-        else:
-            summary.known += 1
+
+    def _holds(self, database: Database, kind: str, uid: str) -> bool:
+        """Whether the patient has a record of that id here, be it deleted."""
+        query = f"SELECT 1 FROM {getattr(self._all, kind).table} WHERE uid = ? AND patient_id = ?"
+        return database.execute(query, [uid, self._patient_id]).fetchone() is not None
+
+
+def _same_masks(here: Sequence[SegmentationRevision], rows: Sequence[Plain]) -> dict[int, SegmentationRevision]:
+    """The masks that are here already, by their number in the archive.
+
+    A mask that was restored has the content of an older one and is another mask. Only files that were imported in both
+    workspaces are the same though they were imported at other times.
+    """
+    made = {(mask.created_utc, mask.content_sha256): mask for mask in here}
+    keys = {row["number"]: (dt.datetime.fromisoformat(row["created_utc"]), row["content_sha256"]) for row in rows}
+    same = {number: made[key] for number, key in keys.items() if key in made}
+    taken = {mask.number for mask in same.values()}
+    files = {m.content_sha256: m for m in here if m.origin is RevisionOrigin.IMPORTED and m.number not in taken}
+    for row in rows:
+        if row["number"] not in same and row["origin"] == RevisionOrigin.IMPORTED and row["content_sha256"] in files:
+            same[row["number"]] = files.pop(row["content_sha256"])
+    return same
+
+
+def _change(what: str, item: Mapping[str, Any]) -> Change:
+    """When and by whom something in the archive was changed. Raises `ValueError` for what is no time."""
+    text = item.get(f"{what}_utc", "")
+    if not text:
+        return Change()
+    when = dt.datetime.fromisoformat(text)
+    if when.tzinfo is None or when.year == dt.MAXYEAR:  # nothing can be changed after it
+        raise ValueError(f"{text} is not when something was changed")
+    return Change(when.astimezone(dt.UTC).isoformat(timespec="microseconds"), str(item.get(f"{what}_by", "")))

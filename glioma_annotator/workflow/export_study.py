@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from glioma_annotator.domain.labels import LabelScheme
@@ -36,11 +36,11 @@ def export_patient(
     Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
     reference file's axis order, and `volumes.csv` with mL per label and region; when all visits are exported, the
     table of all lies in `out`/PATIENT too, with `vasari.csv` and `histology.csv` where there are any. Where labels were
-    added in the workspace, `labels.csv` says what the mask's values mean. An earlier export is replaced, any other file
-    of these names is not.
+    added in the workspace, `labels.csv` says what the mask's values mean. An earlier export of the patient is replaced,
+    any other file of these names is not, nor the export of another patient whose key makes the same folder.
 
-    Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files;
-    `EnvironmentFailure` when the disk fails; `Cancelled` between files.
+    Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files or
+    another patient; `EnvironmentFailure` when the disk fails; `Cancelled` between files.
     """
     scheme = study_scheme(store)
     visits = _visits(store, patient_key, timepoint_key)
@@ -53,6 +53,7 @@ def export_patient(
     legends = [table.with_name(LABELS_FILE) for table in tables.values()] if own_labels(scheme) else []
     told = record_tables(store, patient_key, visits) if timepoint_key is None else {}
     records = {folder / name: table for name, table in told.items()}
+    _refuse_others(store, folder, patient_key, visits)
     _refuse_foreign([*targets.values(), *tables.values(), *legends, *records])
     steps = StepProgress(report, len(targets), "Exporting")
     rows: list[Row] = []
@@ -119,9 +120,43 @@ def _targets(
     if len({str(p).lower() for p in targets.values()}) < len(targets):
         raise UserError(
             "Two sequences or visits would be written to the same file: their names differ in special characters only.",
-            "Export the visits one by one.",
+            "Export the visits one by one, each to a folder of its own.",
         )
     return targets
+
+
+def _refuse_others(store: Store, folder: Path, patient_key: str, visits: Sequence[Timepoint]) -> None:
+    """Refuse to mix with the export of another patient or visit whose key makes the same folder name."""
+    tables = [folder / VOLUMES_FILE, *sorted(folder.glob(f"*/{VOLUMES_FILE}"))]
+    _refuse_other("patient", patient_key, folder, tables, [patient.key for patient in store.patients()])
+    patient = store.patient(patient_key)
+    keys = [visit.key for visit in store.timepoints(patient.id or 0)] if patient else []
+    for visit in visits:
+        place = folder / _file_name(visit.key)
+        _refuse_other("timepoint", visit.key, place, [place / VOLUMES_FILE], keys)
+
+
+def _refuse_other(column: str, key: str, folder: Path, tables: Sequence[Path], keys: Sequence[str]) -> None:
+    """`keys` are all there are in the workspace: where there is no mask, no row of the tables tells whose they are."""
+    named = {row[column] for table in tables for row in _held(table)}
+    holds = "holds" if named else "may hold"
+    if not named and any(map(_is_export, tables)):
+        named = {other for other in keys if _file_name(other).casefold() == _file_name(key).casefold()}
+    others = sorted(named - {key})
+    if others:
+        what = "visit" if column == "timepoint" else column
+        raise UserError(
+            f"The folder {folder} {holds} the export of {what} {others[0]}, whose key makes the same folder name as"
+            f" {key}.",
+            f"Export {what} {key} to another folder, or move that one away first.",
+        )
+
+
+def _held(table: Path) -> Iterator[Mapping[str, str]]:
+    """Every row of an export's table."""
+    if _is_export(table):
+        with table.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
 
 
 def _refuse_foreign(targets: Sequence[Path]) -> None:

@@ -27,6 +27,7 @@ _WORDS = {table: word for _, table, word in _KINDS} | {
     "timepoints": "visit",
     "revisions": "mask",
     "revision_status": "mask's status",
+    "patient_archives": "archive",
     "patient_identities": "identity",
     "saved_questions": "saved question",
 }
@@ -112,6 +113,8 @@ def differences(entry: AuditEntry) -> tuple[FieldChange, ...]:
     if entry.kind == "patient_identities":
         return (FieldChange("identity", "", "kept apart: the audit table holds only a seal of it"),)
     before, after = entry.before or {}, entry.after or {}
+    if entry.kind == "patient_archives":
+        return (FieldChange("taken over", "", f"{len(after.get('changed', ()))} records or masks"),)
     names = dict.fromkeys([*before, *after])
     rows = [
         FieldChange(name.replace("_", " "), _said(before.get(name)), _said(after.get(name)))

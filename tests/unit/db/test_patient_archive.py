@@ -160,6 +160,145 @@ def test_the_older_state_and_what_was_deleted_here_do_not_come_back(
     assert filled.findings.of_patient(KEY) == (newer,)
 
 
+def test_the_later_decision_on_a_mask_stays(
+    filled: Workspace, other: Workspace, visit: Timepoint, tmp_path: Path
+) -> None:
+    take_in(other, export(filled, tmp_path / "out.zip"))
+    arrived = other.timepoints((other.patient(KEY) or pytest.fail()).id or 0)[0]
+    first, second = other.revisions(arrived.id or 0)
+    other.set_status(first.id or 0, RevisionStatus.APPROVED, by="Dr B")
+    other.set_status(second.id or 0, RevisionStatus.DRAFT, by="Dr B")
+    back = export(other, tmp_path / "back.zip")
+    assert take_in(filled, back) == (0, 0, 0, 2, 6)
+    ours = filled.revisions(visit.id or 0)
+    assert [r.status for r in ours] == [RevisionStatus.APPROVED, RevisionStatus.DRAFT]
+    assert {m.revision for m in filled.measures.of_patient(KEY)} == {1}
+    decided = [entry.actor for entry in filled.audit.of_patient(KEY) if entry.kind == "revision_status"]
+    assert decided[:2] == ["Dr B", "Dr B"]
+    filled.set_status(ours[0].id or 0, RevisionStatus.DRAFT, by="Dr A")
+    assert take_in(filled, back) == (0, 0, 0, 0, 8)
+    assert take_in(other, export(filled, tmp_path / "again.zip")) == (0, 0, 0, 1, 7)
+    assert other.revisions(arrived.id or 0)[0].status is RevisionStatus.DRAFT
+    assert filled.verify() == other.verify() == []
+
+
+def test_a_mask_nobody_decided_on_takes_no_approval_back(
+    workspace: Workspace,
+    other: Workspace,
+    visit: Timepoint,
+    make_visit: Callable[..., Timepoint],
+    images: dict[str, Volume],
+    labels: LabelArray,
+    tmp_path: Path,
+) -> None:
+    scheme, file = GLIOMA_POST_TREATMENT, RevisionOrigin.IMPORTED
+    known = other.add_patient(KEY)
+    arrived = other.add_timepoint(make_visit(known.id or 0), images)
+    mask = other.add_revision(arrived, labels, scheme, origin=file, author="Dr B")
+    other.set_status(mask.id or 0, RevisionStatus.APPROVED)
+    workspace.add_revision(visit, labels, scheme, origin=file, author="Dr A")
+    assert take_in(other, export(workspace, tmp_path / "p.zip")) == (0, 0, 0, 0, 2)
+    assert [r.status for r in other.revisions(arrived.id or 0)] == [RevisionStatus.APPROVED]
+    assert take_in(workspace, export(other, tmp_path / "q.zip")) == (0, 0, 0, 1, 1)
+    assert [r.status for r in workspace.revisions(visit.id or 0)] == [RevisionStatus.APPROVED]
+
+
+def test_what_was_corrected_before_the_import_of_an_earlier_state_arrives(
+    filled: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    earlier = export(filled, tmp_path / "earlier.zip")
+    (note,) = filled.notes.of_patient(KEY)
+    filled.notes.change(dataclasses.replace(note, text="corrected"), by="Dr A")
+    later = export(filled, tmp_path / "later.zip")
+    take_in(other, earlier)
+    assert take_in(other, later) == (0, 0, 0, 1, 7)
+    assert [n.text for n in other.notes.of_patient(KEY)] == ["corrected"]
+    assert take_in(other, later)[3] == take_in(other, earlier)[3] == 0
+    assert other.audit.of(note.id)[-1].actor == "Dr A"
+    other.notes.change(dataclasses.replace(note, text="corrected here"), by="Dr B")
+    assert take_in(other, later) == (0, 0, 0, 0, 8)
+    assert take_in(filled, export(other, tmp_path / "back.zip")) == (0, 0, 0, 1, 7)
+    assert [n.text for n in filled.notes.of_patient(KEY)] == ["corrected here"]
+    assert filled.verify() == other.verify() == []
+
+
+def test_the_later_deletion_or_restoration_stays(filled: Workspace, other: Workspace, tmp_path: Path) -> None:
+    (note,) = filled.notes.of_patient(KEY)
+    states = [export(filled, tmp_path / "live.zip")]
+    filled.notes.delete(note.id, by="Dr A")
+    states.append(export(filled, tmp_path / "deleted.zip"))
+    filled.notes.restore(note.id)
+    filled.notes.change(dataclasses.replace(note, text="back"))
+    states.append(export(filled, tmp_path / "back.zip"))
+    with zipfile.ZipFile(states[1]) as archive:
+        assert b"kept" not in archive.read("patient.json")
+    take_in(other, states[0])
+    assert take_in(other, states[1]) == (0, 0, 0, 1, 7)
+    assert other.notes.of_patient(KEY) == ()
+    assert other.audit.of(note.id)[-1].actor == "Dr A"
+    assert take_in(other, states[2]) == (0, 0, 0, 1, 7)
+    assert take_in(other, states[1])[3] == take_in(other, states[0])[3] == 0
+    assert [n.text for n in other.notes.of_patient(KEY)] == ["back"]
+    other.notes.delete(note.id)
+    assert take_in(other, states[2])[3] == 0
+    assert take_in(filled, export(other, tmp_path / "home.zip"))[3] == 1
+    assert filled.notes.of_patient(KEY) == other.notes.of_patient(KEY) == ()
+    assert filled.verify() == other.verify() == []
+
+
+def test_a_deletion_is_kept_in_mind_before_the_record_is_known(
+    filled: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    earlier = export(filled, tmp_path / "earlier.zip")
+    filled.notes.delete(filled.notes.of_patient(KEY)[0].id)
+    take_in(other, export(filled, tmp_path / "later.zip"))
+    assert take_in(other, earlier) == (0, 0, 0, 0, 8)
+    assert other.notes.of_patient(KEY) == ()
+
+
+def test_a_finding_comes_without_the_sample_that_was_deleted(
+    filled: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    known = export(filled, tmp_path / "known.zip")
+    filled.histology.delete(filled.histology.of_patient(KEY)[0].id)
+    file = export(filled, tmp_path / "p.zip")
+    assert take_in(other, file) == (1, 2, 4, 0, 0)
+    assert [f.samples for f in other.findings.of_patient(KEY)] == [(), ()]
+    assert take_in(filled, file)[3] == take_in(filled, known)[3] == 0
+    assert len(filled.findings.of_patient(KEY)[0].samples) == 1
+    assert other.verify() == []
+
+
+def test_a_change_here_goes_before_the_state_of_a_clock_that_was_ahead(
+    filled: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    def put_ahead(facts: dict[str, Any]) -> None:
+        facts["records"]["notes"][0]["changed_utc"] = "2999-01-01T00:00:00+00:00"
+        facts["records"]["notes"][0]["record"]["text"] = "from the future"
+
+    ahead = with_facts(export(filled, tmp_path / "p.zip"), put_ahead)
+    assert take_in(filled, ahead)[3] == take_in(other, ahead)[2] - 4 == 1
+    (note,) = other.notes.of_patient(KEY)
+    other.notes.change(dataclasses.replace(note, text="corrected"))
+    assert take_in(other, ahead)[3] == 0
+    assert take_in(filled, export(other, tmp_path / "back.zip"))[3] == 1
+    assert [n.text for n in filled.notes.of_patient(KEY)] == ["corrected"]
+
+
+def test_a_restored_mask_is_another_mask(
+    filled: Workspace, other: Workspace, visit: Timepoint, labels: LabelArray, tmp_path: Path
+) -> None:
+    take_in(other, export(filled, tmp_path / "p.zip"))
+    filled.add_revision(visit, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Dr A")
+    restored = export(filled, tmp_path / "restored.zip")
+    assert take_in(other, restored)[:2] == (0, 1)
+    arrived = other.timepoints((other.patient(KEY) or pytest.fail()).id or 0)[0]
+    ours, theirs = filled.revisions(visit.id or 0), other.revisions(arrived.id or 0)
+    assert [(r.number, r.content_sha256) for r in theirs] == [(r.number, r.content_sha256) for r in ours]
+    assert take_in(other, restored) == (0, 0, 0, 0, 9)
+    assert other.verify() == other.check() == []
+
+
 def test_the_same_images_imported_twice_are_one_visit(
     filled: Workspace,
     other: Workspace,
@@ -239,6 +378,9 @@ def test_a_damaged_volume_is_not_exported(filled: Workspace, visit: Timepoint, t
         lambda facts: facts["records"]["findings"][0]["record"].update(status=["open"]),
         lambda facts: facts["records"]["findings"][0]["record"].update(timepoint="elsewhere"),
         lambda facts: facts["records"]["findings"][0]["record"].update(surprise=1),
+        lambda facts: facts["records"]["notes"][0].update(changed_utc="yesterday"),
+        lambda facts: facts["records"]["notes"][0].update(changed_utc="0001-01-01T00:00:00+14:00"),
+        lambda facts: facts["deleted"]["notes"][0].update(changed_utc="9999-12-31T23:59:59+00:00"),
         lambda facts: facts["schemes"].update(x="{}"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import nibabel as nib
@@ -121,6 +122,58 @@ def test_files_of_others_are_never_overwritten(tmp_path: Path) -> None:
         export(store, tmp_path / "out")
     assert foreign.read_bytes() == b"precious"
     assert [p.name for p in foreign.parent.iterdir()] == ["T1Gd.nii.gz"]
+
+
+def with_copy_of_patient(store: FakeStore, key: str, other: str) -> None:
+    """Another patient with the images and a smaller mask of the store's only one, whose key becomes `key`."""
+    patient = store._patients.pop(PATIENT)
+    store._patients[key] = dataclasses.replace(patient, key=key)
+    copy = store.add_patient(other)
+    visit = store.timepoint(1)
+    images = {s.name: store.load_image(visit, s.name) for s in visit.sequences}
+    made = store.add_timepoint(dataclasses.replace(visit, patient_id=copy.id or 0, id=None), images)
+    smaller = np.zeros(visit.grid.shape, np.uint8)
+    smaller[4, 4, 4] = 3
+    store.add_revision(made, smaller, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Reader")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_patients_of_one_folder_name_do_not_replace_one_another(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    with_copy_of_patient(store, "A 1", "A_1")
+    export(store, tmp_path / "out", "A 1")
+    first = contents(tmp_path / "out")
+    with pytest.raises(UserError, match=r"A_1 holds the export of patient A 1.*Export patient A_1 to another folder"):
+        export(store, tmp_path / "out", "A_1")
+    with pytest.raises(UserError, match="holds the export of patient A 1"):
+        export(store, tmp_path / "out", "A_1", "visit-1")
+    assert contents(tmp_path / "out") == first
+    assert set(export(store, tmp_path / "out", "A 1")) == set(first)
+    export(store, tmp_path / "elsewhere", "A_1")
+
+
+def test_a_folder_without_masks_is_not_taken_for_either_of_two_patients(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in", mask=False))
+    export(store, tmp_path / "out")
+    export(store, tmp_path / "out")
+    (tmp_path / "out" / PATIENT).rename(tmp_path / "out" / "A_1")
+    with_copy_of_patient(store, "A 1", "A_1")
+    with pytest.raises(UserError, match="may hold the export of patient A 1"):
+        export(store, tmp_path / "out", "A_1")
+
+
+def test_visits_of_one_folder_name_do_not_replace_one_another(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    store._timepoints[1] = dataclasses.replace(store.timepoint(1), key="visit 1")
+    export(store, tmp_path / "out", PATIENT, "visit 1")
+    first = contents(tmp_path / "out")
+    store._timepoints[1] = dataclasses.replace(store.timepoint(1), key="visit_1")
+    with pytest.raises(UserError, match=r"holds the export of visit visit 1.*to another folder"):
+        export(store, tmp_path / "out", PATIENT, "visit_1")
+    assert contents(tmp_path / "out") == first
 
 
 def test_unknown_patients_and_visits_are_answered_with_those_there_are(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 
 import pytest
 from fakes import FakeStore
 
+from glioma_annotator.domain.audit import AuditAction, AuditEntry
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.note import Note
 from glioma_annotator.workflow.cohort_words import excerpt
@@ -63,3 +65,12 @@ def test_an_excerpt_shows_the_word_that_was_searched_for() -> None:
     assert line.startswith("… ")
     assert len(line) <= 100
     assert excerpt("short\ntext", "text") == "short text"
+
+
+def test_an_archive_that_was_taken_over_is_told_by_what_it_brought() -> None:
+    after = {"key": "P", "first": 7, "changed": {"a": ["2026-01-01", "B"], "b": ["2026-01-02", "B"]}}
+    entry = AuditEntry(
+        9, dt.datetime(2026, 1, 3, tzinfo=dt.UTC), "A", AuditAction.ADD, "patient_archives", "u", None, after
+    )
+    assert [(d.field, d.after) for d in differences(entry)] == [("taken over", "2 records or masks")]
+    assert (kind_text(entry), record_title(entry)) == ("archive", "P")
