@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ def records(workspace: Workspace, key: str, start: dt.date, rng: random.Random) 
         workspace.findings.add(*now)
         workspace.notes.add(Note(key, sentence(rng, 40), NoteKind.REPORT, "MRI report", date, "reader"))
         category = rng.choice(tuple(ResponseCategory))
-        workspace.responses.add(ResponseAssessment(key, date, ResponseMethod.VOLUMETRIC, category, ("bench",)))
+        proposed = ResponseAssessment(key, date, ResponseMethod.VOLUMETRIC, category, ("bench",))
+        workspace.responses.add(replace(proposed, decided=category, reader="bench", decided_utc=proposed.created_utc))
         before = now
 
 

@@ -1,4 +1,8 @@
-"""Questions across patients as SQL over visits (`t`); every value is a parameter, never part of the text."""
+"""Questions across patients as SQL over visits (`t`); every value is a parameter, never part of the text.
+
+What is unknown fulfils neither a condition nor its opposite. Of the fields of a record that is so in SQL itself, where
+unknown is NULL; a condition on a visit is a search for visits, and so is its opposite (`_opposite`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glioma_annotator.db.search import TABLES, match_words
+from glioma_annotator.domain.clinical_event import EventKind
 from glioma_annotator.domain.cohort import (
     FIELDS,
     All,
@@ -28,6 +33,7 @@ from glioma_annotator.domain.cohort import (
     VasariIs,
     VolumeChange,
     VolumeIs,
+    parts_of,
 )
 
 
@@ -39,7 +45,7 @@ class Sql:
     parameters: tuple[Any, ...] = ()
 
 
-#: What each field is in SQL; `r` is the record asked about, `t` the visit.
+#: What each field is in SQL; `r` is the record asked about, `t` the visit. NULL is unknown.
 _COLUMNS = {
     (Scope.VISIT, "patient"): "(SELECT key FROM patients WHERE patients.id = t.patient_id)",
     (Scope.VISIT, "visit"): "t.key",
@@ -47,11 +53,33 @@ _COLUMNS = {
     (Scope.VISIT, "date"): "t.date",
     (Scope.VISIT, "day"): "t.day",
     (Scope.FINDING, "volume"): "r.volume_ml",
-    (Scope.SAMPLE, "diagnosis"): "coalesce(r.diagnosis, '') || ' ' || coalesce(r.diagnosis_text, '')",
+    (Scope.FINDING, "location"): "nullif(r.location, '')",
+    (Scope.SAMPLE, "location"): "nullif(r.location, '')",
+    (Scope.SAMPLE, "microscopy"): "nullif(r.microscopy, '')",
+    (Scope.SAMPLE, "diagnosis"): "nullif(coalesce(r.diagnosis, '') || ' ' || coalesce(r.diagnosis_text, ''), ' ')",
     (Scope.SAMPLE, "grade"): "coalesce(r.diagnosis_grade, r.grade)",
     (Scope.EVENT, "dose"): "r.dose_gy",
     (Scope.EVENT, "daily dose"): "r.dose_mg",
-    (Scope.RESPONSE, "category"): "coalesce(r.decided, r.proposed)",
+    (Scope.EVENT, "drug"): (
+        f"CASE WHEN r.drug = '' AND r.kind IN ('{EventKind.STEROIDS.value}', '{EventKind.OTHER_THERAPY.value}')"
+        " THEN NULL ELSE r.drug END"
+    ),
+    (Scope.RESPONSE, "category"): "r.decided",
+}
+#: A choice that says no more than NULL.
+_UNKNOWN = "unknown"
+#: What a record tells of the patient or the visit: where no record tells it, it is unknown. All other fields say which
+#: record is meant, and without a record there is none.
+_FACTS = {
+    Scope.SAMPLE: frozenset({"diagnosis", "grade", "site", "location", "microscopy"}),
+    Scope.EVENT: frozenset({"extent", "state", "dose", "daily dose", "fractions", "cycle", "score"}),
+    Scope.RESPONSE: frozenset({"category"}),
+}
+#: Other fields that may be unknown in a record.
+_GAPS = {
+    Scope.FINDING: frozenset({"side", "location", "volume", "change"}),
+    Scope.SAMPLE: frozenset({"date"}),
+    Scope.EVENT: frozenset({"date", "day", "drug"}),
 }
 _TABLES = {
     Scope.FINDING: "findings",
@@ -89,8 +117,7 @@ def where(condition: Condition, scope: Scope = Scope.VISIT, visits: Sequence[int
         case AnyOf(parts):
             return _joined(" OR ", [where(part, scope, visits) for part in parts])
         case Not(part):
-            inner = where(part, scope, visits)
-            return Sql(f"NOT ({inner.text})", inner.parameters)
+            return _opposite(part, visits) if scope is Scope.VISIT else _negated(where(part, scope, visits))
         case Compare():
             return _comparison(condition, scope, visits)
         case Having():
@@ -100,14 +127,41 @@ def where(condition: Condition, scope: Scope = Scope.VISIT, visits: Sequence[int
         case MarkerPercent(marker, operator, percent):
             return _with_marker(f"m.marker = ? AND m.percent {_sign(operator)} ?", (marker.value, percent))
         case VolumeIs(name, operator, volume_ml):
-            measured = f"SELECT timepoint_id FROM measures WHERE name = ? AND {_VOLUME_TESTS[operator]}"
-            return Sql(f"t.id IN ({measured})", (name, volume_ml))
-        case VolumeChange():
-            return _volume_change(condition)
+            return _measured(Sql(_VOLUME_TESTS[operator], (volume_ml,)), name)
+        case VolumeChange(name):
+            return _measured(_change(condition), name)
         case VasariIs():
             return _vasari(condition)
         case TextFound(words):
             return _text_found(words)
+
+
+def _opposite(condition: Condition, visits: Sequence[int]) -> Sql:
+    """What a visit `t` has to fulfil of which it is known that it does not fulfil the condition."""
+    match condition:
+        case All(parts):
+            return _joined(" OR ", [_opposite(part, visits) for part in parts])
+        case AnyOf(parts):
+            return _joined(" AND ", [_opposite(part, visits) for part in parts])
+        case Not(part):
+            return where(part, Scope.VISIT, visits)
+        case Having(scope, AnyOf(parts)):
+            return _joined(" AND ", [_opposite(Having(scope, part), visits) for part in parts])
+        case Having():
+            return _not_having(condition)
+        case MarkerIs(markers, state) if state is not MarkerState.NOT_TESTED:
+            result = "m.status <> 'not tested'" if state is MarkerState.INDETERMINATE else "m.altered IS NOT NULL"
+            names = tuple(marker.value for marker in markers)
+            known = _with_marker(f"{_among(names)} AND {result}", names)
+            return _joined(" AND ", [known, _negated(where(condition))])
+        case MarkerPercent(marker):
+            known = _with_marker("m.marker = ? AND m.percent IS NOT NULL", (marker.value,))
+            return _joined(" AND ", [known, _negated(where(condition))])
+        case VolumeIs(name, operator, volume_ml):
+            return _measured(_negated(Sql(_VOLUME_TESTS[operator], (volume_ml,))), name)
+        case VolumeChange(name):
+            return _measured(_negated(_change(condition)), name)
+    return _negated(where(condition, Scope.VISIT, visits))  # NULL where unknown, or never unknown
 
 
 def record_of(condition: Condition, visits: Sequence[int]) -> Sql | None:
@@ -130,6 +184,10 @@ def _joined(word: str, parts: Sequence[Sql]) -> Sql:
     return Sql(text, tuple(value for part in parts for value in part.parameters))
 
 
+def _negated(sql: Sql) -> Sql:
+    return Sql(f"NOT ({sql.text})", sql.parameters)
+
+
 def _sign(operator: Operator) -> str:
     """SQL's spelling of a comparison of numbers; the only text that a question adds is one of these."""
     return {Operator.IS: "=", Operator.IS_NOT: "<>"}.get(operator, operator.value)
@@ -140,8 +198,8 @@ def _comparison(compare: Compare, scope: Scope, visits: Sequence[int]) -> Sql:
         matches = [match_words(str(v), "text", visits) for v in compare.values]
         parts = [Sql(f"r.id IN ({_FOUND['findings']})", (match,)) for match in matches]
         found = _joined(" OR ", parts)
-        return Sql(f"NOT ({found.text})", found.parameters) if compare.operator is Operator.IS_NOT else found
-    column = _COLUMNS.get((scope, compare.field), f"r.{compare.field}")
+        return _negated(found) if compare.operator is Operator.IS_NOT else found
+    column = _column(scope, compare.field)
     kind = FIELDS[scope][compare.field].type
     parts = []
     for value in compare.values:
@@ -153,7 +211,8 @@ def _comparison(compare: Compare, scope: Scope, visits: Sequence[int]) -> Sql:
             negation = "NOT " if compare.operator is Operator.IS_NOT else ""
             parts.append(Sql(f"{column} {negation}IN (?, ?)", spellings))
         elif kind is FieldType.CHOICE and compare.operator is not Operator.CONTAINS:
-            parts.append(Sql(f"{column} {'IS NOT' if compare.operator is Operator.IS_NOT else '='} ?", (str(value),)))
+            asked = _column(scope, compare.field, unknown=value == _UNKNOWN)
+            parts.append(Sql(f"{asked} {_sign(compare.operator)} ?", (str(value),)))
         else:
             whole = kind is FieldType.TEXT and compare.operator is not Operator.CONTAINS
             pattern = _pattern(str(value)) if whole else f"%{_pattern(str(value))}%"
@@ -169,19 +228,70 @@ def _pattern(text: str) -> str:
     return text.replace("*", "%")
 
 
+def _column(scope: Scope, field: str, unknown: bool = False) -> str:
+    """A field in SQL, NULL where it is unknown; where that itself is asked for, as it is recorded."""
+    column = _COLUMNS.get((scope, field), f"r.{field}")
+    return f"nullif({column}, '{_UNKNOWN}')" if not unknown and _UNKNOWN in FIELDS[scope][field].choices else column
+
+
 def _having(having: Having) -> Sql:
     inner = Sql("1") if having.condition is None else where(having.condition, having.scope)
-    table = _TABLES[having.scope]
-    if having.scope in _OF_VISITS:
-        live = f"SELECT 1 FROM {table} AS r WHERE r.timepoint_id = t.id AND r.deleted_utc IS NULL"
-        return Sql(f"EXISTS ({live} AND ({inner.text}))", inner.parameters)
-    live = f"SELECT r.patient_id FROM {table} AS r WHERE r.deleted_utc IS NULL"
-    return Sql(f"t.patient_id IN ({live} AND ({inner.text}))", inner.parameters)
+    return _with_record(having.scope, inner)
+
+
+def _with_record(scope: Scope, condition: Sql) -> Sql:
+    """Visits that have, or whose patient has, a live record `r` that fulfils the condition; a response is decided."""
+    live = "r.deleted_utc IS NULL AND r.decided IS NOT NULL" if scope is Scope.RESPONSE else "r.deleted_utc IS NULL"
+    if scope in _OF_VISITS:
+        found = f"SELECT 1 FROM {_TABLES[scope]} AS r WHERE r.timepoint_id = t.id AND {live}"
+        return Sql(f"EXISTS ({found} AND ({condition.text}))", condition.parameters)
+    found = f"SELECT r.patient_id FROM {_TABLES[scope]} AS r WHERE {live}"
+    return Sql(f"t.patient_id IN ({found} AND ({condition.text}))", condition.parameters)
+
+
+def _not_having(having: Having) -> Sql:
+    """No record fulfils the condition or, as far as is known, might; what is asked of it, some record tells."""
+    if having.condition is None:
+        return _negated(_having(having))
+    none = _negated(_with_record(having.scope, _possible(having.condition, having.scope)))
+    if not _facts(having.condition, having.scope):
+        return none
+    return _joined(" AND ", [_with_record(having.scope, _denied(having.condition, having.scope)), none])
+
+
+def _possible(condition: Condition, scope: Scope) -> Sql:
+    """What a record `r` fulfils that fulfils the condition or might, its facts apart; the index serves what it can."""
+    if isinstance(condition, All | AnyOf):
+        word = " AND " if isinstance(condition, All) else " OR "
+        return _joined(word, [_possible(part, scope) for part in condition.parts])
+    inner = where(condition, scope)
+    if _facts(condition, scope) or not _fields(condition) & _GAPS.get(scope, frozenset()):
+        return inner
+    return Sql(f"coalesce(({inner.text}), 1)", inner.parameters)
+
+
+def _fields(condition: Condition) -> set[str]:
+    return {part.field for part in parts_of(condition) if isinstance(part, Compare)}
+
+
+def _facts(condition: Condition, scope: Scope) -> set[str]:
+    return _fields(condition) & _FACTS.get(scope, frozenset())
+
+
+def _denied(condition: Condition, scope: Scope) -> Sql:
+    """What a record `r` fulfils that is among those asked about and tells that the condition's facts are not so."""
+    if isinstance(condition, AnyOf):
+        return _joined(" AND ", [_denied(part, scope) for part in condition.parts])
+    if not isinstance(condition, All) or not _facts(condition, scope):
+        return _negated(where(condition, scope))
+    meant = [where(part, scope) for part in condition.parts if not _facts(part, scope)]
+    told = [_denied(part, scope) for part in condition.parts if _facts(part, scope)]
+    return _joined(" AND ", [*meant, _joined(" OR ", told)])
 
 
 def _marker(condition: MarkerIs) -> Sql:
     names = tuple(marker.value for marker in condition.markers)
-    among = f"m.marker IN ({', '.join('?' * len(names))})"
+    among = _among(names)
     altered = _with_marker(f"{among} AND m.altered = 1", names)
     if condition.state is MarkerState.ALTERED:
         return altered
@@ -189,11 +299,15 @@ def _marker(condition: MarkerIs) -> Sql:
         return _with_marker(f"{among} AND m.status = 'indeterminate'", names)
     if condition.state is MarkerState.NOT_TESTED:
         tested = _with_marker(f"{among} AND m.status <> 'not tested'", names)
-        return Sql(f"NOT {tested.text}", tested.parameters)
+        return _negated(tested)
     unaltered = _with_marker(f"{among} AND m.altered = 0", names)
     if len(names) == 1:
         return unaltered
     return Sql(f"{unaltered.text} AND NOT {altered.text}", unaltered.parameters + altered.parameters)
+
+
+def _among(names: Sequence[str]) -> str:
+    return f"m.marker IN ({', '.join('?' * len(names))})"
 
 
 def _with_marker(condition: str, parameters: tuple[Any, ...]) -> Sql:
@@ -205,7 +319,13 @@ def _with_marker(condition: str, parameters: tuple[Any, ...]) -> Sql:
     return Sql(f"t.patient_id IN ({patients})", parameters)
 
 
-def _volume_change(change: VolumeChange) -> Sql:
+def _measured(test: Sql, name: str) -> Sql:
+    """Visits whose measure of a label or region fulfils the test."""
+    return Sql(f"t.id IN (SELECT timepoint_id FROM measures WHERE name = ? AND {test.text})", (name, *test.parameters))
+
+
+def _change(change: VolumeChange) -> Sql:
+    """The test of a measure."""
     column = _REFERENCES[change.reference]
     sign = 1 if change.direction is Direction.UP else -1
     limit = f"{column} * ?" if change.percent else f"{column} + ?"
@@ -214,7 +334,7 @@ def _volume_change(change: VolumeChange) -> Sql:
         test = f"volume_ml >= {limit} - {_TOLERANCE_ML} AND volume_ml > {column}"
     else:
         test = f"volume_ml <= {limit} + {_TOLERANCE_ML} AND volume_ml < {column}"
-    return Sql(f"t.id IN (SELECT timepoint_id FROM measures WHERE name = ? AND {test})", (change.name, amount))
+    return Sql(test, (amount,))
 
 
 def _vasari(condition: VasariIs) -> Sql:

@@ -20,18 +20,25 @@ class CourseClock:
 
     Attributes
     ----------
-    origin: calendar date of day 0, the first visit; None where no visit has a date.
+    origin: calendar date of day 0, the first visit; None where the visits do not tell it.
     """
 
     origin: dt.date | None = None
 
     @classmethod
     def of(cls, timepoints: Sequence[Timepoint]) -> CourseClock:
-        """From visits in order: one with date and day fixes the origin, else the first with a date is day 0."""
+        """From visits in order: one with date and day fixes the origin.
+
+        Else the first date is day 0 where no visit has a day, or where the first visit has it and every day comes
+        later: a dated visit beside others that are counted from an unknown date has no day.
+        """
         both = next((t for t in timepoints if t.date is not None and t.day is not None), None)
         if both is not None and both.date is not None and both.day is not None:
             return cls(both.date - dt.timedelta(days=both.day))
-        return cls(next((t.date for t in timepoints if t.date is not None), None))
+        days = [t.day for t in timepoints if t.day is not None]
+        if not days:
+            return cls(next((t.date for t in timepoints if t.date is not None), None))
+        return cls(timepoints[0].date if min(days) > 0 else None)
 
     def day(self, date: dt.date | None, day: int | None) -> int | None:
         """Days since the first visit; None when neither a day nor a comparable date is known."""
@@ -95,6 +102,11 @@ def radiotherapy_end(events: Iterable[ClinicalEvent], day: int | None, clock: Co
         return None
     ends = [end for e in events if e.kind is EventKind.RADIOTHERAPY and (end := clock.end(e)) is not None]
     return max((end for end in ends if end <= day), default=None)
+
+
+def radiotherapy_without_end(events: Iterable[ClinicalEvent]) -> bool:
+    """Whether radiotherapy is recorded whose last day is not."""
+    return any(e.kind is EventKind.RADIOTHERAPY and e.end_date is None and e.end_day is None for e in events)
 
 
 def doubling_time_days(earlier_ml: float, later_ml: float, days: int | None) -> float | None:

@@ -104,6 +104,15 @@ class _Course:
         earlier = [v for v in self.visits[self.first : self.index] if self.size(v) is not None]
         return min(earlier, key=lambda v: self.size(v) or 0.0, default=self.baseline)
 
+    def _assessed_before(self) -> list[RanoVisit]:
+        """The visits from the baseline to the one before this, latest first, without those that show nothing.
+
+        A visit without a mask shows nothing, unless the reader decided on it.
+        """
+        nothing = ResponseCategory.NOT_EVALUABLE
+        earlier = reversed(self.visits[self.first : self.index])
+        return [v for v in earlier if v.total_ml is not None or self.settled.get(v.timepoint) is not nothing]
+
     def text(self, value: float) -> str:
         what = "Sum of products" if self.method is ResponseMethod.BIDIMENSIONAL else "Enhancing volume"
         digits = 0 if self.method is ResponseMethod.BIDIMENSIONAL else 2
@@ -213,7 +222,7 @@ class _Course:
     def _unconfirmed_before(self) -> RanoVisit | None:
         """The visit whose progression this one confirms: preliminary, at least 4 weeks ago, nothing else between."""
         found = None
-        for earlier in reversed(self.visits[self.first : self.index]):
+        for earlier in self._assessed_before():
             if self.settled.get(earlier.timepoint) is not ResponseCategory.PRELIMINARY_PD:
                 break
             if earlier.day is None or self.visit.day is None or self.visit.day - earlier.day >= CONFIRM_AFTER_DAYS:
@@ -223,7 +232,8 @@ class _Course:
     def _response(self, now: float, at_start: float) -> tuple[ResponseCategory, list[str]]:
         """CR, PR or SD when nothing progressed, or not evaluable when steroids hide what the tumour does."""
         limit, reasons = THRESHOLDS[self.method].decrease, []
-        if self.settled.get(self.visits[self.index - 1].timepoint) is ResponseCategory.PRELIMINARY_PD:
+        last = next(iter(self._assessed_before()), self.baseline)
+        if self.settled.get(last.timepoint) is ResponseCategory.PRELIMINARY_PD:
             reasons.append("The progression seen at the scan before is not confirmed.")
         dose, baseline_dose = self.visit.steroid_mg, self.baseline.steroid_mg
         remaining = self.visit.total_ml or 0.0
@@ -263,7 +273,7 @@ class _Course:
     def _confirmation(self, category: ResponseCategory) -> list[str]:
         """Whether an earlier scan, at least 4 weeks before, already showed the response without a break."""
         enough = (CR,) if category is CR else (CR, PR)
-        for earlier in reversed(self.visits[self.first : self.index]):
+        for earlier in self._assessed_before():
             if self.settled.get(earlier.timepoint) not in enough:
                 break
             known = earlier.day is not None and self.visit.day is not None

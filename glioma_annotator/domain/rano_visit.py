@@ -22,6 +22,7 @@ TARGET_LIMIT = 2  # three if needed (RANO 2.0)
 REPLACEMENT_MG = 1.5
 """Up to this daily dose of dexamethasone steroids count as physiologic replacement, which a complete response allows
 (Wen et al. 2010). Our choice: the criteria name no figure."""
+_NO_END = "The end of radiotherapy is not recorded and should be entered; until then the baseline is"
 EXACT = 1e-9  # a change of exactly the threshold reaches it, whatever the rounding
 
 
@@ -88,11 +89,14 @@ def is_measurable(longest_mm: float, perpendicular_mm: float, slices: int, slice
     return min(longest_mm, perpendicular_mm) >= least - EXACT and slices >= 2
 
 
-def find_baseline(phases: Sequence[TreatmentPhase], days_since_rt: Sequence[int | None]) -> tuple[int, str]:
+def find_baseline(
+    phases: Sequence[TreatmentPhase], days_since_rt: Sequence[int | None], *, without_end: bool = False
+) -> tuple[int, str]:
     """Which visit is the baseline, and why.
 
     The scan marked as post-radiotherapy baseline; else the first after the end of radiotherapy; else, where there was
-    none, the first post-operative one; else the first.
+    none, the first post-operative one; else the first. `without_end` is whether radiotherapy is recorded that has no
+    end (`course.radiotherapy_without_end`): the reason then asks for it.
 
     Raises ValueError without visits.
     """
@@ -107,7 +111,12 @@ def find_baseline(phases: Sequence[TreatmentPhase], days_since_rt: Sequence[int 
     later = (TreatmentPhase.EARLY_POST_OPERATIVE, TreatmentPhase.FOLLOW_UP)
     for index, phase in enumerate(phases):
         if phase in later:
-            return index, "No radiotherapy is recorded; it is the first scan after surgery."
+            return (
+                index,
+                f"{_NO_END if without_end else 'No radiotherapy is recorded; it is'} the first scan after surgery.",
+            )
+    if without_end:
+        return 0, f"{_NO_END} the first scan, as no phase says more."
     return 0, "No radiotherapy is recorded and no phase says more; it is the first scan."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent
-from glioma_annotator.domain.course import CourseClock, radiotherapy_end
+from glioma_annotator.domain.course import CourseClock, radiotherapy_end, radiotherapy_without_end
 from glioma_annotator.domain.histology import HistologySample
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.rano_visit import find_baseline
@@ -73,6 +73,7 @@ def load_course(store: Store, patient_key: str) -> PatientCourse:
         visits.append(CourseVisit(timepoint, day, since, best_revision(store.revisions(timepoint.id))))
     if all(visit.revision is None for visit in visits):
         raise UserError(f"No visit of {patient_key} has a mask.", "Segment a visit first.")
-    baseline, why = find_baseline([v.timepoint.phase for v in visits], [v.days_since_rt for v in visits])
+    phases, since_rt = [v.timepoint.phase for v in visits], [v.days_since_rt for v in visits]
+    baseline, why = find_baseline(phases, since_rt, without_end=radiotherapy_without_end(events))
     samples = store.histology.of_patient(patient_key)
     return PatientCourse(patient_key, tuple(visits), events, clock, baseline, why, samples)

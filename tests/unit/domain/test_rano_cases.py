@@ -82,3 +82,26 @@ def test_rules_agree_with_the_worked_case(case: dict[str, str]) -> None:
     assert last.category.value == case["expected"], last.reasons
     assert case["because"] in " ".join(last.reasons)
     assert proposals[0].category is ResponseCategory.BASELINE
+
+
+@pytest.mark.parametrize(
+    ("visits", "expected", "because"),
+    [
+        ("d0 A30x20 s0 | d30 s0 | d60 nomask | d90 s0", "CR", "Confirmed: visit 1 showed it 60 days before."),
+        ("d0 A40x30 | d30 A20x20 | d40 nomask | d50 nomask | d90 A20x20", "PR", "Confirmed: visit 1"),
+        ("d0 A40x30 | d30 A20x20 | d60 nomask | d90 A20x20", "PR", "Confirmed: visit 1"),
+        ("d0 A40x30 | d30 A20x20 | d60 nomask =PD | d90 A20x20", "PR", "To be confirmed"),
+        ("d0 A40x30 s2 | d30 A20x20 s2 | d60 A20x20 s8 | d90 A20x20 s2", "PR", "To be confirmed"),
+        ("d0 A20x20 rt5 | d10 A30x30 rt15 | d25 nomask | d60 A31x30 rt65", "PD", "seen at visit 1, 50 days before"),
+        ("d0 A20x20 rt5 | d10 A30x30 rt15 | d25 nomask =SD | d60 A31x30 rt65", "PD to be confirmed", "Only 65 days"),
+        ("d30 A30x20 rt28 | d50 A40x20 rt48 | d70 nomask | d100 A31x20 rt98", "SD", "is not confirmed"),
+    ],
+)
+def test_a_visit_without_a_mask_is_passed_over_unless_the_reader_decided_on_it(
+    visits: str, expected: str, because: str
+) -> None:
+    read = [read_visit(text, index) for index, text in enumerate(visits.split("|"))]
+    decided = {visit.timepoint: category for visit, category in read if category is not None}
+    last = assess_course([v for v, _ in read], decided=decided)[-1]
+    assert last.category.value == expected, last.reasons
+    assert because in " ".join(last.reasons)

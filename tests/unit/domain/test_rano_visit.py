@@ -43,6 +43,21 @@ def test_the_scan_after_radiotherapy_is_the_baseline_else_after_surgery_else_the
     assert why.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("phases", "expected"),
+    [([BEFORE, AFTER], "the first scan after surgery."), ([BEFORE, UNKNOWN], "the first scan, as no phase says more.")],
+)
+def test_radiotherapy_without_an_end_is_said_to_lack_it(phases: list[TreatmentPhase], expected: str) -> None:
+    days: list[int | None] = [None, None]
+    index, why = find_baseline(phases, days, without_end=True)
+    assert index == find_baseline(phases, days)[0]
+    assert (
+        why == f"The end of radiotherapy is not recorded and should be entered; until then the baseline is {expected}"
+    )
+    assert find_baseline(phases, days)[1].startswith("No radiotherapy is recorded")
+    assert find_baseline(phases, [None, 12], without_end=True) == find_baseline(phases, [None, 12])
+
+
 def test_there_is_no_baseline_without_visits() -> None:
     with pytest.raises(ValueError):
         find_baseline([], [])

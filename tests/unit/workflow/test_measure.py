@@ -2,13 +2,14 @@
 
 import datetime as dt
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from courses import ET, GRID, NETC, SNFH, Course, mask
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
-from glioma_annotator.domain.course import CourseClock, doubling_time_days
+from glioma_annotator.domain.course import CourseClock, doubling_time_days, radiotherapy_without_end
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
@@ -130,6 +131,25 @@ class TestClock:
         course = Course()
         clock = CourseClock.of([course.visit(None, date=dt.date(2024, 3, 1))])
         assert clock.start(ClinicalEvent("P", EventKind.SURGERY, date=dt.date(2024, 3, 15))) == 14
+
+    def test_a_date_beside_days_from_an_unknown_date_has_no_day(self) -> None:
+        course, date = Course(), dt.date(2024, 3, 1)
+        for visits, days in (
+            ([course.visit(0), course.visit(None, date=date)], [0, None]),
+            ([course.visit(None, date=date), course.visit(0)], [None, 0]),
+            ([course.visit(None), course.visit(None, date=date), course.visit(50)], [None, None, 50]),
+            ([course.visit(None, date=date), course.visit(30)], [0, 30]),
+            ([course.visit(None), course.visit(None, date=date)], [None, 0]),
+        ):
+            clock = CourseClock.of(visits)
+            assert [clock.of_visit(v) for v in visits] == days
+
+    def test_radiotherapy_that_goes_on_has_no_end(self) -> None:
+        started = ClinicalEvent("P", EventKind.RADIOTHERAPY, date=dt.date(2024, 3, 1))
+        assert radiotherapy_without_end([started])
+        assert not radiotherapy_without_end([replace(started, end_date=dt.date(2024, 4, 1))])
+        assert not radiotherapy_without_end([replace(started, end_day=42)])
+        assert not radiotherapy_without_end([ClinicalEvent("P", EventKind.TEMOZOLOMIDE, day=3)])
 
     def test_without_dates_a_dated_event_has_no_day(self) -> None:
         clock = CourseClock.of([Course().visit(5)])
