@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table
 from glioma_annotator.cli.tables import add_output, put_out, require_place
 from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
 from glioma_annotator.errors import UserError
 from glioma_annotator.settings import load_settings
+from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.tables import finding_rows
 
@@ -96,6 +99,19 @@ def _chosen(args: argparse.Namespace) -> list[Finding]:
     ]
 
 
+def _point_in(store: Store, args: argparse.Namespace) -> tuple[float, float, float]:
+    """The point that was named. Raises `UserError` where it lies outside the visit's images."""
+    visits = store.timepoints(require_place(store, args.patient, args.timepoint).id or 0)
+    grid = next(visit.grid for visit in visits if visit.key == args.timepoint)
+    x, y, z = args.point
+    if not (np.isfinite((x, y, z)).all() and grid.contains(grid.world_to_index((x, y, z)))):
+        raise UserError(
+            f"The point {x:g} {y:g} {z:g} lies outside the images of {args.timepoint}.",
+            "Give world coordinates in mm, as the status bar shows them.",
+        )
+    return x, y, z
+
+
 def run_add_command(args: argparse.Namespace) -> int:
     profile = load_profile()
     if profile.finding_kind(args.kind) is None:
@@ -107,8 +123,7 @@ def run_add_command(args: argparse.Namespace) -> int:
     app.open_store(args.workspace, read_only=True).close()  # a mistyped folder must not become a workspace
     store = app.open_for_command(args.workspace)
     try:
-        require_place(store, args.patient, args.timepoint)
-        x, y, z = args.point
+        x, y, z = _point_in(store, args)
         finding = Finding(
             args.patient,
             args.timepoint,

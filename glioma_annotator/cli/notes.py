@@ -103,9 +103,15 @@ def run_add_command(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _piped() -> str:
+    """What is piped in; Python would keep bytes that are no UTF-8 in a form that cannot be stored."""
+    text = sys.stdin.read(_LARGEST + 1)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8")
+
+
 def _read(file: Path) -> str:
     try:
-        text = sys.stdin.read(_LARGEST + 1) if str(file) == "-" else file.read_text("utf-8")
+        text = _piped() if str(file) == "-" else file.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is no text in UTF-8.", "Save the report as plain text.") from error
     except FileNotFoundError as error:

@@ -74,6 +74,8 @@ def test_a_finding_is_added_listed_and_exported(
         (("--timepoint", "v9"), "has no visit v9"),
         (("--label", "XY"), "no label XY"),
         (("--workspace", "nowhere"), "no workspace"),
+        (("--point", "99999", "0", "0"), "lies outside the images"),
+        (("--point", "nan", "0", "0"), "lies outside the images"),
     ],
 )
 def test_a_finding_that_cannot_be_is_explained(
