@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.imaging.components import fill_holes, largest
+from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import opening
 
 Image = NDArray[np.floating[Any]]
@@ -107,7 +108,8 @@ def not_shown(image: Image, brain: Mask, spacing_mm: tuple[float, float, float])
         return None
     # Fluid may be as dark as the background, but lies within the brain or in thin sulci.
     lacking &= ~fill_holes(front)
-    lacking = opening(lacking, _THIN_MM / 2, Grid(brain.shape, np.diag([*spacing_mm, 1.0])))
+    grid = Grid(brain.shape, np.diag([*spacing_mm, 1.0]))
+    lacking &= grow(opening(lacking, _THIN_MM / 2, grid), _THIN_MM, grid)  # with the corners that a ball leaves out
     return lacking if np.count_nonzero(lacking) >= least else None
 
 
