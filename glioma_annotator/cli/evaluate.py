@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 SCHEME = GLIOMA_POST_TREATMENT
+_LABELS_OPTION = LABELS_OPTION | {
+    "help": "program: 1 NETC, 2 SNFH, 3 ET, 4 RC; brats2021: 1 NCR, 2 ED, 4 ET; auto: program for all masks of a side"
+    " where one of them holds a 3 or is the program's own, after a resection, and for predictions where the references"
+    " are; else a 4 is ET, as in brats2021",
+}
 
 
 def add_evaluate_parser(commands: Commands) -> None:
@@ -48,12 +54,14 @@ def add_evaluate_parser(commands: Commands) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     for side in ("reference", "prediction"):
-        parser.add_argument(f"--{side}-labels", **LABELS_OPTION)
+        parser.add_argument(f"--{side}-labels", **_LABELS_OPTION)
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run_evaluate_command)
 
 
 def run_evaluate_command(args: argparse.Namespace) -> int:
+    if args.seed < 0:
+        raise UserError("A seed is not negative.", "Give --seed a whole number from 0.")
     if args.model is not None or args.cases:
         if args.reference or args.prediction or not args.cases or args.model is None:
             raise UserError("A model is scored on cases.", "Give --model, --cases and --out, and no masks.")
@@ -70,6 +78,10 @@ def run_evaluate_command(args: argparse.Namespace) -> int:
 
 
 def _evaluate_pair(args: argparse.Namespace) -> int:
+    from glioma_annotator.workflow.evaluation.report import labels_told
+
+    if args.out is not None:
+        _score(args)
     result = evaluate_files(
         args.reference,
         args.prediction,
@@ -96,17 +108,19 @@ def _evaluate_pair(args: argparse.Namespace) -> int:
                 for s in result.scores
             ],
         )
-        print(f"Labels read as: reference {labels['reference']}, prediction {labels['prediction']}.")
+        print(labels_told(labels))
+        _tell_place(args)
     return ExitCode.DONE
 
 
-def _evaluate_many(args: argparse.Namespace) -> int:
+def _score(args: argparse.Namespace) -> EvaluationResult:
+    """Score folders, two files or a model, and write the report where a place is given."""
     from glioma_annotator.workflow.evaluation.run import Conventions, evaluate_folders, evaluate_model
 
     conventions = Conventions(LabelConvention(args.reference_labels), LabelConvention(args.prediction_labels))
     with progress_bar("Evaluating") as (report, cancel):
         if args.model is not None:
-            result = evaluate_model(
+            return evaluate_model(
                 app.make_segmenter(),
                 ENSEMBLE.join(args.model),
                 args.cases,
@@ -119,14 +133,18 @@ def _evaluate_many(args: argparse.Namespace) -> int:
                 cancel,
                 operated=operated(args),
             )
-        else:
-            result = evaluate_folders(
-                args.reference, args.prediction, args.out, SCHEME, conventions, args.seed, report, cancel
-            )
+        return evaluate_folders(
+            args.reference, args.prediction, args.out, SCHEME, conventions, args.seed, report, cancel
+        )
+
+
+def _evaluate_many(args: argparse.Namespace) -> int:
+    result = _score(args)
+    code = ExitCode.USER if result.failed else ExitCode.DONE
     if args.json:
         _print_result(result)
-        return ExitCode.DONE
-    from glioma_annotator.workflow.evaluation.report import TABLE_HEAD, summary_table
+        return code
+    from glioma_annotator.workflow.evaluation.report import TABLE_HEAD, labels_told, summary_table
     from glioma_annotator.workflow.evaluation.scores import RULES
 
     print_table(
@@ -163,9 +181,24 @@ def _evaluate_many(args: argparse.Namespace) -> int:
     )
     print_table(TABLE_HEAD, summary_table(result.summaries))
     print(RULES)
+    print(labels_told(result.facts["labels"]))
+    _tell_left_out(result)
+    _tell_place(args)
+    return code
+
+
+def _tell_left_out(result: EvaluationResult) -> None:
+    """What was not scored: failed cases one by one, else how many for each reason."""
+    for case, reason in result.failed.items():
+        print(f"Not scored: {case}: {reason}")
+    for reason, count in Counter(result.not_scored.values()).items():
+        names = [name for name, why in result.not_scored.items() if why == reason]
+        print(f"Not scored: {count} ({', '.join(names[:5])}{', …' if count > 5 else ''}): {reason}.")
+
+
+def _tell_place(args: argparse.Namespace) -> None:
     if args.out:
         print(f"Report: {args.out / 'report.md'}")
-    return ExitCode.DONE
 
 
 def _print_result(result: EvaluationResult) -> None:

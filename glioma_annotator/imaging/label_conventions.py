@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +21,8 @@ class LabelConvention(StrEnum):
     PROGRAM is 1 NETC, 2 SNFH, 3 ET, 4 RC (BraTS 2023 and 2024 too), BRATS_2021 is 1 NCR, 2 ED, 4 ET. AUTO decides: a
     mask that this program wrote says so in its header; else a 3 means PROGRAM, 1 and 4 without a 3 BRATS_2021 (core
     without enhancement beside a cavity is rare), and without a 4 both say the same. What a 4 with neither 1 nor 3 is,
-    ET or a cavity, the masks that come with it say (`ambiguous_as`); by default it is ET.
+    ET or a cavity, the masks that come with it say (`ambiguous_as`); by default it is ET. Where all masks of a set are
+    known to follow one convention, `convention_of_set` decides for all of them.
     """
 
     AUTO = "auto"
@@ -46,6 +48,39 @@ def ambiguous_as(
         if told is not None:
             return told
     return LabelConvention.BRATS_2021
+
+
+def convention_of_set(
+    paths: Iterable[Path], convention: LabelConvention = LabelConvention.AUTO, operated: bool | None = None
+) -> LabelConvention:
+    """How to read every one of these masks, which follow one convention: as stated, PROGRAM, or AUTO.
+
+    A stated `convention` decides. It is PROGRAM after a resection, and where one mask holds a 3 or is this program's
+    own; then masks with 1 and 4, too, have a cavity. Else it is AUTO: nothing speaks against 4 being ET.
+    Files that cannot be read tell nothing here; `read_mask` says what is wrong with them.
+    """
+    if convention is not LabelConvention.AUTO:
+        return convention
+    if operated or any(_is_program(path) for path in paths):
+        return LabelConvention.PROGRAM
+    return LabelConvention.AUTO
+
+
+def conventions_of_sides(
+    references: Iterable[Path],
+    predictions: Iterable[Path],
+    reference_labels: LabelConvention = LabelConvention.AUTO,
+    prediction_labels: LabelConvention = LabelConvention.AUTO,
+) -> tuple[LabelConvention, LabelConvention]:
+    """How to read reference masks and the masks compared with them, each side a set (`convention_of_set`).
+
+    References in the program's labels count for predictions that nothing was stated about. The reverse does not hold:
+    the program's masks are compared with references of BraTS 2021.
+    """
+    reference = convention_of_set(references, reference_labels)
+    if reference is LabelConvention.PROGRAM and prediction_labels is LabelConvention.AUTO:
+        return reference, reference
+    return reference, convention_of_set(predictions, prediction_labels)
 
 
 def read_mask(
@@ -79,6 +114,13 @@ def _decided(mask: LoadedLabels, convention: LabelConvention, ambiguous: LabelCo
     if convention is not LabelConvention.AUTO:
         return convention
     return _told(mask) or (ambiguous if 4 in mask.labels else LabelConvention.PROGRAM)
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a mask alone tells that it is in the program's labels; False for a file that cannot be read."""
+    with contextlib.suppress(UserError):
+        return _told(read_labels(path)) is LabelConvention.PROGRAM
+    return False
 
 
 def _told(mask: LoadedLabels) -> LabelConvention | None:

@@ -148,7 +148,13 @@ class ModelSegmenter:
         """Folder and card of a model, or of each model of an ensemble: names or folders joined by `ENSEMBLE`."""
         if ENSEMBLE not in model or Path(model).is_dir():
             return [self._find(model)]
-        return [self._find(name) for name in model.split(ENSEMBLE)]
+        names = [name.strip() for name in model.split(ENSEMBLE)]
+        if not all(names):
+            raise UserError(
+                f"Beside a “{ENSEMBLE}” of “{model}” there is no model.",
+                f"Name every model of the ensemble, as in “first{ENSEMBLE}second”.",
+            )
+        return [self._find(name) for name in names]
 
     def _find(self, model: str) -> tuple[Path, ModelCard]:
         """Folder and card of a model given by name or folder; of the default one for an empty text."""

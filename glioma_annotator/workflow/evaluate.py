@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import RegionScores
-from glioma_annotator.imaging.label_conventions import LabelConvention, read_mask
+from glioma_annotator.imaging.label_conventions import LabelConvention, conventions_of_sides, read_mask
 from glioma_annotator.imaging.metrics import volume_scores
 
 
@@ -29,8 +29,11 @@ def evaluate_files(
 ) -> Evaluation:
     """Compare two mask files; the rules for empty masks are those of `RegionScores`.
 
+    A reference in the program's labels counts for a prediction that nothing was stated about.
+
     Raises `UserError` for unreadable files, values without a meaning, and masks on different grids.
     """
-    expert, expert_labels = read_mask(reference, scheme, reference_labels)
-    model, model_labels = read_mask(prediction, scheme, prediction_labels)
+    sides = conventions_of_sides([reference], [prediction], reference_labels, prediction_labels)
+    expert, expert_labels = read_mask(reference, scheme, sides[0])
+    model, model_labels = read_mask(prediction, scheme, sides[1])
     return Evaluation(volume_scores(expert, model, scheme), expert_labels, model_labels)

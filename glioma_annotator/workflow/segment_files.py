@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError
+from glioma_annotator.imaging.atomic_file import new_file
 from glioma_annotator.imaging.content_check import check_contents, shrink
 from glioma_annotator.imaging.nifti import read_volume, write_labels
 from glioma_annotator.imaging.nifti_header import shown
@@ -33,12 +34,11 @@ def segment_files(
     """Segment one visit given as files by role and write the mask on the reference (T1Gd) file's grid.
 
     `operated` is False for a scan before any surgery, in which no resection cavity is looked for, True for one after a
-    resection, None where that is not known.
-    Raises `UserError` for unreadable files, grids that cannot be reconciled or a model that does not fit, and
-    `EnvironmentFailure` when the machine fails; the mask file then stays as it was.
+    resection, None where that is not known. The mask's folder is made where it is missing.
+    Raises `UserError` for unreadable files, grids that cannot be reconciled, a model that does not fit or a mask file
+    that is an image or a folder, and `EnvironmentFailure` when the machine fails; the mask file then stays as it was.
     """
-    if not out.name.lower().endswith((".nii", ".nii.gz")):
-        raise UserError(f"{out.name} is no NIfTI file name.", "End it in .nii.gz or .nii.")
+    _check_target(out, files.values())
     segmenter.check(model, files.keys(), GLIOMA_POST_TREATMENT)
     report(Progress(0.0, "Reading"))
     loaded = {role: read_volume(path) for role, path in files.items()}
@@ -53,6 +53,45 @@ def segment_files(
     outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel, operated=operated)
     outcome = replace(outcome, messages=(*notes, *outcome.messages))
     report(Progress(0.97, "Writing the mask"))
+    make_folder(out.parent)
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)
     report(Progress(1.0, "Done"))
     return outcome, grid
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. Raises `EnvironmentFailure`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
+        ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """See whether a file can be written to a folder or, while it is missing, to the nearest one above it.
+
+    Raises `UserError` for what is no folder, `EnvironmentFailure` for one that cannot be written.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"“{there}” is a file, not a folder.", "Choose another place for what is written.")
+    try:
+        with new_file(there / "written"):
+            pass
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"Nothing can be written to “{there}” ({error.strerror or error}).", "Choose a folder you may write to."
+        ) from error
+
+
+def _check_target(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse, before anything is computed, a mask file that cannot be written or would take an image's place."""
+    if not out.name.lower().endswith((".nii", ".nii.gz")):
+        raise UserError(f"{out.name} is no NIfTI file name.", "End it in .nii.gz or .nii.")
+    if out.is_dir():
+        raise UserError(f"“{out}” is a folder.", "Name a file for the mask.")
+    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+        raise UserError(f"The mask would take the place of the image “{out}”.", "Choose another name for the mask.")
+    check_writable(out.parent)

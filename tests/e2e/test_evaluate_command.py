@@ -78,3 +78,27 @@ def test_what_does_not_make_sense_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(*arguments, code=ExitCode.USER)
+
+
+def test_a_negative_seed_is_refused(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--reference", cases, "--prediction", cases, "--seed", -1, code=ExitCode.USER)
+    assert "seed" in capsys.readouterr().err
+
+
+def test_the_report_of_two_files_is_written(cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = cases / "case1" / "case1_seg.nii.gz"
+    run("--reference", mask, "--prediction", mask, "--out", tmp_path / "out")
+    assert "report.md" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report.md").is_file()
+
+
+def test_a_case_that_fails_is_told_and_the_exit_code_says_so(
+    cases: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (cases / "case2" / "case2_seg.nii.gz").write_bytes(b"damaged")
+    (cases / "notes").mkdir()
+    run("--model", tiny, "--cases", cases, "--out", tmp_path / "out", "--device", "cpu", code=ExitCode.USER)
+    shown = capsys.readouterr().out
+    assert "Not scored: case2: " in shown
+    assert "Not scored: 1 (" in shown
+    assert "Labels read as: reference brats2021, prediction program." in shown

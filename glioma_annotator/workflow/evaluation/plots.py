@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.volume import LabelArray
+from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.workflow.evaluation.scores import CaseScore
 
@@ -78,9 +79,13 @@ def worst_slice(
 
 
 def draw_worst(folder: Path, slices: Sequence[Slice], scheme: LabelScheme) -> None:
-    """A sheet, `worst.png`: one row per slice with the image, the reference and the prediction over it."""
+    """A sheet, `worst.png`: one row per slice with the image, the reference and the prediction over it.
+
+    Without slices there is none, and that of an earlier evaluation goes.
+    """
     shown = slices[:WORST_SHOWN]
     if not shown:
+        _remove(folder / WORST)
         return
     height = 3.2 * len(shown) + 0.5
     legend = 0.35 / height
@@ -98,6 +103,16 @@ def draw_worst(folder: Path, slices: Sequence[Slice], scheme: LabelScheme) -> No
         figure.text(0.02 + 0.09 * number, 0.3 * legend, f"\u25a0 {label.name}", color=label.colour, fontsize=10)
     with atomic_write(folder / WORST) as file:
         figure.savefig(file, format="png", dpi=100)
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"“{file}” of an earlier evaluation could not be removed ({error.strerror or error}).",
+            "Close it where it is open, or choose another folder.",
+        ) from error
 
 
 def _show(axes: Axes, image: NDArray[np.float32], mask: LabelArray | None, scheme: LabelScheme, aspect: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,18 @@ _SUMMARY_COLUMNS = (
 
 
 def write_tables(
-    folder: Path, title: str, scores: Sequence[CaseScore], summaries: Sequence[Summary], facts: dict[str, Any]
+    folder: Path,
+    title: str,
+    scores: Sequence[CaseScore],
+    summaries: Sequence[Summary],
+    facts: dict[str, Any],
+    pictures: Mapping[str, str],
 ) -> None:
-    """Write `cases.csv`, `summary.csv`, `report.md` and `evaluation.json` into an existing folder."""
+    """Write `cases.csv`, `summary.csv`, `report.md` and `evaluation.json` into an existing folder.
+
+    `facts` may hold `labels` (how either side was read), `failed` and `not_scored` (reasons by name); the page shows
+    the `pictures` beside it, captions by file name.
+    """
     _write_csv(folder / CASES, COLUMNS, [astuple(score) for score in scores])
     _write_csv(folder / SUMMARY, _SUMMARY_COLUMNS, [_row(summary) for summary in summaries])
     data = {
@@ -45,7 +54,7 @@ def write_tables(
         "summary": [asdict(summary) for summary in summaries],
     }
     _write(folder / JSON, json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
-    _write(folder / PAGE, _page(title, scores, summaries, facts))
+    _write(folder / PAGE, _page(title, scores, summaries, facts, pictures))
 
 
 def summary_table(summaries: Sequence[Summary]) -> list[tuple[object, ...]]:
@@ -65,10 +74,19 @@ def summary_table(summaries: Sequence[Summary]) -> list[tuple[object, ...]]:
 TABLE_HEAD = ("REGION", "CASES", "MEDIAN DICE", "95 %", "MEAN DICE", "HD95 MM", "SURFACE MM", "ML OFF", "LESION DICE")
 
 
-def _page(title: str, scores: Sequence[CaseScore], summaries: Sequence[Summary], facts: dict[str, Any]) -> str:
+def _page(
+    title: str,
+    scores: Sequence[CaseScore],
+    summaries: Sequence[Summary],
+    facts: dict[str, Any],
+    pictures: Mapping[str, str],
+) -> str:
     lines = [f"# {title}", ""]
     plain = {name: value for name, value in facts.items() if not isinstance(value, dict | list)}
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in plain.items()]
+    if "labels" in facts:
+        lines.append(f"- {labels_told(facts['labels'])}")
+    lines += _left_out(facts)
     lines += ["", RULES, "", "## Is it there at all", ""]
     there = (
         "region",
@@ -121,8 +139,20 @@ def _page(title: str, scores: Sequence[CaseScore], summaries: Sequence[Summary],
         (*columns, "found", "invented"),
         [(*[_shown(getattr(s, column)) for column in columns], s.lesions_found, s.lesions_invented) for s in scores],
     )
-    lines += ["", "![Box plots](boxes.png)", "", "![Worst slices](worst.png)", ""]
-    return "\n".join(lines)
+    for picture, caption in pictures.items():
+        lines += ["", f"![{caption}]({picture})"]
+    return "\n".join([*lines, ""])
+
+
+def labels_told(labels: Mapping[str, str]) -> str:
+    """How the values of either side's masks were read."""
+    return f"Labels read as: {', '.join(f'{side} {convention}' for side, convention in labels.items())}."
+
+
+def _left_out(facts: dict[str, Any]) -> list[str]:
+    """Cases that failed, and what else was not scored, each with its reason."""
+    reasons = {**facts.get("failed", {}), **facts.get("not_scored", {})}
+    return ["", "## Not scored", "", *_table(("what", "why"), list(reasons.items()))] if reasons else []
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:

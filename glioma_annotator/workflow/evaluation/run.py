@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,27 +15,47 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.case_files import CaseFiles, find_cases, read_case
-from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, read_mask
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.case_files import CaseFiles, find_cases
+from glioma_annotator.imaging.label_conventions import (
+    LabelConvention,
+    convention_of_set,
+    conventions_of_sides,
+    read_mask,
+)
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.progress import CancelToken, Progress, Report, StepProgress, part
+from glioma_annotator.workflow.evaluation.mask_files import (
+    NO_CASE,
+    case_name,
+    folders_without_case,
+    read_mask_folder,
+)
 from glioma_annotator.workflow.evaluation.scores import CaseScore, score_case
 from glioma_annotator.workflow.evaluation.statistics import Summary, summarise
 from glioma_annotator.workflow.ports import Segmenter
-from glioma_annotator.workflow.segment_files import segment_files
+from glioma_annotator.workflow.segment_files import check_writable, make_folder, segment_files
 
 MASKS = "masks"
-_MASK_ENDINGS = (".nii.gz", ".nii")
+_SHOWN_FAILURES = 5
 
 
 @dataclass(slots=True)
 class EvaluationResult:
-    """Scores in the order of the cases, their summaries, and facts about the run."""
+    """Scores in the order of the cases, their summaries, and facts about the run.
+
+    Attributes
+    ----------
+    facts: for the report; `labels` says how the values of either side were read.
+    failed: cases that could not be scored, with what the user can put right.
+    not_scored: predictions and folders that were left out, with the reason.
+    """
 
     scores: list[CaseScore] = field(default_factory=list)
     summaries: tuple[Summary, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    not_scored: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +76,60 @@ def evaluate_folders(
     report: Report,
     cancel: CancelToken,
 ) -> EvaluationResult:
-    """Score a folder of predicted masks against a folder of expert masks.
+    """Score a folder of predicted masks against a folder of expert masks, or one mask file against another.
 
     Each folder holds either case folders in BraTS naming or mask files; they are matched by the case's name, which a
     mask file's name begins with. Raises `UserError` for masks without a counterpart and whatever cannot be read.
     """
-    expert, predicted = _masks(references), _masks(predictions)
-    missing = sorted(set(expert) - set(predicted))
-    if missing:
-        raise UserError(
-            f"There is no prediction for {', '.join(missing)} in “{predictions}”.",
-            "Name the masks after their cases, or leave those references out.",
-        )
-    facts = {"references": str(references), "predictions": str(predictions)}
-    unused = sorted(set(predicted) - set(expert))
-    if unused:
-        facts["not_scored"] = f"{', '.join(unused)}: no reference"
-    images = {case.name: case for case in _cases_or_none(references)}
+    result = EvaluationResult(facts={"references": str(references), "predictions": str(predictions)})
+    images: Mapping[str, CaseFiles] = {}
+    if references.is_dir() or predictions.is_dir():
+        expert, predicted = read_mask_folder(references), read_mask_folder(predictions)
+        missing = sorted(set(expert.masks) - set(predicted.masks))
+        if missing:
+            raise UserError(
+                f"There is no prediction for {', '.join(missing)} in “{predictions}”.",
+                "Name the masks after their cases, or leave those references out.",
+            )
+        images = expert.cases
+        pairs = {name: (path, predicted.masks[name]) for name, path in expert.masks.items()}
+        unused = sorted(set(predicted.masks) - set(pairs))
+        result.not_scored = dict.fromkeys(unused, "a prediction without a reference")
+        result.not_scored |= {str(folder): NO_CASE for folder in (*expert.skipped, *predicted.skipped)}
+    else:
+        pairs = {case_name(references): (references, predictions)}
     sheet = _Sheet(out, scheme)
-    result = EvaluationResult(facts=facts)
-    progress = StepProgress(report, len(expert), "Scoring", 0.0, 0.95)
-    alike = (
-        ambiguous_as(expert.values(), conventions.reference),
-        ambiguous_as(predicted.values(), conventions.prediction),
+    _score_pairs(pairs, images, scheme, conventions, sheet, result, report, cancel)
+    return _finish(result, sheet, f"Masks in {predictions.name} against {references.name}", seed, report)
+
+
+def _score_pairs(
+    pairs: Mapping[str, tuple[Path, Path]],
+    images: Mapping[str, CaseFiles],
+    scheme: LabelScheme,
+    conventions: Conventions,
+    sheet: _Sheet,
+    result: EvaluationResult,
+    report: Report,
+    cancel: CancelToken,
+) -> None:
+    sides = conventions_of_sides(
+        _until(cancel, (reference for reference, _ in pairs.values())),
+        _until(cancel, (prediction for _, prediction in pairs.values())),
+        conventions.reference,
+        conventions.prediction,
     )
-    for name, path in expert.items():
+    progress = StepProgress(report, len(pairs), "Scoring", 0.0, 0.95)
+    read_as = []
+    for name, (reference, prediction) in pairs.items():
         cancel.raise_if_cancelled()
-        truth, _ = read_mask(path, scheme, conventions.reference, alike[0])
-        found, _ = read_mask(predicted[name], scheme, conventions.prediction, alike[1])
-        scores = score_case(name, truth, found, scheme)
-        result.scores += scores
+        truth, truth_labels = read_mask(reference, scheme, sides[0])
+        found, found_labels = read_mask(prediction, scheme, sides[1])
+        read_as.append((truth_labels, found_labels))
+        result.scores += score_case(name, truth, found, scheme)
         sheet.add(name, _background(images.get(name), truth), truth, found)
         progress.step(f"Scored {name}")
-    return _finish(result, sheet, f"Masks in {predictions.name} against {references.name}", seed, report)
+    result.facts["labels"] = _labels(read_as)
 
 
 def evaluate_model(
@@ -106,49 +148,99 @@ def evaluate_model(
     """Segment every case with a model, write the masks to `out/masks`, and score them.
 
     `operated` is False for cases before any surgery, in which no resection cavity is looked for, True for cases after a
-    resection, None where that is not known.
-    Raises as `evaluate_folders` and the segmenter do.
+    resection, None where that is not known. A case that the user must put right first is noted in the result, and the
+    others are scored. Raises as `evaluate_folders` and, where it happens to every case, as the segmenter.
     """
-    cases = find_cases(places)
-    without = [case.name for case in cases if case.mask is None]
-    if without:
-        raise UserError(f"There is no expert mask for {', '.join(without)}.", "Add it, or leave the case out.")
-    for case in cases:
-        segmenter.check(model, case.images.keys(), scheme)
-    _make(out / MASKS)
-    sheet = _Sheet(out, scheme)
+    masks = _expert_masks(cases := find_cases(places))
     result = EvaluationResult(facts={"model": model, "cases": len(cases)})
-    seconds: list[float] = []
-    alike = ambiguous_as([case.mask for case in cases if case.mask is not None], conventions.reference, operated)
+    result.not_scored = {str(folder): NO_CASE for folder in folders_without_case(places, out)}
+    failures: dict[str, UserError] = {}
+    for case in cases:
+        with _noted(failures, case.name):
+            segmenter.check(model, case.images.keys(), scheme)
+    _raise_if_all(failures, len(cases))
+    sheet = _Sheet(out, scheme)
+    make_folder(out / MASKS)
+    sides = convention_of_set(_until(cancel, masks.values()), conventions.reference, operated)
+    read_as, seconds = [], []
     for number, case in enumerate(cases):
-        assert case.mask is not None
+        if case.name in failures:
+            continue
         share = part(report, 0.95 * number / len(cases), 0.95 * (number + 1) / len(cases))
         target = out / MASKS / f"{case.name}.nii.gz"
-        began = time.monotonic()
+        with _noted(failures, case.name):
+            truth, truth_labels = read_mask(masks[case.name], scheme, sides)
+            began = time.monotonic()
+            outcome, _ = segment_files(
+                segmenter,
+                case.images,
+                target,
+                model=model,
+                device=device,
+                operated=operated,
+                report=_named(share, case.name),
+                cancel=cancel,
+            )
+            seconds.append(time.monotonic() - began)
+            result.facts |= {"model": outcome.card.identity, "device": outcome.device}
+            if outcome.messages:
+                result.facts.setdefault("messages", {})[case.name] = list(outcome.messages)
+            found, found_labels = read_mask(target, scheme)
+            result.scores += score_case(case.name, truth, found, scheme)
+            read_as.append((truth_labels, found_labels))
+            sheet.add(case.name, _background(case, truth), truth, found)
+    _raise_if_all(failures, len(cases))
+    result.failed = {name: str(error).removeprefix(f"{name}: ") for name, error in failures.items()}
+    result.facts |= {"labels": _labels(read_as), "median_seconds_per_case": round(float(np.median(seconds)), 1)}
+    scored = f"{len(cases) - len(failures)} of {len(cases)}" if failures else str(len(cases))
+    return _finish(result, sheet, f"{result.facts['model']} on {scored} cases", seed, report)
 
-        def told(progress: Progress, name: str = case.name, share: Report = share) -> None:
-            share(Progress(progress.fraction, f"{name}: {progress.message}", progress.seconds_left))
 
-        outcome, _ = segment_files(
-            segmenter,
-            case.images,
-            target,
-            model=model,
-            device=device,
-            operated=operated,
-            report=told,
-            cancel=cancel,
-        )
-        seconds.append(time.monotonic() - began)
-        result.facts |= {"model": outcome.card.identity, "device": outcome.device}
-        truth, _ = read_mask(case.mask, scheme, conventions.reference, alike)
-        found, _ = read_mask(target, scheme)
-        result.scores += score_case(case.name, truth, found, scheme)
-        sheet.add(case.name, _background(case, truth), truth, found)
-        if outcome.messages:
-            result.facts.setdefault("messages", {})[case.name] = list(outcome.messages)
-    result.facts["median_seconds_per_case"] = round(float(np.median(seconds)), 1)
-    return _finish(result, sheet, f"{result.facts['model']} on {len(cases)} cases", seed, report)
+def _expert_masks(cases: Sequence[CaseFiles]) -> dict[str, Path]:
+    masks = {case.name: case.mask for case in cases if case.mask is not None}
+    without = [case.name for case in cases if case.name not in masks]
+    if without:
+        raise UserError(f"There is no expert mask for {', '.join(without)}.", "Add it, or leave the case out.")
+    return masks
+
+
+@contextmanager
+def _noted(failures: dict[str, UserError], name: str) -> Iterator[None]:
+    """Keep what the user can put right about one case, and go on with the next."""
+    try:
+        yield
+    except UserError as error:
+        failures[name] = error
+
+
+def _raise_if_all(failures: Mapping[str, UserError], cases: int) -> None:
+    """Raise where no case is left: the reason that all share, or the first reasons with their cases."""
+    if len(failures) < cases:
+        return
+    first = next(iter(failures.values()))
+    if len(failures) > 1 and all(str(error) == str(first) for error in failures.values()):
+        raise first
+    told = [f"{name}: {error.what.removeprefix(f'{name}: ')}" for name, error in failures.items()]
+    more = f" And {len(told) - _SHOWN_FAILURES} more." if len(told) > _SHOWN_FAILURES else ""
+    raise UserError(f"No case could be scored. {' '.join(told[:_SHOWN_FAILURES])}{more}", first.todo)
+
+
+def _named(report: Report, name: str) -> Report:
+    """A report that says which case it is about."""
+    return lambda progress: report(Progress(progress.fraction, f"{name}: {progress.message}", progress.seconds_left))
+
+
+def _until(cancel: CancelToken, paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        cancel.raise_if_cancelled()
+        yield path
+
+
+def _labels(read_as: Sequence[tuple[LabelConvention, LabelConvention]]) -> dict[str, str]:
+    """How either side was read: without a 4 both conventions say the same, so that one mask of BraTS 2021 tells."""
+    older = LabelConvention.BRATS_2021
+    sides = zip(("reference", "prediction"), zip(*read_as, strict=True), strict=True)
+    return {side: (older if older in found else LabelConvention.PROGRAM).value for side, found in sides}
 
 
 class _Sheet:
@@ -158,7 +250,8 @@ class _Sheet:
         self.folder, self._scheme = folder, scheme
         self._slices: list[tuple[int, Any]] = []
         if folder is not None:
-            _make(folder)
+            check_writable(folder)
+            make_folder(folder)
 
     def add(self, name: str, image: NDArray[np.float32], truth: Volume, found: Volume) -> None:
         if self.folder is None:
@@ -168,6 +261,12 @@ class _Sheet:
         one = worst_slice(name, image, truth.data, found.data, truth.grid.spacing_mm)
         if one is not None:
             self._slices.append((int(np.count_nonzero(one.reference != one.prediction)), one))
+
+    def pictures(self) -> dict[str, str]:
+        """Names of the pictures that `draw` makes, with captions."""
+        from glioma_annotator.workflow.evaluation.plots import BOXES, WORST
+
+        return {f"{BOXES}.png": "Box plots"} | ({WORST: "Worst slices"} if self._slices else {})
 
     def draw(self, scores: Sequence[CaseScore]) -> None:
         if self.folder is None:
@@ -181,46 +280,17 @@ class _Sheet:
 def _finish(result: EvaluationResult, sheet: _Sheet, title: str, seed: int, report: Report) -> EvaluationResult:
     result.summaries = summarise(result.scores, seed)
     result.facts["bootstrap_seed"] = seed
+    for name, reasons in (("failed", result.failed), ("not_scored", result.not_scored)):
+        if reasons:
+            result.facts[name] = reasons
     if sheet.folder is not None:
         from glioma_annotator.workflow.evaluation.report import write_tables
 
         report(Progress(0.96, "Writing the report"))
-        write_tables(sheet.folder, title, result.scores, result.summaries, result.facts)
+        write_tables(sheet.folder, title, result.scores, result.summaries, result.facts, sheet.pictures())
         sheet.draw(result.scores)
     report(Progress(1.0, "Done", 0.0))
     return result
-
-
-def _masks(folder: Path) -> Mapping[str, Path]:
-    """Mask files by case name. Raises `UserError` when there are none, or two for one case."""
-    cases = _cases_or_none(folder)
-    if cases:
-        without = [case.name for case in cases if case.mask is None]
-        if without:
-            raise UserError(f"There is no mask for {', '.join(without)} in “{folder}”.", "Add it, or leave it out.")
-        return {case.name: case.mask for case in cases if case.mask is not None}
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        ending = next((e for e in _MASK_ENDINGS if path.name.lower().endswith(e)), None)
-        if ending is None:
-            continue
-        name = path.name[: -len(ending)]
-        for suffix in ("_seg", "-seg", "_mask", "-mask"):
-            name = name.removesuffix(suffix)
-        if name in found:
-            raise UserError(f"There are two masks for “{name}” in “{folder}”.", "Leave only one of them in it.")
-        found[name] = path
-    if not found:
-        raise UserError(f"There are no masks in “{folder}”.", "Name a folder with case folders or mask files.")
-    return found
-
-
-def _cases_or_none(folder: Path) -> tuple[CaseFiles, ...]:
-    """Case folders below `folder`; none where it holds files only."""
-    if not folder.is_dir():
-        raise UserError(f"There is no folder “{folder}”.", "Check the path.")
-    children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-    return tuple(case for child in children if (case := read_case(child)) is not None)
 
 
 def _background(case: CaseFiles | None, truth: Volume) -> NDArray[np.float32]:
@@ -233,12 +303,3 @@ def _background(case: CaseFiles | None, truth: Volume) -> NDArray[np.float32]:
             if volume.grid.matches(truth.grid):
                 return volume.data
     return np.zeros(truth.grid.shape, np.float32)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
-        ) from error

@@ -11,7 +11,13 @@ import pytest
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, read_mask
+from glioma_annotator.imaging.label_conventions import (
+    LabelConvention,
+    ambiguous_as,
+    convention_of_set,
+    conventions_of_sides,
+    read_mask,
+)
 from glioma_annotator.imaging.nifti import write_labels
 
 
@@ -68,3 +74,17 @@ def test_masks_that_come_together_tell_what_a_four_alone_is(tmp_path: Path) -> N
     assert ambiguous_as([after], operated=True) is PROGRAM
     write_labels(tmp_path / "own.nii.gz", np.full((4, 4, 4), 4, np.uint8), Grid((4, 4, 4), np.eye(4)))
     assert ambiguous_as([after, tmp_path / "own.nii.gz"]) is PROGRAM
+
+
+def test_a_set_is_read_as_the_mask_that_tells_the_program_s_labels(tmp_path: Path) -> None:
+    older, plain = mask(tmp_path, "older", 1, 2, 4), mask(tmp_path, "plain", 2)
+    newer, damaged = mask(tmp_path, "newer", 1, 2, 3), tmp_path / "damaged.nii.gz"
+    damaged.write_bytes(b"damaged")
+    auto = LabelConvention.AUTO
+    assert convention_of_set([older, plain, damaged]) is auto
+    assert convention_of_set([older, damaged, newer]) is PROGRAM
+    assert convention_of_set([older], operated=True) is PROGRAM
+    assert convention_of_set([newer], BRATS) is BRATS
+    assert conventions_of_sides([newer], [older]) == (PROGRAM, PROGRAM)
+    assert conventions_of_sides([newer], [older], prediction_labels=BRATS) == (PROGRAM, BRATS)
+    assert conventions_of_sides([older], [newer]) == (auto, PROGRAM)

@@ -303,6 +303,14 @@ class TestModes:
         assert both.card.name == "enhancing+random"
         assert both.card.identity not in (first.card.identity, second.card.identity)
 
+    @pytest.mark.parametrize("name", ["enhancing+", "+enhancing", "enhancing+ +enhancing", "+"])
+    def test_an_ensemble_names_all_of_its_models(self, models: Path, name: str) -> None:
+        with pytest.raises(UserError, match="there is no model"):
+            ModelSegmenter([models]).check(name, set(SequenceRole), GLIOMA_POST_TREATMENT)
+
+    def test_blanks_beside_the_sign_of_an_ensemble_do_not_count(self, models: Path) -> None:
+        ModelSegmenter([models]).check("enhancing + enhancing ", set(SequenceRole), GLIOMA_POST_TREATMENT)
+
     def test_models_of_other_sequences_are_not_averaged(
         self, models: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
     ) -> None:

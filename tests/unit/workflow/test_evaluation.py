@@ -29,6 +29,16 @@ def volume(value: int, *slices: slice) -> Volume:
     return Volume(labels, GRID)
 
 
+def saved(path: Path, *values: int) -> Path:
+    """A mask file that is not marked as the program's, 3 planes of each value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = np.zeros((12, 12, 12), np.uint8)
+    for number, value in enumerate(values):
+        labels[3 * number : 3 * number + 3] = value
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
+    return path
+
+
 def evaluated(references: Path, predictions: Path, out: Path | None = None, seed: int = 0) -> EvaluationResult:
     return evaluate_folders(references, predictions, out, SCHEME, Conventions(), seed, ignore_progress, CancelToken())
 
@@ -103,11 +113,14 @@ def test_folders_are_matched_by_case_and_reported(tmp_path: Path) -> None:
     assert "BraTS 2023" in page
 
 
-def test_equal_masks_have_no_worst_slice(tmp_path: Path) -> None:
+def test_equal_masks_have_no_worst_slice_nor_that_of_an_earlier_evaluation(tmp_path: Path) -> None:
     references = write_cases(tmp_path / "cases", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "worst.png").write_bytes(b"earlier")
     result = evaluated(references, references, tmp_path / "out")
     assert all(score.dice == 1 for score in result.scores)
     assert not (tmp_path / "out" / "worst.png").exists()
+    assert "worst.png" not in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_a_reference_without_a_prediction_is_refused(tmp_path: Path) -> None:
@@ -130,3 +143,55 @@ def test_folders_without_masks_are_refused(tmp_path: Path) -> None:
         nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)), tmp_path / "empty" / name)
     with pytest.raises(UserError, match="two masks for “a”"):
         evaluated(references, tmp_path / "empty")
+
+
+def dice(result: EvaluationResult, case: str) -> dict[str, float]:
+    return {s.region: s.dice for s in result.scores if s.case == case}
+
+
+def test_references_in_the_program_s_labels_count_for_predictions(tmp_path: Path) -> None:
+    saved(tmp_path / "r" / "a.nii.gz", 1, 2, 3)
+    saved(tmp_path / "p" / "a.nii.gz", 1, 2, 4)
+    result = evaluated(tmp_path / "r", tmp_path / "p")
+    assert (dice(result, "a")["ET"], dice(result, "a")["RC"]) == (0, 0)
+    assert result.facts["labels"] == {"reference": "program", "prediction": "program"}
+
+
+def test_one_mask_with_a_three_tells_for_all_of_its_folder(tmp_path: Path) -> None:
+    saved(tmp_path / "r" / "a.nii.gz", 1, 2, 4)
+    saved(tmp_path / "r" / "b.nii.gz", 1, 2, 3)
+    write_labels(tmp_path / "r" / "own.nii.gz", np.full((12, 12, 12), 3, np.uint8), Grid((12, 12, 12), np.eye(4)))
+    result = evaluated(tmp_path / "r", tmp_path / "r")
+    a = next(s for s in result.scores if (s.case, s.region) == ("a", "RC"))
+    assert a.present
+
+
+def test_masks_of_the_program_are_compared_with_references_of_brats_2021(tmp_path: Path) -> None:
+    reference = saved(tmp_path / "r" / "a.nii.gz", 1, 2, 4)
+    mask = read_labels(reference)
+    (tmp_path / "p").mkdir()
+    write_labels(tmp_path / "p" / "a.nii.gz", np.where(mask.labels == 4, 3, mask.labels).astype(np.uint8), mask.grid)
+    result = evaluated(tmp_path / "r", tmp_path / "p")
+    assert set(dice(result, "a").values()) == {1}
+    assert result.facts["labels"] == {"reference": "brats2021", "prediction": "program"}
+
+
+def test_mask_files_beside_case_folders_are_refused(tmp_path: Path) -> None:
+    mixed = saved(tmp_path / "r" / "a.nii.gz", 2).parent
+    saved(mixed / "old" / "b_seg.nii.gz", 2)
+    with pytest.raises(UserError, match="both mask files"):
+        evaluated(mixed, mixed)
+
+
+def test_what_is_not_scored_is_listed(tmp_path: Path) -> None:
+    for place in ("r/a/a_seg", "r/odd/odd_gt", "p/a", "p/z"):
+        saved(tmp_path / f"{place}.nii.gz", 2)
+    result = evaluated(tmp_path / "r", tmp_path / "p", tmp_path / "out")
+    assert {Path(name).name for name in result.not_scored} == {"odd", "z"}
+    assert "odd" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_two_files_can_have_a_report(tmp_path: Path) -> None:
+    reference, prediction = saved(tmp_path / "r_seg.nii.gz", 1, 2), saved(tmp_path / "p.nii.gz", 2, 1)
+    assert {s.case for s in evaluated(reference, prediction, tmp_path / "out").scores} == {"r"}
+    assert "Labels read as: reference program, prediction program." in (tmp_path / "out" / "report.md").read_text()
