@@ -12,8 +12,8 @@ Table 5: a model trained on the first data set (or --model) is adapted to the ca
 Every training takes --config (the reference design without it) and changes only what its row says. A fifth of a data
 set's cases, the same for every row, is kept out and scored. Mean and median Dice per region are over the cases that
 have the region; "overall" is the mean of TC, WT and ET. Each row is a run folder: a benchmark cut short goes on where
-it stopped. The figures of the thesis (random patches, Dice + CE, BraTS 2021: overall 83.3, TC 84.2, WT 84.5, ET 80.2)
-come from 1251 cases and a GPU.
+it stopped, unless the cases changed meanwhile: that is refused. The figures of the thesis (random patches, Dice + CE,
+BraTS 2021: overall 83.3, TC 84.2, WT 84.5, ET 80.2) come from 1251 cases and a GPU.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.device import choose_device
-from glioma_annotator.inference.model_folder import load_model
+from glioma_annotator.inference.model_folder import load_card, load_model
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
 REGIONS = ("TC", "WT", "ET")
@@ -79,10 +79,10 @@ def table_4(config: TrainingConfig, data: Mapping[str, str], out: Path) -> list[
 
 def table_5(model: Path, centre: str, budget_s: float, out: Path) -> list[tuple[str, ...]]:
     """Adaptation of a model to 1, 2, ... cases of another centre, the other half of whose cases is tested on."""
-    cases = [case for case in find_cases([centre]) if case.mask is not None]
+    cases = _with_masks(centre)
     learn, test = cases[: len(cases) // 2], cases[len(cases) // 2 :]
     rows = []
-    first = 0.0
+    first: float | None = None
     for count in range(len(learn) + 1):
         current = model
         if count:
@@ -100,7 +100,9 @@ def table_5(model: Path, centre: str, budget_s: float, out: Path) -> list[tuple[
         overall = _overall(summary)
         if count == 0:
             first = overall
-        gain = f", {(overall - first) / (1 - first):.1%} of the error removed" if count and first < 1 else ""
+        gain = ""
+        if count and overall is not None and first is not None and first < 1:
+            gain = f", {(overall - first) / (1 - first):.1%} of the error removed"
         rows.append(("centre", f"{count} case{'' if count == 1 else 's'}{gain}", *_cells(summary)))
     return rows
 
@@ -144,12 +146,19 @@ def _adaptation_case(case: CaseFiles) -> AdaptationCase:
     return AdaptationCase(case.name, images, mask.data, mask.grid)
 
 
-def _overall(summary: Summary) -> float:
-    return mean(summary[region]["mean"] for region in REGIONS if region in summary)
+def _with_masks(place: str) -> list[CaseFiles]:
+    return [case for case in find_cases([place]) if case.mask is not None]
+
+
+def _overall(summary: Summary) -> float | None:
+    """Mean over the regions; None where no case has any of them."""
+    means = [summary[region]["mean"] for region in REGIONS if region in summary]
+    return mean(means) if means else None
 
 
 def _cells(summary: Summary) -> list[str]:
-    figures = [f"{100 * _overall(summary):.1f}"]
+    overall = _overall(summary)
+    figures = ["-" if overall is None else f"{100 * overall:.1f}"]
     for figure in ("mean", "median"):
         figures += [f"{100 * summary[r][figure]:.1f}" if r in summary else "-" for r in REGIONS]
     return figures
@@ -160,6 +169,16 @@ def _named(values: Iterable[str]) -> dict[str, str]:
     if len(data) != len(list(values)):
         raise SystemExit("Give every data set as NAME=FOLDER, each name once.")
     return data
+
+
+def _check_table_5(centre: str | None, model: Path | None) -> None:
+    """End the program where something is missing for table 5, which is made last."""
+    if not centre:
+        raise SystemExit("Table 5 needs --centre.")
+    if len(_with_masks(centre)) < 2:
+        raise SystemExit(f"Table 5 needs two cases with masks, one to adapt to and one to test on, in “{centre}”.")
+    if model is not None:
+        load_card(model)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -179,8 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.cases:
         print("Nothing to do: name the folders of cases with --cases NAME=DIR.")
         return
-    options.out.mkdir(parents=True, exist_ok=True)
     config, data = read_config(options.config), _named(options.cases)
+    if 5 in options.tables:
+        _check_table_5(options.centre, options.model)
+    options.out.mkdir(parents=True, exist_ok=True)
     if options.steps:
         config = dataclasses.replace(config, run=dataclasses.replace(config.run, steps=options.steps))
     if 3 in options.tables:
@@ -188,8 +209,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if 4 in options.tables:
         write("Table 4: losses and outputs, Dice x 100", table_4(config, data, options.out), options.out, "table4")
     if 5 in options.tables:
-        if not options.centre:
-            raise SystemExit("Table 5 needs --centre.")
         model = options.model
         if model is None:
             _trained(config, next(iter(data.values())), options.out / "table5-base")

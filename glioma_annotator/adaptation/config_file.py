@@ -39,7 +39,7 @@ def read_config(path: Path) -> TrainingConfig:
         config: TrainingConfig = _table(TrainingConfig, data, "")
     except ValueError as error:
         raise UserError(f"The configuration “{path.name}” is wrong: {error}.", "Correct the file.") from error
-    config = _located(config, path.parent)
+    config = _located(config, path.parent.resolve())
     check_config(config, path.name)
     return config
 
@@ -122,6 +122,7 @@ def _problem(config: TrainingConfig) -> str:
         f"run.precision “{run.precision}” is not auto, bfloat16 or float32": (
             run.precision not in ("auto", "bfloat16", "float32")
         ),
+        "run.seed is not between 0 and 2^63 - 1": not 0 <= run.seed < 2**63,
         "run.ema is not between 0 and 1": not 0 <= run.ema < 1,
         "optimiser.learning_rate is not above 0": not opt.learning_rate > 0,
         "optimiser.factor is not between 0 and 1": not 0 < opt.factor < 1,

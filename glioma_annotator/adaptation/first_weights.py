@@ -24,12 +24,14 @@ def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNe
     channels, classes = len(config.data.channels), len(scheme.labels) + 1
     torch.manual_seed(config.run.seed)
     if init.widen:
-        _, narrow = _start(Path(init.widen), config, scheme)
+        card, narrow = _start(Path(init.widen), config, scheme)
         assert isinstance(narrow, ResidualInceptionUNet)
         parameters = dict(wanted.parameters)
         filters = parameters.pop("filters", (24, 48, 96, 192))
         fraction = parameters.pop("branch_fraction", 1.0)
-        return widen(narrow, filters, fraction, init.noise, config.run.seed, channels).train()
+        wide = widen(narrow, filters, fraction, init.noise, config.run.seed, channels).train()
+        _settle_background(wide, card, config.output)
+        return wide
     network = build_network(wanted.architecture, wanted.parameters, channels, classes)
     if init.model:
         card, begun = _start(Path(init.model), config, scheme)
@@ -39,18 +41,38 @@ def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNe
                 "Copy them from its card.json, or widen it with network.init.widen.",
             )
         network.load_state_dict(begun.state_dict())
+        _settle_background(network, card, config.output)
         return network.train()
     bias = network.head.bias
     assert bias is not None
     with torch.no_grad():
         if config.output is Output.MULTI_LABEL:
-            # No gradient ever reaches the background: its logit stays 0, which is where a sigmoid says one half.
-            network.head.weight[0] = 0
-            bias[0] = 0
+            _silence_background(network)
             bias[1:] -= wanted.background_bias
         else:
             bias[0] += wanted.background_bias
     return network
+
+
+def _settle_background(network: SegmentationNetwork, card: ModelCard, output: Output) -> None:
+    """Make what a model computes what `output` reads: of multi-class logits only the differences mean anything."""
+    if output is not Output.MULTI_LABEL:
+        return
+    bias = network.head.bias
+    assert bias is not None
+    if card.training.get("output") != Output.MULTI_LABEL:
+        with torch.no_grad():
+            network.head.weight[1:] -= network.head.weight[0].clone()
+            bias[1:] -= bias[0].clone()
+    _silence_background(network)
+
+
+def _silence_background(network: SegmentationNetwork) -> None:
+    """No gradient ever reaches a multi-label background: its logit stays 0, which is where a sigmoid says one half."""
+    assert network.head.bias is not None
+    with torch.no_grad():
+        network.head.weight[0] = 0
+        network.head.bias[0] = 0
 
 
 def _start(folder: Path, config: TrainingConfig, scheme: LabelScheme) -> tuple[ModelCard, SegmentationNetwork]:

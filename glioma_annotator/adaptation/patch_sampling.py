@@ -66,9 +66,9 @@ def whole_shape(shape: Shape, multiple: int) -> Shape:
     return _corner(-(-n // multiple) * multiple for n in shape)
 
 
-def cut(array: NDArray[np.generic], corner: Corner, patch: Shape) -> NDArray[np.generic]:
-    """The patch (..., i, j, k) at `corner`; 0 beyond the array."""
-    result = np.zeros((*array.shape[:-3], *patch), dtype=array.dtype)
+def cut(array: NDArray[np.generic], corner: Corner, patch: Shape, beyond: int = 0) -> NDArray[np.generic]:
+    """The patch (..., i, j, k) at `corner`; `beyond` outside the array."""
+    result = np.full((*array.shape[:-3], *patch), beyond, dtype=array.dtype)
     source, target = [], []
     for start, size, length in zip(corner, patch, array.shape[-3:], strict=True):
         low, high = max(start, 0), min(start + size, length)

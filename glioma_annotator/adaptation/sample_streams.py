@@ -21,6 +21,7 @@ from glioma_annotator.adaptation.config import PatchConfig, Strategy
 from glioma_annotator.adaptation.patch_sampling import ClassVoxels, cut, patch_corner, whole_shape
 from glioma_annotator.adaptation.synthesis.samples import SampleSource, draw_sample
 from glioma_annotator.adaptation.training_cases import TrainingCase
+from glioma_annotator.domain.labels import IGNORE
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -87,7 +88,7 @@ class CaseSamples:
         shape = whole_shape(voxels.shape, self._multiple) if whole else (patch, patch, patch)
         corner = patch_corner(config.strategy, voxels, shape, rng, round_ * config.per_volume + within)
         images = cut(case.images, corner, shape).astype(np.float32)
-        labels = cut(case.classes, corner, shape).astype(np.uint8)
+        labels = cut(case.classes, corner, shape, IGNORE).astype(np.uint8)
         if self._augment is not None:
             brain = images.any(axis=0)
             absent = ~images.any(axis=(1, 2, 3))

@@ -16,7 +16,15 @@ import torch
 from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
 from glioma_annotator.adaptation.config import TrainingConfig
 from glioma_annotator.adaptation.first_weights import first_network
-from glioma_annotator.adaptation.run_folder import MODEL, PREPARED, open_run, write_provenance
+from glioma_annotator.adaptation.run_folder import (
+    CONFIG,
+    MODEL,
+    PREPARED,
+    check_cases,
+    check_run,
+    open_run,
+    write_provenance,
+)
 from glioma_annotator.adaptation.sample_streams import (
     CaseSamples,
     DroppedChannels,
@@ -27,7 +35,7 @@ from glioma_annotator.adaptation.sample_streams import (
 from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds, load_label_maps, load_shapes
 from glioma_annotator.adaptation.synthesis.samples import CHANNELS, SampleShares, SampleSource
 from glioma_annotator.adaptation.training import Trainer, TrainingOutcome
-from glioma_annotator.adaptation.training_cases import TrainingCase, prepare_cases
+from glioma_annotator.adaptation.training_cases import TrainingCase, fingerprints, prepare_cases
 from glioma_annotator.adaptation.validation import CaseDice, CaseValidation, SampleValidation, Validation
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_card import ModelCard
@@ -37,7 +45,6 @@ from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.inference.device import ComputeDevice, choose_device
 from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, load_card, save_model
-from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 
 SUMMARY = "cross_validation.json"
@@ -65,6 +72,16 @@ class TrainingResult:
 
 
 @dataclass(frozen=True, slots=True)
+class _Training:
+    """One of the trainings that a configuration asks for: its settings and folder, and the names of its cases."""
+
+    config: TrainingConfig
+    folder: Path
+    learn: tuple[str, ...]
+    score: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Data:
     """What one training learns from and is scored on."""
 
@@ -79,37 +96,47 @@ def train(config: TrainingConfig, folder: Path, resume: bool, report: Report, ca
 
     The folder receives `config.json`, `provenance.json`, the checkpoint, log and pictures, and `model/`; with folds or
     members one such folder each (`fold-1`, `member-1`, ...), and for folds `cross_validation.json`.
+    With `resume` nothing is written before it is certain that every training goes on with the cases it began with.
     Raises `UserError` (configuration, data), `EnvironmentFailure` (disk, memory) and `Cancelled` after a checkpoint.
     """
     torch.set_num_threads(config.run.threads)
     device = _device(config)
     card = _card(config)
+    if resume and not (folder / CONFIG).exists():
+        raise UserError(
+            f"There is no training in “{folder}” to go on with.", "Correct --run, or begin one without --resume."
+        )
+    check_run(folder, config, resume)
     files = _chosen(find_cases(config.data.cases), config.data.exclude) if config.data.cases else ()
     judges = find_cases(config.data.validation) if config.data.validation else ()
     _check_counts(config, files)
+    both = _united(files, judges)
+    trainings = _trainings(config, folder, [case.name for case in files], tuple(case.name for case in judges))
+    if resume:
+        sums = fingerprints(both, folder / PREPARED, cancel)
+        for one in trainings:
+            check_cases(one.folder, {name: sums[name] for name in one.learn}, {name: sums[name] for name in one.score})
     open_run(folder, config, resume)
-    prepared = prepare_cases(
-        _united(files, judges), card, config.data.labels, folder / PREPARED, part(report, 0, _PREPARING), cancel
-    )
+    preparing = part(report, 0, _PREPARING)
+    prepared = prepare_cases(both, card, config.data.labels, folder / PREPARED, preparing, cancel)
     by_name = {case.name: case for case in prepared}
-    learn, score = [by_name[f.name] for f in files], [by_name[f.name] for f in judges]
     source = _source(config) if config.data.synthetic else None
 
-    trainings = _trainings(config, folder, _Data(source, learn, score))
     scores: list[CaseDice] = []
-    rest = part(report, _PREPARING if files or judges else 0.0, 1.0)
-    for number, (settings, place, data) in enumerate(trainings):
+    rest = part(report, _PREPARING if both else 0.0, 1.0)
+    for number, one in enumerate(trainings):
         share = part(rest, number / len(trainings), (number + 1) / len(trainings))
-        if place != folder:
-            open_run(place, settings, resume)
-        scores += _train_one(settings, place, card, data, device, resume, share, cancel)
+        if one.folder != folder:
+            open_run(one.folder, one.config, resume)
+        data = _Data(source, [by_name[name] for name in one.learn], [by_name[name] for name in one.score])
+        scores += _train_one(one.config, one.folder, card, data, device, resume, share, cancel)
     summary = summarise(scores)
     if config.repeat.folds:
         rows = [dataclasses.asdict(score) for score in scores]
         with atomic_write(folder / SUMMARY) as file:
             file.write(json.dumps({"summary": summary, "cases": rows}, indent=2).encode() + b"\n")
     report(Progress(1.0, "Done", 0.0))
-    return TrainingResult(tuple(place / MODEL for _, place, _ in trainings), tuple(scores), summary)
+    return TrainingResult(tuple(one.folder / MODEL for one in trainings), tuple(scores), summary)
 
 
 def summarise(scores: Iterable[CaseDice]) -> dict[str, dict[str, float]]:
@@ -124,32 +151,33 @@ def summarise(scores: Iterable[CaseDice]) -> dict[str, dict[str, float]]:
     }
 
 
-def _trainings(config: TrainingConfig, folder: Path, data: _Data) -> list[tuple[TrainingConfig, Path, _Data]]:
-    """Every training that a configuration asks for: its settings, folder and data."""
+def _trainings(config: TrainingConfig, folder: Path, learn: Sequence[str], score: tuple[str, ...]) -> list[_Training]:
+    """Every training that a configuration asks for, from the names of the cases to learn from and to score."""
     repeat, seed = config.repeat, config.run.seed
-    order = np.random.default_rng([seed, _SPLIT_SEED]).permutation(len(data.learn))
-    shuffled = [data.learn[int(n)] for n in order]
+    order = np.random.default_rng([seed, _SPLIT_SEED]).permutation(len(learn))
+    shuffled = [learn[int(n)] for n in order]
+
+    def without(held: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in learn if name not in held)
+
     if repeat.folds:
-        result = []
-        for fold in range(repeat.folds):
-            held = shuffled[fold :: repeat.folds]
-            kept = [case for case in data.learn if case not in held]
-            result.append((config, folder / f"fold-{fold + 1}", _Data(data.source, kept, held)))
-        return result
+        folds = [tuple(shuffled[fold :: repeat.folds]) for fold in range(repeat.folds)]
+        return [_Training(config, folder / f"fold-{n}", without(held), held) for n, held in enumerate(folds, start=1)]
     if config.data.validation_share:
-        count = max(round(config.data.validation_share * len(shuffled)), 1)
-        kept = [case for case in data.learn if case not in shuffled[:count]]
-        data = _Data(data.source, kept, shuffled[:count])
+        score = tuple(shuffled[: _held_out(config, len(shuffled))])
+    kept = without(score)
     if not repeat.members:
-        return [(config, folder, data)]
+        return [_Training(config, folder, kept, score)]
+    runs = [dataclasses.replace(config.run, seed=seed + n) for n in range(repeat.members)]
     return [
-        (
-            dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed + n)),
-            folder / f"member-{n + 1}",
-            data,
-        )
-        for n in range(repeat.members)
+        _Training(dataclasses.replace(config, run=run), folder / f"member-{n}", kept, score)
+        for n, run in enumerate(runs, start=1)
     ]
+
+
+def _held_out(config: TrainingConfig, count: int) -> int:
+    """How many of so many cases `data.validation_share` keeps for scoring."""
+    return max(round(config.data.validation_share * count), 1)
 
 
 def _train_one(
@@ -182,8 +210,6 @@ def _train_one(
     if resume:
         trainer.resume()
     outcome = trainer.train(report, cancel)
-    if config.run.start_share:
-        _go_back(trainer.averaged, first_network(config, SCHEME), config.run.start_share)
     patch = max(stage.patch for stage in config.all_stages())
     card = dataclasses.replace(
         card,
@@ -193,15 +219,6 @@ def _train_one(
     )
     save_model(folder / MODEL, card, trainer.averaged)
     return outcome.scores
-
-
-def _go_back(network: SegmentationNetwork, start: SegmentationNetwork, share: float) -> None:
-    """Move the weights of a network towards those it began with, in place."""
-    first = start.state_dict()
-    with torch.no_grad():
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(first[name].to(value.device), share)
 
 
 def _samples(config: TrainingConfig, data: _Data, multiple: int) -> Samples:
@@ -332,5 +349,6 @@ def _check_counts(config: TrainingConfig, files: Sequence[CaseFiles]) -> None:
         )
     if config.data.cases and not files:
         raise UserError("No case is left to train on.", "Take names out of data.exclude.")
-    if config.data.validation_share and round(config.data.validation_share * len(files)) >= len(files):
-        raise UserError("No case is left to train on.", "Lower data.validation_share.")
+    none_left = _held_out(config, len(files)) >= len(files)
+    if config.data.validation_share and none_left and not config.data.synthetic:
+        raise UserError("No case is left to train on.", "Lower data.validation_share, or add cases.")

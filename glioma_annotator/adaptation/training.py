@@ -7,7 +7,7 @@ import math
 import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from glioma_annotator.adaptation.losses import make_loss
 from glioma_annotator.adaptation.sample_streams import Samples, SampleStream
 from glioma_annotator.adaptation.schedules import make_schedule
 from glioma_annotator.adaptation.validation import CaseDice, Validation, mean_dice
+from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.inference.device import ComputeDevice
@@ -42,7 +43,7 @@ class TrainingOutcome:
     seconds: wall time.
     processor_seconds: processor time of the training itself, generation of samples in other processes left out.
     loss: mean of the last 100 steps.
-    scores: of the last validation; empty where there was none.
+    scores: of the network that is kept; empty where there was no validation.
     """
 
     steps: int
@@ -78,6 +79,8 @@ class Trainer:
         self._samples, self._folder, self._config, self._device = samples, folder, config, device
         self._validation = validation
         self._average: SegmentationNetwork = copy.deepcopy(self._network).eval()
+        self._first = copy.deepcopy(self._average.state_dict()) if config.run.start_share else {}
+        self._kept: SegmentationNetwork = self._average
         if device.device.type == "cpu" and device.mixed:
             speed_up(self._network)
         self._loss = make_loss(config.loss, config.output).to(device.device)
@@ -96,8 +99,8 @@ class Trainer:
 
     @property
     def averaged(self) -> SegmentationNetwork:
-        """The moving average of the network, in evaluation mode: the one to keep."""
-        return self._average
+        """The moving average of the network, in evaluation mode, after `train` with its share of the first weights."""
+        return self._kept
 
     def resume(self) -> bool:
         """Take up the run folder's checkpoint; False when there is none.
@@ -112,16 +115,26 @@ class Trainer:
             self._network.load_state_dict(state["network"])
             self._average.load_state_dict(state["average"])
             self._optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            self._take_up(state)
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = f"{error}".rstrip(".") if path.stat().st_size else "it is empty"
             raise UserError(
-                f"The checkpoint “{path}” cannot be taken up: {error}.", "Start the training anew in another folder."
+                f"The checkpoint “{path}” cannot be taken up: {reason or type(error).__name__}.",
+                "Start the training anew in another folder.",
             ) from error
-        self._schedule.restore(state["schedule"])
-        self._step, self._drawn, self._ended = state["step"], state["drawn"], state["ended"]
-        self._seconds, self._processor_seconds = state["seconds"], state["processor_seconds"]
-        self._recent, self._epoch = list(state["recent"]), list(state["epoch"])
         self._log.cut_after(self._step)
         return True
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        """What a checkpoint holds besides the weights. Raises `KeyError` and `TypeError`."""
+        schedule, self._epoch = dict(state["schedule"]), list(state["epoch"])
+        if schedule and state.get("measure", self._measure) != self._measure:  # no longer comparable
+            schedule |= {"best": math.inf, "bad": 0}
+            self._epoch = []
+        self._schedule.restore(schedule)
+        self._step, self._drawn, self._ended = state["step"], state["drawn"], state["ended"]
+        self._seconds, self._processor_seconds = state["seconds"], state["processor_seconds"]
+        self._recent = list(state["recent"])
 
     def train(self, report: Report = ignore_progress, cancel: CancelToken | None = None) -> TrainingOutcome:
         """Train until the time or the steps are used up, then validate.
@@ -134,9 +147,11 @@ class Trainer:
         for stage in self._config.all_stages():
             if not self._finished(stage):
                 self._run_stage(stage, report, cancel)
-        if self._validation is not None and self._scored_at != self._step:
+        self._kept = self._gone_back()
+        if self._validation is not None and (self._scored_at != self._step or self._kept is not self._average):
             report(Progress(1.0, "Validating"))
-            self._validate(cancel)
+            self._validate(self._kept, cancel)
+            self._log.validation(self._step, self._scores)
         self._log.draw(always=True)
         mean = sum(self._recent) / max(len(self._recent), 1)
         return TrainingOutcome(self._step, self._drawn, self._seconds, self._processor_seconds, mean, self._scores)
@@ -190,7 +205,11 @@ class Trainer:
         )
         return iter(loader)
 
-    def _update(self, images: Tensor, labels: Tensor, rate: float, frozen_statistics: bool) -> float:
+    def _update(self, images: Tensor, labels: Tensor, rate: float, frozen_statistics: bool) -> float | None:
+        """Take a step; its loss, or None where no voxel is reviewed: such a batch teaches nothing."""
+        if not (labels != IGNORE).any():
+            self._step += 1
+            return None
         device, clip = self._device, self._config.optimiser.clip_norm
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -229,37 +248,56 @@ class Trainer:
                 else:
                     value.copy_(current[name])
 
+    def _gone_back(self) -> SegmentationNetwork:
+        """The averaged network, moved its share of the way towards the weights that it began with."""
+        if not self._first:
+            return self._average
+        kept: SegmentationNetwork = copy.deepcopy(self._average)
+        with torch.no_grad():
+            for name, value in kept.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(self._first[name], self._config.run.start_share)
+        return kept
+
+    @property
+    def _measure(self) -> str:
+        """What the schedule is told at the end of an epoch."""
+        return "dice" if self._validation is not None and self._config.run.validate_every else "loss"
+
     def _end_epoch(self, cancel: CancelToken) -> None:
         """Where an epoch ends, tell the schedule how good the network is: Dice where it is measured, else the loss."""
         validate_every, epoch = self._config.run.validate_every, self._config.optimiser.epoch
-        if self._validation is not None and validate_every:
+        if self._measure == "dice":
             if self._step % validate_every == 0:
-                self._validate(cancel)
+                self._validate(self._average, cancel)
+                if not self._first or self._share < 1:  # else what is kept is scored and logged after this step
+                    self._log.validation(self._step, self._scores)
                 dice = mean_dice(self._scores)
                 self._schedule.epoch_ended(1 - (dice or 0.0))
-        elif self._step % epoch == 0:
+                self._epoch = []
+        elif self._step % epoch == 0 and self._epoch:
             self._schedule.epoch_ended(sum(self._epoch) / len(self._epoch))
             self._epoch = []
         self._ended = self._step
 
-    def _validate(self, cancel: CancelToken) -> None:
+    def _validate(self, network: SegmentationNetwork, cancel: CancelToken) -> None:
         assert self._validation is not None
-        self._scores = self._validation.score(self._average, self._device, cancel)
+        self._scores = self._validation.score(network, self._device, cancel)
         self._scored_at = self._step
-        self._log.validation(self._step, self._scores)
 
     def _take_averaged_statistics(self) -> None:
         for module, averaged in zip(_batch_norms(self._network), _batch_norms(self._average), strict=True):
             module.load_state_dict({**module.state_dict(), **dict(averaged.named_buffers())})
 
     def _note(
-        self, loss: float, rate: float, stage: Stage, report: Report, steps_here: int, seconds_here: float
+        self, loss: float | None, rate: float, stage: Stage, report: Report, steps_here: int, seconds_here: float
     ) -> None:
         run = self._config.run
-        self._recent = [*self._recent[-99:], loss]
-        self._epoch.append(loss)
-        mean = sum(self._recent) / len(self._recent)
-        self._log.step(self._step, self._seconds, stage.patch, rate, loss, mean)
+        if loss is not None:
+            self._recent = [*self._recent[-99:], loss]
+            self._epoch.append(loss)
+        mean = sum(self._recent) / len(self._recent) if self._recent else math.nan
+        self._log.step(self._step, self._seconds, stage.patch, rate, math.nan if loss is None else loss, mean)
         left = []
         if run.minutes:
             left.append(run.minutes * 60 - self._seconds)
@@ -273,6 +311,7 @@ class Trainer:
             "average": self._average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state(),
+            "measure": self._measure,
             "step": self._step,
             "drawn": self._drawn,
             "ended": self._ended,

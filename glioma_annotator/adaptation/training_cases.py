@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator.adaptation.cases import prepare
 from glioma_annotator.domain.adaptation import AdaptationCase
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
@@ -33,27 +33,43 @@ class TrainingCase:
     Attributes
     ----------
     name: the case's folder name.
-    images: float16 (channel, i, j, k), z-scored, 0 outside the brain and for absent channels.
-    classes: uint8 (i, j, k): 0 background, n the n-th label; 255 not reviewed or outside the brain.
+    stored_images, stored_classes: the arrays, or their files.
     sha256: over names and contents of the case's files.
     """
 
     name: str
-    images: NDArray[np.float16]
-    classes: NDArray[np.uint8]
+    stored_images: NDArray[np.float16] | Path
+    stored_classes: NDArray[np.uint8] | Path
     sha256: str = ""
+
+    @property
+    def images(self) -> NDArray[np.float16]:
+        """float16 (channel, i, j, k), z-scored, 0 outside the brain and for absent channels."""
+        return _mapped(self.stored_images)
+
+    @property
+    def classes(self) -> NDArray[np.uint8]:
+        """uint8 (i, j, k): 0 background, n the n-th label; 255 not reviewed or outside the brain."""
+        return _mapped(self.stored_classes)
 
     @classmethod
     def opened(cls, folder: Path, name: str, sha256: str) -> TrainingCase:
         """A case that `prepare_cases` left in `folder`."""
-        images = np.load(folder / f"{name}.images.npy", mmap_mode="r")
-        return cls(name, images, np.load(folder / f"{name}.classes.npy", mmap_mode="r"), sha256)
+        return cls(name, folder / f"{name}.images.npy", folder / f"{name}.classes.npy", sha256)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Processes that draw samples open the files themselves instead of receiving their content."""
-        if isinstance(self.images, np.memmap) and self.images.filename:
-            return TrainingCase.opened, (Path(self.images.filename).parent, self.name, self.sha256)
-        return TrainingCase, (self.name, self.images, self.classes, self.sha256)
+
+def _mapped(stored: NDArray[Any] | Path) -> NDArray[Any]:
+    """An array as it is, or from its file, which stays open only while the array is used: cases may be many."""
+    if not isinstance(stored, Path):
+        return stored
+    try:
+        array: NDArray[Any] = np.load(stored, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise EnvironmentFailure(
+            f"The prepared case “{stored}” cannot be read: {error or 'it is empty'}.",
+            "Go on with the training by --resume: what is damaged is made again.",
+        ) from error
+    return array
 
 
 def prepare_cases(
@@ -81,16 +97,46 @@ def prepare_cases(
     for case in files:
         cancel.raise_if_cancelled()
         key = _key(case, card, labels, alike)
-        note = folder / f"{case.name}.json"
-        known = json.loads(note.read_text()) if note.is_file() else {}
-        if known.get("key") != key:
+        known = _note(folder, case)
+        if known.get("key") != key or not _readable(TrainingCase.opened(folder, case.name, "")):
             _prepare(case, card, labels, alike, folder, cancel)
             known = {"key": key, "sha256": _fingerprint(case)}
-            with atomic_write(note) as file:
+            with atomic_write(folder / f"{case.name}.json") as file:
                 file.write(json.dumps(known).encode())
         cases.append(TrainingCase.opened(folder, case.name, known["sha256"]))
         progress.step(f"Prepared {case.name}")
     return tuple(cases)
+
+
+def fingerprints(files: Sequence[CaseFiles], folder: Path, cancel: CancelToken) -> dict[str, str]:
+    """SHA-256 of every case by name, as `prepare_cases` gives it; nothing is written.
+
+    Files that have not changed since they were prepared in `folder` are not read again.
+    """
+    found = {}
+    for case in files:
+        cancel.raise_if_cancelled()
+        known = _note(folder, case)
+        same = bool(known) and known["key"][-1] == _stats(case)
+        found[case.name] = known["sha256"] if same else _fingerprint(case)
+    return found
+
+
+def _note(folder: Path, case: CaseFiles) -> dict[str, Any]:
+    """What is recorded of a prepared case; empty where there is nothing, or it is damaged."""
+    try:
+        note = json.loads((folder / f"{case.name}.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    whole = isinstance(note, dict) and isinstance(note.get("key"), list) and isinstance(note.get("sha256"), str)
+    return note if whole and note["key"] else {}
+
+
+def _readable(case: TrainingCase) -> bool:
+    try:
+        return case.images.shape[1:] == case.classes.shape
+    except EnvironmentFailure:
+        return False
 
 
 def _fingerprint(case: CaseFiles) -> str:
@@ -118,6 +164,11 @@ def _prepare(
     mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels, alike)
     images = {role: read_volume(case.images[role]).volume for role in card.channels if role in case.images}
     ready = prepare(AdaptationCase(case.name, images, mask.data, mask.grid), card, cancel)
+    if (ready.classes == IGNORE).all():
+        raise UserError(
+            f"In the mask of the case “{case.name}” no voxel of the brain is reviewed (all are 255).",
+            "Review it, or leave the case out.",
+        )
     for name, array in (("images", ready.images.astype(np.float16)), ("classes", ready.classes)):
         with atomic_write(folder / f"{case.name}.{name}.npy") as file:
             np.save(file, array)
@@ -125,12 +176,17 @@ def _prepare(
 
 def _key(case: CaseFiles, card: ModelCard, labels: LabelConvention, alike: LabelConvention) -> list[object]:
     """What a prepared case depends on, as JSON gives it back."""
-    paths = [*case.images.values(), *([case.mask] if case.mask else [])]
-    stats = [(path.name, path.stat()) for path in paths]
     return [
         _FORMAT,
         [labels.value, alike.value],
         [role.value for role in card.channels],
         list(card.spacing_mm),
-        [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        _stats(case),
     ]
+
+
+def _stats(case: CaseFiles) -> list[object]:
+    """Name, size and time of a case's files, as JSON gives them back."""
+    paths = [*case.images.values(), *([case.mask] if case.mask else [])]
+    stats = [(path.name, path.stat()) for path in paths]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

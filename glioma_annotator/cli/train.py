@@ -64,10 +64,11 @@ def run_train_command(args: argparse.Namespace) -> int:
 def _overridden(config: TrainingConfig, args: argparse.Namespace) -> TrainingConfig:
     """The configuration with what the command line says instead."""
     data, run = config.data, config.run
-    if args.data and data.synthetic:
-        data = dataclasses.replace(data, synthetic=str(args.data))
-    elif args.data:
-        data = dataclasses.replace(data, cases=(str(args.data),))
+    place = str(args.data.expanduser().resolve()) if args.data else ""  # --resume knows it from wherever it is named
+    if place and data.synthetic:
+        data = dataclasses.replace(data, synthetic=place)
+    elif place:
+        data = dataclasses.replace(data, cases=(place,))
     if args.minutes is not None:
         run = dataclasses.replace(run, minutes=args.minutes)
     return dataclasses.replace(config, data=data, run=run)

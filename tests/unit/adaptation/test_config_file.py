@@ -97,6 +97,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str) -> None:
         ("steps = 10", "steps = 0", "would never end"),
         ("steps = 10", "steps = 10\ndevice = 'tpu'", "run.device"),
         ("steps = 10", "steps = 10\nema = 1.0", "run.ema"),
+        ("steps = 10", "steps = 10\nseed = -1", "run.seed"),
+        ("steps = 10", "steps = 10\nseed = 99999999999999999999", "run.seed"),
         ("size = 32", "size = 20", "multiple of 8"),
         ("learning_rate = 1", "learning_rate = 0", "learning_rate"),
         ('"FLAIR", "T1Gd"', '"FLAIR", "FLAIR"', "twice"),
@@ -116,6 +118,12 @@ def test_values_that_make_no_sense_are_named(tmp_path: Path, replaced: str, by: 
     assert replaced in GOOD
     with pytest.raises(UserError, match=named):
         read_config(written(tmp_path, GOOD.replace(replaced, by)))
+
+
+def test_it_does_not_matter_from_where_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert read_config(Path(path.name)) == read_config(path)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -91,6 +91,16 @@ def test_a_patch_larger_than_the_case_holds_it_all() -> None:
     assert int((cut(classes(), corner, (64, 64, 64)) == 2).sum()) == 1000
 
 
+def test_what_lies_beyond_a_case_is_not_taken_for_reviewed_background() -> None:
+    one = case()
+    samples = CaseSamples([one], PatchConfig(Strategy.RANDOM, 64, 1, 1), 1)
+    images, labels = samples.draw(64, 0)
+    assert int((labels != 255).sum()) == int((one.classes != 255).sum())
+    assert not images[:, labels == 255].all()
+    whole = CaseSamples([one], PatchConfig(Strategy.WHOLE, 64, 1, 1), 1, multiple=16).draw(64, 0)[1]
+    assert int((whole != 255).sum()) == int((one.classes != 255).sum())
+
+
 def test_cases_take_turns_and_every_sample_is_the_same_whoever_draws_it() -> None:
     cases = [case(name, value) for name, value in (("a", 0.0), ("b", 100.0), ("c", 200.0))]
     samples = CaseSamples(cases, PatchConfig(Strategy.RANDOM, 16, 2, 4), seed=1, flip=0.5)
@@ -131,6 +141,21 @@ def test_a_case_on_disk_is_handed_to_other_processes_by_its_place(tmp_path: Path
     assert again.sha256 == "hash"
     assert np.array_equal(again.images, one.images)
     assert np.array_equal(pickle.loads(pickle.dumps(one)).classes, one.classes)
+
+
+def test_files_of_cases_are_open_only_while_they_are_drawn_from(tmp_path: Path) -> None:
+    opened = Path("/proc/self/fd")
+    if not opened.is_dir():
+        pytest.skip("open files cannot be counted here")
+    one = case()
+    for name, array in (("images", one.images), ("classes", one.classes)):
+        np.save(tmp_path / f"a.{name}.npy", array)
+    before = len(list(opened.iterdir()))
+    cases = [TrainingCase.opened(tmp_path, "a", "hash") for _ in range(20)]
+    samples = CaseSamples(cases, PatchConfig(Strategy.RANDOM, 16, 1, 1), 1)
+    for index in range(20):
+        samples.draw(16, index)
+    assert len(list(opened.iterdir())) <= before + 4
 
 
 class Constant:

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from made_cases import write_cases
+from made_cases import write_case, write_cases
 
 from glioma_annotator.adaptation.live_log import LiveLog
+from glioma_annotator.errors import UserError
 
 CONFIG = """
 name = "tiny"
@@ -72,6 +73,30 @@ def test_every_table_has_its_rows(tables: ModuleType, tmp_path: Path) -> None:
     assert "of the error removed" in adapted[1]["row"]
     for row in (*strategies, *adapted):
         assert all(0 <= float(row[column]) <= 100 for column in ("overall", "TC", "WT", "ET"))
+
+
+def test_cases_without_tumour_have_no_figures(tables: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(CONFIG)
+    for number in (1, 2):
+        write_case(tmp_path / "cases" / f"case{number}", number, tumour=False)
+    place = str(tmp_path / "cases")
+    config = tables.read_config(tmp_path / "tiny.toml")
+    assert set(tables._cells(tables._trained(config, place, tmp_path / "row"))) == {"-"}
+    write_case(tmp_path / "cases" / "case0", 7)  # what comes later may change what is tested on
+    with pytest.raises(UserError, match="The cases changed since the training began: new case0"):
+        tables._trained(config, place, tmp_path / "row")
+
+
+@pytest.mark.parametrize("more", [[], ["--centre", "one"]])
+def test_what_table_5_needs_is_missed_before_anything_is_trained(
+    tables: ModuleType, tmp_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(CONFIG)
+    write_cases(tmp_path / "one", 1)
+    with pytest.raises(SystemExit, match="Table 5 needs"):
+        tables.main(["--config", "tiny.toml", "--out", "out", "--cases", "made=one", *more])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_data_set_without_a_name_is_refused(tables: ModuleType, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from made_cases import write_case, write_cases, write_healthy_brain
@@ -181,6 +182,37 @@ def test_a_run_of_another_configuration_is_not_taken_up(tmp_path: Path, capsys: 
     assert load_model(tmp_path / "run" / "model")[0].training["steps"] == 2
 
 
+def test_a_run_of_other_cases_is_not_taken_up_and_stays_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    config = configured(tmp_path, 'cases = ["cases"]')
+    train("--config", config, "--run", run, "--resume", code=ExitCode.USER)
+    assert "There is no training in" in capsys.readouterr().err
+    write_cases(tmp_path / "cases", 3)
+    folds = "[repeat]\nfolds = 2"
+    config = configured(tmp_path, 'cases = ["cases"]', 1, folds)
+    train("--config", config, "--run", run)
+    before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+    write_case(tmp_path / "cases" / "case0", 9)
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 2, folds), "--run", run, "--resume", code=ExitCode.USER)
+    assert "The cases changed since the training began: new case0" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
+
+
+def test_prepared_cases_that_are_damaged_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cases(tmp_path / "cases", 2)
+    config, run = configured(tmp_path, 'cases = ["cases"]', 1), tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    train("--config", config.name, "--run", run)
+    prepared = {path: path.read_bytes() for path in (run / "prepared").iterdir()}
+    (run / "prepared" / "case1.json").write_bytes(b"")
+    (run / "prepared" / "case2.images.npy").write_bytes(b"")
+    monkeypatch.chdir(run)
+    train("--config", config, "--run", run, "--resume")
+    assert {path: path.read_bytes() for path in (run / "prepared").iterdir()} == prepared
+
+
 def test_a_training_can_begin_with_a_model_or_a_widened_one(tmp_path: Path) -> None:
     from tiny_models import tiny_card
 
@@ -224,6 +256,15 @@ def test_what_is_kept_may_lie_between_the_first_weights_and_the_last(tmp_path: P
     assert moved
 
 
+def test_the_only_case_may_be_kept_for_scoring_where_there_are_synthetic_tumours(tmp_path: Path) -> None:
+    write_case(tmp_path / "cases" / "a")
+    write_healthy_brain(tmp_path / "healthy" / "ball")
+    data = 'synthetic = "."\ncases = ["cases"]\nvalidation_share = 0.2'
+    config = configured(tmp_path, data, 1, "[augmentation]\nnoise = 0.0\nbias_field = 0.0")
+    train("--config", config, "--run", tmp_path / "run")
+    assert set(load_model(tmp_path / "run" / "model")[0].scores["validation"]) == {"a"}
+
+
 @pytest.mark.parametrize(
     ("data", "named"),
     [
@@ -232,6 +273,8 @@ def test_what_is_kept_may_lie_between_the_first_weights_and_the_last(tmp_path: P
         ('cases = ["cases"]\nvalidation = ["cases"]', "trained on and scored"),
         ('cases = ["cases"]\nexclude = ["a"]', "No case is left"),
         ('cases = ["bare"]', "no mask"),
+        ('cases = ["cases"]\nvalidation_share = 0.2', "No case is left"),
+        ('cases = ["unreviewed"]', "case “u” no voxel of the brain is reviewed"),
     ],
 )
 def test_data_that_do_not_fit_are_named(
@@ -239,6 +282,8 @@ def test_data_that_do_not_fit_are_named(
 ) -> None:
     write_case(tmp_path / "cases" / "a")
     (write_case(tmp_path / "bare" / "b") / "b_seg.nii.gz").unlink()
+    mask = write_case(tmp_path / "unreviewed" / "u") / "u_seg.nii.gz"
+    nib.save(nib.Nifti1Image(np.full((24, 24, 24), 255, np.uint8), np.eye(4)), mask)
     train("--config", configured(tmp_path, data), "--run", tmp_path / "run", code=ExitCode.USER)
     assert named in capsys.readouterr().err
     assert not (tmp_path / "run" / "model").exists()

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_models import tiny_card
 
 from glioma_annotator.adaptation.config import (
+    Init,
     LossConfig,
     NetworkConfig,
     OptimiserConfig,
@@ -28,6 +30,8 @@ from glioma_annotator.adaptation.validation import CaseDice, SampleValidation
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.inference.device import choose_device
+from glioma_annotator.inference.model_folder import load_model, save_model
+from glioma_annotator.inference.networks import build_network
 from glioma_annotator.progress import CancelToken, Progress
 
 PARAMETERS = {"filters": [2, 4], "branch_fraction": 0.5}
@@ -151,6 +155,74 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         trainer(config(1), tmp_path).resume()
 
 
+@pytest.mark.parametrize(("content", "reason"), [(b"", "it is empty"), ([1], "indices"), ({"a": 1}, "network")])
+def test_a_checkpoint_of_something_else_is_refused_with_the_reason(tmp_path: Path, content: Any, reason: str) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / CHECKPOINT).write_bytes(content)
+    else:
+        torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(UserError, match=f"cannot be taken up: .*{reason}"):
+        trainer(config(1), tmp_path).resume()
+
+
+class Noted:
+    """A validation that keeps the weights it was shown, and finds every network as good."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, torch.Tensor]] = []
+
+    def score(self, network: torch.nn.Module, *_: Any) -> tuple[CaseDice, ...]:
+        self.seen.append({name: value.clone() for name, value in network.state_dict().items()})
+        return (CaseDice("A", "WT", len(self.seen) / 10, True),)
+
+
+@pytest.mark.parametrize("validate_every", [0, 2])
+def test_the_scores_are_those_of_the_network_that_is_kept(tmp_path: Path, validate_every: int) -> None:
+    settings = config(4, start_share=0.5, ema=0.0, validate_every=validate_every)
+    done = trainer(settings, tmp_path, noted := Noted())
+    outcome = done.train()
+    kept = done.averaged.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in noted.seen[-1].items())
+    assert outcome.scores[0].dice == len(noted.seen) / 10
+    last = [row["dice"] for row in rows(tmp_path, VALIDATION) if row["step"] == "4"]
+    assert last == [f"{outcome.scores[0].dice:.4f}"]
+    again = trainer(settings, tmp_path)
+    assert again.resume()
+    again.train()
+    assert all(torch.equal(value, kept[name]) for name, value in again.averaged.state_dict().items())
+
+
+def test_a_schedule_forgets_its_best_value_when_something_else_is_measured(tmp_path: Path) -> None:
+    def settings(steps: int, validate_every: int) -> TrainingConfig:
+        optimiser = OptimiserConfig(epoch=1, patience=1, learning_rate=1e-3, factor=0.5)
+        return dataclasses.replace(config(steps, validate_every=validate_every), optimiser=optimiser)
+
+    trainer(settings(2, 1), tmp_path, Noted()).train()  # 1 - Dice: 0.8 at its best, which no loss comes near
+    resumed = trainer(settings(4, 0), tmp_path, Noted())
+    assert resumed.resume()
+    resumed.train()
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    losses = [float(row["loss"]) for row in rows(tmp_path)]
+    assert state["schedule"]["best"] == pytest.approx(min(losses[2:]), abs=1e-3)
+    assert state["schedule"]["best"] > 0.8
+
+
+def test_a_batch_that_nobody_reviewed_is_a_step_without_an_update(tmp_path: Path) -> None:
+    class Unreviewed(Balls):
+        def draw(self, patch: int, index: int) -> tuple[Any, Any]:
+            images, labels = super().draw(patch, index)
+            return images, np.full_like(labels, 255) if index != 1 else labels
+
+    settings = dataclasses.replace(config(1, ema=0.0), optimiser=OptimiserConfig(epoch=1))
+    first = trainer(settings, tmp_path / "one", samples=Unreviewed())
+    before = {name: value.clone() for name, value in first.averaged.state_dict().items()}
+    assert first.train().steps == 1
+    assert all(torch.equal(value, before[name]) for name, value in first.averaged.state_dict().items())
+    outcome = trainer(dataclasses.replace(settings, run=config(3).run), tmp_path / "all", samples=Unreviewed()).train()
+    assert [row["loss"] == "nan" for row in rows(tmp_path / "all")] == [True, False, True]
+    assert outcome.loss == pytest.approx(float(rows(tmp_path / "all")[1]["loss"]), abs=1e-3)
+
+
 def test_a_cancelled_training_keeps_what_it_has_reached(tmp_path: Path) -> None:
     cancel = CancelToken()
     cancel.cancel()
@@ -212,6 +284,27 @@ def test_the_background_of_a_multi_label_network_stays_at_zero(tmp_path: Path) -
         logits = done.averaged(x)
     assert torch.equal(logits[:, 0], torch.zeros_like(logits[:, 0]))
     assert logits[:, 1:].abs().max() > 0
+
+
+@pytest.mark.parametrize("how", ["model", "widen"])
+def test_a_multi_label_training_begins_with_the_log_odds_of_a_multi_class_model(tmp_path: Path, how: str) -> None:
+    card = tiny_card(parameters=PARAMETERS)
+    save_model(tmp_path, card, build_network(card.architecture, PARAMETERS, 3, 5))
+    begun = load_model(tmp_path)[1].eval()  # rounded by being saved
+    parameters = PARAMETERS if how == "model" else {"filters": [4, 8], "branch_fraction": 0.5}
+    network = NetworkConfig(parameters=parameters, init=Init(**{how: str(tmp_path)}))
+    settings = dataclasses.replace(config(1), output=Output.MULTI_LABEL, network=network)
+    first = first_network(settings, GLIOMA_POST_TREATMENT).eval()
+    x = torch.randn(1, 3, 16, 16, 16)
+    with torch.inference_mode():
+        before, after = begun(x), first(x)
+    assert not after[:, 0].any()
+    assert torch.allclose(after[:, 1:], before[:, 1:] - before[:, :1], atol=1e-4)
+    save_model(tmp_path, dataclasses.replace(card, training={"output": "multi-label"}), begun)
+    with torch.inference_mode():  # its background was never learnt, so its tissues stay as they are
+        again = first_network(settings, GLIOMA_POST_TREATMENT).eval()(x)
+    assert not again[:, 0].any()
+    assert torch.allclose(again[:, 1:], before[:, 1:], atol=1e-4)
 
 
 def test_a_batch_that_is_known_well_changes_nothing(tmp_path: Path) -> None:
