@@ -46,7 +46,7 @@ from glioma_annotator.workflow.ports import Store
 _Index = QModelIndex | QPersistentModelIndex
 _Button = QDialogButtonBox.StandardButton
 _FILE_WIDTHS = (64, 150, 110, 220, 76, 90, 190)
-_VISIT_WIDTHS = (130, 100, 84, 46, 110, 150)
+_VISIT_WIDTHS = (120, 100, 104, 46, 110, 140)
 
 
 class _TickDelegate(QStyledItemDelegate):
