@@ -18,7 +18,7 @@ from glioma_annotator import __version__
 from glioma_annotator.adaptation.config import TrainingConfig
 from glioma_annotator.adaptation.training import CHECKPOINT
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
@@ -34,12 +34,7 @@ def open_run(folder: Path, config: TrainingConfig, resume: bool) -> None:
     Raises `UserError` as `check_run` does, and `EnvironmentFailure` when the folder cannot be written.
     """
     check_run(folder, config, resume)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The run folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
-        ) from error
+    make_folder(folder)
     _write(folder / CONFIG, _as_json(config))
 
 

@@ -17,7 +17,7 @@ from glioma_annotator.domain.adaptation import AdaptationCase
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.imaging.case_files import CaseFiles
 from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, read_mask
 from glioma_annotator.imaging.nifti import read_volume
@@ -85,12 +85,7 @@ def prepare_cases(
     Raises `UserError` for a case without mask or without a sequence the network needs, and whatever reading raises;
     `EnvironmentFailure` when the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
-        ) from error
+    make_folder(folder)
     progress = StepProgress(report, len(files), "Preparing cases")
     alike = ambiguous_as([case.mask for case in files if case.mask is not None], labels)
     cases = []

@@ -37,6 +37,16 @@ def atomic_write(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
         ) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. Raises `EnvironmentFailure`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
+        ) from error
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path`, for the caller to close and put in its place; else it is removed. Raises `OSError`."""

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 
 from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.inference.cards import (
     CARD,
     COPY_AGAIN,
@@ -73,12 +73,7 @@ def save_model(folder: Path, card: ModelCard, network: torch.nn.Module, half: bo
     tensors = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
     content = safetensors.torch.save(tensors, metadata={"model": card.name})
     card = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The model folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
-        ) from error
+    make_folder(folder)
     with atomic_write(folder / WEIGHTS) as file:
         file.write(content)
     with atomic_write(folder / CARD) as file:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from glioma_annotator.domain.clinical_event import SPANS, ClinicalEvent, EventKind
 from glioma_annotator.domain.finding import LesionChange
 from glioma_annotator.domain.task_profile import TaskProfile
-from glioma_annotator.errors import EnvironmentFailure
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.workflow.lesion_names import readable
 from glioma_annotator.workflow.measure import MeasuredVisit
 from glioma_annotator.workflow.patient_course import PatientCourse
@@ -67,12 +66,7 @@ def write_plots(
 
     Files of these names are replaced. Raises `EnvironmentFailure` when the disk refuses.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The folder {folder} could not be made ({error.strerror}).", "Choose another."
-        ) from error
+    make_folder(folder)
     pictures = {"volumes": volume_figure(lesions.course, visits, profile), "components": waterfall_figure(lesions)}
     tables = {"volumes": volume_rows(visits), "components": component_rows(lesions)}
     written = []

@@ -12,8 +12,8 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
-from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.imaging.nifti import write_labels, write_volume
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.export_records import record_tables
@@ -58,7 +58,7 @@ def export_patient(
     steps = StepProgress(report, len(targets), "Exporting")
     rows: list[Row] = []
     for visit in visits:
-        _make(tables[visit.key].parent)
+        make_folder(tables[visit.key].parent)
         # First, so that a cancelled export is still known as one.
         _write_table(tables[visit.key], ())
         for sequence in visit.sequences:
@@ -76,7 +76,7 @@ def export_patient(
             _write_table(tables[visit.key], own)
             rows += own
     if timepoint_key is None:
-        _make(folder)
+        make_folder(folder)
         _write_table(tables[""], rows)
     for path, (columns, recorded) in records.items():
         _write_table(path, recorded, columns)
@@ -171,15 +171,6 @@ def _is_export(table: Path) -> bool:
         return table.read_text(encoding="utf-8").startswith(",".join(_COLUMNS))
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The folder {folder} could not be made ({error.strerror}).", "Choose a folder that can be written."
-        ) from error
 
 
 def _rows(

@@ -11,7 +11,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.imaging.atomic_file import new_file
+from glioma_annotator.imaging.atomic_file import make_folder, new_file
 from glioma_annotator.imaging.content_check import check_contents, shrink
 from glioma_annotator.imaging.nifti import read_volume, write_labels
 from glioma_annotator.imaging.nifti_header import shown
@@ -57,16 +57,6 @@ def segment_files(
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)
     report(Progress(1.0, "Done"))
     return outcome, grid
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it. Raises `EnvironmentFailure`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The folder “{folder}” could not be made: {error.strerror}.", "Choose a folder you may write to."
-        ) from error
 
 
 def check_writable(folder: Path) -> None:

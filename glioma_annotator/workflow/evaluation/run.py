@@ -16,6 +16,7 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.atomic_file import make_folder
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.imaging.label_conventions import (
     LabelConvention,
@@ -34,7 +35,7 @@ from glioma_annotator.workflow.evaluation.mask_files import (
 from glioma_annotator.workflow.evaluation.scores import CaseScore, score_case
 from glioma_annotator.workflow.evaluation.statistics import Summary, summarise
 from glioma_annotator.workflow.ports import Segmenter
-from glioma_annotator.workflow.segment_files import check_writable, make_folder, segment_files
+from glioma_annotator.workflow.segment_files import check_writable, segment_files
 
 MASKS = "masks"
 _SHOWN_FAILURES = 5
