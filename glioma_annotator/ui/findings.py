@@ -15,6 +15,7 @@ from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.panels.parts import count_text, ml_text
 from glioma_annotator.ui.placed_records import PlacedRecords
 from glioma_annotator.workflow.finding_entry import finding_at, finding_of_region, side_of
+from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.profiles import load_profile
 
 
@@ -28,6 +29,7 @@ class FindingsController(PlacedRecords):
 
     proposed = Signal()
     _profile: TaskProfile | None = None
+    _following: Job | None = None
 
     @property
     def profile(self) -> TaskProfile:
@@ -121,7 +123,12 @@ class FindingsController(PlacedRecords):
         self.study.notice.emit(f"Finding deleted: {self.title_of(finding)}. “Deleted findings” brings it back.")
 
     def propose(self) -> None:
-        """Propose the open visit's findings from the visit before, on a worker; they come as open, to be confirmed."""
+        """Propose the open visit's findings from the visit before, on a worker; they come as open, to be confirmed.
+
+        Asked again meanwhile, it does nothing: every lesion would be recorded twice.
+        """
+        if self._following is not None and self._following.active:
+            return
         visit, session = self.study.require_visit(), self.study.require_session()
         patient, key, profile = self.study.patient_key, visit.timepoint.key, self.profile
 
@@ -143,7 +150,9 @@ class FindingsController(PlacedRecords):
             many = count_text(len(proposals), "finding")
             self.study.notice.emit(f"{many} proposed from the visit before; confirm each, or delete it.")
 
-        self.study.workers.computing.submit("Following the lesions", work, done, self.study.failed.emit)
+        self._following = self.study.workers.computing.submit(
+            "Following the lesions", work, done, self.study.failed.emit
+        )
 
     def confirm(self, finding: Finding) -> None:
         """The reader agrees: confirmed, or resolved for a lesion that is gone; then the visit's next proposal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -11,8 +12,10 @@ from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.finding import Finding, FindingStatus, LesionChange
+from glioma_annotator.domain.identity import new_id
 from glioma_annotator.ui.timeline import event_marks
 from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow import finding_proposals
 
 PATIENT = "PAT-0042"
 FIRST, LAST = "2019-01-14", "2019-10-21"
@@ -207,3 +210,16 @@ def test_four_findings_are_seen_at_once_on_a_low_screen(window: MainWindow, qtbo
     table = panel.table
     qtbot.waitUntil(lambda: table.viewport().height() >= 4 * table.rowHeight(0))
     qtbot.waitUntil(lambda: panel.location.width() >= 1.5 * panel.side.width())
+
+
+def test_asked_twice_each_lesion_is_proposed_once(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Finding(PATIENT, LAST, "satellite", (3.0, 3.0, 3.0))
+    monkeypatch.setattr(finding_proposals, "propose_for_visit", lambda *_args: (replace(found, id=new_id()),))
+    window.findings.propose()
+    window.findings.propose()
+    qtbot.waitUntil(lambda: not window.workers.jobs and bool(window.findings.all()))
+    assert len(window.findings.all()) == 1
+    window.findings.propose()
+    qtbot.waitUntil(lambda: len(window.findings.all()) == 2)
