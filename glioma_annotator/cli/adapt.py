@@ -34,6 +34,7 @@ from glioma_annotator.workflow.adapt import (
     decide,
     usable_revisions,
 )
+from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.read_cases import read_loose_case
 from glioma_annotator.workflow.reviewed_slices import read_slices
 
@@ -122,17 +123,7 @@ def _adapt_workspace(args: argparse.Namespace) -> int:
     store = app.open_store(args.workspace)
     try:
         shelf = app.make_shelf(store)
-        chosen = {}
-        named = dict(word.partition("=")[::2] for word in args.slices)
-        for key in args.patient:
-            usable = usable_revisions(store, key)
-            wanted = [u for u in usable if u.suggested]
-            if args.timepoint:
-                _require_visits(args.timepoint, [u.timepoint.key for u in usable], key)
-                wanted = [u for u in usable if u.timepoint.key in args.timepoint]
-            chosen[key] = _with_slices(wanted, named)
-        if named:
-            raise UserError(f"No mask is learnt from at {', '.join(named)}.", "Name visits of the patient in --slices.")
+        chosen = _with_slices(_chosen(store, args), _named_slices(args.slices))
         with progress_bar("Adapting") as (report, cancel):
             done = adapt_patients(
                 store,
@@ -142,6 +133,7 @@ def _adapt_workspace(args: argparse.Namespace) -> int:
                 model=args.model,
                 method=AdaptationMethod(args.method),
                 budget_s=args.budget,
+                seed=args.seed,
                 device=args.device,
                 report=report,
                 watch=lambda _point: None,
@@ -159,18 +151,46 @@ def _adapt_workspace(args: argparse.Namespace) -> int:
     return _tell(args, done.outcome, facts, kept)
 
 
-def _with_slices(usable: Sequence[UsableRevision], named: dict[str, str]) -> list[UsableRevision]:
-    """The masks with the slices named for their visits, by key; the names are taken out."""
-    return [replace(u, slices=read_slices(named.pop(u.timepoint.key, ""), u.timepoint.grid.shape[2])) for u in usable]
+def _chosen(store: Store, args: argparse.Namespace) -> dict[str, list[UsableRevision]]:
+    """The masks to learn from, by patient. Raises `UserError` for visits that no patient named has a mask at."""
+    usable = {key: usable_revisions(store, key) for key in dict.fromkeys(args.patient)}
+    if not args.timepoint:
+        return {key: [u for u in found if u.suggested] for key, found in usable.items()}
+    visits = {key: [u.timepoint.key for u in found] for key, found in usable.items()}
+    for key, known in visits.items():
+        missing = [v for v in args.timepoint if not any(v in other for other in visits.values())]
+        if missing or not set(known) & set(args.timepoint):
+            raise UserError(
+                f"Patient {key} has no mask at {', '.join(missing or args.timepoint)}.",
+                f"Visits with a mask: {', '.join(known) or 'none'}.",
+            )
+    return {key: [u for u in found if u.timepoint.key in args.timepoint] for key, found in usable.items()}
 
 
-def _require_visits(wanted: list[str], known: list[str], patient: str) -> None:
-    missing = [key for key in wanted if key not in known]
-    if missing:
-        raise UserError(
-            f"Patient {patient} has no mask at {', '.join(missing)}.",
-            f"Visits with a mask: {', '.join(known) or 'none'}.",
-        )
+def _named_slices(words: Sequence[str]) -> dict[str, str]:
+    """What --slices names, by visit. Raises `UserError` for what names no visit or slices, or a visit twice."""
+    named: dict[str, str] = {}
+    for word in words:
+        visit, _, slices = word.partition("=")
+        if not slices.strip() or visit in named:
+            what = f"--slices names {visit} twice" if visit in named else f"--slices {word} names no slices"
+            raise UserError(f"{what}.", "Write each visit once, such as --slices 2024-05-01=30-80,95.")
+        named[visit] = slices
+    return named
+
+
+def _with_slices(chosen: dict[str, list[UsableRevision]], named: dict[str, str]) -> dict[str, list[UsableRevision]]:
+    """The masks with the slices named for their visits. Raises `UserError` where no or more than one visit is meant."""
+    keys = [u.timepoint.key for found in chosen.values() for u in found]
+    for visit in named:
+        if visit not in keys:
+            raise UserError(f"No mask is learnt from at {visit}.", "Name visits of the patient in --slices.")
+        if keys.count(visit) > 1:
+            raise UserError(f"Several patients have a visit {visit}.", "Adapt to one patient where slices are named.")
+    return {
+        key: [replace(u, slices=read_slices(named.get(u.timepoint.key, ""), u.timepoint.grid.shape[2])) for u in found]
+        for key, found in chosen.items()
+    }
 
 
 def _adapt_loose(args: argparse.Namespace) -> int:

@@ -147,7 +147,10 @@ def _segment_visits(args: argparse.Namespace) -> int:
     session = app.make_session(args.workspace, read_only=not args.accept, options=lambda: options)
     try:
         session.select_patient(args.patient)
-        model = args.model or app.make_shelf(session.store).current(args.patient).model
+        current = app.make_shelf(session.store).current(args.patient)
+        model, problem = args.model or current.model, "" if args.model else current.problem
+        if problem and args.accept:
+            raise UserError(problem, "Or name the model with --model.")
         visits = session.timepoints()
         if not visits:
             raise UserError(f"Patient {args.patient} has no visits.", "Import the patient's study first.")
@@ -161,6 +164,8 @@ def _segment_visits(args: argparse.Namespace) -> int:
                 share = part(report, number / len(visits), (number + 1) / len(visits))
                 loaded = session.load(visit, part(share, 0, 0.1), cancel)
                 proposal = session.propose(visit, loaded.images, model, args.device, part(share, 0.1, 1), cancel)
+                if problem:
+                    proposal = dataclasses.replace(proposal, messages=(problem, *proposal.messages))
                 saved = None
                 if args.accept:
                     opened = session.show(loaded)

@@ -14,7 +14,7 @@ from glioma_annotator.domain.model_shelf import ShelvedModel
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.inference.card_bounds import MOST_CARD_BYTES, MOST_WEIGHTS_BYTES
-from glioma_annotator.inference.cards import CARD, WEIGHTS, load_card
+from glioma_annotator.inference.cards import CARD, WEIGHTS, load_card, read_weights
 
 #: Largest members in bytes: the published network takes 15 MB in half precision.
 MOST_BYTES = {CARD: MOST_CARD_BYTES, WEIGHTS: MOST_WEIGHTS_BYTES}
@@ -24,7 +24,13 @@ _DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zli
 
 
 def export_model(model: ShelvedModel, file: Path) -> None:
-    """Write a model as one zip, whole or not at all. Raises `EnvironmentFailure`."""
+    """Write a model as one zip, whole or not at all.
+
+    Raises `UserError` for damaged or missing weights and a folder in the file's place, `EnvironmentFailure`.
+    """
+    if file.is_dir() or not file.name:
+        raise UserError(f"“{file}” is a folder.", "Name a file for the model, such as model.zip.")
+    read_weights(model.folder, model.card)
     with atomic_write(file) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:
         for name in (CARD, WEIGHTS):
             archive.write(model.folder / name, f"{model.folder.name}/{name}")

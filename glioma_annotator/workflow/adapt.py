@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from glioma_annotator.domain.adaptation import (
     DEFAULT_BUDGET_S,
+    DEFAULT_SEED,
     AdaptationCase,
     AdaptationMethod,
     AdaptationOutcome,
@@ -128,6 +129,7 @@ def adapt_patients(
     model: str = "",
     method: AdaptationMethod = AdaptationMethod.AUTO,
     budget_s: float = DEFAULT_BUDGET_S,
+    seed: int = DEFAULT_SEED,
     device: str = "auto",
     report: Report,
     watch: Watch,
@@ -147,7 +149,8 @@ def adapt_patients(
     if not patients:
         raise UserError("No corrected mask was chosen.", "Tick at least one visit with a mask.")
     only = patients[0] if len(patients) == 1 else ""
-    start = model or shelf.current(only).model
+    current = shelf.current(only)
+    start = model or current.model
     _, card = adapter.find(start)
     who = only or f"{len(patients)} patients"
     with shelf.under_way(who):
@@ -155,7 +158,7 @@ def adapt_patients(
         pairs = [*learnt, *judging]
         limited = _Limited(cancel, now, began + _BEGUN_BY * budget_s)
         cases: list[AdaptationCase] = []
-        notes: list[str] = []
+        notes = [current.problem] if current.problem and not model else []
         for number, (key, usable) in enumerate(reversed(pairs)):  # the newest first: what it is judged on
             title = usable.timepoint.title if only else f"{key}, {usable.timepoint.title}"
             if number > max(len(judging), 1) and now() - began > _READING_TIME * budget_s:
@@ -192,6 +195,7 @@ def adapt_patients(
             replay=replay,
             method=method,
             budget_s=budget_s - (now() - began),
+            seed=seed,
             device=device,
         )
         outcome = adapter.adapt(request, folder, part(report, _READING, 1.0), watch, cancel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,15 @@ def test_a_visit_without_a_mask_is_named(workspace: Path, capsys: pytest.Capture
     assert "no mask at v9" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("slices", "told"), [("v0=20-90", "no slices 20-90"), ("v9=1-3", "learnt from at v9")])
+@pytest.mark.parametrize(
+    ("slices", "told"),
+    [
+        ("v0=20-90", "no slices 20-90"),
+        ("v9=1-3", "learnt from at v9"),
+        ("v0", "names no slices"),
+        ("v0=", "names no slices"),
+    ],
+)
 def test_slices_that_are_not_there_are_refused(
     slices: str, told: str, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,3 +242,20 @@ def test_without_a_workspace_the_shipped_models_are_listed(capsys: pytest.Captur
     assert code == 0
     assert {m["place"] for m in listed["models"]} == {"shipped"}
     assert main(["models", "list", "--workspace", "nowhere"]) == ExitCode.USER
+
+
+def test_a_model_that_is_broken_or_gone_is_told(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--workspace", str(workspace))
+    assert main(["models", "export", "base", *where, "--out", str(tmp_path)]) == ExitCode.USER
+    assert "Name a file" in capsys.readouterr().err
+    assert run(capsys, "models", "use", "base", *where, "--patient", "PAT-1")[1]["current"] == "base"
+    weights = workspace / "models" / "base" / "weights.safetensors"
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1])
+    assert main(["models", "export", "base", *where, "--out", str(tmp_path / "base.zip")]) == ExitCode.USER
+    assert not (tmp_path / "base.zip").exists()
+    shutil.rmtree(weights.parent)
+    assert main(["segment", *where, "--patient", "PAT-1", "--accept", "--device", "cpu"]) == ExitCode.USER
+    assert "base" in capsys.readouterr().err
