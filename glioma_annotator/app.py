@@ -53,7 +53,8 @@ def workspace_problems(path: Path) -> list[str]:
     from glioma_annotator.db.workspace import open_workspace
 
     with open_workspace(path, read_only=True) as workspace:
-        return [f"{issue.what} {issue.todo}".strip() for issue in workspace.check()]
+        found = [f"{issue.what} {issue.todo}".strip() for issue in workspace.check()]
+        return [*found, *make_shelf(workspace).problems()]
 
 
 def workspace_tampering(path: Path, report: Report, cancel: CancelToken) -> list[str]:

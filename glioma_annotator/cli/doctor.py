@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from glioma_annotator import __version__, app, paths
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
 from glioma_annotator.errors import GliomaError
+from glioma_annotator.inference.cards import CARD, load_card, read_weights
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -47,7 +48,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run_doctor(args: argparse.Namespace) -> int:
-    checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(), _disk()]
+    checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(args.workspace), _disk()]
     if args.workspace:
         if args.repair:
             checks += [Check("removed", "ok", name) for name in app.repair_workspace(args.workspace)]
@@ -97,11 +98,21 @@ def _packages() -> list[Check]:
     return checks
 
 
-def _models() -> list[Check]:
-    cards = app.make_segmenter().models()
-    if not cards:
+def _models(workspace: Path | None) -> list[Check]:
+    """Every model with its weights read; of a workspace also whether the models chosen in it are there."""
+    if not app.make_segmenter(workspace).models():
         return [Check("models", "problem", "no segmentation model found")]
-    return [Check("model", "ok", f"{card.identity}: {card.title}") for card in cards]
+    files = [file for place in app.model_folders(workspace) for file in sorted(place.glob(f"*/{CARD}"))]
+    return [_model(file.parent) for file in files]
+
+
+def _model(folder: Path) -> Check:
+    try:
+        card = load_card(folder)
+        read_weights(folder, card)
+    except GliomaError as error:
+        return Check("model", "problem", str(error))
+    return Check("model", "ok", f"{card.identity}: {card.title}")
 
 
 def _disk() -> Check:

@@ -259,3 +259,20 @@ def test_a_model_that_is_broken_or_gone_is_told(
     shutil.rmtree(weights.parent)
     assert main(["segment", *where, "--patient", "PAT-1", "--accept", "--device", "cpu"]) == ExitCode.USER
     assert "base" in capsys.readouterr().err
+
+
+def test_the_doctor_reads_weights_and_misses_a_model_that_is_chosen(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--workspace", str(workspace))
+    assert run(capsys, "models", "use", "base", *where, "--patient", "PAT-1")[0] == 0
+
+    def problems() -> str:
+        return " ".join(c["detail"] for c in run(capsys, "doctor", *where)[1]["checks"] if c["state"] == "problem")
+
+    assert "base" not in problems()
+    weights = workspace / "models" / "base" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "weights" in problems()
+    shutil.rmtree(weights.parent)
+    assert "base" in problems()
