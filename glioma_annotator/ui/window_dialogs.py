@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QApplication, QDialog, QDockWidget, QFileDialog, QWidget
+from shiboken6 import isValid
 
 from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
 from glioma_annotator.domain.volume import LabelArray
@@ -82,15 +84,16 @@ class WindowDialogs(QObject):
     def show(self, dialog: QDialog) -> None:
         """Open a dialog over the window; modal ones do not block either."""
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.destroyed.connect(self._forget)
+        dialog.destroyed.connect(partial(self._forget, dialog))
         self.open = dialog
         if dialog.isModal():
             dialog.open()
         else:
             dialog.show()
 
-    def _forget(self) -> None:
-        self.open = None
+    def _forget(self, dialog: QDialog, _destroyed: QObject | None = None) -> None:
+        if self.open is dialog:
+            self.open = None
 
     def clinical_dock(self) -> None:
         """Bring the Clinical dock up at the page it was left at."""
@@ -203,7 +206,7 @@ class WindowDialogs(QObject):
                 return visit.compare(revisions.get(before), revisions.get(after))
 
             def done(rows: tuple[LabelChange, ...]) -> None:
-                if self.open is dialog:
+                if isValid(dialog) and dialog.isVisible():
                     show(rows)
 
             window.workers.reading.submit("Comparing", work, done, window.study.failed.emit)
@@ -225,6 +228,7 @@ class WindowDialogs(QObject):
         if key == visit.parent_id and not visit.editor.unsaved:
             key = next((r.id for r in revisions.values() if selected is not None and r.number < selected.number), key)
         dialog = CompareDialog(masks, key, None, compare, side_by_side, window)
+        window.study.leaving_visit.connect(dialog.close)
         self.show(dialog)
 
     # models

@@ -91,14 +91,29 @@ class CompareDialog(QDialog):
         column.addWidget(buttons)
         self._refresh()
 
-    def _refresh(self) -> None:
-        self._compare(self.before.currentData(), self.after.currentData(), self._show)
+    @property
+    def _chosen(self) -> tuple[int | None, int | None]:
+        return self.before.currentData(), self.after.currentData()
 
-    def _show(self, rows: Sequence[LabelChange]) -> None:
+    def _refresh(self) -> None:
+        chosen = self._chosen
+
+        def show(rows: Sequence[LabelChange]) -> None:
+            if self._chosen == chosen:
+                self._show(rows)
+
+        self._clear()
+        self._compare(*chosen, show)
+
+    def _clear(self) -> None:
         for label in self._labels:
             self._grid.removeWidget(label)
             label.deleteLater()
         self._labels, self.cells = [], {}
+        self.same.clear()
+
+    def _show(self, rows: Sequence[LabelChange]) -> None:
+        self._clear()
         for row, change in enumerate(rows, start=2):
             figures = (change.before_ml, change.after_ml, change.added_ml, change.removed_ml)
             texts = (change.name, f"{change.dice:.3f}", *(ml_text(ml) for ml in figures))

@@ -19,14 +19,20 @@ from glioma_annotator.ui.dialogs.volume_table import fill_volumes, volume_table
 from glioma_annotator.ui.panels.parts import push_button, quiet, roomy
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.viewer.types import Convention
+from glioma_annotator.workflow.export_study import best_revision
 from glioma_annotator.workflow.lesion_names import readable
 
 if TYPE_CHECKING:
     from glioma_annotator.domain.rano import RanoProposal
     from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
     from glioma_annotator.domain.task_profile import TaskProfile
+    from glioma_annotator.workflow.jobs import Job
     from glioma_annotator.workflow.measure import MeasuredVisit
     from glioma_annotator.workflow.response import CourseResponse, MeasuredCourse
+
+
+#: Key of a visit and the revision that counts there.
+Masks = tuple[tuple[str, int | None], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +92,9 @@ class CoursePage(QDialog):
         self._patient = study.patient_key
         self._measured: _Measured | None = None
         self._worse: set[str] = set()
+        self._job: Job | None = None
+        self._masks: Masks = ()
+        self._closed = False
         self.editor: DiameterEditor | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Course and response of {self._patient}")
@@ -93,7 +102,7 @@ class CoursePage(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
-        self.told = quiet("Measuring the masks and following the lesions …")
+        self.told = quiet()
         column.addWidget(self.told)
         self.tabs = QTabWidget()
         self.volumes, self.waterfall = _Picture("Volumes over time"), _Picture("Change of each lesion")
@@ -124,17 +133,50 @@ class CoursePage(QDialog):
             button.setAutoDefault(False)
             row.addWidget(button)
         column.addLayout(row)
+        self.finished.connect(self._end)
         study.workspace_changed.connect(self.close)
+        study.patient_changed.connect(self._on_masks)
+        study.revisions_changed.connect(self._on_masks)
         self.measure()
+
+    def _end(self) -> None:
+        """Closed: what is still measured is not wanted any more."""
+        self._closed = True
+        if self._job is not None:
+            self._job.cancel()
+        self._job = None
 
     @property
     def _method(self) -> ResponseMethod:
         return ResponseMethod(self.method.currentData())
 
+    def _counting(self) -> Masks:
+        """The mask that counts at each visit."""
+        store = self._study.require_session().store
+        found = ((t.key, best_revision(store.revisions(t.id)) if t.id else None) for t in self._study.timepoints())
+        return tuple((key, revision.id if revision is not None else None) for key, revision in found)
+
+    def _on_masks(self) -> None:
+        """Another patient, or a mask that was saved or approved."""
+        if self._closed:
+            return
+        if self._study.session is None or self._study.patient_key != self._patient:
+            self.close()
+        elif self._counting() != self._masks:
+            self.measure()
+            self.told.setText("A mask was saved or approved: measuring anew …")
+
     def measure(self) -> None:
-        """Measure anew, on a worker."""
+        """Measure anew, on a worker; until that is done nothing can be decided on what is shown."""
+        if self._closed:
+            return
         session, patient, method = self._study.require_session(), self._patient, self._method
+        if self._job is not None:
+            self._job.cancel()
+        self._masks = self._counting()
         self.export.setEnabled(False)
+        self.response.setEnabled(False)
+        self.told.setText("Measuring the masks and following the lesions …")
 
         def work(report: Report, cancel: CancelToken) -> _Measured:
             from glioma_annotator.workflow.alignment import VisitAlignment
@@ -159,19 +201,36 @@ class CoursePage(QDialog):
                 tuple(align.messages),
             )
 
+        def wanted() -> bool:
+            """Whether the page is open and has not begun to measure again since."""
+            if self._job is not job:
+                return False
+            self._job = None
+            return True
+
+        def done(measured: _Measured) -> None:
+            if wanted():
+                self._show(measured)
+
         def fail(error: BaseException) -> None:
+            if not wanted():
+                return
             reason = str(error) if isinstance(error, UserError) else "The course could not be measured."
             self.told.setText(reason)
             if not isinstance(error, UserError):
                 self._study.failed.emit(error)
 
-        self._study.workers.computing.submit(
-            "Measuring the course", work, self._show, fail, lambda: self.told.setText("Cancelled.")
-        )
+        def cancelled() -> None:
+            if wanted():
+                self.told.setText("Cancelled. Open this page again to measure and decide.")
+
+        job = self._study.workers.computing.submit("Measuring the course", work, done, fail, cancelled)
+        self._job = job
 
     def _show(self, measured: _Measured) -> None:
         self._measured = measured
         self.export.setEnabled(True)
+        self.response.setEnabled(True)
         lines = (
             "Volumes are voxel counts on the native grid of the newest approved mask of a visit, else of the newest. "
             "The category is a proposal; the reader decides.",
@@ -181,7 +240,7 @@ class CoursePage(QDialog):
         self.volumes.show_png(measured.volumes_png)
         self.waterfall.show_png(measured.lesions_png)
         fill_volumes(self.table, measured.visits, measured.profile.scheme)
-        self._show_response()
+        self._assess()  # the reader may have chosen another method meanwhile
 
     def _show_response(self) -> None:
         measured = self._measured
@@ -253,6 +312,8 @@ class CoursePage(QDialog):
             return LesionPicture(store.load_image(timepoint, name), inside, title)
 
         def show(picture: LesionPicture) -> None:
+            if self._closed or self._measured is None or self._measured.visits is not measured.visits:
+                return
             convention = Convention(self._study.services.settings.display.convention)
             outdated = measured.lesions.visits[visit].out_of_date(made)
             self.editor = DiameterEditor(picture, made, convention, not self._study.read_only, self, outdated=outdated)
@@ -294,6 +355,9 @@ class CoursePage(QDialog):
         measured, store = self._measured, self._study.require_session().store
         if measured is None:
             return
+        if self._job is not None:  # it may have read the earlier diameters
+            self.measure()
+            return
 
         def work(_report: Report, _cancel: CancelToken) -> MeasuredCourse:
             from glioma_annotator.workflow.response import measure_again
@@ -301,7 +365,9 @@ class CoursePage(QDialog):
             return measure_again(store, measured.lesions)
 
         def done(lesions: MeasuredCourse) -> None:
-            if self._measured is not None:
+            if self._closed or self._measured is None:
+                return
+            if self._measured.visits is measured.visits:  # else measured anew since
                 self._measured = replace(self._measured, lesions=lesions)
                 self._assess()
 

@@ -49,7 +49,8 @@ class VasariPage(QDialog):
         self._study = study
         self._patient = study.patient_key
         self._profile: TaskProfile = load_profile()
-        self._job: Job | None = None
+        self._jobs: dict[str, Job] = {}  # by visit
+        self._closed = False
         self._visits = {t.key: t for t in study.timepoints()}
         self.setWindowTitle(f"VASARI sheet of {self._patient}")
         self.resize(roomy(parent, 1120, 660))
@@ -61,6 +62,7 @@ class VasariPage(QDialog):
         column.addWidget(self.told)
         column.addWidget(self._build_sheet(), 1)
         column.addLayout(self._build_foot())
+        self.finished.connect(self._end)
         study.workspace_changed.connect(self.close)
         study.patient_changed.connect(self._on_patient)
         study.revisions_changed.connect(self._refresh)
@@ -133,6 +135,12 @@ class VasariPage(QDialog):
             button.setAutoDefault(False)
         return row
 
+    def _end(self) -> None:
+        """Closed: what is still computed is not wanted any more."""
+        self._closed = True
+        for job in self._jobs.values():
+            job.cancel()
+
     # what is shown
 
     @property
@@ -168,7 +176,7 @@ class VasariPage(QDialog):
             self.start()
 
     def _refresh(self) -> None:
-        if self._study.session is None or self._study.patient_key != self._patient:
+        if self._closed or self._study.session is None or self._study.patient_key != self._patient:
             return
         sheet, revision = self._sheet(self._key), self._revision(self._key)
         other = str(self.other.currentData() or "")
@@ -182,11 +190,11 @@ class VasariPage(QDialog):
         self._before_head.setText(self.other.currentText() if other else "")
         open_ones = [e for e in sheet.values() if not e.confirmed]
         self.confirm_all.setEnabled(editable and bool(open_ones))
-        self.compute.setEnabled(editable and revision is not None and self._job is None)
+        self.compute.setEnabled(editable and revision is not None and self._key not in self._jobs)
         self._tell(sheet, open_ones, revision)
 
     def _tell(self, sheet: Sheet, open_ones: list[VasariEntry], revision: int | None) -> None:
-        if self._job is not None:
+        if self._key in self._jobs:
             text = "Computing what the mask gives; the bar below the images shows how far, and cancels."
         elif revision is None:
             text = "This visit has no mask: nothing can be computed. Choose the values, or segment the visit first."
@@ -222,6 +230,8 @@ class VasariPage(QDialog):
         """Compute on a worker what the visit's mask gives, and offer it."""
         session, patient, key, profile = self._study.require_session(), self._patient, self._key, self._profile
         timepoint = self._visits[key]
+        if key in self._jobs:
+            return
 
         def work(report: Report, cancel: CancelToken) -> tuple[VasariEntry, ...]:
             from glioma_annotator.workflow.patient_course import load_course
@@ -232,6 +242,8 @@ class VasariPage(QDialog):
             return propose_sheet(session.store, course, index, profile, cancel, report)
 
         def done(proposed: tuple[VasariEntry, ...]) -> None:
+            if self._closed:
+                return
             if self._study.session is session:
                 offer(session.store, patient, key, proposed)
                 self._study.notice.emit(
@@ -240,15 +252,17 @@ class VasariPage(QDialog):
             ended()
 
         def fail(error: BaseException) -> None:
+            if self._closed:
+                return
             ended()
             self._study.failed.emit(error)
 
         def ended() -> None:
-            self._job = None
+            self._jobs.pop(key, None)
             self._refresh()
 
         title = f"VASARI features of {timepoint.title}"
-        self._job = self._study.workers.computing.submit(title, work, done, fail, ended)
+        self._jobs[key] = self._study.workers.computing.submit(title, work, done, fail, ended)
         self._refresh()
 
     def _ask_path(self) -> None:

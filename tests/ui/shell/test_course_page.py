@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,18 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
 from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.progress import CancelToken
 from glioma_annotator.ui.dialogs.course_page import CoursePage
 from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, lines_of, measure_of
 from glioma_annotator.ui.viewer.measures import Measure, MeasureKind
 from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow import measure as measuring
+from glioma_annotator.workflow.measure import measure_course
 
 PATIENT, BASELINE = "PAT-0042", "2019-04-02"
 
@@ -281,3 +287,91 @@ def test_lines_survive_the_way_to_the_editor_and_back() -> None:
     for line, expected in zip(lines_of(measure), (one, other), strict=True):
         assert line.start_mm == pytest.approx(expected.start_mm, abs=1e-6)
         assert line.end_mm == pytest.approx(expected.end_mm, abs=1e-6)
+
+
+def save_bigger(window: MainWindow) -> None:
+    """A revision in which the growing lesion of the open visit is larger."""
+    visit = window.study.require_visit()
+    labels = visit.editor.labels.copy()
+    labels[8:15, 9:18, 10:16] = 3
+    visit.editor.apply("Grow", labels)
+    window.commands["study.save"].trigger()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Open; measuring waits while a test has closed it."""
+    opened = threading.Event()
+    opened.set()
+
+    def measure(store: Any, course: Any, profile: Any, report: Any, cancel: CancelToken) -> Any:
+        while not opened.wait(0.01):
+            cancel.raise_if_cancelled()
+        return measure_course(store, course, profile, report, cancel)
+
+    monkeypatch.setattr(measuring, "measure_course", measure)
+    yield opened
+    opened.set()
+
+
+def test_a_mask_saved_since_is_measured_before_anything_can_be_decided(
+    gate: threading.Event, page: CoursePage, qtbot: QtBot
+) -> None:
+    window = window_of(page)
+    shown = page.response.cards[1].table.item(0, 5).text()
+    gate.clear()
+    save_bigger(window)
+    qtbot.waitUntil(lambda: "measuring anew" in page.told.text())
+    assert not page.response.cards[1].record.isEnabled()
+    assert not page.export.isEnabled()
+    gate.set()
+    settle(qtbot, window)
+    card = page.response.cards[1]
+    assert card.record.isEnabled()
+    assert card.table.item(0, 5).text() != shown
+    assert card.table.item(0, 5).text() == f"{7 * 9 * 6 * 0.216:.1f} mL"
+
+
+def test_only_a_mask_that_counts_is_measured_anew_and_another_patient_closes_the_page(
+    page: CoursePage, qtbot: QtBot
+) -> None:
+    window = window_of(page)
+    measured = page._measured
+    window.study.patient_changed.emit()
+    assert page._job is None
+    assert page._measured is measured
+    window.study.open_patient("PAT-0043")
+    qtbot.waitUntil(lambda: not isValid(page))
+
+
+def test_a_course_that_is_closed_while_it_is_measured_ends_quietly(
+    gate: threading.Event, page: CoursePage, qtbot: QtBot
+) -> None:
+    window = window_of(page)
+    gate.clear()
+    page.measure()
+    (job,) = window.workers.jobs
+    page.reject()
+    qtbot.waitUntil(lambda: not isValid(page))
+    assert job.cancel_token.cancelled
+    settle(qtbot, window)
+
+
+def test_what_is_read_for_a_closed_course_is_dropped(page: CoursePage, qtbot: QtBot) -> None:
+    window = window_of(page)
+    page.adjust(1, 0)
+    page._measure_again()
+    page.reject()
+    qtbot.waitUntil(lambda: not isValid(page))
+    settle(qtbot, window)  # an error dialog would fail the test as it ends
+
+
+def test_the_method_chosen_while_measuring_counts(gate: threading.Event, page: CoursePage, qtbot: QtBot) -> None:
+    gate.clear()
+    page.measure()
+    page.method.setCurrentIndex(1)
+    page.method.activated.emit(1)
+    gate.set()
+    settle(qtbot, window_of(page))
+    assert page._measured is not None
+    assert page._measured.response.proposals[-1].inputs["unit"] == "mL"

@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.domain.vasari import VasariEntry
@@ -158,3 +159,33 @@ def test_a_computation_can_be_cancelled_and_asked_for_again(
     qtbot.mouseClick(page.compute, Qt.MouseButton.LeftButton)
     settle(window, qtbot)
     assert "F5" in sheet(window, SECOND)
+
+
+def test_a_sheet_that_is_closed_while_it_is_computed_ends_quietly(
+    window: MainWindow, gate: threading.Event, qtbot: QtBot
+) -> None:
+    gate.clear()
+    qtbot.keyClick(window, Qt.Key.Key_F8)
+    page = window.dialogs.open
+    assert isinstance(page, VasariPage)
+    (job,) = window.workers.jobs
+    page.reject()
+    qtbot.waitUntil(lambda: not isValid(page))
+    assert job.cancel_token.cancelled
+    settle(window, qtbot)
+    assert sheet(window, SECOND) == {}
+
+
+def test_each_visit_is_computed_once_at_a_time(window: MainWindow, gate: threading.Event, qtbot: QtBot) -> None:
+    gate.clear()
+    qtbot.keyClick(window, Qt.Key.Key_F8)
+    page = window.dialogs.open
+    assert isinstance(page, VasariPage)
+    for visit in (FIRST, SECOND):  # there and back
+        page.visit.show_value(visit)
+        page.visit.chosen.emit()
+    assert len(window.workers.jobs) == 2
+    assert not page.compute.isEnabled()
+    gate.set()
+    settle(window, qtbot)
+    assert page.compute.isEnabled()
