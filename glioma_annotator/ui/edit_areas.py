@@ -60,6 +60,8 @@ class EditAreas:
             return brain_mask(images)
 
         def done(mask: NDArray[np.bool_]) -> None:
+            if self._study.visit is not visit:
+                return
             visit.editor.set_inside(EditArea(BRAIN, mask))
             self._study.notice.emit("Only the brain can be edited now.")
 

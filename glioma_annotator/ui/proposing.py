@@ -192,6 +192,10 @@ class Proposing(QObject):
         """Write the proposal, all labels or only `values`, into the mask as one undoable edit."""
         visit = self._study.require_visit()
         changed = visit.accept_proposal(values)
+        kept_ml = visit.still_proposed_ml(values)
+        if kept_ml:
+            self._study.notice.emit(f"Locks or edit rules kept {kept_ml:.2f} mL as they were; they stay proposed.")
+            return
         done = "The proposal is in the mask; undo takes it back."
         if visit.proposal is not None:
             done = "The ticked labels are in the mask; the others are still proposed."

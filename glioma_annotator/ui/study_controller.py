@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from glioma_annotator.domain.edit_rules import EditRules
+from glioma_annotator.domain.editing import differing
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import SegmentationRevision
@@ -22,6 +25,8 @@ from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study import LoadedTimepoint, OpenTimepoint, StudySession
 from glioma_annotator.workflow.time_log import TimeLog
+
+_AS_SAVED = "The mask is as it was last saved; undo takes that back."
 
 
 class StudyController(QObject):
@@ -72,6 +77,7 @@ class StudyController(QObject):
             self.revisions_changed.emit, self._flush_steps,
         )  # fmt: skip
         self._visit_count = 0
+        self._rules: dict[int, EditRules] = {}
         self.beside = VisitBeside(self)
         self.patient_changed.connect(self._on_patient)
 
@@ -184,6 +190,7 @@ class StudyController(QObject):
             return
         self._stop_opening()
         self._leave_visit()
+        self._rules.clear()
         self.leaving_workspace.emit()
         session, self.session = self.session, None
         self.writing.wait()
@@ -205,6 +212,7 @@ class StudyController(QObject):
             if session.store.patient(key) is not None:
                 self._stop_opening()
                 self._leave_visit()
+                self._rules.clear()
             patient = session.select_patient(key)
             self.visit_changed.emit()  # at once: one patient's pictures must not stand under another's name
         else:
@@ -223,6 +231,7 @@ class StudyController(QObject):
             return
         self._stop_opening()
         self._leave_visit()
+        self._rules.clear()
         self.session.open = None
         self.session.patient = None
         self.patient_changed.emit()
@@ -277,6 +286,8 @@ class StudyController(QObject):
     def _show(self, session: StudySession, loaded: LoadedTimepoint) -> None:
         self._leave_visit()
         visit = session.show(loaded)
+        if visit.id in self._rules:
+            visit.editor.use_rules(self._rules[visit.id])
         self._signals.attach(visit)
         self.visit_changed.emit()
         unsaved = max(len(visit.editor.unsaved_edits), 1) if visit.editor.unsaved else 0
@@ -289,6 +300,7 @@ class StudyController(QObject):
         if visit is None:
             return
         visit.editor.end_stroke()
+        self._rules[visit.id] = visit.editor.rules
         self.beside.forget_mask()
         self.time_log.clear()
         self.leaving_visit.emit()
@@ -320,9 +332,32 @@ class StudyController(QObject):
             self.notice.emit(f"Redone: {edit.name}")
 
     def discard_unsaved(self) -> None:
-        """Undo every step since the last revision; they can be redone."""
-        self.require_visit().editor.go_to_saved()
-        self.notice.emit("The unsaved steps are undone. Redo brings them back.")
+        """Bring the last revision's mask back, by undo or redo where that leads to it; it can be taken back."""
+        visit = self.require_visit()
+        editor, depth = visit.editor, visit.editor.depth
+        editor.go_to_saved()
+        if editor.unsaved:  # a step was undone that the revision holds, and another one made since
+            editor.go_to(depth)
+            self._read_saved(visit)
+        elif editor.depth == depth:
+            self.notice.emit("No step is unsaved.")
+        else:
+            undone = "The unsaved steps are undone. Redo brings them back."
+            self.notice.emit(undone if editor.depth < depth else _AS_SAVED)
+
+    def _read_saved(self, visit: OpenTimepoint) -> None:
+        """Bring the last revision's mask back as one undoable edit, once a worker has read it."""
+        parent, parent_id = visit.parent, visit.parent_id
+
+        def work(_report: Report, _cancel: CancelToken) -> LabelArray:
+            return visit.labels_of(parent) if parent is not None else np.zeros_like(visit.editor.labels)
+
+        def done(labels: LabelArray) -> None:
+            if self.visit is visit and visit.parent_id == parent_id:
+                visit.editor.take_saved("Discard unsaved steps", labels)
+                self.notice.emit(_AS_SAVED)
+
+        self.workers.reading.submit("Reading the last revision", work, done, self.failed.emit)
 
     def save(self) -> None:
         """Make a revision of the mask as it stands, on the writing worker."""
@@ -349,7 +384,16 @@ class StudyController(QObject):
         def done(labels: LabelArray) -> None:
             if self.visit is visit:
                 changed = visit.restore(revision, labels)
-                same = f"The mask is the same as revision {revision.number} already."
-                self.notice.emit(f"Restored revision {revision.number}; undo takes it back." if changed else same)
+                kept = differing(visit.editor.labels, labels).size * visit.timepoint.grid.voxel_volume_ml
+                self.notice.emit(_restored_text(revision.number, changed, kept))
 
         self.workers.reading.submit(f"Reading revision {revision.number}", work, done, self.failed.emit)
+
+
+def _restored_text(number: int, changed: bool, kept_ml: float) -> str:
+    """What became of restoring a revision when so many mL still differ from it."""
+    kept = f"{kept_ml:.2f} mL that locks or edit rules keep"
+    if not changed:
+        same = f"The mask is the same as revision {number} already."
+        return f"Revision {number} changes nothing: the mask differs by {kept}." if kept_ml else same
+    return f"Restored revision {number}{f' except {kept}' if kept_ml else ''}; undo takes it back."

@@ -21,6 +21,7 @@ from glioma_annotator.domain.editing import (
     UndoStack,
     VoxelEdit,
     differing,
+    edit_from_arrays,
     edit_from_indices,
 )
 from glioma_annotator.domain.geometry import Box, Grid
@@ -91,20 +92,21 @@ class Editor:
 
     def set_locked(self, value: int, locked: bool) -> None:
         values = self._rules.locked | {value} if locked else self._rules.locked - {value}
-        self._use_rules(dataclasses.replace(self._rules, locked=values))
+        self.use_rules(dataclasses.replace(self._rules, locked=values))
 
     def set_paint_over(self, values: Collection[int] | None) -> None:
         """Let labels replace only the label values `values` (0 is background); None for all."""
         chosen = None if values is None else frozenset(values)
-        self._use_rules(dataclasses.replace(self._rules, paint_over=chosen))
+        self.use_rules(dataclasses.replace(self._rules, paint_over=chosen))
 
     def set_inside(self, area: EditArea | None) -> None:
         """Let voxels change only within `area`; None for everywhere. Raises `ValueError` for one of another shape."""
         if area is not None and area.mask.shape != self.labels.shape:
             raise ValueError(f"an area of shape {area.mask.shape} for a mask of shape {self.labels.shape}")
-        self._use_rules(dataclasses.replace(self._rules, inside=area))
+        self.use_rules(dataclasses.replace(self._rules, inside=area))
 
-    def _use_rules(self, rules: EditRules) -> None:
+    def use_rules(self, rules: EditRules) -> None:
+        """Hold every change from now on to `rules`, whose area is of the mask's shape."""
         self._rules = rules
         self.state_changed.emit()
 
@@ -141,8 +143,8 @@ class Editor:
         voxels = paint.voxels(line_centres(start, index, paint.brush), self.grid)
         stroke.last = index
         before = self.labels.reshape(-1)[voxels]
-        wanted = paint.values(voxels)
-        after = self._rules.permitted(before, wanted, voxels, erasing=stroke.erases, spared=paint.spared)
+        wanted, erasing = paint.values(voxels), paint.source is None and paint.value == BACKGROUND
+        after = self._rules.permitted(before, wanted, voxels, erasing=erasing, spared=paint.spared)
         edit = edit_from_indices("", self.grid.shape, voxels, before, after)
         if edit is None:
             return None
@@ -161,13 +163,10 @@ class Editor:
         # A voxel met twice had its first value before the stroke; `unique` keeps the first occurrence.
         index, first = np.unique(index, return_index=True)
         new = self.labels.reshape(-1)[index]
-        name = stroke.paint.name or self._stroke_name(stroke.paint.value)
+        label = self.scheme.label(stroke.paint.value)
+        name = stroke.paint.name or (f"Brush {label.name}" if label else "Erase")
         edit = edit_from_indices(name, self.grid.shape, index, old[first], new)
         return self._remember(_made_by(edit, stroke.paint.model))
-
-    def _stroke_name(self, value: int) -> str:
-        label = self.scheme.label(value)
-        return f"Brush {label.name}" if label else "Erase"
 
     # edits at once
 
@@ -214,11 +213,9 @@ class Editor:
     # undo, redo
 
     def undo(self) -> VoxelEdit | None:
-        self.end_stroke()
         return self._step(JournalAction.UNDO)
 
     def redo(self) -> VoxelEdit | None:
-        self.end_stroke()
         return self._step(JournalAction.REDO)
 
     def go_to(self, depth: int) -> int:
@@ -236,9 +233,17 @@ class Editor:
         """Undo the steps since the last revision, or redo those of it that were undone; how many that took."""
         return self.go_to(self._base_depth)
 
+    def take_saved(self, name: str, saved: LabelArray) -> None:
+        """Change the mask to the last revision's, `saved`, as one undoable edit that no rule holds back."""
+        self.end_stroke()
+        self._carry_out(edit_from_arrays(name, self.labels, saved))
+        self._saved_top, self._base_depth, self._start_forgotten = self._stack.top, self._stack.depth, False
+        self.state_changed.emit()
+
     def _step(self, action: JournalAction) -> VoxelEdit | None:
         if self.read_only:
             return None
+        self.end_stroke()
         undoing = action is JournalAction.UNDO
         edit = self._stack.undo(self.labels) if undoing else self._stack.redo(self.labels)
         if edit is None:
@@ -311,6 +316,7 @@ class Editor:
                 self._base_depth = self._stack.depth
             elif entry.action is JournalAction.EDIT and entry.edit is not None:
                 entry.edit.apply(self.labels)
+                self._base_depth = min(self._base_depth, self._stack.depth)  # it may stand on less than was saved
                 self._stack.push(entry.edit)
             elif entry.action is JournalAction.UNDO:
                 self._stack.undo(self.labels)
@@ -380,19 +386,13 @@ class Editor:
             self.journalled.emit()
 
 
+@dataclasses.dataclass(slots=True, eq=False)
 class _Stroke:
     """A stroke in progress: where it was last, and what it changed so far."""
 
-    __slots__ = ("last", "paint", "pieces")
-
-    def __init__(self, paint: Paint) -> None:
-        self.paint = paint
-        self.last: tuple[float, float, float] | None = None
-        self.pieces: list[VoxelEdit] = []
-
-    @property
-    def erases(self) -> bool:
-        return self.paint.source is None and self.paint.value == BACKGROUND
+    paint: Paint
+    last: tuple[float, float, float] | None = None
+    pieces: list[VoxelEdit] = dataclasses.field(default_factory=list)
 
 
 def _made_by(edit: VoxelEdit | None, model: str) -> VoxelEdit | None:

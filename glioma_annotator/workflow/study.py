@@ -120,7 +120,7 @@ class OpenTimepoint:
     def accept_proposal(self, values: Collection[int] | None = None) -> bool:
         """Write the proposal into the mask as one undoable edit, all labels or only `values`; whether it changed.
 
-        After some of the labels the proposal stays, as far as it would still change something.
+        The proposal stays as long as it would still change something: the labels not taken, and what rules kept.
         """
         proposal = self.proposal
         if proposal is None:
@@ -130,14 +130,19 @@ class OpenTimepoint:
         present, proposed = (labels.reshape(-1)[index] for labels in (self.editor.labels, proposal.labels))
         after = merged(present, proposed, values)
         edit = self.editor.set_voxels(f"Accept proposal ({what})", index, after, proposal.model, self.spared)
-        if values is None or not self._proposes_more(proposal):
+        if not self.still_proposed_ml():
             self.reject_proposal()
         return edit is not None
 
-    def _proposes_more(self, proposal: Proposal) -> bool:
-        """Whether accepting a proposal could still change a voxel."""
-        index = differing(self.editor.labels, proposal.labels)
-        return not np.isin(self.editor.labels.reshape(-1)[index], sorted(self.spared)).all()
+    def still_proposed_ml(self, values: Collection[int] | None = None) -> float:
+        """Volume in mL that accepting all labels or only `values` would still change, were there no locks or rules."""
+        if self.proposal is None:
+            return 0.0
+        index = differing(self.editor.labels, self.proposal.labels)
+        present, proposed = (labels.reshape(-1)[index] for labels in (self.editor.labels, self.proposal.labels))
+        changing = merged(present, proposed, values) != present
+        changing &= ~np.isin(present, sorted(self.spared))
+        return float(np.count_nonzero(changing) * self.timepoint.grid.voxel_volume_ml)
 
     @property
     def spared(self) -> frozenset[int]:
@@ -208,19 +213,21 @@ class OpenTimepoint:
         self.editor.end_save(saving.point, written.failure is None)
         self.revisions_changed.emit()
 
-    def _parent(self) -> SegmentationRevision | None:
+    @property
+    def parent(self) -> SegmentationRevision | None:
+        """The revision that the unsaved steps start from."""
         return next((r for r in self.revisions if r.id == self.parent_id), None)
 
     def _model(self) -> str:
         accepted = [edit.model for edit in self.editor.unsaved_edits if edit.model]
-        parent = self._parent()
+        parent = self.parent
         return accepted[-1] if accepted else parent.model if parent else ""
 
     def _origin(self) -> RevisionOrigin:
         edits = self.editor.unsaved_edits
         by_model = any(edit.model for edit in edits)
         by_hand = any(not edit.model for edit in edits)
-        parent = self._parent()
+        parent = self.parent
         if parent is not None and not by_model:
             from_model = parent.origin in (RevisionOrigin.AUTOMATIC, RevisionOrigin.SEMI_AUTOMATIC)
             if from_model:

@@ -81,6 +81,21 @@ def test_accepting_selected_labels_leaves_the_others(qtbot: QtBot, bench: Any) -
     assert set(np.unique(window.study.visit.editor.labels)) > {0, NETC} and not box.isVisible()
 
 
+def test_accepting_all_under_a_lock_says_what_stays_proposed(qtbot: QtBot, bench: Any) -> None:
+    window = segmented(qtbot, bench)
+    editor = window.study.visit.editor
+    editor.set_locked(ET, True)
+    click(qtbot, window.mask_panel.proposal.accept_all)
+    assert set(np.unique(editor.labels)) == {0, NETC}
+    kept = f"Locks or edit rules kept {56 * 0.216:.2f} mL as they were; they stay proposed."
+    assert window.status.notice.text() == kept
+    assert window.mask_panel.proposal.isVisible()
+    editor.set_locked(ET, False)
+    click(qtbot, window.mask_panel.proposal.accept_all)
+    assert np.array_equal(editor.labels, bench.segmenter.labels)
+    assert "undo takes it back" in window.status.notice.text() and not window.mask_panel.proposal.isVisible()
+
+
 def test_nothing_selected_cannot_be_accepted(qtbot: QtBot, bench: Any) -> None:
     box = segmented(qtbot, bench).mask_panel.proposal
     for tick in box.ticks.values():

@@ -354,3 +354,34 @@ def test_a_step_is_in_the_journal_when_it_is_said_to_be_and_on_the_disk_after_a_
     assert told == [1, 2, 3]
     editor.flush()
     assert journal.flushed == 3
+
+
+def test_a_step_made_on_less_than_was_saved_counts_as_unsaved_after_a_restart(
+    journal: MemoryJournal, editor: Editor
+) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    editor.mark_saved(1)
+    saved = editor.labels.copy()
+    editor.undo()
+    stroke(editor, 3, (8, 8, 8))
+    again = Editor(saved.copy(), GRID, GLIOMA_POST_TREATMENT, MemoryJournal())
+    again.replay(journal.entries())
+    assert np.array_equal(again.labels, editor.labels)
+    assert [edit.name for edit in again.unsaved_edits] == [edit.name for edit in editor.unsaved_edits] == ["Brush ET"]
+
+
+def test_the_saved_mask_is_taken_in_one_step_whatever_is_locked(editor: Editor) -> None:
+    stroke(editor, 1, (2, 2, 2))
+    editor.mark_saved(1)
+    saved = editor.labels.copy()
+    editor.undo()
+    stroke(editor, 3, (8, 8, 8))
+    mine = editor.labels.copy()
+    editor.set_locked(3, True)
+    editor.take_saved("Discard unsaved steps", saved)
+    assert np.array_equal(editor.labels, saved)
+    assert not editor.unsaved and editor.unsaved_edits == ()
+    editor.undo()
+    assert np.array_equal(editor.labels, mine) and editor.unsaved
+    editor.go_to_saved()
+    assert np.array_equal(editor.labels, saved) and not editor.unsaved

@@ -10,6 +10,7 @@ import pytest
 from fakes import FakeStore
 from phantoms import FLAIR, T1GD, T2, grid_of, head
 
+from glioma_annotator.domain.edit_rules import EditArea
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.model_card import ModelCard
@@ -393,3 +394,37 @@ def test_any_course_of_steps_around_an_interrupted_save_is_recovered(
         if random.random() < 0.5:
             visit.save()
             assert not open_visit(a_session(store)).editor.unsaved
+
+
+def test_a_mask_painted_in_place_of_an_automatic_one_is_not_automatic_after_a_restart(
+    session: StudySession, store: FakeStore
+) -> None:
+    visit = open_visit(session)
+    visit.show_proposal(propose(session, visit))
+    visit.accept_proposal()
+    visit.save()
+    visit.editor.undo()
+    paint(visit, 1)
+    again = open_visit(a_session(store))
+    assert again.save().origin is RevisionOrigin.SEMI_AUTOMATIC
+
+
+def test_what_a_lock_keeps_from_a_proposal_stays_proposed(session: StudySession) -> None:
+    visit = open_visit(session)
+    visit.editor.set_locked(3, True)
+    visit.show_proposal(propose(session, visit))
+    assert visit.accept_proposal()
+    assert visit.proposal is not None
+    assert visit.still_proposed_ml() == visit.still_proposed_ml({3}) == pytest.approx(0.216)
+    assert visit.still_proposed_ml({2}) == 0
+    visit.editor.set_locked(3, False)
+    assert visit.accept_proposal()
+    assert visit.proposal is None and visit.still_proposed_ml() == 0
+
+
+def test_a_proposal_that_lies_outside_the_area_stays(session: StudySession) -> None:
+    visit = open_visit(session)
+    visit.editor.set_inside(EditArea("the box", np.zeros(GRID.shape, dtype=np.bool_)))
+    visit.show_proposal(propose(session, visit))
+    assert not visit.accept_proposal()
+    assert visit.proposal is not None
