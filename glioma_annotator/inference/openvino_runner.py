@@ -26,8 +26,9 @@ from glioma_annotator.progress import CancelToken, Progress, Report
 
 #: Tensors that are alive at once at a level, in multiples of its filters; measured on the published network.
 LIVE_TENSORS = 14
-#: Voxels of a slab: a brain's box in one where memory allows, since planes that two slabs share are computed twice.
-SLAB_VOXELS = 4_000_000
+#: Voxels of a slab, so that an adult brain has two: planes that slabs share are computed twice, but the second slab's
+#: tensors take the memory of the first's, which is there already.
+SLAB_VOXELS = 2_000_000
 #: Planes at a slab's inner end that lack neighbours: the finest block sees 2 voxels far, the way to and from it 2 more
 #: (rounded up to the even number that keeps the coarser level's voxels in place).
 MARGIN = 4

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +67,10 @@ def post_processed(
         if volume_ml >= _LEAST_TOLD_ML:
             messages.append(f"{volume_ml:.1f} mL of {words}.")
 
+    middle = functools.cache(lambda: _middle(brain, grid.spacing_mm))
     for mirrored in rules.mirrored:
         own = (mirrored.label, *(mirrored.also if not operated else ()))
-        both_sides = _mirrored(result, brain, mirrored, own, grid.spacing_mm)
+        both_sides = _mirrored(result, middle, mirrored, own, grid.spacing_mm)
         found = " and ".join(names[value] for value in own if (result[both_sides] == value).any())
         result[both_sides] = 0
         tell(both_sides, f"{found} that lie on both sides alike were left out as normal anatomy")
@@ -121,12 +123,15 @@ def post_processed(
 
 def _mirrored(
     labels: LabelArray,
-    brain: NDArray[np.bool_],
+    middle: Callable[[], MidPlane],
     rule: Mirrored,
     own: tuple[int, ...],
     spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.bool_]:
-    """The components, (i, j, k), that the rule leaves out; `own` are the values that they may consist of."""
+    """The components, (i, j, k), that the rule leaves out; `own` are the values that they may consist of.
+
+    `middle` finds the mid-sagittal plane, mm from the first voxel; it is asked only where it can matter.
+    """
     tissue = labels == rule.label if rule.alone else labels != 0
     numbered, count = components(tissue)
     nothing = np.zeros(labels.shape, dtype=bool)
@@ -138,13 +143,13 @@ def _mirrored(
     if not candidates.any() or (count < 2 and not rule.alone):
         return nothing
     grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
-    middle = _middle(brain, spacing_mm)
     world = grid.index_to_world(np.argwhere(tissue))
-    aside_mm = middle.right_of_mm(world)
+    plane = middle()
+    aside_mm = plane.right_of_mm(world)
     if rule.alone:  # a cavity across the midline is its own mirror image
         on_right = np.bincount(of, weights=aside_mm > 0, minlength=count + 1) / sizes
         candidates &= np.minimum(on_right, 1 - on_right) <= rule.most_other
-    mirrored = world - 2 * aside_mm[:, None] * np.asarray(middle.normal)
+    mirrored = world - 2 * aside_mm[:, None] * np.asarray(plane.normal)
     place = np.rint(grid.world_to_index(mirrored)).astype(int)
     inside = np.all((place >= 0) & (place < labels.shape), axis=1)
     has_image = np.zeros(len(world), dtype=bool)

@@ -21,6 +21,8 @@ from glioma_annotator.domain.model_card import (
     Unenclosed,
 )
 from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.imaging.midline import find_midplane
+from glioma_annotator.inference import post_processing
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
@@ -154,12 +156,12 @@ HEAD = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
 
 
 def on_a_head(
-    labels: np.ndarray, rule: Mirrored, aside: int = 0, *, operated: bool = False
+    labels: np.ndarray, *mirrored: Mirrored, aside: int = 0, operated: bool = False
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """What the rule leaves of labels on an ellipsoidal brain about voxel 30 + aside, 24, 20."""
+    """What the rules leave of labels on an ellipsoidal brain about voxel 30 + aside, 24, 20."""
     i, j, k = np.ogrid[:60, :48, :40]
     brain = ((i - 30 - aside) / 22) ** 2 + ((j - 24) / 20) ** 2 + ((k - 20) / 17) ** 2 < 1
-    rules, softmax = PostProcessing(0, mirrored=(rule,)), np.zeros((5, *labels.shape), np.uint8)
+    rules, softmax = PostProcessing(0, mirrored=mirrored), np.zeros((5, *labels.shape), np.uint8)
     return post_processed(labels, softmax, brain, rules, SCHEME, HEAD, {}, operated=operated)
 
 
@@ -175,10 +177,20 @@ def tumour_and_cerebellum() -> np.ndarray:
 @pytest.mark.parametrize("aside", [0, -6])
 def test_tissue_that_both_sides_show_alike_is_left_out_and_the_reader_is_told(aside: int) -> None:
     labels = np.roll(tumour_and_cerebellum(), aside, axis=0)
-    found, messages = on_a_head(labels, Mirrored(SNFH), aside)
+    found, messages = on_a_head(labels, Mirrored(SNFH), aside=aside)
     assert not found[:, :, :18].any()
     assert np.array_equal(found[:, :, 18:], labels[:, :, 18:])
     assert messages == ("3.6 mL of SNFH that lie on both sides alike were left out as normal anatomy.",)
+
+
+def test_the_plane_between_the_sides_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(post_processing, "find_midplane", lambda image: asked.append(image) or find_midplane(image))
+    labels = tumour_and_cerebellum()
+    labels[22:27, 30:34, 20:26] = labels[34:39, 30:34, 20:26] = RC
+    found, messages = on_a_head(labels, Mirrored(SNFH), Mirrored(RC, alone=True))
+    assert not found[16:26, 8:16, 6:11].any() and not (found == RC).any()
+    assert len(messages) == 2 and len(asked) == 1
 
 
 @pytest.mark.parametrize("operated", [False, True])
