@@ -68,12 +68,15 @@ def run_list_command(args: argparse.Namespace) -> int:
         return ExitCode.DONE
     print_table(
         ("PATIENT", "VISIT", "KIND", "SIDE", "LOCATION", "STATUS", "CHANGE", "ML", "TEXT", "ID"),
-        [
-            (f.patient, f.timepoint, f.kind, f.side, f.location, f.status, f.change, f.volume_ml, f.text, f.id)
-            for f in findings
-        ],
+        [_cells(finding) for finding in findings],
     )
     return ExitCode.DONE
+
+
+def _cells(f: Finding) -> tuple[object, ...]:
+    """A finding's line of the list; texts of several lines stand in one."""
+    location, text = (" ".join(words.split()) for words in (f.location, f.text))
+    return f.patient, f.timepoint, f.kind, f.side, location, f.status, f.change, f.volume_ml, text, f.id
 
 
 def run_export_command(args: argparse.Namespace) -> int:

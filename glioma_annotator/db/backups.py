@@ -30,8 +30,11 @@ def back_up_before_migration(connections: Connections, folder: Path, version: in
 
 
 def backup_due(folder: Path, every_days: int) -> bool:
-    """Whether the newest scheduled copy is from `every_days` days ago or earlier, by date; never for 0 days."""
-    copies = _scheduled(folder)
+    """Whether the newest scheduled copy is from `every_days` days ago or earlier, by date; never for 0 days.
+
+    Copies named after a time to come, made while the clock was ahead, do not count.
+    """
+    copies = [copy for copy in _scheduled(folder) if not _to_come(copy)]
     if not every_days or not copies:
         return bool(every_days)
     try:
@@ -94,7 +97,14 @@ def stamp() -> str:
 
 
 def _scheduled(folder: Path) -> list[Path]:
-    return sorted(folder.glob("daily-*.db"))
+    """Oldest first; those named after a time to come, made while the clock was ahead, before all others."""
+    return sorted(folder.glob("daily-*.db"), key=lambda copy: (not _to_come(copy), copy.name))
+
+
+def _to_come(copy: Path) -> bool:
+    """Whether a copy is named after a later day than today."""
+    stamped = _STAMP.search(copy.name)
+    return stamped is not None and stamped.group()[:8] > stamp()[:8]
 
 
 def _copy(connections: Connections, folder: Path, title: str, report: Report, cancel: CancelToken) -> Path:

@@ -32,6 +32,12 @@ from glioma_annotator.errors import UserError
 
 _UNANSWERED = "The question could not be answered from the database"
 
+#: Whether all visits of a patient have a date, and all a day: what the order of the course follows.
+_KNOWN = (
+    "SELECT patient_id, count(*) = count(date) AS dates, count(*) = count(day) AS days FROM timepoints"
+    " GROUP BY patient_id"
+)
+
 #: Hits whose details are read at a time; below SQLite's limit of parameters.
 _CHUNK = 500
 
@@ -137,7 +143,9 @@ def _answer(database: Database, condition: Condition, limit: int | None) -> Coho
     chosen = where(condition)
     rows = database.execute(
         f"""SELECT t.id, t.patient_id FROM timepoints AS t JOIN patients ON patients.id = t.patient_id
-            WHERE {chosen.text} ORDER BY patients.key, t.date, t.day, t.course_order, t.id""",
+            JOIN ({_KNOWN}) AS known ON known.patient_id = t.patient_id
+            WHERE {chosen.text} ORDER BY patients.key, CASE WHEN known.dates THEN t.date END,
+            CASE WHEN known.days AND NOT known.dates THEN t.day END, t.course_order, t.id""",
         chosen.parameters,
     ).fetchall()
     if not asks_about_visits(condition):

@@ -22,6 +22,9 @@ To back the workspace up, close the program and copy the whole folder. It holds
 health data: keep it where only those who may see it can.
 """
 
+#: Left beside a database that is gone, or that was just being replaced.
+_BESIDE_DATABASE = {"glioma.db-wal", "glioma.db-shm", ".glioma.db.restoring.tmp"}
+
 #: Left by file managers in folders that people call empty.
 _CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory", "lost+found"}
 
@@ -74,7 +77,7 @@ class Layout:
         if not self.root.exists():
             return
         ours = (self.patients, self.models, self.journal, self.backups, self.set_aside, self.readme, self.lock)
-        own = {path.name for path in ours}
+        own = {path.name for path in ours} | _BESIDE_DATABASE
         if {entry.name for entry in self.root.iterdir()} - own - _CLUTTER:
             raise UserError(
                 f"The folder {self.root} is no workspace and is not empty.",

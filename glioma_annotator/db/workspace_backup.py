@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sqlite3
 import uuid
@@ -13,21 +15,27 @@ from glioma_annotator.db.backups import stamp
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.lock import WorkspaceLock
 from glioma_annotator.db.migrations.runner import require_ours, schema_version
 from glioma_annotator.db.names import free_name
 from glioma_annotator.domain.archive import BackupSummary
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report, StepProgress, part
 
 KIND = "workspace backup"
 _DATABASE = "glioma.db"
 _FOLDERS = ("patients", "models", "journal", "set-aside")
+_UNFINISHED = ".restoring-"  # within the name of a folder that is being unpacked
+_SPARE_BYTES = 64 * 2**20  # of changes that still wait in the WAL file, and some
 
 
 def back_up_workspace(
     connections: Connections, layout: Layout, folder: Path, report: Report, cancel: CancelToken
 ) -> BackupSummary:
     """Write `glioma-backup-<UTC time>.zip` into `folder`, which is made when absent.
+
+    The database is copied first, beside its other copies, or into `folder` where the workspace's disk is full or
+    cannot be written.
 
     Raises `EnvironmentFailure` when disk or database refuse, `Cancelled` when asked to stop; nothing stays then.
     """
@@ -36,7 +44,7 @@ def back_up_workspace(
     stem = free_name(f"glioma-backup-{stamp()}", lambda name: (folder / f"{name}.zip").exists())
     target = folder / f"{stem}.zip"
     problems = []
-    copy = layout.backups / f".{stem}.db.tmp"
+    copy = (layout.backups if _takes_copy(layout, connections.size_bytes) else folder) / f".{stem}.db.tmp"
     try:
         connections.back_up(copy, part(report, 0, 0.2), cancel)
         recorded, schema = _recorded_files(copy)
@@ -59,8 +67,15 @@ def back_up_workspace(
                 progress.step()
     finally:
         with explained("What was left of the backup could not be removed"):
-            copy.unlink(missing_ok=True)
+            if copy.exists():
+                copy.unlink()
     return BackupSummary(target, len(recorded) + len(unrecorded) + 1, target.stat().st_size, tuple(problems))
+
+
+def _takes_copy(layout: Layout, size_bytes: int) -> bool:
+    """Whether a copy of a database of that size, and some more, can be written into the workspace's own backups."""
+    writable = os.access(layout.backups, os.W_OK)
+    return writable and shutil.disk_usage(layout.backups).free > size_bytes + _SPARE_BYTES
 
 
 def _recorded_files(database: Path) -> tuple[dict[str, str], int]:
@@ -83,6 +98,8 @@ def _other_files(layout: Layout, recorded: dict[str, str]) -> list[Path]:
 def restore_workspace(archive: Path, target: Path, report: Report, cancel: CancelToken) -> Layout:
     """Unpack a backup into a folder that is absent or empty, whole or not at all.
 
+    What a restore to that folder left when its program was killed is removed first.
+
     Raises `UserError` for an archive that is none of ours or was tampered with and for a folder in use,
     `EnvironmentFailure` when there is no room or the folder cannot be written, `Cancelled` when asked to stop.
     """
@@ -92,17 +109,34 @@ def restore_workspace(archive: Path, target: Path, report: Report, cancel: Cance
     with read_archive(archive, KIND) as source, explained(f"The backup could not be restored to {target}"):
         _require_plan(source)
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_interrupted(target)
         source.require_room(target.parent)
-        temporary = Layout(target.with_name(f".{target.name}.restoring-{uuid.uuid4().hex[:8]}"))
+        temporary = Layout(target.with_name(f".{target.name}{_UNFINISHED}{uuid.uuid4().hex[:8]}"))
+        temporary.root.mkdir(mode=0o700)
         try:
-            _unpack(source, temporary, report, cancel)
-            _require_opening(temporary)
+            lock = WorkspaceLock(temporary.lock)
+            try:
+                _unpack(source, temporary, report, cancel)
+                _require_opening(temporary)
+            finally:
+                lock.release()
             if target.exists():
                 target.rmdir()
             temporary.root.rename(target)
         finally:
             shutil.rmtree(temporary.root, ignore_errors=True)
     return Layout(target)
+
+
+def _remove_interrupted(target: Path) -> None:
+    """Remove what killed programs left beside the folder; what another one is restoring just now stays."""
+    unfinished = re.compile(rf"\.{re.escape(target.name)}{re.escape(_UNFINISHED)}[0-9a-f]{{8}}")
+    for left in [folder for folder in target.parent.iterdir() if unfinished.fullmatch(folder.name)]:
+        try:
+            WorkspaceLock(Layout(left).lock).release()
+        except (WorkspaceBusy, EnvironmentFailure):
+            continue
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _require_plan(source: ArchiveReader) -> None:
@@ -114,7 +148,6 @@ def _require_plan(source: ArchiveReader) -> None:
 
 
 def _unpack(source: ArchiveReader, layout: Layout, report: Report, cancel: CancelToken) -> None:
-    layout.root.mkdir(mode=0o700)
     progress = StepProgress(report, len(source.members), "Restoring")
     for name in source.members:
         cancel.raise_if_cancelled()

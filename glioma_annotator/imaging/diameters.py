@@ -21,6 +21,7 @@ Ends = tuple[Point, Point]
 
 _WITH_CORNERS = np.ones((3, 3), dtype=np.bool_)  # voxels that touch at a corner belong together
 _ON_LINE_MM = 1e-9
+_MOST_EQUAL = 64  # equally long lines that are looked at: a round lesion has about five
 _EQUAL = 1e-9  # two products that differ by so small a share differ by rounding alone
 
 
@@ -103,7 +104,10 @@ def _largest(
 
 
 def _measure(inside: NDArray[np.bool_], corner: NDArray[np.float64], spacing_mm: tuple[float, float]) -> Diameters:
-    """The diameters of one component without holes."""
+    """The diameters of one component without holes; of equally long lines the one with the longest across.
+
+    So that a lesion and its mirror image measure alike.
+    """
     from scipy.spatial.distance import pdist, squareform
     from skimage.measure import find_contours
 
@@ -113,16 +117,20 @@ def _measure(inside: NDArray[np.bool_], corner: NDArray[np.float64], spacing_mm:
     outline = max(outlines, key=len)
     points = (outline - 1) * spacing  # closed: the last is the first
     distances = squareform(pdist(points))
-    first, last = np.unravel_index(int(distances.argmax()), distances.shape)
-    start, end = points[first], points[last]
-    direction = (end - start) / distances[first, last]
-    low, high = _longest_across(points, direction)
-    return Diameters(
-        float(distances[first, last]),
-        float(np.linalg.norm(high - low)),
-        _ends(start, end, corner, spacing),
-        _ends(low, high, corner, spacing),
-    )
+    made: list[Diameters] = []
+    for first, last in np.argwhere(np.triu(distances >= distances.max() * (1 - _EQUAL)))[:_MOST_EQUAL]:
+        start, end = points[first], points[last]
+        low, high = _longest_across(points, (end - start) / distances[first, last])
+        made.append(
+            Diameters(
+                float(distances[first, last]),
+                float(np.linalg.norm(high - low)),
+                _ends(start, end, corner, spacing),
+                _ends(low, high, corner, spacing),
+            )
+        )
+    most = max(one.short_mm for one in made)
+    return next(one for one in made if one.short_mm >= most * (1 - _EQUAL))
 
 
 def _ends(a: NDArray[np.float64], b: NDArray[np.float64], corner: NDArray[np.float64], mm: NDArray[np.float64]) -> Ends:

@@ -34,6 +34,7 @@ _PAD = 6
 _ROW = 30
 _AXIS = 22
 _GAP = 6
+_PATIENT_PX = 240  # the longest name beside the visits
 
 SHORT_PHASE = {
     TreatmentPhase.PRE_OPERATIVE: "pre-op",
@@ -74,18 +75,19 @@ def positions(visits: Sequence[Timepoint]) -> tuple[tuple[float, ...], bool]:
 def spread(ideal: Sequence[float], widths: Sequence[float], room: float) -> list[float]:
     """Left edges of labels of `widths` px, as near as possible to `ideal` px, in order, none overlapping.
 
-    Returns edges from 0 to `room`; labels overlap only when they do not fit at all.
+    Returns edges from 0 to `room`; where labels do not fit at all, each overlaps the next by as much.
     """
+    gap = min(float(_GAP), (room - sum(widths)) / max(len(widths) - 1, 1))
     edges: list[float] = []
     at = 0.0
     for x, width in zip(ideal, widths, strict=True):
         at = max(x, at)
         edges.append(at)
-        at += width + _GAP
+        at += width + gap
     limit = room
     for i in reversed(range(len(edges))):
         edges[i] = max(min(edges[i], limit - widths[i]), 0.0)
-        limit = edges[i] - _GAP
+        limit = edges[i] - gap
     return edges
 
 
@@ -108,7 +110,6 @@ _LETTERS = {
     EventKind.TTFIELDS: "TTF",
     EventKind.OTHER_THERAPY: "Rx",
 }
-
 
 #: What stands on the axis for a histology sample.
 SAMPLE_SIGN = "\N{BLACK DIAMOND}"
@@ -250,6 +251,8 @@ class _Scale(QWidget):
         ideal = [self._x(p) - _PAD - _DOT / 2 for p in self._places]
         for button, x, width in zip(self.buttons, spread(ideal, widths, self.width()), widths, strict=True):
             button.setGeometry(round(x), 2, round(width), _ROW - 4)
+            if button.isChecked():
+                button.raise_()  # others may overlap it
 
     def _needed(self, texts: list[str]) -> float:
         return sum(b.width_for(t) + _GAP for b, t in zip(self.buttons, texts, strict=True))
@@ -341,7 +344,6 @@ class Timeline(QWidget):
         self.patient = QToolButton()
         self.patient.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.patient.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.patient.setToolTip("Another patient of this workspace")
         self._menu = QMenu(self.patient)
         self.patient.setMenu(self._menu)
         self.add = QToolButton()
@@ -366,8 +368,10 @@ class Timeline(QWidget):
 
     def show_patient(self, key: str, others: Sequence[str], visits: Sequence[TimelineVisit]) -> None:
         """Show a patient's visits; `others` are the keys of all patients of the workspace."""
-        self.patient.setText(f"{key} \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
+        short = QFontMetrics(self.patient.font()).elidedText(key, Qt.TextElideMode.ElideMiddle, _PATIENT_PX)
+        self.patient.setText(f"{short} \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.patient.setAccessibleName(f"Patient {key}; choose another")
+        self.patient.setToolTip(f"{'' if short == key else f'{key}: '}Another patient of this workspace")
         self._menu.clear()
         for other in others:
             action = self._menu.addAction(other)

@@ -14,6 +14,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from glioma_annotator.domain.clinical_event import SPANS, ClinicalEvent, EventKind
+from glioma_annotator.domain.course import steroid_dose_mg
 from glioma_annotator.domain.finding import LesionChange
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
@@ -21,6 +22,7 @@ from glioma_annotator.workflow.lesion_names import readable
 from glioma_annotator.workflow.measure import MeasuredVisit
 from glioma_annotator.workflow.patient_course import PatientCourse
 from glioma_annotator.workflow.response import MeasuredCourse
+from glioma_annotator.workflow.tables import plain_cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +36,7 @@ _CHANGE_COLOURS = {"grown": "#D55E00", "new": "#F0E442", "shrunk": "#56B4E9", "g
 _LEAST_CHANGE_ML = 0.005  # of a bar that can be seen as one: half of the last digit shown
 _NAME_WIDTH = 14  # characters of a lesion's name in a line below its bar
 _LEAST_BARS = 6
+_LEAST_DAYS = 7  # of the time axis
 _ONGOING_DAYS = 14  # how far beyond the last visit an unfinished treatment is drawn
 _THERAPIES = tuple(kind for kind in EventKind if kind in SPANS and kind is not EventKind.STEROIDS)
 
@@ -77,7 +80,7 @@ def write_plots(
                 file.write(rendered(figure, kind))
         written.append(folder / f"{name}.csv")
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(tables[name])
+        csv.writer(text, lineterminator="\n").writerows([[plain_cell(cell) for cell in row] for row in tables[name]])
         with atomic_write(written[-1]) as file:
             file.write(text.getvalue().encode("utf-8"))
     return tuple(written)
@@ -98,6 +101,8 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
 
     The time axis is days since the first visit; the order of the visits when a day is unknown, without treatments then.
     """
+    from matplotlib.ticker import MaxNLocator  # here, to keep it off the program's start
+
     masked = [v for v in visits if v.labels]
     days = [v.visit.day for v in masked]
     dated = [day for day in days if day is not None]
@@ -118,8 +123,10 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
             top.axvline(place, color=_QUIET, linestyle=":", linewidth=1)
             top.annotate("baseline", (place, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
                          textcoords="offset points", color=_QUIET, fontsize=9)  # fmt: skip
-    top.set_ylim(bottom=0)
     top.margins(y=0.1)
+    if not any(change.volume_ml for v in masked for change in v.labels.values()):
+        top.set_ylim(top=1.0)  # nothing to see is not to fill the picture with hundredths
+    top.set_ylim(bottom=0)
     top.set_ylabel("mL", color=_TEXT)
     figure.suptitle(f"Volumes of {course.patient}", color=_TEXT, fontsize=12)
     # Above the curves, where it hides none of them.
@@ -131,6 +138,10 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
         _mark_surgery(list(axes), course)
         _mark_samples(top, course)
         axes[-1].set_xlabel("days since the first visit", color=_TEXT)
+        axes[-1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        low, high = axes[-1].get_xlim()
+        if high - low < _LEAST_DAYS:
+            axes[-1].set_xlim((low + high - _LEAST_DAYS) / 2, (low + high + _LEAST_DAYS) / 2)
     else:
         axes[-1].set_xticks(x, [v.visit.timepoint.key for v in masked], color=_TEXT)
     for one in axes:
@@ -288,13 +299,12 @@ def _draw_row(axes: Axes, name: str, course: PatientCourse, last: float) -> None
         axes.set_yticks(range(len(kinds)), [kind.value for kind in kinds])
         axes.set_ylim(len(kinds) - 0.4, -0.6)
     elif name == "steroids":
-        steps: list[tuple[float, float]] = []
-        for day, event in _dated(course, EventKind.STEROIDS):
-            steps.append((day, event.dose_mg or 0.0))
-            end = course.clock.end(event)
-            if end is not None:
-                steps.append((end + 1, 0.0))
-        steps = sorted(dict(sorted(steps)).items())
+        given = _dated(course, EventKind.STEROIDS)
+        ends = [end + 1 for _, event in given if (end := course.clock.end(event)) is not None]
+        days = sorted({*(day for day, _ in given), *ends})  # when the dose may change
+        steps: list[tuple[float, float]] = [
+            (day, steroid_dose_mg(course.events, day, course.clock) or 0.0) for day in days
+        ]
         steps.append((max(last, steps[-1][0]), steps[-1][1]))
         axes.step([d for d, _ in steps], [mg for _, mg in steps], where="post", color="#E69F00")
         axes.fill_between([d for d, _ in steps], [mg for _, mg in steps], step="post", color="#E69F00", alpha=0.25)

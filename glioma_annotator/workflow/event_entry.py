@@ -8,6 +8,9 @@ import re
 from glioma_annotator.domain.clinical_event import SCORE_RANGES, SPANS, ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.errors import UserError
 
+#: Of a patient's life; as a day it is five years or more after the first visit.
+_YEAR = re.compile(r"(19|20)\d\d")
+
 #: Besides text; a span also has an end.
 FIELDS: dict[EventKind, tuple[str, ...]] = {
     EventKind.SURGERY: ("extent",),
@@ -29,11 +32,16 @@ def fields_of(kind: EventKind) -> tuple[str, ...]:
 def parse_when(text: str) -> tuple[dt.date | None, int | None]:
     """A calendar date (2019-04-02, 2.4.2019 or 02/04/2019, day first) or a day since the first visit (`day 45`, `45`).
 
-    Both None for an empty text. Raises `UserError` for anything else.
+    Both None for an empty text. Raises `UserError` for anything else, and for a number that may be a year: `day 2019`
+    says what is meant.
     """
     words = text.strip().lower()
     if not words:
         return None, None
+    if _YEAR.fullmatch(words):
+        raise UserError(
+            f"“{words}” may be a year or a day.", f"Write 2019-04-02, or day {words} since the first visit."
+        )
     day = re.fullmatch(r"(?:day\s*|d)?(-?\d{1,5})", words)
     if day:
         return None, int(day.group(1))

@@ -129,9 +129,12 @@ def _title(state: Mapping[str, Any] | None) -> str:
         return ""
     if "matrix" in state:
         return f"{state.get('other', '')} in {state.get('timepoint', '')}"
-    parts = [state.get(name) for name in ("name", "key", "title", "feature", "kind", "value", "side", "location")]
+    names = ("name", "key", "title", "feature", "kind", "value", "side", "location")
+    parts = {name: state.get(name) for name in names}
     line = ", ".join(
-        str(part).replace("-", " ") for part in parts if isinstance(part, str) and part not in ("", "unknown")
+        part.replace("-", " ") if name == "kind" else part  # a code; of all else a hyphen is part of it
+        for name, part in parts.items()
+        if isinstance(part, str) and part not in ("", "unknown")
     )
     text = " ".join(str(state.get("text") or state.get("microscopy") or "").split())
     line = f"{line}: {text}" if line and text else line or text

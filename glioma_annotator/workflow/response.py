@@ -307,6 +307,7 @@ def _visit(
         if cavity is not None and _crosses(made, cavity, lesions.grid):
             over_cavity.add(lesion.lesion)
     events, clock, day = course.events, course.clock, visit.day
+    before = next((v.day for v in reversed(course.visits[:index]) if v.day is not None), None)
     return RanoVisit(
         timepoint=visit.timepoint.key,
         title=visit.timepoint.title,
@@ -316,7 +317,7 @@ def _visit(
         new=_new(own, tracked[course.baseline : index]),
         total_ml=total_ml,
         steroid_mg=steroid_dose_mg(events, day, clock),
-        state=clinical_state_at(events, course.visits[index - 1].day if index else None, day, clock),
+        state=clinical_state_at(events, before, day, clock),
         kps=score_at(events, EventKind.KPS, day, clock),
         ecog=score_at(events, EventKind.ECOG, day, clock),
         days_since_rt=visit.days_since_rt,

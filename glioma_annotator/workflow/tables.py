@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from glioma_annotator.imaging.atomic_file import atomic_write
 
 FORMATS = ("csv", "json", "parquet")
 Rows = Sequence[Mapping[str, Any]]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with
+_NUMBERS = re.compile(r"[+-]?\d+(\.\d+)?([ ;]+[+-]?\d+(\.\d+)?)*")  # one, or those of places
 
 
 def finding_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -52,13 +55,21 @@ def cohort_rows(hits: Sequence[CohortHit]) -> list[dict[str, Any]]:
     return rows
 
 
+def plain_cell(value: object) -> object:
+    """A cell of a CSV that spreadsheets show and never run: a text that they would take for a formula gets an
+    apostrophe in front. Numbers and coordinates stay as they are."""
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
 def table_bytes(rows: Rows, kind: str) -> bytes:
     """The table as a file of that kind, one of `FORMATS`; column names from the first row."""
     if kind == "csv":
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]) if rows else [])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
         return text.getvalue().encode()
     if kind == "json":
         return (json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -61,6 +61,10 @@ def test_a_finding_is_added_listed_and_exported(
     assert run("findings", "export", "--workspace", workspace) == ExitCode.DONE
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert (row["text"], row["side"]) == ('small, "ring"', "left")
+    assert add(workspace, "--text", "first line\nsecond line") == ExitCode.DONE
+    capsys.readouterr()
+    assert run("findings", "list", "--workspace", workspace) == ExitCode.DONE
+    assert "first line second line" in capsys.readouterr().out
     file = tmp_path / "f.parquet"
     assert run("findings", "export", "--workspace", workspace, "--format", "parquet", "--out", file) == ExitCode.DONE
     assert pyarrow.parquet.read_table(file).to_pylist()[0]["z_mm"] == 3.0

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from glioma_annotator.domain.archive import BackupFile, BackupSummary
 from glioma_annotator.progress import CancelToken, Report
@@ -184,7 +185,7 @@ class BackupsPage(QDialog):
         def finish(result: T) -> None:
             done(result)
             session = self._study.session
-            if session is not None and session.store is store:
+            if isValid(self) and session is not None and session.store is store:  # not closed meanwhile
                 self.refresh()
 
         self._study.workers.computing.submit(title, work, finish, self._study.failed.emit)

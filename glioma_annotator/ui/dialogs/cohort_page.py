@@ -40,6 +40,7 @@ from glioma_annotator.workflow.profiles import load_profile
 EXAMPLE = "IDH-wildtype, MGMT methylated, ET volume up 40 % from nadir"
 _SHOWN = 500  # visits shown before the reader asks for all
 _PAUSE_MS = 250
+_WIDEST_PX = 320  # a longer name leaves room for the other columns
 _FORMATS = {"CSV (*.csv)": "csv", "Parquet (*.parquet)": "parquet", "JSON (*.json)": "json"}
 
 
@@ -93,7 +94,13 @@ class CohortPage(QDialog):
         self.text.textChanged.connect(lambda text: None if text else self._pause.start())
         self.text.returnPressed.connect(self._on_return)
         self.builder.changed.connect(self._read_rows)
+        study.workspace_changed.connect(self._stop)
         self._say_empty()
+
+    def _stop(self) -> None:
+        """The workspace is closed: no answer is wanted any more."""
+        self._pause.stop()
+        self._asking.drop()
 
     def _make_table(self) -> QTableView:
         self.model = HitModel()
@@ -110,6 +117,7 @@ class CohortPage(QDialog):
         self.table.verticalHeader().setDefaultSectionSize(24)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setMaximumSectionSize(_WIDEST_PX)
         header.setStretchLastSection(True)
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPalette, QPixmap, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
 from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.ui.dialogs.course_picture import CoursePicture
 from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, LesionPicture
 from glioma_annotator.ui.dialogs.response_page import ResponsePage
 from glioma_annotator.ui.dialogs.volume_table import fill_volumes, volume_table
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 #: Key of a visit and the revision that counts there.
 Masks = tuple[tuple[str, int | None], ...]
 
+#: Events, samples and findings of the patient, which enter what is shown beside the masks.
+Records = tuple[object, ...]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Measured:
@@ -48,41 +51,6 @@ class _Measured:
     messages: tuple[str, ...]
 
 
-class _Picture(QLabel):
-    """A figure that keeps its proportions."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setMinimumSize(360, 240)
-        self.setAutoFillBackground(True)
-        self._full = QPixmap()
-
-    def show_png(self, png: bytes) -> None:
-        self._full.loadFromData(png)
-        palette = self.palette()
-        palette.setColor(QPalette.ColorRole.Window, self._full.toImage().pixelColor(0, 0))
-        self.setPalette(palette)  # beside the figure as within it
-        self._scale()
-
-    def sizeHint(self) -> QSize:
-        return QSize(860, 480)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._scale()
-
-    def _scale(self) -> None:
-        if not self._full.isNull():
-            ratio = self.devicePixelRatioF()
-            scaled = self._full.scaled(
-                self.size() * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-            )
-            scaled.setDevicePixelRatio(ratio)
-            self.setPixmap(scaled)
-
-
 class CoursePage(QDialog):
     """Measures the open patient's course on a worker and shows it; the window stays usable beside it."""
 
@@ -94,6 +62,7 @@ class CoursePage(QDialog):
         self._worse: set[str] = set()
         self._job: Job | None = None
         self._masks: Masks = ()
+        self._records: Records = ()
         self._closed = False
         self.editor: DiameterEditor | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -105,7 +74,7 @@ class CoursePage(QDialog):
         self.told = quiet()
         column.addWidget(self.told)
         self.tabs = QTabWidget()
-        self.volumes, self.waterfall = _Picture("Volumes over time"), _Picture("Change of each lesion")
+        self.volumes, self.waterfall = CoursePicture("Volumes over time"), CoursePicture("Change of each lesion")
         self.table = volume_table()
         self.response = ResponsePage()
         self.response.decided.connect(self._decide)
@@ -156,6 +125,20 @@ class CoursePage(QDialog):
         found = ((t.key, best_revision(store.revisions(t.id)) if t.id else None) for t in self._study.timepoints())
         return tuple((key, revision.id if revision is not None else None) for key, revision in found)
 
+    def _recorded(self) -> Records:
+        store = self._study.require_session().store
+        kept = (store.events, store.histology, store.findings)
+        return tuple(record for records in kept for record in records.of_patient(self._patient))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """The reader comes back from the window, where the clinical course may have been written on."""
+        super().changeEvent(event)
+        back = event.type() is QEvent.Type.ActivationChange and self.isActiveWindow() and not self._closed
+        same = self._study.session is not None and self._study.patient_key == self._patient
+        if back and same and self._recorded() != self._records:
+            self.measure()
+            self.told.setText("The patient's records were changed: measuring anew …")
+
     def _on_masks(self) -> None:
         """Another patient, or a mask that was saved or approved."""
         if self._closed:
@@ -173,7 +156,7 @@ class CoursePage(QDialog):
         session, patient, method = self._study.require_session(), self._patient, self._method
         if self._job is not None:
             self._job.cancel()
-        self._masks = self._counting()
+        self._masks, self._records = self._counting(), self._recorded()
         self.export.setEnabled(False)
         self.response.setEnabled(False)
         self.told.setText("Measuring the masks and following the lesions …")

@@ -93,10 +93,10 @@ class IdentityDialog(QDialog):
     def _save(self) -> None:
         try:
             date, day = parse_when(self.birth_date.text())
-            if day is not None:
-                raise UserError(f"“{self.birth_date.text().strip()}” is no birth date.", "Write 1958-07-31.")
-        except UserError as error:
-            self.wrong.setText(f"{error.what} {error.todo}")
+        except UserError:
+            date, day = None, 0
+        if day is not None:
+            self.wrong.setText(f"“{self.birth_date.text().strip()}” is no birth date. Write 1958-07-31.")
             self.wrong.show()
             self.birth_date.setFocus()
             return

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from glioma_annotator.domain.model_shelf import EVERYONE, OWN_PLACES, ModelPlace
 from glioma_annotator.errors import EnvironmentFailure, UserError
@@ -56,7 +57,7 @@ class ModelsPage(QDialog):
 
     def __init__(self, adapting: Adapting, study: StudyController, parent: QWidget) -> None:
         super().__init__(parent)
-        self._adapting, self._study = adapting, study
+        self._adapting, self._study, self._window = adapting, study, parent
         self.setWindowTitle("Models")
         self.resize(min(max(parent.window().width() - 160, 1040), 1480), 480)
         column = QVBoxLayout(self)
@@ -316,7 +317,8 @@ class ModelsPage(QDialog):
             return compare_models(session, timepoint, images, mask, names, "auto", report, cancel)
 
         def done(rows: tuple[RegionComparison, ...]) -> None:
-            dialog = ModelComparison(names, timepoint.title, rows, self)
+            parent = self if isValid(self) else self._window  # the page may be closed by now
+            dialog = ModelComparison(names, timepoint.title, rows, parent)
             dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             dialog.show()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -96,7 +97,10 @@ class ExportArchiveDialog(_ArchiveDialog):
         self.identities = QCheckBox("With name, birth date and record number")
         self.identities.setToolTip("Without it, the archive knows the patient by the pseudonymous key alone")
         self.form.addRow("", self.identities)
-        self.file.setText(str(Path.home() / f"{''.join(c if c.isalnum() or c in '-_.' else '-' for c in patient)}.zip"))
+        stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in patient)
+        names = chain((stem,), (f"{stem}-{number}" for number in count(2)))
+        offered = (Path.home() / f"{name}.zip" for name in names)
+        self.file.setText(str(next(path for path in offered if not path.exists())))
 
     def _enable(self) -> None:
         self.start.setEnabled(bool(self.file.text().strip()) and self.path.parent.is_dir() and not self.path.is_dir())
@@ -107,7 +111,7 @@ class ExportArchiveDialog(_ArchiveDialog):
         self._open(dialog)
 
     def _start(self) -> None:
-        path = self.path if self.path.suffix == ".zip" else self.path.with_name(f"{self.path.name}.zip")
+        path = self.path if self.path.suffix.lower() == ".zip" else self.path.with_name(f"{self.path.name}.zip")
         self.accept()
         self.chosen.emit(path, self.identities.isChecked())
 

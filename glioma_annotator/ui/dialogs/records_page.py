@@ -65,6 +65,7 @@ class RecordsPage(QDialog):
         column.addWidget(self.tabs, 1)
         column.addLayout(foot)
         study.workspace_changed.connect(self.close)
+        self.finished.connect(self._asking.drop)
         self._show_deleted()
         self._ask()
 
@@ -113,8 +114,11 @@ class RecordsPage(QDialog):
         if not chosen or self._study.read_only:
             return
         item: DeletedItem = chosen[0].data(_DATA)
-        restore_item(self._store, item, self._study.require_session().author)
-        self._study.notice.emit(f"Restored: {item.title}.")
+        try:
+            restore_item(self._store, item, self._study.require_session().author)
+            self._study.notice.emit(f"Restored: {item.title}.")
+        except KeyError:  # the page stays open beside the window
+            self._study.notice.emit(f"Restored already: {item.title}.")
         self._study.patient_changed.emit()  # every list of the patient reads its records anew
         self._show_deleted()
         self._ask()

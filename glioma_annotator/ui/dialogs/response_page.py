@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -24,8 +23,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory
+from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory, ResponseMethod
 from glioma_annotator.ui import theme
+from glioma_annotator.ui.panels.entry_fields import Choice
 from glioma_annotator.ui.panels.parts import heading, list_table, ml_text, push_button, quiet
 from glioma_annotator.workflow.lesion_names import readable
 
@@ -54,8 +54,14 @@ _WORDS = {
 }
 
 
+Entered = tuple[ResponseCategory | None, str | None]
+"""A category and a comment that are not recorded; None for either that the reader left alone."""
+
+
 class ResponsePage(QScrollArea):
     """One card for the baseline and each later visit.
+
+    A category that the reader chose and a comment typed stay when the cards are made anew, until they are recorded.
 
     Signals
     -------
@@ -76,6 +82,8 @@ class ResponsePage(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.cards: list[ResponseCard] = []
+        self._entered: dict[tuple[ResponseMethod, str], Entered] = {}  # not recorded yet, by method and visit
+        self._method = ResponseMethod.BIDIMENSIONAL
 
     def show_response(self, measured: MeasuredCourse, response: CourseResponse, editable: bool) -> None:
         """Show the proposals, what they were made from, and what was decided."""
@@ -92,11 +100,14 @@ class ResponsePage(QScrollArea):
             else "the largest measurable ones of the baseline; tick others there to choose"
         )
         column.addWidget(quiet(f"Target lesions: {targets} ({how})"))
-        self.cards = []
+        for card in self.cards:
+            self._entered[self._method, card.timepoint] = card.entered
+        self.cards, self._method = [], response.method
         numbers = {visit.timepoint: number for number, visit in enumerate(measured.visits)}
         for proposal in response.proposals:
             number = numbers[proposal.timepoint]
             card = ResponseCard(self, proposal, measured, number, response, editable)
+            card.enter(self._entered.get((response.method, proposal.timepoint), (None, None)))
             self.cards.append(card)
             column.addWidget(card)
         column.addStretch(1)
@@ -119,6 +130,7 @@ class ResponseCard(QFrame):
     ) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.timepoint = proposal.timepoint
         visit, self._titles = measured.visits[number], measured.titles
         self._page, self._visit, self._number, self._editable = page, visit, number, editable
         self._baseline = proposal.timepoint == proposal.baseline
@@ -218,12 +230,11 @@ class ResponseCard(QFrame):
 
     def _decision(self, form: QFormLayout, proposal: RanoProposal, response: CourseResponse) -> None:
         title, decided = self._visit.title, response.decisions.get(proposal.timepoint)
-        self.choice, self.comment = QComboBox(), QLineEdit(decided.comment if decided is not None else "")
-        for category in ResponseCategory:
-            self.choice.addItem(category.value, category.value)
         shown = decided.decided if decided is not None and decided.decided is not None else proposal.category
-        self.choice.setCurrentIndex(self.choice.findText(shown.value))
-        self.choice.setAccessibleName(f"Decision for {title}")
+        self._start = shown, decided.comment if decided is not None else ""
+        self.choice, self.comment = Choice.of(f"Decision for {title}", ResponseCategory), QLineEdit(self._start[1])
+        self.choice.setMinimumContentsLength(16)
+        self.choice.show_value(shown)
         self.comment.setPlaceholderText("Why, where it differs")
         self.comment.setAccessibleName(f"Comment for {title}")
         self.record = push_button("Record", "Keep the decision with name and time", lambda: None)
@@ -246,6 +257,20 @@ class ResponseCard(QFrame):
             when = f"{decided.decided_utc:%Y-%m-%d %H:%M} UTC"
             self.said.setText(f"{decided.decided.value}, decided by {decided.reader} on {when}{differs}")
         form.addRow("", self.said)
+
+    @property
+    def entered(self) -> Entered:
+        """What the reader chose and typed and has not recorded; None for what is as it was shown."""
+        category, comment = ResponseCategory(self.choice.currentData()), self.comment.text()
+        return category if category is not self._start[0] else None, comment if comment != self._start[1] else None
+
+    def enter(self, entered: Entered) -> None:
+        """Show what the reader had chosen and typed before."""
+        category, comment = entered
+        if category is not None:
+            self.choice.show_value(category)
+        if comment is not None:
+            self.comment.setText(comment)
 
 
 def _inputs(proposal: RanoProposal, titles: Mapping[str, str]) -> list[str]:

@@ -33,8 +33,10 @@ from glioma_annotator.ui.panels.entry_fields import Choice, Figure, Number
 from glioma_annotator.ui.panels.parts import follow_action, line, list_table, push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
+from glioma_annotator.workflow.ports import Store
 
 _ID = Qt.ItemDataRole.UserRole
+_DECIMALS = 3  # of a dose: tablets of 0.75 mg, 1.8 Gy times 33 and a boost
 _LABELS = {
     "end": "End",
     "extent": "Extent",
@@ -63,6 +65,7 @@ class ClinicalPanel(QWidget):
         super().__init__()
         self._study = study
         self._editing: ClinicalEvent | None = None
+        self._place: tuple[Store, str] | None = None  # store and patient's key
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
@@ -106,7 +109,7 @@ class ClinicalPanel(QWidget):
         for spin, top, suffix in ((dose_gy, 200.0, " Gy"), (dose_mg, 5000.0, " mg")):
             spin.setRange(-1.0, top)
             spin.setSpecialValueText("unknown")
-            spin.setDecimals(1)
+            spin.setDecimals(_DECIMALS)
             spin.setSuffix(suffix)
             spin.setValue(-1.0)
         fractions, cycle, score = Number(), Number(), Number()
@@ -153,7 +156,15 @@ class ClinicalPanel(QWidget):
         return tuple(sorted(events, key=place))
 
     def _on_patient(self) -> None:
-        self._clear()
+        """Another patient, or the same with other records: then what is being typed stays."""
+        session, key = self._study.session, self._study.patient_key
+        place = (session.store, key) if session is not None and key else None
+        shown, self._place, same = self._editing, place, place == self._place
+        found = next((event for event in self.events() if shown is not None and event.id == shown.id), None)
+        if not same or (shown is not None and found is None):
+            self._clear()
+        elif found is not None and found != shown:
+            self._edit(found)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -250,6 +261,10 @@ class ClinicalPanel(QWidget):
         elif kind is EventKind.CLINICAL_STATE:
             values["state"] = ClinicalState(values["state"])
         if self._editing is not None:
+            # The form shows the date alone of an event that has a day too.
+            day = self._editing.day if date is not None and date == self._editing.date else day
+            if values.get("end_date") is not None and values["end_date"] == self._editing.end_date:
+                values["end_day"] = self._editing.end_day
             values |= {"id": self._editing.id, "created_utc": self._editing.created_utc, "author": self._editing.author,
                        "timepoint": self._editing.timepoint}  # fmt: skip
         else:

@@ -99,11 +99,16 @@ class Number(QSpinBox):
 
 
 class Figure(QDoubleSpinBox):
-    """A number with decimals."""
+    """A number with as many decimals as it needs, one at least."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def textFromValue(self, value: float) -> str:
+        text, point = super().textFromValue(value), self.locale().decimalPoint()
+        whole, _, rest = text.partition(point)
+        return f"{whole}{point}{rest.rstrip('0') or '0'}" if rest else text
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
 from glioma_annotator.domain.revision import RevisionOrigin
@@ -245,6 +248,49 @@ def test_a_decision_is_recorded_with_name_and_date_and_builds_on_the_reader_s_ju
     page.method.setCurrentIndex(1)
     page.method.activated.emit(1)
     assert page.response.cards[1].said.text() == "Not decided yet"  # by volumes
+
+
+def test_what_is_chosen_and_typed_for_a_visit_outlives_decisions_on_others(page: CoursePage, qtbot: QtBot) -> None:
+    card = page.response.cards[1]
+    card.choice.setCurrentIndex(card.choice.findText("not evaluable"))
+    qtbot.keyClicks(card.comment, "Motion")
+    press(qtbot, page.response.cards[0].record)
+    tick(qtbot, page.response.cards[1].worse)
+    card = page.response.cards[1]
+    assert (card.choice.currentText(), card.comment.text()) == ("not evaluable", "Motion")
+    page.method.setCurrentIndex(1)
+    page.method.activated.emit(1)
+    assert page.response.cards[1].comment.text() == ""  # by volumes nothing was typed
+    page.method.setCurrentIndex(0)
+    page.method.activated.emit(0)
+    press(qtbot, page.response.cards[1].record)
+    assert page.response.cards[1].said.text().startswith("not evaluable, decided by Dr New")
+
+
+def test_the_wheel_scrolls_the_page_and_changes_no_decision(page: CoursePage) -> None:
+    choice = page.response.cards[1].choice
+    before, at = choice.currentText(), QPointF(choice.rect().center())
+    none, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    wheel = QWheelEvent(
+        at, choice.mapToGlobal(at), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton, none, phase, False
+    )
+    QApplication.sendEvent(choice, wheel)
+    assert choice.currentText() == before
+    assert not wheel.isAccepted()
+
+
+def test_events_written_meanwhile_enter_the_proposals(page: CoursePage, qtbot: QtBot) -> None:
+    window = window_of(page)
+    store = window.study.require_session().store
+    store.events.add(ClinicalEvent(PATIENT, EventKind.KPS, date=dt.date(2019, 10, 1), score=60))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    page.activateWindow()
+    qtbot.waitUntil(lambda: "measuring anew" in page.told.text())
+    assert not page.response.cards[1].record.isEnabled()
+    settle(qtbot, window)
+    inputs = [w.text() for w in page.response.cards[1].findChildren(QLabel) if "KPS: " in w.text()]
+    assert "KPS: 60" in inputs[0]
 
 
 def test_every_input_is_visible(page: CoursePage) -> None:

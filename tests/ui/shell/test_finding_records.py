@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from glioma_annotator.domain.cohort import CohortHit, CohortResult
 from glioma_annotator.domain.finding import Finding
@@ -275,6 +278,12 @@ def test_a_deleted_record_comes_back_and_every_change_is_listed(window: MainWind
     ]
     page.filter.setText("deleted")
     assert page.changes.rowCount() == 1
+    window.findings.delete(window.findings.all()[0])
+    page._show_deleted()
+    window.findings.restore(finding.id)  # in the panel, while the page is open
+    with qtbot.waitSignal(window.study.notice, check_params_cb=lambda text: text.startswith("Restored already")):
+        page.restore()
+    assert page.deleted.isHidden()
     page.close()
 
 
@@ -288,9 +297,10 @@ def test_an_identity_is_shown_only_when_asked_for_and_recorded(bench, window: Ma
     assert dialog.name.text() == ""
     qtbot.mouseClick(dialog.show_button, Qt.MouseButton.LeftButton)
     assert (dialog.name.text(), dialog.birth_date.text()) == ("Jane Doe", "1958-07-31")
-    dialog.birth_date.setText("someday")
-    qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
-    assert "no date" in dialog.wrong.text()
+    for wrong in ("someday", "1958"):
+        dialog.birth_date.setText(wrong)
+        qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
+        assert dialog.wrong.text() == f"“{wrong}” is no birth date. Write 1958-07-31."
     dialog.birth_date.setText("31.7.1959")
     dialog.record_number.setText("124")
     qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
@@ -350,3 +360,66 @@ def test_the_schedule_is_kept_and_a_copy_restored_with_the_workspace_closed(
     qtbot.waitUntil(lambda: bool(during) and window.study.session is not None and not window.workers.jobs)
     assert during == [True]
     assert window.study.patient_key == ""
+
+
+@pytest.mark.parametrize("page", ["records", "backups", "cohort"])
+def test_a_page_that_is_closed_while_it_waits_ends_quietly(
+    bench,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    page: str,  # type: ignore[no-untyped-def]
+) -> None:
+    window, gate, store = bench.open_window(), threading.Event(), bench.store
+    window.study.open_patient(PATIENT)
+    qtbot.waitUntil(lambda: window.study.visit is not None and not window.workers.jobs)
+
+    def late(answer: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: gate.wait() and answer(*args)
+
+    if page == "records":
+        monkeypatch.setattr(store.audit, "of_patient", late(store.audit.of_patient))
+        window.commands["study.deleted"].trigger()
+    elif page == "backups":
+        monkeypatch.setattr(store, "back_up", late(store.back_up))
+        window.commands["file.backups"].trigger()
+        assert isinstance(window.dialogs.open, BackupsPage)
+        window.dialogs.open.back_up()
+    else:
+        monkeypatch.setattr(store.cohort, "ask", late(store.cohort.ask))
+        window.commands["find.cohort"].trigger()
+        window.keeping.cohort.ask("phase = follow-up")
+    shown: list[QWidget] = [window.keeping.cohort if page == "cohort" else window.dialogs.open]
+    if page == "cohort":
+        window.study.leave_workspace()
+    else:
+        shown[0].close()
+    qtbot.waitUntil(lambda: not isValid(shown[0]))
+    gate.set()
+    qtbot.waitUntil(lambda: not window.workers.jobs and not window.workers.searching.active)
+    qtbot.wait(50)  # what went wrong in a callback is told by the window, which must tell nothing
+
+
+def test_an_archive_is_offered_a_name_that_is_free(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    written: list[Path] = []
+    for name in ("PAT-1.zip", "PAT-1-2.zip"):
+        parent = QWidget()
+        qtbot.addWidget(parent)
+        dialog = ExportArchiveDialog("PAT-1", parent)
+        assert dialog.path == tmp_path / name
+        dialog.path.touch()
+    dialog.chosen.connect(lambda path, _with: written.append(path))
+    dialog.file.setText(str(tmp_path / "other.ZIP"))
+    dialog._start()
+    assert written == [tmp_path / "other.ZIP"]
+
+
+def test_a_long_name_leaves_room_for_the_other_columns(window: MainWindow) -> None:
+    window.commands["find.cohort"].trigger()
+    page = window.keeping.cohort
+    assert isinstance(page, CohortPage)
+    page.model.show_hits([CohortHit("long " * 40, "v1", None, 3, TreatmentPhase.FOLLOW_UP)])
+    assert page.table.columnWidth(0) <= 320
+    page.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -167,6 +168,52 @@ def test_an_event_is_kept_changed_and_deleted(window: MainWindow, qtbot: QtBot) 
     panel.table.selectRow(0)
     qtbot.mouseClick(panel.delete, Qt.MouseButton.LeftButton)
     assert panel.events() == ()
+
+
+def test_an_event_being_typed_outlives_saving_the_mask(window: MainWindow, qtbot: QtBot) -> None:
+    panel = window.clinical_panel
+    panel.kind.setCurrentIndex(panel.kind.findText("steroids"))
+    panel.start.setText("2019-02-10")
+    dose = panel.fields["dose_mg"]
+    assert isinstance(dose, QDoubleSpinBox)
+    dose.setValue(0.75)
+    assert dose.text() == "0.75 mg"
+    window.study.patient_changed.emit()  # as after a mask was saved
+    assert (panel.start.text(), dose.value()) == ("2019-02-10", 0.75)
+    qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
+    assert panel.events()[0].dose_mg == 0.75
+    panel.start.setText("2019-02-11")
+    window.study.open_patient("PAT-0043")
+    assert panel.start.text() == ""
+
+
+def test_the_form_follows_what_else_becomes_of_its_event(window: MainWindow) -> None:
+    panel, store = window.clinical_panel, window.study.require_session().store
+    event = ClinicalEvent(PATIENT, EventKind.KPS, day=7, score=90)
+    store.events.add(event)
+    panel.show_event(event.id)
+    store.events.change(replace(event, score=80))
+    window.study.patient_changed.emit()
+    score = panel.fields["score"]
+    assert isinstance(score, QSpinBox) and score.value() == 80
+    store.events.delete(event.id)
+    window.study.patient_changed.emit()
+    assert panel.start.text() == "" and panel.save.text() == "Add"
+
+
+def test_an_event_with_a_date_and_a_day_keeps_both(window: MainWindow, qtbot: QtBot) -> None:
+    panel, store = window.clinical_panel, window.study.require_session().store
+    start, end = dt.date(2019, 2, 10), dt.date(2019, 3, 20)
+    event = ClinicalEvent(PATIENT, EventKind.RADIOTHERAPY, start, 27, end, 65, dose_gy=59.94)
+    store.events.add(event)
+    panel.show_event(event.id)
+    qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
+    assert panel.events() == (event,)
+    panel.show_event(event.id)
+    panel.start.setText("2019-02-11")
+    qtbot.mouseClick(panel.save, Qt.MouseButton.LeftButton)
+    (moved,) = panel.events()
+    assert (moved.date, moved.day, moved.end_day) == (dt.date(2019, 2, 11), None, 65)
 
 
 def test_an_event_without_a_time_is_refused_and_the_form_stays(window: MainWindow, qtbot: QtBot) -> None:

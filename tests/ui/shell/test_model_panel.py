@@ -12,6 +12,7 @@ from fake_models import BASE, FakeAdapter, FakeShelf, outcome_of
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from glioma_annotator.domain.adaptation import AdaptationMethod, CurvePoint
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
@@ -358,6 +359,24 @@ def test_two_models_are_compared_on_the_open_visit(
     dialog.close()
 
 
+def test_a_comparison_is_shown_though_the_page_was_closed_meanwhile(
+    scene: Scene,
+    page: ModelsPage,
+    bench,
+    qtbot: QtBot,  # type: ignore[no-untyped-def]
+) -> None:
+    from glioma_annotator.ui.dialogs.models_page import ModelComparison
+
+    bench.segmenter.gate.clear()
+    pick(page, "base", "other")
+    scene.click(page.buttons["compare"])
+    page.close()
+    qtbot.waitUntil(lambda: not isValid(page))
+    bench.segmenter.gate.set()
+    qtbot.waitUntil(lambda: bool(scene.window.findChildren(ModelComparison)))
+    scene.window.findChildren(ModelComparison)[0].close()
+
+
 def test_an_earlier_mask_carried_over_is_a_third_column_and_a_picture(qtbot: QtBot) -> None:
     view = VerdictView(GLIOMA_POST_TREATMENT)
     qtbot.addWidget(view)
@@ -415,3 +434,94 @@ def test_the_curve_draws_every_method_beside_the_others(qtbot: QtBot) -> None:
     assert curve.grab().toImage() != one
     curve.show_points([])
     assert curve.grab().toImage() != one
+
+
+def test_slices_count_though_only_the_button_was_clicked_after_them(scene: Scene) -> None:
+    panel = scene.panel
+    panel.visits.setCurrentRow(0)
+    panel.slices.setFocus()
+    scene.qtbot.keyClicks(panel.slices, "2-4")
+    scene.click(panel.adapt)
+    scene.finish()
+    assert scene.adapter.requests[0].cases[0].name.endswith("slices 2-4")
+
+
+def test_slices_that_cannot_be_read_start_nothing(scene: Scene) -> None:
+    panel = scene.panel
+    panel.visits.setCurrentRow(0)
+    panel.slices.setFocus()
+    scene.qtbot.keyClicks(panel.slices, "9999")
+    scene.click(panel.adapt)
+    assert not scene.window.adapting.running
+    assert panel.fault.isVisible() and "There are no slices 9999" in panel.fault.text()
+
+
+def test_slices_count_though_another_mask_is_selected_right_after_them(scene: Scene) -> None:
+    panel = scene.panel
+    panel.visits.setCurrentRow(0)
+    panel.slices.setFocus()
+    scene.qtbot.keyClicks(panel.slices, "2-4")
+    panel.visits.setCurrentRow(1)
+    assert panel.slices.text() == ""
+    assert [u.slices for u in panel.chosen()[PATIENT]] == [((2, 4),)]
+    scene.qtbot.keyClicks(panel.slices, "9999")
+    panel.visits.setCurrentRow(0)
+    assert panel.slices.text() == "2-4"
+    assert panel.fault.isVisible() and "There are no slices 9999" in panel.fault.text()
+
+
+def test_ticks_stay_as_they_were_set_after_a_candidate_was_dropped(scene: Scene) -> None:
+    panel = scene.panel
+    panel.visits.item(0).setCheckState(Qt.CheckState.Unchecked)
+    panel.visits.item(1).setCheckState(Qt.CheckState.Checked)
+    scene.click(panel.adapt)
+    scene.finish()
+    scene.click(panel.keep)
+    scene.settle()
+    assert [panel.visits.item(n).checkState() for n in range(2)] == [Qt.CheckState.Unchecked, Qt.CheckState.Checked]
+
+
+def test_slices_of_one_workspace_say_nothing_about_another(scene: Scene) -> None:
+    panel = scene.panel
+    panel.visits.setCurrentRow(0)
+    scene.qtbot.keyClicks(panel.slices, "2-4")
+    scene.qtbot.keyClick(panel.slices, Qt.Key.Key_Return)
+    scene.window.study.workspace_changed.emit()
+    assert panel.visits.count() == 0 and not panel.adapt.isEnabled()
+    scene.window.adapting.shelf, scene.window.adapting._adapter = scene.shelf, scene.adapter
+    scene.window.adapting.read()
+    scene.settle()
+    assert [u.slices for u in panel.chosen()[PATIENT]] == [()]
+
+
+@pytest.mark.parametrize("wanted", ["keep", "use"])
+def test_a_candidate_that_was_removed_elsewhere_leaves_the_choices(scene: Scene, wanted: str) -> None:
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    assert scene.window.adapting.result is not None
+    del scene.shelf.models[scene.window.adapting.result.name]
+    scene.click(getattr(scene.panel, wanted))
+    scene.settle()
+    assert scene.panel.choices.isVisible() and not scene.panel.result.isVisible()
+    assert scene.shelf.current(PATIENT).model == "base"
+
+
+def test_the_model_to_start_from_stays_chosen_until_another_one_is_current(scene: Scene) -> None:
+    other = replace(BASE, name="other", title="Another model")
+    scene.shelf.models["other"] = ShelvedModel(other, Path("other"), ModelPlace.WORKSPACE, 1000)
+    scene.window.adapting.read()
+    scene.settle()
+    box = scene.panel.model
+    box.setCurrentIndex(box.findData("other"))
+    box.activated.emit(box.currentIndex())
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    scene.click(scene.panel.keep)
+    scene.settle()
+    assert box.currentData() == "other"
+    scene.click(scene.panel.adapt)
+    scene.finish()
+    assert [request.model for request in scene.adapter.requests] == ["other", "other"]
+    scene.click(scene.panel.use)
+    scene.settle()
+    assert box.currentData() == scene.shelf.current(PATIENT).model != "other"

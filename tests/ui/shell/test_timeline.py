@@ -43,6 +43,12 @@ def test_labels_never_overlap_and_stay_inside() -> None:
     assert edges[0] >= 0 and ends[-1] <= 400
 
 
+def test_more_labels_than_fit_overlap_alike_and_each_can_be_reached() -> None:
+    edges = spread([0.0] * 20 + [300.0] * 20, [22.0] * 40, 600.0)
+    assert edges[0] >= 0 and edges[-1] + 22 <= 600.0 + 1e-6
+    assert min(b - a for a, b in pairwise(edges)) > 10
+
+
 @pytest.mark.parametrize("count", [1, 3, 20])
 def test_every_visit_stays_on_the_timeline(qtbot: QtBot, count: int) -> None:
     timeline = Timeline()
@@ -59,3 +65,32 @@ def test_every_visit_stays_on_the_timeline(qtbot: QtBot, count: int) -> None:
     assert edges[-1][1] <= scale.width()
     assert timeline.buttons[0].text() == "2020-01-01 follow-up"
     assert timeline.buttons[0].accessibleName() == "Visit 2020-01-01 follow-up, draft mask"
+
+
+@pytest.mark.parametrize("shown", [1, 20, 40])
+def test_every_one_of_many_visits_can_be_clicked(qtbot: QtBot, shown: int) -> None:
+    timeline = Timeline()
+    qtbot.addWidget(timeline)
+    timeline.resize(900, 60)
+    start = dt.date(2010, 1, 1)
+    visits = [visit(str(n), n, start + dt.timedelta(days=90 * min(n, 30) + n)) for n in range(40)]
+    timeline.show_patient("P1", ["P1"], [TimelineVisit(v, "draft") for v in visits])
+    timeline.mark(shown)
+    timeline.show()
+    scale = timeline.buttons[0].parentWidget()
+    seen = {scale.childAt(x, timeline.buttons[0].geometry().center().y()) for x in range(scale.width())}
+    assert seen >= set(timeline.buttons)
+    assert timeline.buttons[-1].geometry().right() <= scale.width()
+
+
+def test_a_long_name_leaves_room_for_the_visits(qtbot: QtBot) -> None:
+    timeline = Timeline()
+    qtbot.addWidget(timeline)
+    timeline.resize(1200, 60)
+    name = "GBM-recurrence " * 12
+    timeline.show_patient(name, [name], [TimelineVisit(visit("0", 0), "draft")])
+    timeline.show()
+    assert timeline.buttons[0].parentWidget().width() > 700
+    assert name in timeline.patient.toolTip()
+    timeline.show_patient("P1", ["P1"], [])
+    assert timeline.patient.text().startswith("P1 ")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from glioma_annotator.db.archive import is_safe_path, read_archive
+from glioma_annotator.db.connection import Connections
+from glioma_annotator.db.lock import WorkspaceLock
 from glioma_annotator.db.workspace import Workspace, open_workspace
 from glioma_annotator.db.workspace_backup import KIND, restore_workspace
 from glioma_annotator.domain.editing import JournalAction, JournalEntry
@@ -68,6 +72,26 @@ def test_a_backup_can_be_made_while_the_workspace_is_in_use_elsewhere(workspace:
     assert workspace.check() == []
 
 
+def test_a_workspace_on_a_full_or_protected_disk_is_backed_up_elsewhere(
+    workspace: Workspace, visit: Timepoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[Path] = []
+    real = Connections.back_up
+
+    def back_up_to(self: Connections, target: Path, *more: Any) -> None:
+        copied.append(target.parent)
+        real(self, target, *more)
+
+    monkeypatch.setattr(Connections, "back_up", back_up_to)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=2**16))
+    with open_workspace(workspace.path, read_only=True) as reader:
+        made = back_up(reader, tmp_path / "elsewhere")
+    assert copied == [tmp_path / "elsewhere"]
+    assert [file.name for file in made.parent.iterdir()] == [made.name]
+    monkeypatch.undo()
+    restore(made, tmp_path / "restored")
+
+
 def test_damaged_volumes_are_backed_up_and_reported(workspace: Workspace, visit: Timepoint, tmp_path: Path) -> None:
     first, second = (workspace.path / sequence.path for sequence in visit.sequences)
     first.write_bytes(b"damaged")
@@ -87,6 +111,18 @@ def test_a_cancelled_backup_or_restore_leaves_nothing(workspace: Workspace, arch
     with pytest.raises(Cancelled):
         restore_workspace(archive, tmp_path / "r", ignore_progress, cancel)
     assert not [p for p in tmp_path.iterdir() if p.name == "r" or "restoring" in p.name]
+
+
+def test_what_a_killed_restore_left_is_removed_by_the_next_one(archive: Path, tmp_path: Path) -> None:
+    left, running = tmp_path / ".restored.restoring-0123abcd", tmp_path / ".restored.restoring-4567cdef"
+    other = tmp_path / ".restored.restoring-notes"
+    for folder in (left, running, other):
+        folder.mkdir()
+        (folder / "glioma.db").touch()
+    lock = WorkspaceLock(running / "lock")
+    restore(archive, tmp_path / "restored")
+    lock.release()
+    assert [folder.exists() for folder in (left, running, other)] == [False, True, True]
 
 
 def test_a_backup_is_restored_into_no_folder_in_use(archive: Path, workspace: Workspace, tmp_path: Path) -> None:

@@ -35,13 +35,14 @@ from glioma_annotator.errors import UserError
 
 GRID = Grid((20, 4, 4), np.diag([10.0, 10.0, 10.0, 1.0]))  # 1 mL per voxel
 TEST = MarkerStatus.RESULT
+IMAGE = {"T1Gd": Volume(np.zeros(GRID.shape, np.float32), GRID)}
 
 
 def add_visit(store: Workspace, patient_id: int, month: int, et_ml: int, phase: TreatmentPhase) -> Timepoint:
     date = dt.date(2026, month, 1)
     sequences = (Sequence("T1Gd", SequenceRole.T1GD, ""),)
     visit = Timepoint(patient_id, f"m{month}", month, GRID, "T1Gd", date=date, phase=phase, sequences=sequences)
-    stored = store.add_timepoint(visit, {"T1Gd": Volume(np.zeros(GRID.shape, np.float32), GRID)})
+    stored = store.add_timepoint(visit, IMAGE)
     labels = np.zeros(GRID.shape, np.uint8)
     labels[:et_ml, 1, 1] = 3
     labels[0, 3, 3] = 2
@@ -170,6 +171,18 @@ def test_hits_name_the_place_that_was_asked_about(store: Workspace) -> None:
 def test_as_many_hits_come_as_are_asked_for(store: Workspace) -> None:
     result = store.cohort.ask("ET volume > 0", limit=2)
     assert (len(result.hits), result.visits, result.patients) == (2, 7, 3)
+
+
+def test_the_last_visit_is_that_of_the_course_though_it_has_no_date(tmp_path: Path) -> None:
+    with open_workspace(tmp_path / "w") as opened:
+        patient = opened.add_patient("P")
+        for order, date in enumerate((dt.date(2020, 1, 1), None, None)):
+            sequences = (Sequence("T1Gd", SequenceRole.T1GD, ""),)
+            visit = Timepoint(patient.id or 0, f"v{order}", order, GRID, "T1Gd", date=date, sequences=sequences)
+            opened.add_timepoint(visit, IMAGE)
+        opened.events.add(ClinicalEvent("P", EventKind.SURGERY, date=dt.date(2020, 1, 2)))
+        assert [hit.timepoint for hit in opened.cohort.ask("had surgery").hits] == ["v2"]
+        assert [hit.timepoint for hit in opened.cohort.ask("phase = unknown").hits] == ["v0", "v1", "v2"]
 
 
 def test_an_unknown_label_is_pointed_at(store: Workspace) -> None:

@@ -63,6 +63,8 @@ def test_making_a_workspace_can_be_interrupted_and_done_again(tmp_path: Path) ->
 def test_a_lost_database_is_not_replaced_by_an_empty_one(workspace: Workspace, visit: Timepoint) -> None:
     workspace.close()
     (workspace.path / "glioma.db").unlink()
+    (workspace.path / ".glioma.db.restoring.tmp").touch()  # ended while a copy was put back
+    (workspace.path / "glioma.db-wal").touch()
     with pytest.raises(UserError, match=r"has lost its database.*backups"):
         open_workspace(workspace.path)
     assert not (workspace.path / "glioma.db").exists()
@@ -145,6 +147,18 @@ def test_a_backup_is_due_after_so_many_days(workspace: Workspace, monkeypatch: p
     assert [workspace.backup_due(days) for days in (1, 3, 4)] == [True, True, False]
     with open_workspace(workspace.path, read_only=True) as reader:
         assert not reader.backup_due(1)
+
+
+def test_copies_made_while_the_clock_was_ahead_hold_up_no_new_one(workspace: Workspace) -> None:
+    workspace.add_patient("P")
+    backups = workspace.path / "backups"
+    for day in range(1, 4):
+        (backups / f"daily-2099010{day}T120000Z.db").touch()
+    assert workspace.backup_due(1)
+    made = workspace.back_up(3)
+    assert made.exists()
+    assert not workspace.backup_due(1)
+    assert sorted(p.name for p in backups.glob("daily-2099*")) == [f"daily-2099010{d}T120000Z.db" for d in (2, 3)]
 
 
 def test_a_cancelled_backup_leaves_nothing(workspace: Workspace) -> None:

@@ -134,3 +134,16 @@ def test_any_mask_has_a_short_diameter_no_longer_than_the_long_one(
     assert 0 < found.short_mm <= found.long_mm * (1 + 1e-9)
     assert found.long_mm <= np.hypot(12 * spacing[0], 12 * spacing[1])
     assert measured(mask.T, (spacing[1], spacing[0])).long_mm == pytest.approx(found.long_mm)
+
+
+def test_a_lesion_and_its_mirror_image_measure_alike() -> None:
+    """Of equally long lines that with the longest across counts, whichever comes first."""
+    generator, alike = np.random.default_rng(1), 0
+    for _ in range(300):
+        mask = generator.random(tuple(generator.integers(2, 12, 2))) < generator.uniform(0.3, 0.9)
+        spacing = (float(generator.uniform(0.4, 3)), float(generator.uniform(0.4, 3)))
+        found, mirrored = bidimensional(mask, spacing), bidimensional(mask[::-1], spacing)
+        if found is not None and mirrored is not None:
+            assert found.product_mm2 == pytest.approx(mirrored.product_mm2)
+            alike += 1
+    assert alike > 200

@@ -143,3 +143,26 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     visits, lesions = measured(course_of(0, 60, 120))
     with pytest.raises(EnvironmentFailure, match="could not be made"):
         write_plots(tmp_path / "file" / "plots", visits, lesions, load_profile())
+
+
+def test_steroids_that_overlap_are_drawn_as_the_rules_read_them() -> None:
+    course = course_of(0, 60, 120)
+    course.store.events.add(
+        ClinicalEvent("P", EventKind.STEROIDS, day=0, end_day=30, dose_mg=8),
+        ClinicalEvent("P", EventKind.STEROIDS, day=20, dose_mg=4),
+    )
+    visits, lesions = measured(course)
+    (line,) = volume_figure(lesions.course, visits, load_profile()).axes[1].get_lines()
+    drawn = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    assert (drawn[0], drawn[20], drawn[31]) == (8, 4, 4)
+    assert lesions.visits[1].steroid_mg == 4
+
+
+def test_one_visit_without_tumour_fills_no_axis_with_fractions() -> None:
+    course = Course()
+    course.visit(0, phase=TreatmentPhase.POST_RT_BASELINE)
+    visits, lesions = measured(course)
+    (axes,) = volume_figure(lesions.course, visits, load_profile()).axes
+    assert axes.get_ylim() == (0.0, 1.0)
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    assert axes.get_xlim()[1] - axes.get_xlim()[0] >= 7

@@ -35,6 +35,14 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
     assert "2019-04-02" in caught.value.todo
 
 
+@pytest.mark.parametrize("text", ["2019", "1987", " 2031 "])
+def test_a_year_is_not_taken_for_a_day(text: str) -> None:
+    with pytest.raises(UserError, match="may be a year or a day") as caught:
+        parse_when(text)
+    assert f"day {text.strip()}" in caught.value.todo
+    assert parse_when(f"day {text.strip()}") == (None, int(text))
+
+
 def test_spans_have_an_end_and_single_events_none() -> None:
     assert "end" in fields_of(EventKind.RADIOTHERAPY)
     assert "end" not in fields_of(EventKind.SURGERY)

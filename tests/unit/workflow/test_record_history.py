@@ -58,6 +58,17 @@ def test_a_change_is_told_field_by_field(store: FakeStore) -> None:
     assert (kind_text(change), record_title(change)) == ("note or report", "MRI, note: progress")
 
 
+def test_a_title_keeps_the_hyphens_of_keys_and_texts(store: FakeStore) -> None:
+    when = dt.datetime(2026, 1, 3, tzinfo=dt.UTC)
+    for state, title in (
+        ({"key": "PAT-0042"}, "PAT-0042"),
+        ({"key": "2019-04-02", "folder": "x"}, "2019-04-02"),
+        ({"title": "T1-weighted", "kind": "radiology-report"}, "T1-weighted, radiology report"),
+    ):
+        entry = AuditEntry(1, when, "A", AuditAction.ADD, "notes", "u", None, state)
+        assert record_title(entry) == title
+
+
 def test_an_excerpt_shows_the_word_that_was_searched_for() -> None:
     text = "nothing to see here " * 12 + "leptomeningeal spread " + "and so on " * 12
     line = excerpt(text, "spread")

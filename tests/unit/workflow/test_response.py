@@ -144,6 +144,19 @@ def test_a_state_recorded_at_an_earlier_visit_does_not_count_again() -> None:
     assert categories(assess(course))[-1] is ResponseCategory.SD
 
 
+def test_a_visit_without_a_day_brings_no_earlier_state_back() -> None:
+    course = Course()
+    for day, phase in (
+        (100, TreatmentPhase.POST_RT_BASELINE),
+        (None, TreatmentPhase.UNKNOWN),
+        (201, TreatmentPhase.UNKNOWN),
+    ):
+        course.visit(day, LARGE, phase=phase)
+    course.store.events.add(ClinicalEvent("P", EventKind.CLINICAL_STATE, day=90, state=ClinicalState.WORSE))
+    assert measured(course).visits[2].state is None
+    assert categories(assess(course))[-1] is ResponseCategory.SD
+
+
 def test_steroids_stopped_and_not_yet_begun_are_none() -> None:
     course = two_visits(LARGE, SMALL)
     course.store.events.add(ClinicalEvent("P", EventKind.STEROIDS, day=120, end_day=150, dose_mg=4))

@@ -44,3 +44,18 @@ def test_the_formats_say_the_same() -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_empty_table_can_be_written(kind: str) -> None:
     assert isinstance(table_bytes([], kind), bytes)
+
+
+def test_spreadsheets_run_nothing_of_a_table() -> None:
+    texts = {
+        "=1+1": "'=1+1",
+        "@SUM(A1)": "'@SUM(A1)",
+        "- stable": "'- stable",
+        "+cmd|' /C calc'!A0": "'+cmd|' /C calc'!A0",
+    }
+    texts |= {text: text for text in ("-12.5 3.0 -4; 5 6 7", "-3", "as before", "a=b")}
+    rows = [{"text": text, "ml": -0.5} for text in texts]
+    found = list(csv.DictReader(io.StringIO(table_bytes(rows, "csv").decode())))
+    assert [row["text"] for row in found] == list(texts.values())
+    assert {row["ml"] for row in found} == {"-0.5"}
+    assert json.loads(table_bytes(rows, "json")) == rows  # no spreadsheet opens these
