@@ -41,6 +41,8 @@ EXCHANGE_MARGIN = -0.15
 ENHANCEMENT_FACTOR = 1.7
 #: Depth in mm below the brain's surface from which enhancement is looked for, away from sinuses and partial volume.
 ENHANCEMENT_DEPTH_MM = 8.0
+#: No head fits into less than this along its second longest side (a newborn's has 90 mm), or fills more.
+LEAST_HEAD_MM, MOST_HEAD_MM = 80.0, 400.0
 
 Warnings = dict[SequenceRole, list[str]]
 
@@ -57,6 +59,18 @@ def shrink(volume: Volume) -> Volume:
     affine[:3, 3] = volume.grid.index_to_world((np.array((f, g, h)) - 1) / 2)
     affine[:3, :3] *= (f, g, h)
     return Volume(data.astype(np.float32), Grid((n, m, p), affine))
+
+
+def size_warnings(grid: Grid) -> tuple[str, ...]:
+    """What to tell of a field of view that no scan of a head has; one sentence or none."""
+    sides = [size * mm for size, mm in zip(grid.shape, grid.spacing_mm, strict=True)]
+    if sorted(sides)[1] >= LEAST_HEAD_MM and max(sides) <= MOST_HEAD_MM:
+        return ()
+    what = "little" if sorted(sides)[1] < LEAST_HEAD_MM else "much"
+    covered = " x ".join(f"{side:.0f}" for side in sides)
+    return (
+        f"It covers {covered} mm, too {what} for a head: check the voxel size in its header, volumes depend on it.",
+    )
 
 
 def check_contents(images: Mapping[SequenceRole, Volume]) -> Mapping[SequenceRole, tuple[str, ...]]:

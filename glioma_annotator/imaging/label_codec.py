@@ -37,7 +37,11 @@ def count_values(labels: LabelArray) -> Mapping[int, int]:
 
 
 def propose_mapping(
-    counts: Mapping[int, int], told: Mapping[int, int] | None = None, siblings: Collection[int] = ()
+    counts: Mapping[int, int],
+    told: Mapping[int, int] | None = None,
+    siblings: Collection[int] = (),
+    *,
+    operated: bool = False,
 ) -> tuple[Mapping[int, int], tuple[str, ...]]:
     """What the values of a mask mean in the program, and warnings for the reader.
 
@@ -46,12 +50,17 @@ def propose_mapping(
     counts: voxels by value found.
     told: the meaning that the file's name implies, when it does.
     siblings: values in the same patient's other masks; a 3 there tells that a 4 here is a resection cavity.
+    operated: the scan is from after surgery: where no 1 or 3 tells the convention, a 4 is a cavity then.
     """
     found = sorted(value for value in counts if value != BACKGROUND)
     program = {value: value for value in GLIOMA_POST_TREATMENT.values}
     warnings: list[str] = []
     if told is None:
-        if 4 in found and 3 not in found and 3 not in siblings:
+        ambiguous = 4 in found and 3 not in found and 3 not in siblings
+        if ambiguous and operated and 1 not in found and 1 not in siblings:
+            told = program
+            warnings.append("Value 4 is taken for the resection cavity, as the scan is from after surgery.")
+        elif ambiguous:
             told = BRATS_2021_TO_PROGRAM
             warnings.append("Value 4 is taken for enhancing tumour, as in BraTS 2017-2021.")
         else:

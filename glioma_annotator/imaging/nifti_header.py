@@ -6,6 +6,8 @@ A header is not to be trusted: sizes are compared with the file's own size befor
 from __future__ import annotations
 
 import gzip
+import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,7 +91,20 @@ class NiftiHeader:
 
 def shown(path: Path) -> str:
     """A file's name for messages, with its folder: names such as t1.nii.gz occur in every visit."""
-    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
+    return composed(f"{path.parent.name}/{path.name}" if path.parent.name else path.name)
+
+
+def composed(name: str) -> str:
+    """A name in letters that can be stored and compared.
+
+    Accents become one letter each, as systems write them in two ways that look the same; bytes that are no UTF-8, as
+    archives from old systems leave them, are read as Latin-1.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(name).decode("latin-1")
+    return unicodedata.normalize("NFC", name)
 
 
 @contextmanager

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.nifti_header import is_dicom, shown
+from glioma_annotator.imaging.nifti_header import composed, is_dicom, shown
 from glioma_annotator.progress import CancelToken, Progress, Report
 
 MOST_FILES = 20_000
 _REPORT_EVERY = 200
 _CONVERT = "Convert them to NIfTI first (dcm2niix)."
+_OTHER_FORMATS = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".mnc", ".hdr", ".gipl", ".gipl.gz")
+_DATABASE = "glioma.db"
+_EXPORT = "To bring its patients into another one, export them there."
+_SAVE_AS = "Save them as .nii.gz first, for example with 3D Slicer or ITK-SNAP."
 #: So many files without an ending are opened to see whether they are DICOM, as PACS exports are named.
 _MOST_PROBED = 20
 
@@ -26,7 +30,7 @@ class FoundFiles:
     ----------
     images: each NIfTI file once, with the folder it was found from, in natural reading order.
     session_tables: BIDS tables of session dates (`*_sessions.tsv`).
-    problems: folders that could not be looked into and DICOM files passed over, one sentence each.
+    problems: folders that could not be looked into, and DICOM files and images of other formats passed over.
     """
 
     images: tuple[tuple[Path, Path], ...]
@@ -43,6 +47,7 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
     tables: list[Path] = []
     problems: list[str] = []
     dicom: Path | None = None
+    others: list[Path] = []
     probes = _MOST_PROBED
     for chosen in paths:
         path = chosen.absolute()
@@ -63,6 +68,8 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
                 images.setdefault(file, path)
             elif name.endswith("_sessions.tsv"):
                 tables.append(file)
+            elif name.endswith(_OTHER_FORMATS):
+                others.append(file)
             elif dicom is None and (name.endswith((".dcm", ".ima")) or name == "dicomdir"):
                 dicom = file
             elif dicom is None and probes and not file.suffix:
@@ -78,11 +85,21 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
         what = " ".join([f"No NIfTI file (.nii, .nii.gz) was found in {names}.", *problems])
         if dicom is not None:
             raise UserError(f"{what} DICOM series are there.", _CONVERT)
+        if others:
+            raise UserError(f"{what} Images of another format are there, such as {shown(others[0])}.", _SAVE_AS)
         raise UserError(what, "Choose the folder that holds the visit's images.")
     if dicom is not None:
         problems.append(f"The DICOM files in {shown(dicom.parent)} are left out. {_CONVERT}")
+    if others:
+        problems.append(f"{_listed(others)} left out: only NIfTI (.nii, .nii.gz) is read. {_SAVE_AS}")
     ordered = sorted(images.items(), key=lambda entry: _reading_order(entry[0]))
     return FoundFiles(tuple(ordered), tuple(tables), tuple(problems))
+
+
+def _listed(files: Sequence[Path]) -> str:
+    if len(files) == 1:
+        return f"{shown(files[0])} is"
+    return f"{len(files)} images of other formats, such as {shown(files[0])}, are"
 
 
 def _walk(root: Path, problems: list[str], report: Report, cancel: CancelToken) -> list[Path]:
@@ -100,6 +117,10 @@ def _walk(root: Path, problems: list[str], report: Report, cancel: CancelToken) 
             below.clear()
             continue
         entered.add((state.st_dev, state.st_ino))
+        if _DATABASE in names and "patients" in below:
+            problems.append(f"The workspace in {composed(folder)} is left out. {_EXPORT}")
+            below.clear()
+            continue
         below.sort()
         files.extend(Path(folder) / name for name in names)
         if number % _REPORT_EVERY == 0:

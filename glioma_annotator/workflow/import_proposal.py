@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -12,10 +13,10 @@ from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.content_check import check_contents, shrink
+from glioma_annotator.imaging.content_check import check_contents, shrink, size_warnings
 from glioma_annotator.imaging.label_codec import count_values, propose_mapping
 from glioma_annotator.imaging.nifti import read_labels, read_volume
-from glioma_annotator.imaging.nifti_header import NiftiHeader, read_header, shown
+from glioma_annotator.imaging.nifti_header import NiftiHeader, composed, read_header, shown
 from glioma_annotator.imaging.resampling import reconcile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_files import find_files
@@ -94,7 +95,7 @@ def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> 
     for table in tables:
         subject = table.name.split("_")[0]
         try:
-            text = table.read_text(encoding="utf-8", errors="replace")
+            text = table.read_text(encoding="utf-8-sig", errors="replace")
         except OSError:  # dates are a help, not a need
             continue
         dates.update({(subject, session): date for session, date in session_dates(text).items()})
@@ -196,7 +197,19 @@ def _doubts(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
         if len(kinds) > 1:
             order = ", ".join(moment.key for moment in told)
             doubts.append(f"{patient}: not all visits tell a date or a day; check their order: {order}.")
+        else:
+            doubts += _unordered(patient, told)
     return doubts + _two_places(visits)
+
+
+def _unordered(patient: str, told: Sequence[Moment]) -> list[str]:
+    """Whether nothing but the alphabet orders a patient's visits: no date, phase or number in their names does."""
+    keys = [m.key for m in told if not m.kind and not m.tells_its_place and not processing(m.key)]
+    forms = {re.sub(r"\d+", "#", key.lower()) for key in keys}
+    counted = len(forms) == 1 and all(re.fullmatch(r"\D*\d{1,4}\D*", key) for key in keys)
+    if len(keys) < 2 or counted:
+        return []
+    return [f"{patient}: the names of the visits do not tell when they were; check their order: {', '.join(keys)}."]
 
 
 def _two_places(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
@@ -204,7 +217,7 @@ def _two_places(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
     places: dict[str, set[Path]] = {}
     for (patient, _), members in visits.items():
         for one in members:
-            above = next((folder.parent for folder in one.item.path.parents if folder.name == patient), None)
+            above = next((folder.parent for folder in one.item.path.parents if composed(folder.name) == patient), None)
             if above is None or names_container(above.name) or processing(above.name):
                 continue
             if one.is_image and not one.told.variant and "derivatives" not in one.item.path.parts:
@@ -278,7 +291,7 @@ def _look(image: Candidate) -> tuple[Candidate, Volume | None]:
         return image.warned(str(error), include=False), None
     if loaded.volume.data.min() == loaded.volume.data.max():
         return image.warned("The image is empty: all its voxels have the same value.", include=False), None
-    return image.warned(*loaded.notes), shrink(loaded.volume)
+    return image.warned(*loaded.notes, *size_warnings(loaded.volume.grid)), shrink(loaded.volume)
 
 
 def _reference(images: Sequence[Candidate]) -> Candidate | None:
@@ -356,7 +369,9 @@ def _with_mappings(candidates: Sequence[Candidate]) -> tuple[ImportItem, ...]:
     for candidate in candidates:
         item = candidate.item
         if item.voxel_counts:
-            mapping, warnings = propose_mapping(item.voxel_counts, candidate.told.labels, values[item.patient])
+            told, siblings = candidate.told.labels, values[item.patient]
+            operated = candidate.told.moment.phase is TreatmentPhase.EARLY_POST_OPERATIVE
+            mapping, warnings = propose_mapping(item.voxel_counts, told, siblings, operated=operated)
             item = replace(item, mapping=mapping, warnings=item.warnings + warnings)
         result.append(item)
     return tuple(result)

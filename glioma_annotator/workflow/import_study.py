@@ -16,21 +16,24 @@ from glioma_annotator.domain.import_plan import (
     ImportVisit,
     Preparation,
 )
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, map_labels
+from glioma_annotator.domain.labels import map_labels
 from glioma_annotator.domain.patient import Patient, Timepoint
 from glioma_annotator.domain.revision import ImportedMask
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, Sequence
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.nifti import LoadedVolume, read_labels, read_volume
-from glioma_annotator.imaging.nifti_header import shown
+from glioma_annotator.imaging.nifti_header import composed, shown
 from glioma_annotator.imaging.resampling import reconcile, resample_to
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_editing import (
     as_mask,
     has_visit,
+    known_visits,
     plan_conflicts,
     rename_patient,
+    rename_visit,
+    stay_as_they_are,
     with_include,
     with_mapping,
     with_patient,
@@ -42,13 +45,17 @@ from glioma_annotator.workflow.import_editing import (
 from glioma_annotator.workflow.import_proposal import propose_import
 from glioma_annotator.workflow.ports import BrainFinder, Store
 from glioma_annotator.workflow.preparation import Prepared, place_mask, places_of, prepare, steps_of
+from glioma_annotator.workflow.study_labels import study_scheme
 
 __all__ = [
     "as_mask",
+    "known_visits",
     "plan_conflicts",
     "propose_import",
     "rename_patient",
+    "rename_visit",
     "run_import",
+    "stay_as_they_are",
     "with_include",
     "with_mapping",
     "with_patient",
@@ -102,16 +109,14 @@ def run_import(
     patients: list[str] = []
     messages: list[str] = list(plan.problems)
     refused: list[str] = []
+    there: list[ImportVisit] = []
     images = masks = 0
     for visit in plan.visits:
         members = [i for i in plan.items if i.include and (i.patient, i.visit) == (visit.patient, visit.key)]
         if not members:
             continue
         if has_visit(store, visit.patient, visit.key):
-            messages.append(
-                f"Visit {visit.key} of {visit.patient} is in the workspace already and was left as it is. If this is "
-                "another scan, give it a visit name of its own."
-            )
+            there.append(visit)
             continue
         try:
             loaded = _load_visit(members, visit.preparation, brain, steps, cancel)
@@ -124,6 +129,8 @@ def run_import(
         images += len(loaded.images)
         masks += len(loaded.masks)
         messages += loaded.notes
+    if there:
+        messages.append(f"{stay_as_they_are(there)} Give another scan a visit name of its own.")
     if refused and not ids:
         raise UserError(" ".join(refused))
     return ImportSummary(tuple(dict.fromkeys(patients)), tuple(ids), images, masks, tuple(messages + refused))
@@ -159,7 +166,8 @@ def _load_visit(
         volumes = {name: one.volume for name, one in loaded.items()}
         prepared = prepare(volumes, reference.name, preparation, brain, steps, cancel)
     notes += prepared.notes
-    sequences = [Sequence(i.name, i.role, "", i.path.name, resampled=i.name in prepared.resampled) for i in items]
+    resampled = prepared.resampled
+    sequences = [Sequence(i.name, i.role, "", composed(i.path.name), resampled=i.name in resampled) for i in items]
     masks = []
     for item in (i for i in members if i.kind is ImportKind.MASK):
         cancel.raise_if_cancelled()
@@ -206,6 +214,7 @@ def _as_they_are(
 
 
 def _store_visit(visit: ImportVisit, loaded: _LoadedVisit, store: Store, author: str) -> int:
+    scheme = study_scheme(store)
     patient = store.patient(visit.patient) or store.add_patient(visit.patient)
     patient_id = _id_of(patient)
     timepoint = store.add_timepoint(
@@ -223,7 +232,7 @@ def _store_visit(visit: ImportVisit, loaded: _LoadedVisit, store: Store, author:
         ),
         loaded.images,
         [
-            ImportedMask(labels, GLIOMA_POST_TREATMENT, author, f"Imported from {item.path.name}")
+            ImportedMask(labels, scheme, author, f"Imported from {composed(item.path.name)}")
             for item, labels in loaded.masks
         ],
     )

@@ -88,7 +88,10 @@ def prepare(
             cancel.raise_if_cancelled()
             steps.step(f"Finding the brain in {name}")
             if brain is not None and usable:
-                shares[name] = brain.share(volume, ignore_progress, cancel)
+                try:
+                    shares[name] = brain.share(volume, ignore_progress, cancel)
+                except UserError as error:
+                    raise UserError(f"{name}: {error.what}", error.todo) from error
         if not usable:
             notes.append(NO_MODEL)
     placed = dict(volumes)
@@ -128,10 +131,17 @@ def _registered(
     cancel: CancelToken,
 ) -> tuple[Volume, str]:
     """A sequence where it belongs in the reference's world, and what was done, for the reader."""
-    from glioma_annotator.imaging.registration import placed as moved  # scipy's optimiser: not at the program's start
-    from glioma_annotator.imaging.registration import register
+    from glioma_annotator.imaging.registration import LEAST_SLICES, register  # scipy's optimiser: not at the start
+    from glioma_annotator.imaging.registration import placed as moved
 
     fixed, moving = volumes[reference], volumes[name]
+    for one, volume in ((reference, fixed), (name, moving)):
+        if (slices := min(volume.data.shape)) < LEAST_SLICES:  # a localiser, which must not keep the visit out
+            thin = "it" if one == name else one
+            return (
+                moving,
+                f"{name} was left where its header puts it: {thin} has too few slices ({slices}) to register.",
+            )
     masks = [_around_brain(shares.get(n), volumes[n].grid) for n in (reference, name)]
     found = register(fixed, moving, fixed_mask=masks[0], moving_mask=masks[1], finest_mm=_FINEST_MM, cancel=cancel)
     if found.quality < found.quality_before:

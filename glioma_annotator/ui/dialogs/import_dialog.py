@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QPainter
@@ -26,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.import_plan import ImportKind, ImportPlan, Preparation
 from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.errors import GliomaError
 from glioma_annotator.imaging.nifti_header import read_header
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.dialogs.import_models import (
@@ -40,7 +42,7 @@ from glioma_annotator.ui.dialogs.import_models import (
 from glioma_annotator.ui.dialogs.mapping import MappingTable
 from glioma_annotator.ui.job_bar import ElidedLabel
 from glioma_annotator.ui.panels.parts import count_text, heading, push_button, quiet
-from glioma_annotator.workflow.import_study import plan_conflicts, with_mapping
+from glioma_annotator.workflow.import_study import known_visits, plan_conflicts, stay_as_they_are, with_mapping
 from glioma_annotator.workflow.ports import Store
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -114,7 +116,7 @@ class ImportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Import")
         self.setModal(True)
-        self.resize(1180, 660)
+        self.resize(1280, 680)
         self._store = store
         self._scheme = scheme
         self._holder = PlanHolder(plan, self)
@@ -131,7 +133,7 @@ class ImportDialog(QDialog):
         self.files.setItemDelegateForColumn(FileModel.ROLE, _ChoiceDelegate(ROLES, self.files))
         self.visits.setItemDelegateForColumn(VisitModel.PHASE, _ChoiceDelegate(PHASES, self.visits))
         self.visits.setItemDelegateForColumn(VisitModel.PREPARATION, _ChoiceDelegate(PREPARATIONS, self.visits))
-        self._build(plan)
+        self._build()
         self.files.selectionModel().currentRowChanged.connect(lambda *_: self._show_details())
         self._holder.changed.connect(self._refresh)
         self._refresh()
@@ -144,7 +146,7 @@ class ImportDialog(QDialog):
         """The plan as corrected."""
         return self._holder.plan
 
-    def _build(self, plan: ImportPlan) -> None:
+    def _build(self) -> None:
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
@@ -171,7 +173,7 @@ class ImportDialog(QDialog):
             head.addWidget(button)
         left.addLayout(head)
         left.addWidget(self.visits)
-        row.addLayout(left, 5)
+        row.addLayout(left, 3)
         right = QVBoxLayout()
         title = heading("Selected file")
         title.setMinimumHeight(self.later.sizeHint().height())
@@ -185,8 +187,8 @@ class ImportDialog(QDialog):
         split.setStretchFactor(0, 3)
         split.setStretchFactor(1, 2)
         column.addWidget(split, 1)
-        self.problems = _list_label("warning", plan.problems)
-        self.conflicts = _list_label("danger", ())
+        self.problems = _list_label("warning")
+        self.conflicts = _list_label("danger")
         column.addWidget(self.problems)
         column.addWidget(self.conflicts)
         buttons = QDialogButtonBox(_Button.Ok | _Button.Cancel)
@@ -198,13 +200,16 @@ class ImportDialog(QDialog):
 
     def _refresh(self) -> None:
         plan = self.plan
-        included = [i for i in plan.items if i.include]
+        there = known_visits(plan, self._store)
+        known = {(v.patient, v.key) for v in there}
+        included = [i for i in plan.items if i.include and (i.patient, i.visit) not in known]
         masks = sum(i.kind is ImportKind.MASK for i in included)
         visits = len({(i.patient, i.visit) for i in included})
         patients = len({i.patient for i in included})
         warnings = sum(bool(i.warnings) for i in included)
-        raw = sum(v.preparation is not Preparation.NONE for v in plan.visits)
-        skulls = sum(v.preparation is Preparation.STRIP for v in plan.visits)
+        new = [v.preparation for v in plan.visits if (v.patient, v.key) not in known]
+        raw = sum(preparation is not Preparation.NONE for preparation in new)
+        skulls = sum(preparation is Preparation.STRIP for preparation in new)
         counts = [
             count_text(patients, "patient"),
             count_text(visits, "visit"),
@@ -216,6 +221,8 @@ class ImportDialog(QDialog):
         self.summary.setText(
             ", ".join(counts) + (f"; {count_text(warnings, 'file')} with warnings" if warnings else "")
         )
+        kept = (stay_as_they_are(there),) if there and included else ()
+        _fill(self.problems, (*kept, *plan.problems))
         conflicts = plan_conflicts(plan, self._store)
         _fill(self.conflicts, conflicts)
         self.ok.setEnabled(not conflicts)
@@ -241,8 +248,7 @@ class ImportDialog(QDialog):
             warning.setWordWrap(True)
             column.addWidget(warning)
         if item.kind is ImportKind.MASK:
-            voxel_ml = read_header(item.path).grid.voxel_volume_ml
-            table = MappingTable(item.voxel_counts, item.mapping, self._scheme, voxel_ml)
+            table = MappingTable(item.voxel_counts, item.mapping, self._scheme, _voxel_ml(item.path))
             for choice in table.choices.values():
                 choice.activated.connect(lambda _row: self._on_mapping(row, table))
             column.addWidget(table)
@@ -286,12 +292,19 @@ def _table(name: str, model: QAbstractItemModel, widths: Sequence[int]) -> QTabl
     return table
 
 
-def _list_label(role: str, texts: Sequence[str]) -> QLabel:
+def _voxel_ml(path: Path) -> float | None:
+    """None where the file can no longer be read; the import says so if it is tried."""
+    try:
+        return read_header(path).grid.voxel_volume_ml
+    except GliomaError:
+        return None
+
+
+def _list_label(role: str) -> QLabel:
     label = QLabel()
     label.setProperty("role", role)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
-    _fill(label, texts)
     return label
 
 

@@ -12,11 +12,13 @@ from PySide6.QtGui import QColor
 from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit, Preparation
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.errors import GliomaError
+from glioma_annotator.errors import GliomaError, UserError
+from glioma_annotator.imaging.nifti_header import composed
 from glioma_annotator.ui import theme
 from glioma_annotator.workflow.import_study import (
     as_mask,
     rename_patient,
+    rename_visit,
     with_include,
     with_patient,
     with_preparation,
@@ -24,6 +26,7 @@ from glioma_annotator.workflow.import_study import (
     with_time,
     with_visit,
 )
+from glioma_annotator.workflow.recognition.moments import find_moment
 
 Index = QModelIndex | QPersistentModelIndex
 Role = Qt.ItemDataRole
@@ -136,7 +139,7 @@ class FileModel(_Table):
             self.INCLUDE: "",
             self.PATIENT: item.patient,
             self.VISIT: item.visit,
-            self.FILE: item.path.name + channel,
+            self.FILE: composed(item.path.name) + channel,
             self.ROLE: MASK if item.kind is ImportKind.MASK else item.role.value,
             self.NAME: item.name,
             self.WHY: item.why,
@@ -190,7 +193,7 @@ _PREPARATION_TIPS = {
 
 
 class VisitModel(_Table):
-    """One row per visit; date, day, phase and preparation can be corrected."""
+    """One row per visit; names, date, day, phase and preparation can be corrected."""
 
     heads = VISIT_HEADS
     PATIENT, KEY, DATE, DAY, PHASE, PREPARATION, HOLDS = range(7)
@@ -200,8 +203,7 @@ class VisitModel(_Table):
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
-        fixed = (self.KEY, self.HOLDS)
-        return flags if index.column() in fixed else flags | Qt.ItemFlag.ItemIsEditable
+        return flags if index.column() == self.HOLDS else flags | Qt.ItemFlag.ItemIsEditable
 
     def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
         visit, column = self.plan.visits[index.row()], index.column()
@@ -215,6 +217,7 @@ class VisitModel(_Table):
         if role == Role.ToolTipRole:
             return {
                 self.PATIENT: "Another name here renames the patient",
+                self.KEY: "Another name here renames the visit",
                 self.DATE: "Date as YYYY-MM-DD; empty when unknown",
                 self.DAY: "Days since the first visit; empty when unknown",
                 self.PHASE: "Where the visit stands in the treatment",
@@ -242,6 +245,10 @@ class VisitModel(_Table):
             if text:
                 self.holder.use(rename_patient(self.plan, visit.patient, text))
             return bool(text)
+        if column == self.KEY:
+            if text:
+                self.holder.use(rename_visit(self.plan, visit.patient, visit.key, text))
+            return bool(text)
         if column == self.PREPARATION:
             if text not in PREPARATIONS:
                 return False
@@ -249,6 +256,7 @@ class VisitModel(_Table):
             return True
         changed = _with_cell(visit, column, text)
         if changed is None:
+            self.holder.failed.emit(UserError(f"“{text}” is no {_MEANT[column]}.", _WRITTEN[column]))
             return False
         plan = with_time(self.plan, visit.patient, visit.key, date=changed.date, day=changed.day, phase=changed.phase)
         self.holder.use(plan)
@@ -272,7 +280,7 @@ def _with_cell(visit: ImportVisit, column: int, text: str) -> ImportVisit | None
     """The visit with a cell's new text; None when the text is no date, day or phase."""
     try:
         if column == VisitModel.DATE:
-            return replace(visit, date=dt.date.fromisoformat(text) if text else None)
+            return replace(visit, date=_date(text) if text else None)
         if column == VisitModel.DAY:
             return replace(visit, day=int(text) if text else None)
         if column == VisitModel.PHASE:
@@ -280,3 +288,17 @@ def _with_cell(visit: ImportVisit, column: int, text: str) -> ImportVisit | None
     except ValueError:
         return None
     return None
+
+
+def _date(text: str) -> dt.date:
+    """A date as YYYY-MM-DD or as names write it, such as 14.01.2019; ValueError where it is none or may be two."""
+    told = find_moment(text)
+    return told.date if told is not None and told.date is not None else dt.date.fromisoformat(text)
+
+
+_MEANT = {VisitModel.DATE: "date", VisitModel.DAY: "whole number of days", VisitModel.PHASE: "phase"}
+_WRITTEN = {
+    VisitModel.DATE: "Write it as YYYY-MM-DD, or leave it empty when it is unknown.",
+    VisitModel.DAY: "Write the days since the first visit as a number, or leave it empty when they are unknown.",
+    VisitModel.PHASE: "Choose one of the list.",
+}

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from functools import partial
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +25,18 @@ from glioma_annotator.imaging.label_codec import propose_mapping
 from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet, swatch
 
 LEAVE_OUT = 0
+_TALLEST = 320
+
+
+class _LabelChoice(QComboBox):
+    """A choice in a list that scrolls: the wheel moves the list, never the choice under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
 
 
 class MappingTable(QWidget):
@@ -53,7 +68,7 @@ class MappingTable(QWidget):
             grid.addWidget(quiet(text, wrap=False), 0, column)
         self.choices: dict[int, QComboBox] = {}
         for row, value in enumerate(sorted(v for v in counts if v != 0), start=1):
-            choice = QComboBox()
+            choice = _LabelChoice()
             choice.addItem("leave out", LEAVE_OUT)
             for label in scheme.labels:
                 choice.addItem(swatch(label.colour, 12), f"{label.name}  {label.title}", label.value)
@@ -120,7 +135,7 @@ class MappingDialog(QDialog):
             warning.setProperty("role", "warning")
             warning.setWordWrap(True)
             layout.addWidget(warning)
-        layout.addWidget(self.table)
+        layout.addWidget(_scrolled(self.table), 1)
         presets = QHBoxLayout()
         presets.addWidget(quiet("Fill in:", wrap=False))
         same = {value: value for value in scheme.values}
@@ -132,7 +147,6 @@ class MappingDialog(QDialog):
             presets.addWidget(push_button(text, tip, partial(self.table.show_mapping, values)))
         presets.addStretch(1)
         layout.addLayout(presets)
-        layout.addStretch(1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
         self.ok.setText("Use these labels")
@@ -152,3 +166,15 @@ class MappingDialog(QDialog):
         some = any(label != LEAVE_OUT for label in self.mapping.values())
         self.ok.setEnabled(some)
         self.ok.setToolTip("" if some else "Every value is left out: nothing would remain")
+
+
+def _scrolled(table: MappingTable) -> QScrollArea:
+    """The table at its full height, or in part: a map of the brain's regions has more values than a screen has room."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(table)
+    area.setMinimumHeight(min(table.sizeHint().height(), _TALLEST))
+    area.setMinimumWidth(table.sizeHint().width() + area.verticalScrollBar().sizeHint().width())
+    return area

@@ -3,14 +3,15 @@
 Each convention turns the names of a file and of the folders above it into patient, moment and the part of the name
 that tells the content. Sources: the BraTS challenges' data pages (2017 to 2024), BraTS-Reg 2022, the BIDS
 specification 1.10, LUMIERE (Suter et al. 2022), UCSF-PDGM (Calabrese et al. 2022), UCSF-ALPTDG (Fields et al. 2024),
-UPENN-GBM (Bakas et al. 2022), the Medical Segmentation Decathlon.
+UCSD-PTGBM and MU-Glioma-Post (The Cancer Imaging Archive), UPENN-GBM (Bakas et al. 2022), the Medical Segmentation
+Decathlon.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
@@ -58,6 +59,8 @@ _BRATS_2017 = re.compile(r"(?P<patient>brats\d{2,4}_\w+?)_(?P<rest>(?:t1ce|t1gd|
 _DECATHLON = re.compile(r"brats_\d{3}", re.I)
 _PDGM = re.compile(r"(?P<patient>ucsf-pdgm-\d+)(?:_fu(?P<day>\d+)d)?_(?P<rest>.+)", re.I)
 _ALPTDG = re.compile(r"(?P<patient>\d{6})_(?:time(?P<number>\d+)_)?(?P<rest>.+)", re.I)
+_UCSD = re.compile(r"(?P<patient>ucsd-ptgbm-\d+)_(?P<number>\d{2})_(?P<rest>.+)", re.I)
+_MU_POST = re.compile(r"(?P<patient>patientid_\d{4})_(?P<visit>timepoint_(?P<number>\d+))_(?P<rest>.+)", re.I)
 _UPENN = re.compile(r"(?P<patient>upenn-gbm-\d+)_(?P<number>\d{2})_(?P<rest>.+)", re.I)
 #: Values of BIDS's "space" for the scan's own; others are templates or other scans.
 _OWN_SPACES = ("orig", "individual", "native", "scanner", "anat", "t1w", "t2w", "flair")
@@ -72,7 +75,8 @@ def match_convention(folders: tuple[str, ...], stem: str) -> Match | None:
     folders: names of the folders above the file, outermost first.
     stem: the file's name without .nii or .nii.gz.
     """
-    for convention in (_brats_2023, _brats_reg, _decathlon, _brats_2017, _ucsf_pdgm, _ucsf_alptdg, _upenn, _bids):
+    brats = (_brats_2023, _brats_reg, _decathlon, _brats_2017)
+    for convention in (*brats, _ucsf_pdgm, _ucsf_alptdg, _ucsd, _mu_post, _upenn, _bids):
         if found := convention(folders, stem):
             return found
     return None
@@ -148,11 +152,30 @@ def _ucsf_alptdg(folders: tuple[str, ...], stem: str) -> Match | None:
         return None
     content = describe(found["rest"])
     number = int(found["number"]) if found["number"] else None
+    if number is None and content.name.endswith("subtraction"):
+        content = replace(content, leave_out="it shows what changed between two visits")
     if number is None and not content.leave_out:
         return None
     patient = next((f for f in reversed(folders) if f.endswith(found["patient"])), found["patient"])
     moment = None if number is None else Moment(f"time{number}", number=number)
     return Match("UCSF-ALPTDG name", patient, moment, content, POST_TREATMENT)
+
+
+def _ucsd(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _UCSD.fullmatch(stem)):
+        return None
+    content = describe(found["rest"])
+    if content.kind is ImportKind.MASK and "cellular" in found["rest"].lower():
+        content = Content(ImportKind.MASK, leave_out="it marks where diffusion shows dense cells, not tissues")
+    moment = Moment(found["number"], number=int(found["number"]))
+    return Match("UCSD-PTGBM name", found["patient"], moment, content, POST_TREATMENT)
+
+
+def _mu_post(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _MU_POST.fullmatch(stem)):
+        return None
+    moment = Moment(found["visit"].lower(), number=int(found["number"]))
+    return Match("MU-Glioma-Post name", found["patient"], moment, describe(found["rest"]), POST_TREATMENT)
 
 
 def _upenn(_folders: tuple[str, ...], stem: str) -> Match | None:
@@ -190,6 +213,10 @@ def _bids_content(entities: Mapping[str, str], stem: str) -> Content:
     if suffix in ("dseg", "mask", "probseg"):
         words = " ".join((entities.get("desc", ""), entities.get("label", ""), suffix))
         return describe(words)
+    if suffix == "UNIT1":  # the uniform T1-weighted image of an MP2RAGE; "inv" marks the two it is made of
+        suffix = "T1w"
+    elif "inv" in entities:
+        return Content(ImportKind.IMAGE, name=f"inv-{entities['inv']} {suffix}")
     content = describe(suffix)
     if content.role is SequenceRole.T1 and "ce" in entities:
         return Content(ImportKind.IMAGE, SequenceRole.T1GD)

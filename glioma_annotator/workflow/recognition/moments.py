@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from glioma_annotator.domain.patient import TreatmentPhase
@@ -11,8 +12,34 @@ from glioma_annotator.domain.patient import TreatmentPhase
 SINGLE_VISIT = "visit-1"
 """Key of the visit where a name tells of none."""
 
-_DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?:\d{6})?(?!\d)")
-_DATE_LAST_YEAR = re.compile(r"(?<!\d)(\d{2})[-.](\d{2})[-.]((?:19|20)\d{2})(?!\d)")
+_YEAR = r"((?:19|20)\d{2})"
+#: Months in English, German and Spanish, whole or shortened.
+_MONTHS = (
+    "jan(?:uary|uar)?|ene(?:ro)?",
+    "feb(?:ruary|ruar|rero)?",
+    "mar(?:ch|zo)?|märz?|mrz",
+    "a[pb]r(?:il)?",
+    "mayo?|mai",
+    "jun(?:e|io?)?",
+    "jul(?:y|io?)?",
+    "aug(?:ust)?|ago(?:sto)?",
+    "sep(?:t|tember|tiembre)?",
+    "o[ck]t(?:ober|ubre)?",
+    "nov(?:ember|iembre)?",
+    "dec(?:ember)?|dez(?:ember)?|dic(?:iembre)?",
+)
+_MONTH = rf"({'|'.join(_MONTHS)})[-_. ]*"
+_DATE = re.compile(rf"(?<!\d){_YEAR}([-_. ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?:\d{{6}})?(?!\d)")
+_DATE_SHORT = re.compile(rf"(?<![\d.]){_YEAR}([-.])([1-9]|1[0-2])\2([1-9]|[12]\d|3[01])(?!\.?\d)")
+_DATE_NAMED = re.compile(rf"(?<![\da-z])(\d{{1,2}})[-_. ]*{_MONTH}{_YEAR}(?!\d)", re.I)
+_DATE_NAMED_FIRST = re.compile(rf"(?<![a-zä]){_MONTH}(\d{{1,2}})[-_., ]+{_YEAR}(?!\d)", re.I)
+_DATE_NAMED_LAST = re.compile(rf"(?<!\d){_YEAR}[-_. ]*{_MONTH}(\d{{1,2}})(?![\da-z])", re.I)
+_DATE_SHORT_YEAR = re.compile(r"(?<![\w.])(0[1-9]|[12]\d|3[01])\.(0[1-9]|1[0-2])\.(\d{2})(?![\w.])")
+_DATE_LAST_YEAR = re.compile(rf"(?<![\d.])(\d{{1,2}})([-.]|(?<=\d\d)_(?=\d\d))(\d{{1,2}})\2{_YEAR}(?!\d)")
+#: Nothing else may stand there: Jan 1961 and April 1985 are people.
+_MONTH_OF_YEAR = re.compile(rf"^\s*{_MONTH}(199\d|20\d\d)\s*$", re.I)
+#: A year of two digits from here on is of the last century.
+_CENTURY = 70
 _DAY = re.compile(r"(?<![a-z])days?[-_ ]?(\d{1,5})(?!\d)", re.I)
 _WEEK = re.compile(r"(?<![a-z])(?:week|wk)[-_ ]?(\d{1,4})(?:-(\d))?(?!\d)", re.I)
 _NUMBER = re.compile(
@@ -103,7 +130,7 @@ class Moment:
 
 
 def _year_first(text: str) -> str:
-    return _DATE_LAST_YEAR.sub(r"\3-\1-\2", text)
+    return _DATE_LAST_YEAR.sub(r"\4-\1-\3", text)
 
 
 def _or_last(number: int | None) -> int:
@@ -127,6 +154,9 @@ def find_moment(text: str) -> Moment | None:
     if match := _NUMBER.search(rest):
         number = int(match.group(1)) if number is None else number
         key = key or match.group().lower()
+    if not key and (match := _MONTH_OF_YEAR.search(rest)):
+        number = 12 * int(match.group(2)) + _month(match.group(1))
+        key = match.group().lower()
     phase, phrase = _find_phase(rest)
     baseline = _BASELINE.search(rest)
     key = key or phrase or (baseline.group().lower() if baseline else "")
@@ -138,7 +168,7 @@ def find_moment(text: str) -> Moment | None:
 def without_moment(text: str) -> str:
     """`text` without dates, days, numbers of visits and phases, so that "postop" is not read as a contrast word."""
     text, _ = _take_date(text)
-    for pattern in (_DATE_LAST_YEAR, _DAY, _WEEK, _NUMBER, *(p for _, p in _PHASE_PATTERNS), _BASELINE):
+    for pattern in (_DATE_LAST_YEAR, _MONTH_OF_YEAR, _DAY, _WEEK, _NUMBER, *(p for _, p in _PHASE_PATTERNS), _BASELINE):
         text = pattern.sub(" ", text)
     return text
 
@@ -161,22 +191,39 @@ def merge(outer: Moment, inner: Moment) -> Moment:
 
 
 def _take_date(text: str) -> tuple[str, dt.date | None]:
-    for match in _DATE.finditer(text):
+    for match, year, month, day in _dates(text):
         try:
-            date = dt.date(int(match.group(1)), int(match.group(3)), int(match.group(4)))
+            date = dt.date(year, month, day)
         except ValueError:  # 31 April
             continue
         return text[: match.start()] + " " + text[match.end() :], date
-    for match in _DATE_LAST_YEAR.finditer(text):
-        one, two, year = (int(g) for g in match.groups())
-        dots = "." in match.group()  # nobody writes the month first with dots
+    return text, None
+
+
+def _dates(text: str) -> Iterator[tuple[re.Match[str], int, int, int]]:
+    """What may be a date: where it stands, year, month, day."""
+    for pattern in (_DATE, _DATE_SHORT):
+        for m in pattern.finditer(text):
+            yield m, int(m[1]), int(m[3]), int(m[4])
+    for pattern, day, month, year in (
+        (_DATE_NAMED, 1, 2, 3),
+        (_DATE_NAMED_FIRST, 2, 1, 3),
+        (_DATE_NAMED_LAST, 3, 2, 1),
+    ):
+        for m in pattern.finditer(text):
+            yield m, int(m[year]), _month(m[month]), int(m[day])
+    for m in _DATE_LAST_YEAR.finditer(text):
+        one, two = int(m[1]), int(m[3])
+        dots = m[2] == "."  # nobody writes the month first with dots
         if dots or one == two or (one > 12) != (two > 12):
             day, month = (one, two) if dots or one > 12 else (two, one)
-            try:
-                return text[: match.start()] + " " + text[match.end() :], dt.date(year, month, day)
-            except ValueError:
-                continue
-    return text, None
+            yield m, int(m[4]), month, day
+    for m in _DATE_SHORT_YEAR.finditer(text):
+        yield m, int(m[3]) + (1900 if int(m[3]) >= _CENTURY else 2000), int(m[2]), int(m[1])
+
+
+def _month(name: str) -> int:
+    return 1 + next(n for n, names in enumerate(_MONTHS) if re.fullmatch(names, name, re.I))
 
 
 def _find_phase(text: str) -> tuple[TreatmentPhase, str]:

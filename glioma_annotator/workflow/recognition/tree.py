@@ -10,6 +10,7 @@ from pathlib import Path
 
 from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.imaging.nifti_header import composed
 from glioma_annotator.workflow.recognition import words
 from glioma_annotator.workflow.recognition.conventions import hinted_labels, known_tree, match_convention
 from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment, merge, without_moment
@@ -18,6 +19,11 @@ _LEVELS_ABOVE = 4
 _PATIENT_KEY = re.compile(
     r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\w*\d\w*|(?=[^\d]*\d)[a-z][a-z0-9]*(?:[-_][a-z0-9]+)+", re.I
 )
+#: A patient's for certain, not a data set's.
+_SURE_KEY = re.compile(r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\d", re.I)
+#: A number that is a patient's where a visit's folder lies below it.
+_NUMBERED = re.compile(r"\d{3,}")
+_VISIT = re.compile(r"[vmdt]\d{1,4}", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Recognised:
 
 def stem_of(path: Path) -> str:
     """The file's name without .nii or .nii.gz."""
-    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.I)
+    return re.sub(r"\.nii(\.gz)?$", "", composed(path.name), flags=re.I)
 
 
 def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) -> tuple[Recognised, ...]:
@@ -63,16 +69,17 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
     """
     listed = list(files)
     if not patient or not listed:
-        return tuple(_split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed]))
+        found = _split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed])
+        return tuple(_split_visits(found))
     # One patient: below what all chosen folders share, folders tell visits.
     drives = {root.anchor for _, root in listed}
     shared = Path(os.path.commonpath([root for _, root in listed])) if len(drives) == 1 else None
     result = []
     for path, root in listed:
         top = shared or root
-        folders = (top.name, *path.parent.relative_to(top).parts)
+        folders = tuple(composed(f) for f in (top.name, *path.parent.relative_to(top).parts))
         result.append(_recognise_one(path, root, folders, patient))
-    return tuple(result)
+    return tuple(_split_visits(result, stated=True))
 
 
 def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: str | None = None) -> Recognised:
@@ -98,7 +105,7 @@ def _chain(path: Path, root: Path) -> tuple[str, ...]:
             break
         folders.insert(0, above.name)
         above = above.parent
-    return tuple(f for f in folders if f)
+    return tuple(composed(f) for f in folders if f)
 
 
 def _may_be_patient(folder: str) -> bool:
@@ -111,17 +118,58 @@ def _may_be_patient(folder: str) -> bool:
     )
 
 
+def _is_person(folders: Sequence[str], index: int) -> bool:
+    """Whether a folder has a name beside a date that is no visit's: the next one that tells a date tells another."""
+    told = find_moment(folders[index])
+    if told is None or told.date is None:
+        return False
+    rest = words.tokens(without_moment(folders[index]))
+    if not any(t.isalpha() and len(t) > 1 and not words.is_word(t) for t in rest):
+        return False
+    for folder in folders[index + 1 :]:
+        if _may_be_patient(folder):
+            return False
+        if (deeper := find_moment(folder)) and deeper.date not in (None, told.date):
+            return True
+    return False
+
+
+def _keyed(folders: Sequence[str], named: Sequence[int]) -> list[int]:
+    """Those of the folders that may be the patient's whose names look like a patient's key."""
+    visits = [i for i, f in enumerate(folders) if find_moment(f)]
+    keyed = [i for i in named if _PATIENT_KEY.fullmatch(folders[i])]
+    if visits:  # what looks like a key below a visit's folder (reader_1) is one only where none lies above
+        keyed = [i for i in keyed if i < visits[-1]] or keyed
+    return [
+        i
+        for i in keyed
+        if not any(
+            words.names_collection(folders[i]) or (visits and j < visits[-1] and _NUMBERED.fullmatch(folders[j]))
+            for j in named
+            if j > i and not _SURE_KEY.match(folders[i])
+        )
+    ]
+
+
+def _unkeyed(folders: Sequence[str], named: Sequence[int]) -> int | None:
+    """The patient's folder where no name looks like a key: the innermost, but for V1 or M3 below another one."""
+    if len(named) > 1 and named[-2] > 0 and _VISIT.fullmatch(folders[named[-1]]):
+        deeper = any(find_moment(f) for f in folders[named[-1] + 1 :])
+        return named[-1] if deeper else named[-2]
+    return named[-1] if named else None
+
+
 def _by_words(path: Path, folders: tuple[str, ...], stem: str, patient: str | None) -> Recognised:
     prefix, rest = _split_stem(stem)
     content, why = _content(folders, without_moment(rest or stem))
-    named = [i for i, f in enumerate(folders) if _may_be_patient(f)]
-    keyed = [i for i in named if _PATIENT_KEY.fullmatch(folders[i])]
-    at = keyed[-1] if keyed else named[-1] if named else None
+    named = [i for i, f in enumerate(folders) if _may_be_patient(f) or _is_person(folders, i)]
+    keyed = _keyed(folders, named)
+    at = keyed[-1] if keyed else _unkeyed(folders, named)
     key = patient or (folders[at] if at is not None else "")
     if not patient and not keyed and _PATIENT_KEY.fullmatch(prefix):
         key = prefix
     inner = [folders[i] for i in named if (i > 0 if patient else at is None or i > at)]
-    moment = _moment(folders, stem)
+    moment = _moment(folders, stem, 0 if at is None else at + 1)
     variant = next((f for f in reversed(folders) if words.other_space(f)), "")
     loose = moment is None
     if moment is None:
@@ -158,9 +206,22 @@ def _content(folders: tuple[str, ...], text: str) -> tuple[words.Content, str]:
     return content, "no known word in the name"
 
 
-def _moment(folders: Sequence[str], stem: str) -> Moment | None:
+def _moment(folders: Sequence[str], stem: str, below: int) -> Moment | None:
+    """What the patient's folders (from `below` on) and the file tell; what they leave open, the folders above fill.
+
+    A date or phase among other words there is a data set's or an export's, and counts only where nothing else tells.
+    """
+    told = _told((*folders[below:], stem))
+    above = folders[:below]
+    if told is None:
+        return _told(above)
+    plain = _told([f for f in above if not words.tokens(without_moment(f))])
+    return merge(told, plain) if plain else told
+
+
+def _told(texts: Iterable[str]) -> Moment | None:
     told: Moment | None = None
-    for text in (*folders, stem):
+    for text in texts:
         if found := find_moment(text):
             told = merge(told, found) if told else found
     return told
@@ -184,3 +245,44 @@ def _split_flat_folders(found: list[Recognised]) -> list[Recognised]:
 def _prefix(item: Recognised) -> str:
     prefix, rest = _split_stem(stem_of(item.path))
     return prefix if rest else ""
+
+
+def _split_visits(found: Sequence[Recognised], stated: bool = False) -> list[Recognised]:
+    """A visit for each of the folders that only a number tells apart (MRI_1, MRI_2; 3_followup, 4_followup) when one
+    contrast lies in several of them; what their names tell would make them one visit.
+    """
+    places: dict[tuple[str, str], set[tuple[Path, str]]] = {}
+    first: dict[tuple[str, str, SequenceRole], Path] = {}
+    for item in found:
+        one = item.path.parent
+        role = item.content.role
+        if not _weak(item) or role is SequenceRole.OTHER or item.content.kind is not ImportKind.IMAGE:
+            continue
+        other = first.setdefault((item.patient, item.moment.key, role), one)
+        shared = Path(os.path.commonpath((one, other))) if one.anchor == other.anchor else one
+        if shared in (one, other) or not (stated or item.patient in map(composed, shared.parts)):
+            continue
+        form = _form(_below(one, shared))
+        if form == _form(_below(other, shared)) and not words.names_series(form):
+            places.setdefault((item.patient, item.moment.key), set()).add((shared, form))
+    return [_at_its_place(item, places.get((item.patient, item.moment.key), ())) for item in found]
+
+
+def _weak(item: Recognised) -> bool:
+    """Whether neither a date nor a day or number tells the visit."""
+    return item.loose or not item.moment.kind
+
+
+def _at_its_place(item: Recognised, places: Iterable[tuple[Path, str]]) -> Recognised:
+    for shared, form in places:
+        if _weak(item) and shared in item.path.parents[1:] and _form(name := _below(item.path, shared)) == form:
+            return replace(item, moment=replace(item.moment, key=composed(name), number=None))
+    return item
+
+
+def _below(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).parts[0]
+
+
+def _form(name: str) -> str:
+    return re.sub(r"\d+", "#", name.lower())

@@ -32,7 +32,10 @@ _MASK = frozenset(
 )
 _MASK_UNLESS_ROLE = frozenset("tumor tumour lesion lesions glioma gold".split())
 _BRAIN = frozenset("brain brainmask bet skull parenchyma skullstrip".split())
-_CHANGE = frozenset("subtraction subtr change changes difference diff".split())
+_PARCELS = frozenset("gm wm csf aseg aparc aparcaseg aparc+aseg parcellation synthseg".split())
+_CHANGE = frozenset("subtraction subtr minus change changes difference diff".split())
+#: What follows names where an image was moved to: FLAIR_to_T1 is a FLAIR.
+_TOWARDS = frozenset("to in on into onto reg coreg registered coregistered aligned resliced resampled".split())
 _PROBABILITY = frozenset("prob probability probabilities pmap probseg uncertainty softmax".split())
 _PROCESSING = frozenset(
     "raw native orig original origspace registered reg coreg coregistered aligned warped sri24 sri bet stripped skull"
@@ -45,6 +48,13 @@ _CONTAINERS = frozenset(
     " studies dataset datasets export exports series nifty imagestr imagests training validation test train val files"
     " func perf dwi cohort site center centre batch release".split()
 )
+_COLLECTIONS = frozenset(
+    "study studies data dataset datasets cohort batch release export exports training validation test train val"
+    " project projects trial collection archive patients cases subjects department hospital clinic disk drive".split()
+)
+_YEAR_OR_VERSION = re.compile(r"(?:19|20)\d{2}|v\d+")
+#: Words of folders that hold a part of one visit.
+_SERIES = frozenset("series serie ser se im run echo acq rep recon slab stack".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +88,25 @@ def describe(text: str) -> Content:
     mask = bool(present & _MASK) or (role is None and bool(present & _MASK_UNLESS_ROLE))
     if mask:
         return Content(ImportKind.MASK, role or SequenceRole.OTHER, leave_out=_no_tissue(present))
+    words = _moved(words)
+    role = _role(words)
     if role is None:
-        known = present & _OTHER
+        known = frozenset(words) & _OTHER
         name = next((w.upper() for w in reversed(words) if w in known), "")
         return Content(ImportKind.IMAGE if known else None, name=name)
     if present & _CHANGE:
         return Content(ImportKind.IMAGE, name=f"{role.value} subtraction")
     return Content(ImportKind.IMAGE, role)
+
+
+def _moved(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words in front of those that name the contrast to which an image was moved."""
+    for place, word in enumerate(words):
+        before, target = words[:place], words[place + 1 :]
+        told = _role(before) is not None or not _OTHER.isdisjoint(before)
+        if word in _TOWARDS and told and any(p.fullmatch(w) for w in target for p in (_T1GD, _T1, _T2, _FLAIR)):
+            return before
+    return words
 
 
 def _role(words: tuple[str, ...]) -> SequenceRole | None:
@@ -109,6 +131,8 @@ def _no_tissue(words: frozenset[str]) -> str:
         return "it marks what changed between two visits, not the tissues of one"
     if words & _PROBABILITY:
         return "it holds probabilities, not labels"
+    if words & _PARCELS:
+        return "it marks tissues of the healthy brain, not of the tumour"
     if words & _BRAIN and not words & _MASK_UNLESS_ROLE:
         return "it marks the brain, not tumour tissue"
     return ""
@@ -123,6 +147,18 @@ def names_container(folder: str) -> bool:
     """Whether a folder's name (anat, images, ...) says nothing about patient or visit."""
     words = [w for w in tokens(folder) if not w.isdigit()]
     return bool(words) and all(w in _CONTAINERS for w in words)
+
+
+def names_series(folder: str) -> bool:
+    """Whether a folder is one of several parts of a visit, numbers aside."""
+    return not _SERIES.isdisjoint(re.findall(r"[a-z]+", folder.lower()))
+
+
+def names_collection(folder: str) -> bool:
+    """Whether a folder's name is a data set's rather than a patient's: GBM_2023, glioma_cohort1, study_v2."""
+    numbers = [w for w in tokens(folder) if any(c.isdigit() for c in w)]
+    letters = {w.rstrip("0123456789") for w in tokens(folder)}
+    return not letters.isdisjoint(_COLLECTIONS) or all(_YEAR_OR_VERSION.fullmatch(w) for w in numbers)
 
 
 def processing(folder: str) -> str | None:

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from fakes import FakeStore
 from phantoms import write_nifti
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
-from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.settings import Settings
 from glioma_annotator.ui.dialogs.command_palette import CommandPalette
@@ -25,7 +27,7 @@ from glioma_annotator.ui.dialogs.mapping import MappingDialog, MappingTable
 from glioma_annotator.ui.dialogs.preferences import PreferencesDialog
 from glioma_annotator.ui.dialogs.shortcuts import ShortcutPage, keys_page
 
-EDIT = Qt.ItemDataRole.EditRole
+EDIT, TICK = Qt.ItemDataRole.EditRole, Qt.ItemDataRole.CheckStateRole
 
 
 @pytest.fixture
@@ -105,6 +107,25 @@ def test_date_day_and_phase_of_a_visit_can_be_corrected(dialog: ImportDialog) ->
     assert (second.date, second.day, second.phase) == (None, 260, TreatmentPhase.PROGRESSION)
 
 
+def test_a_date_may_be_written_as_people_do_and_what_is_none_is_said_to_be_none(
+    qtbot: QtBot, dialog: ImportDialog
+) -> None:
+    told: list[Any] = []
+    dialog.failed.connect(told.append)
+    visits = dialog.visits.model()
+    for text in ("14.01.2019", "14 Jan 2019", "2019-01-14"):
+        visits.setData(cell(dialog.visits, 0, VisitModel.DATE), "", EDIT)
+        assert visits.setData(cell(dialog.visits, 0, VisitModel.DATE), text, EDIT), text
+        assert cell(dialog.visits, 0, VisitModel.DATE).data() == "2019-01-14"
+    for text in ("03/04/2019", "03-04-2019", "soon"):
+        assert not visits.setData(cell(dialog.visits, 0, VisitModel.DATE), text, EDIT)
+    assert not visits.setData(cell(dialog.visits, 0, VisitModel.DAY), "two", EDIT)
+    assert "“03/04/2019” is no date." in str(told[0])
+    assert "YYYY-MM-DD" in told[0].todo
+    assert "“two” is no whole number of days." in str(told[3])
+    assert cell(dialog.visits, 0, VisitModel.DATE).data() == "2019-01-14"
+
+
 def test_visits_without_dates_can_be_put_in_order(qtbot: QtBot, dialog: ImportDialog) -> None:
     dialog.visits.setCurrentIndex(cell(dialog.visits, 1, VisitModel.KEY))
     qtbot.mouseClick(dialog.earlier, Qt.MouseButton.LeftButton)
@@ -127,6 +148,14 @@ def test_renaming_the_patient_renames_every_file(dialog: ImportDialog) -> None:
     assert {item.patient for item in dialog.plan.items} == {"PAT-7"}
 
 
+def test_renaming_a_visit_renames_it_for_every_file(dialog: ImportDialog) -> None:
+    index = cell(dialog.visits, 1, VisitModel.KEY)
+    assert index.flags() & Qt.ItemFlag.ItemIsEditable
+    assert dialog.visits.model().setData(index, "second scan", EDIT)
+    assert [i.visit for i in dialog.plan.items] == ["day0000", "day0000", "second scan", "second scan"]
+    assert [(v.key, v.day) for v in dialog.plan.visits] == [("day0000", 0), ("second scan", 262)]
+
+
 def test_the_meaning_of_a_masks_values_can_be_changed(qtbot: QtBot, dialog: ImportDialog) -> None:
     dialog.files.setCurrentIndex(cell(dialog.files, 3, FileModel.FILE))
     table = dialog.details.findChild(MappingTable)
@@ -138,6 +167,42 @@ def test_the_meaning_of_a_masks_values_can_be_changed(qtbot: QtBot, dialog: Impo
     assert dialog.plan.items[3].mapping == {0: 0, 1: 1, 4: 4}
 
 
+def test_visits_of_the_workspace_are_named_and_do_not_block_the_others(
+    qtbot: QtBot, parent: QWidget, tmp_path: Path
+) -> None:
+    store = FakeStore(tmp_path)
+    grid = Grid((3, 3, 3), np.diag([2.0, 2.0, 5.0, 1.0]))
+    patient = store.add_patient("P1")
+    store.add_timepoint(Timepoint(patient.id or 0, "day0000", 0, grid, "T1Gd", "RAS"), {}, [])
+    made = ImportDialog(plan(tmp_path / "gone.nii.gz"), store, GLIOMA_POST_TREATMENT, parent)
+    qtbot.addWidget(made)
+    made.show()
+    assert made.summary.text() == "1 patient, 1 visit, 1 sequence, 1 mask"
+    assert "Visit day0000 of P1 is in the workspace already and stays as it is." in made.problems.text()
+    assert made.ok.isEnabled()
+    for row in (2, 3):
+        made.files.model().setData(cell(made.files, row, FileModel.INCLUDE), Qt.CheckState.Unchecked.value, TICK)
+    assert "already has visit day0000" in made.conflicts.text()
+    assert "stays as it is" not in made.problems.text()
+    assert not made.ok.isEnabled()
+
+
+def test_a_mask_that_went_away_meanwhile_can_still_be_looked_at(qtbot: QtBot, parent: QWidget, tmp_path: Path) -> None:
+    made = ImportDialog(plan(tmp_path / "gone.nii.gz"), FakeStore(tmp_path), GLIOMA_POST_TREATMENT, parent)
+    qtbot.addWidget(made)
+    made.files.setCurrentIndex(cell(made.files, 3, FileModel.PATIENT))
+    table = made.details.widget().findChild(MappingTable)
+    assert table is not None
+    assert table.mapping == {0: 0, 1: 1, 4: 3}
+
+
+def test_the_values_of_a_selected_mask_have_room(qtbot: QtBot, dialog: ImportDialog) -> None:
+    dialog.files.setCurrentIndex(cell(dialog.files, 3, FileModel.PATIENT))
+    assert dialog.details.widget().findChild(MappingTable) is not None
+    qtbot.wait(50)
+    assert not dialog.details.horizontalScrollBar().isVisible()
+
+
 def test_a_mapping_that_keeps_nothing_cannot_be_used(qtbot: QtBot, parent: QWidget) -> None:
     dialog = MappingDialog("seg.nii.gz", {0: 10, 7: 5}, GLIOMA_POST_TREATMENT, parent, voxel_ml=0.001)
     assert dialog.mapping == {0: 0, 7: 0}
@@ -146,6 +211,36 @@ def test_a_mapping_that_keeps_nothing_cannot_be_used(qtbot: QtBot, parent: QWidg
     assert dialog.ok.isEnabled()
     assert dialog.mapping == {0: 0, 7: 3}
     dialog.close()
+
+
+def test_a_mask_of_many_values_does_not_outgrow_the_screen(qtbot: QtBot, parent: QWidget) -> None:
+    few, many = (
+        MappingDialog("mask.nii.gz", dict.fromkeys(range(count), 10), GLIOMA_POST_TREATMENT, parent)
+        for count in (4, 90)
+    )
+    for made in (few, many):
+        qtbot.addWidget(made)
+        made.show()
+        for choice in list(made.table.choices.values())[:3]:
+            assert not choice.visibleRegion().isEmpty()
+    assert many.height() < 700
+    assert few.height() < 400
+    assert not many.ok.visibleRegion().isEmpty()
+
+
+def test_the_wheel_moves_the_list_of_values_and_changes_no_label(qtbot: QtBot, parent: QWidget) -> None:
+    made = MappingDialog("mask.nii.gz", dict.fromkeys(range(90), 10), GLIOMA_POST_TREATMENT, parent)
+    qtbot.addWidget(made)
+    made.show()
+    before = made.mapping
+    choice = made.table.choices[2]
+    at = QPointF(choice.rect().center())
+    turn = QWheelEvent(
+        at, QPointF(choice.mapToGlobal(at.toPoint())), QPoint(), QPoint(0, -120),
+        Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(choice, turn)
+    assert made.mapping == before
 
 
 def test_preferences_offer_every_shown_setting_and_keep_changes(qtbot: QtBot, parent: QWidget) -> None:

@@ -31,6 +31,15 @@ def test_a_three_in_the_patient_s_other_masks_makes_a_four_a_cavity() -> None:
     assert propose_mapping(counts(2, 4), siblings={1, 2, 3})[0] == {0: 0, 2: 2, 4: 4}
 
 
+def test_a_four_alone_after_surgery_is_a_cavity() -> None:
+    mapping, warnings = propose_mapping(counts(2, 4), operated=True)
+    assert mapping == {0: 0, 2: 2, 4: 4}
+    assert "resection cavity" in warnings[0]
+    assert propose_mapping(counts(2, 4))[0][4] == 3
+    assert propose_mapping(counts(1, 2, 4), operated=True)[0][4] == 3
+    assert propose_mapping(counts(2, 4), siblings={1, 2, 4}, operated=True)[0][4] == 3
+
+
 def test_the_name_decides_where_values_are_ambiguous() -> None:
     assert propose_mapping(counts(2, 4), POST_TREATMENT) == ({0: 0, 2: 2, 4: 4}, ())
     assert propose_mapping(counts(1, 2, 4), BRATS_2021_TO_PROGRAM) == ({0: 0, 1: 1, 2: 2, 4: 3}, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from phantoms import (
     write_visit,
 )
 
+from glioma_annotator.db.workspace import open_workspace
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.domain.import_plan import ImportKind, ImportPlan, ImportSummary
+from glioma_annotator.domain.import_plan import ImportKind, ImportPlan, ImportSummary, Preparation
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import SequenceRole
@@ -33,17 +35,21 @@ from glioma_annotator.imaging.nifti import read_volume, write_labels
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 from glioma_annotator.workflow.import_study import (
     as_mask,
+    known_visits,
     plan_conflicts,
     propose_import,
     rename_patient,
+    rename_visit,
     run_import,
     with_include,
     with_mapping,
     with_patient,
+    with_preparation,
     with_role,
     with_time,
     with_visit,
 )
+from glioma_annotator.workflow.study_labels import own_labels, study_scheme, with_new_label
 
 FOUR = {T1: "t1.nii.gz", T1GD: "t1c.nii.gz", T2: "t2.nii.gz", FLAIR: "flair.nii.gz"}
 
@@ -102,7 +108,8 @@ def test_importing_again_adds_nothing_and_says_so(tmp_path: Path) -> None:
     again = run(plan, store)
     assert again.timepoint_ids == ()
     assert len(visits(store, "BraTSReg_002")) == 2
-    assert "day0000 of BraTSReg_002 is in the workspace already" in again.messages[0]
+    (told,) = again.messages
+    assert "2 visits are in the workspace already and stay as they are: day0000 of BraTSReg_002, day0262" in told
     assert len(plan_conflicts(plan, store)) == 2
     assert plan_conflicts(plan) == ()
 
@@ -114,6 +121,19 @@ def test_a_later_visit_joins_the_patient_already_there(tmp_path: Path) -> None:
     run(propose(folder), store)
     assert {v.key for v in visits(store, "BraTSReg_002")} == {"day0000", "day0262"}
     assert len({v.order for v in visits(store, "BraTSReg_002")}) == 2
+
+
+def test_visits_that_are_there_do_not_stand_in_the_way_of_new_ones(tmp_path: Path) -> None:
+    store = FakeStore()
+    folder = longitudinal(tmp_path)
+    run(propose(folder / "tp1_followup_day0262"), store)
+    plan = propose(folder)
+    assert [v.key for v in known_visits(plan, store)] == ["day0262"]
+    assert plan_conflicts(plan, store) == ()
+    twice = with_role(plan, index_of(plan, "flair.nii.gz"), SequenceRole.T1)
+    assert "more than one T1" in plan_conflicts(twice, store)[0]
+    run(plan, store)
+    assert len(plan_conflicts(plan, store)) == 2
 
 
 def test_sequences_on_other_grids_are_resampled_onto_t1gd(tmp_path: Path) -> None:
@@ -282,6 +302,23 @@ def test_a_mask_of_this_program_keeps_its_resection_cavity_when_it_is_declared_a
     assert as_mask(plan, n).items[n].mapping == {0: 0, 4: 4}
 
 
+def test_files_whose_names_are_no_utf_8_are_stored(tmp_path: Path) -> None:
+    folder = write_visit(tmp_path / "PAT-1" / "2019-01-14", {T1: "t1.nii.gz"}, mask="seg.nii.gz", values=(1, 2, 3))
+    try:
+        for name in ("t1", "seg"):
+            (folder / f"{name}.nii.gz").rename(folder / os.fsdecode(name.encode() + b"_\xe4.nii.gz"))
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    store = open_workspace(tmp_path / "workspace")
+    try:
+        summary = run_import(propose(folder), store, "Reader", ignore_progress, CancelToken())
+        assert (summary.images, summary.masks) == (1, 1)
+        assert store.timepoint(summary.timepoint_ids[0]).sequences[0].source_name == "t1_ä.nii.gz"
+        assert store.revisions(summary.timepoint_ids[0])[0].note == "Imported from seg_ä.nii.gz"
+    finally:
+        store.close()
+
+
 def test_a_corrected_mapping_is_applied(tmp_path: Path) -> None:
     plan = propose(brats_2021(tmp_path))
     n = index_of(plan, "BraTS2021_00006_seg.nii.gz")
@@ -293,6 +330,25 @@ def test_a_corrected_mapping_is_applied(tmp_path: Path) -> None:
     stored = store.load_labels(store.revisions(visit.id or 0)[0])
     assert set(np.unique(stored)) == {0, 3, 4}
     assert "no labels of the program" in plan_conflicts(with_mapping(plan, n, {1: 9}))[0]
+
+
+def test_a_mask_with_the_workspace_s_own_label_is_imported_and_the_label_stays(tmp_path: Path) -> None:
+    labels = tumour_mask(values=(5, 2, 3))
+    folder = write_visit(tmp_path / "PAT-1" / "2019-01-14", FOUR)
+    write_nifti(folder / "seg.nii.gz", labels)
+    plan = propose(tmp_path / "PAT-1")
+    mapped = with_mapping(plan, index_of(plan, "seg.nii.gz"), {5: 5, 2: 2, 3: 3})
+    assert "no labels of the program" in plan_conflicts(mapped)[0]
+    store = open_workspace(tmp_path / "workspace")
+    try:
+        with_new_label(store, "BLOOD", "Haemorrhage", "#AA0000", "Reader")
+        assert plan_conflicts(mapped, store) == ()
+        summary = run_import(mapped, store, "Reader", ignore_progress, CancelToken())
+        assert [label.name for label in own_labels(study_scheme(store))] == ["BLOOD"]
+        (revision,) = store.revisions(summary.timepoint_ids[0])
+        assert revision.volumes_ml["BLOOD"] == pytest.approx(np.count_nonzero(labels == 5) * 0.216)
+    finally:
+        store.close()
 
 
 def test_items_move_between_visits_and_patients(tmp_path: Path) -> None:
@@ -309,6 +365,27 @@ def test_items_move_between_visits_and_patients(tmp_path: Path) -> None:
     assert renamed.patients == ("PAT-9",)
     assert {i.patient for i in renamed.items} == {"PAT-9"}
     assert len(renamed.visits) == 2
+
+
+def test_a_visit_that_gets_another_name_keeps_what_is_known_of_it(tmp_path: Path) -> None:
+    plan = propose(longitudinal(tmp_path))
+    plan = with_time(
+        plan, "BraTSReg_002", "day0262", date=dt.date(2020, 2, 3), day=262, phase=TreatmentPhase.PROGRESSION
+    )
+    plan = with_preparation(plan, "BraTSReg_002", "day0262", Preparation.STRIP)
+    known = (dt.date(2020, 2, 3), 262, TreatmentPhase.PROGRESSION, Preparation.STRIP)
+    whole = rename_visit(plan, "BraTSReg_002", "day0262", "second")
+    assert {i.visit for i in whole.items} == {"day0000", "second"}
+    one_by_one = other = plan
+    for n, item in enumerate(plan.items):
+        if item.visit == "day0262":
+            one_by_one = with_visit(one_by_one, n, "second")
+            other = with_patient(other, n, "PAT-9")
+    for changed, key in ((whole, "second"), (one_by_one, "second"), (other, "day0262")):
+        (visit,) = (v for v in changed.visits if v.key == key)
+        assert (visit.date, visit.day, visit.phase, visit.preparation) == known
+    told = with_visit(plan, index_of(plan, "t2.nii.gz"), "2021-05-06")
+    assert [v.date for v in told.visits if v.key == "2021-05-06"] == [dt.date(2021, 5, 6)]
 
 
 def test_a_visit_s_time_is_corrected(tmp_path: Path) -> None:

@@ -142,6 +142,27 @@ def test_the_reader_can_have_raw_scans_stored_as_they_are(tmp_path: Path) -> Non
     assert brain.asked == 0
 
 
+def test_a_localiser_of_a_few_slices_does_not_keep_the_visit_out(tmp_path: Path) -> None:
+    folder = raw_visit(tmp_path)
+    grid = upright(3.0, 12.0)
+    few = np.rint(with_skull(T2, grid)).astype(np.int16)[:, :, 6:9]
+    place = grid.affine.copy()
+    place[:3, 3] = grid.index_to_world((0, 0, 6))
+    write_nifti(folder / "PAT-1" / "localizer.nii.gz", few, place)
+    notes = run(propose(folder), None, FakeStore())
+    assert "localizer was left where its header puts it: it has too few slices (3) to register." in notes
+    assert any(note.startswith("FLAIR was registered to T1Gd") for note in notes)
+
+
+def test_a_scan_in_which_no_brain_can_be_looked_for_is_named(tmp_path: Path) -> None:
+    class TooLong(PhantomBrain):
+        def share(self, volume: Volume, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
+            raise UserError("The scan would be 700 mm long.", "Correct the header, or leave the file out.")
+
+    with pytest.raises(UserError, match=r"T2: The scan would be 700 mm long\. Correct the header"):
+        run(propose(raw_visit(tmp_path)), TooLong(), FakeStore())
+
+
 def test_a_head_without_brain_is_refused_with_a_sentence(tmp_path: Path) -> None:
     class NoBrain(PhantomBrain):
         def share(self, volume: Volume, report: Report, cancel: CancelToken) -> NDArray[np.float32]:

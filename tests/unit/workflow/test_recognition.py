@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,10 @@ NAMES = {
     "derivatives/seg/sub-01/ses-01/anat/sub-01_ses-01_desc-tumor_dseg.nii.gz": ("sub-01", "ses-01", "mask"),
     "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_space-T1w_desc-brain_mask.nii.gz": ("sub-01", "ses-01", "left out"),
     "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_label-ET_probseg.nii.gz": ("sub-01", "ses-01", "left out"),
+    "sub-01/ses-01/anat/sub-01_ses-01_UNIT1.nii.gz": ("sub-01", "ses-01", T1),
+    "sub-01/ses-01/anat/sub-01_ses-01_inv-1_MP2RAGE.nii.gz": ("sub-01", "ses-01", OTHER),
+    "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_desc-aseg_dseg.nii.gz": ("sub-01", "ses-01", "left out"),
+    "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_label-GM_mask.nii.gz": ("sub-01", "ses-01", "left out"),
     # LUMIERE
     "Patient-001/week-000-1/CT1.nii.gz": ("Patient-001", "week-000-1", T1GD),
     "Patient-001/week-000-1/T1.nii.gz": ("Patient-001", "week-000-1", T1),
@@ -87,10 +92,16 @@ NAMES = {
     "UCSF-ALPTDG_100001/100001_time1_t1ce.nii.gz": ("UCSF-ALPTDG_100001", "time1", T1GD),
     "UCSF-ALPTDG_100001/100001_time2_seg.nii.gz": ("UCSF-ALPTDG_100001", "time2", "mask"),
     "UCSF-ALPTDG_100001/100001_flair_subtraction_seg.nii.gz": ("UCSF-ALPTDG_100001", "visit-1", "left out"),
+    "UCSF_POSTOP_GLIOMA_v1.0/100001/100001_t1ce_subtraction.nii.gz": ("100001", "visit-1", "left out"),
     # Penn
     "UPENN-GBM-00630_11/UPENN-GBM-00630_11_T1GD.nii.gz": ("UPENN-GBM-00630", "11", T1GD),
     "unstripped/UPENN-GBM-00630_21/UPENN-GBM-00630_21_FLAIR_unstripped.nii.gz": ("UPENN-GBM-00630", "21", FLAIR),
     "automated_segm/UPENN-GBM-00003_11_automated_approx_segm.nii.gz": ("UPENN-GBM-00003", "11", "mask"),
+    # UCSD
+    "UCSD-PTGBM-0002_01/UCSD-PTGBM-0002_01_T1post.nii.gz": ("UCSD-PTGBM-0002", "01", T1GD),
+    "UCSD-PTGBM-0002_02/UCSD-PTGBM-0002_02_T1pre.nii.gz": ("UCSD-PTGBM-0002", "02", T1),
+    "UCSD-PTGBM-0002_02/UCSD-PTGBM-0002_02_BraTS_tumor_seg.nii.gz": ("UCSD-PTGBM-0002", "02", "mask"),
+    "UCSD-PTGBM-0002_02/UCSD-PTGBM-0002_02_total_cellular_tumor_seg.nii.gz": ("UCSD-PTGBM-0002", "02", "left out"),
     # Medical Segmentation Decathlon
     "labelsTr/BRATS_001.nii.gz": ("BRATS_001", "visit-1", "mask"),
     # words
@@ -105,6 +116,9 @@ NAMES = {
     "TCGA-FG-6692/raw_native/t1c.nii.gz": ("TCGA-FG-6692", "raw_native", T1GD),
     "TCGA-FG-6692/sri24_bet/t1c.nii.gz": ("TCGA-FG-6692", "sri24_bet", T1GD),
     "TCGA-FG-6692/auto_seg/scan-20.nii.gz": ("TCGA-FG-6692", "visit-1", "mask"),
+    "PAT-1/2019-01-14/nnunet_v2/seg.nii.gz": ("PAT-1", "2019-01-14", "mask"),
+    "PAT-1/2019-01-14/reader_2/seg.nii.gz": ("PAT-1", "2019-01-14", "mask"),
+    "anna/14-Jan-2019/t1.nii.gz": ("anna", "2019-01-14", T1),
     "anna/images/t1.nii.gz": ("anna", "visit-1", T1),
     "anna/labels/t1.nii.gz": ("anna", "visit-1", "mask"),
 }
@@ -167,6 +181,13 @@ WORDS = {
     "T2_FLAIR": FLAIR,
     "3D_FLAIR_post": FLAIR,
     "TIRM": FLAIR,
+    "flair_to_t1": FLAIR,
+    "T2_coreg_T1c": T2,
+    "FLAIR_in_T1_space": FLAIR,
+    "T1_post_to_T2": T1GD,
+    "t1_reg_ce": T1GD,
+    "reg_t1": T1,
+    "registered_t1": T1,
 }
 
 
@@ -178,7 +199,16 @@ def test_words_tell_the_contrast(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("ADC", "ADC"), ("ep2d_diff_DWI", "DWI"), ("DTI_eddy_FA", "FA"), ("rCBV", "RCBV"), ("t2_star", "")],
+    [
+        ("ADC", "ADC"),
+        ("ep2d_diff_DWI", "DWI"),
+        ("DTI_eddy_FA", "FA"),
+        ("rCBV", "RCBV"),
+        ("t2_star", ""),
+        ("ADC_in_T1ce", "ADC"),
+        ("rCBV_reg_t1c", "RCBV"),
+        ("T1Gd_minus_T1", "T1Gd subtraction"),
+    ],
 )
 def test_other_images_keep_a_free_name(text: str, name: str) -> None:
     assert describe(text).role is OTHER
@@ -214,6 +244,17 @@ MOMENTS = {
     "2019_04_02 post-RT baseline": (dt.date(2019, 4, 2), None, Phase.POST_RT_BASELINE),
     "AX_T1_20190114103000_5": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
     "21-10-2019": (dt.date(2019, 10, 21), None, Phase.UNKNOWN),
+    "14-Jan-2019": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
+    "MR 14MAR2019": (dt.date(2019, 3, 14), None, Phase.UNKNOWN),
+    "2019 Dez 3": (dt.date(2019, 12, 3), None, Phase.UNKNOWN),
+    "March 3, 2019": (dt.date(2019, 3, 3), None, Phase.UNKNOWN),
+    "3 agosto 2019": (dt.date(2019, 8, 3), None, Phase.UNKNOWN),
+    "2019 01 14": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
+    "2019-1-4": (dt.date(2019, 1, 4), None, Phase.UNKNOWN),
+    "3.4.2019": (dt.date(2019, 4, 3), None, Phase.UNKNOWN),
+    "14_01_2019": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
+    "14.01.19": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
+    "Jan 2020": (None, None, Phase.UNKNOWN),
     "day0262": (None, 262, Phase.UNKNOWN),
     "ses-day0262": (None, 262, Phase.UNKNOWN),
     "tp1_followup_day0262": (None, 262, Phase.FOLLOW_UP),
@@ -234,7 +275,14 @@ def test_dates_days_and_phases_are_found(text: str) -> None:
     assert (moment.date, moment.day, moment.phase) == MOMENTS[text]
 
 
-@pytest.mark.parametrize("text", ["anna", "PAT-0042", "t1ce", "99999999", "20191399", "sunday", "epoch12"])
+@pytest.mark.parametrize(
+    "text",
+    (
+        *("anna", "PAT-0042", "t1ce", "99999999", "20191399", "sunday", "epoch12", "PAT-2019-03", "marker 2020"),
+        *("T1_Mar2020", "2019 Mar 1mm", "1.2.840.2019.1.4.5"),
+        *("Martin_1985", "Jan_1961", "April 1985", "v1.02.10", "1.2.840.10"),
+    ),
+)
 def test_other_words_and_numbers_are_no_moment(text: str) -> None:
     assert find_moment(text) is None
 
@@ -262,6 +310,91 @@ def test_visits_are_ordered_by_what_is_known() -> None:
         "week-013",
         "week-100",
     ]
+
+
+def test_months_of_a_year_are_ordered_by_the_calendar() -> None:
+    months = [m for m in map(find_moment, ("Mar 2020", "Jan 2021", "Dez 2019", "August 2020")) if m is not None]
+    keys = [m.key for m in sorted(months, key=lambda m: m.sort_key)]
+    assert keys == ["dez 2019", "mar 2020", "august 2020", "jan 2021"]
+
+
+@pytest.mark.parametrize("top", ["export_2024-05-01", "POSTOP study", "recurrence cohort 2020", "2024-05-01"])
+def test_what_a_folder_above_the_patient_tells_does_not_replace_what_the_visit_s_tells(top: str) -> None:
+    moment = one(f"{top}/PAT-1/2019-01-14/t1.nii.gz").moment
+    assert (moment.key, moment.date, moment.phase) == ("2019-01-14", dt.date(2019, 1, 14), Phase.UNKNOWN)
+    assert one(f"{top}/PAT-1/preop/t1.nii.gz").moment.phase is Phase.PRE_OPERATIVE
+
+
+def test_a_tree_by_phase_keeps_the_phase_beside_the_visit_s_date() -> None:
+    moment = one("preop/PAT-1/2019-01-14/t1.nii.gz").moment
+    assert (moment.key, moment.phase) == ("2019-01-14", Phase.PRE_OPERATIVE)
+    assert one("postop/PAT-1/t1.nii.gz").moment.phase is Phase.EARLY_POST_OPERATIVE
+
+
+@pytest.mark.parametrize("person", ["Meier_19850312", "1985-03-12 Meier", "MEIER^HANS_12.03.1985"])
+def test_a_name_with_a_birthday_is_the_patient_not_the_visit(person: str) -> None:
+    root = Path("/home/anna/export")
+    for visit in ("20190114", "2020-02-01 MR"):
+        moment = one(f"{person}/{visit}/t1.nii.gz", root).moment
+        assert one(f"{person}/{visit}/t1.nii.gz", root).patient == person
+        assert moment.date is not None
+        assert moment.date.year > 2000
+
+
+@pytest.mark.parametrize("top", ["GBM_2023", "glioma_cohort1", "gbm_study_v2", "BraTS2021_Training_Data", "disk_2"])
+def test_a_data_set_s_name_is_not_taken_for_the_patient_s(top: str) -> None:
+    names = [f"{patient}/{visit}/t1.nii.gz" for patient in ("0012", "anna") for visit in ("2019-01-14", "preop")]
+    root = Path("/data") / top
+    assert [f.patient for f in recognise([(root / name, root) for name in names])] == ["0012", "0012", "anna", "anna"]
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("Madrid_3/0012/2019-01-14/t1.nii.gz", "0012"),
+        ("TCGA-FG-6692/Kopf/2019-01-14/t1.nii.gz", "TCGA-FG-6692"),
+        ("RHUH-0001/0/RHUH-0001_0_t1ce.nii.gz", "RHUH-0001"),
+        ("PAT-1/0012/2019-01-14/t1.nii.gz", "PAT-1"),
+        ("patient_2020/first look/t1.nii.gz", "patient_2020"),
+        ("12/V1/t1.nii.gz", "12"),
+        ("anna/M06/t1.nii.gz", "anna"),
+        ("W1/W1_1996.08.24/W1_1996.08.24_t1gd.nii.gz", "W1"),
+    ],
+)
+def test_the_patient_s_folder_is_told_from_those_around_it(name: str, patient: str) -> None:
+    assert one(name).patient == patient
+
+
+def test_names_that_differ_in_how_accents_are_written_are_one_patient() -> None:
+    names = [unicodedata.normalize(form, "Müller/2019-01-14/t1.nii.gz") for form in ("NFC", "NFD")]
+    assert len({one(name).patient for name in names}) == 1
+
+
+@pytest.mark.parametrize(
+    ("folders", "keys"),
+    [
+        (("MRI_1", "MRI_2"), ["MRI_1", "MRI_2"]),
+        (("T0", "T1", "T2"), ["T0", "T1", "T2"]),
+        (("3_followup", "4_followup"), ["3_followup", "4_followup"]),
+        (("3 months post RT", "6 months post RT"), ["3 months post RT", "6 months post RT"]),
+        (("series_1", "series_2"), ["visit-1", "visit-1"]),
+        (("raw_native", "images"), ["raw_native", "visit-1"]),
+    ],
+)
+def test_folders_that_a_number_tells_apart_are_visits_where_a_contrast_is_in_each(
+    folders: tuple[str, ...], keys: list[str]
+) -> None:
+    files = [f"PAT-1/{folder}/{name}.nii.gz" for folder in folders for name in ("t1ce", "seg")]
+    for patient in (None, "P7"):
+        root = ROOT / "PAT-1" if patient else ROOT
+        found = recognise([(ROOT / name, root) for name in files], patient)
+        assert [f.moment.key for f in found] == [key for key in keys for _ in range(2)]
+
+
+def test_series_folders_of_one_visit_stay_one_visit() -> None:
+    names = ["PAT-1/T1/T1.nii.gz", "PAT-1/T2/T2.nii.gz", "PAT-1/2019-01-14/1/t1.nii.gz", "PAT-1/2019-01-14/2/t1.nii.gz"]
+    found = recognise([(ROOT / name, ROOT) for name in names])
+    assert [f.moment.key for f in found] == ["visit-1", "visit-1", "2019-01-14", "2019-01-14"]
 
 
 def test_several_patients_below_one_folder_stay_apart() -> None:
@@ -316,3 +449,4 @@ def test_session_tables_give_dates() -> None:
     table = "session_id\tacq_time\tnote\nses-01\t2019-01-14T10:00:00\tpre\n02\t2019-04-02\t\nses-03\tn/a\t\n"
     assert session_dates(table) == {"ses-01": dt.date(2019, 1, 14), "ses-02": dt.date(2019, 4, 2)}
     assert session_dates("") == {}
+    assert session_dates("session_id\tacq_time\nses-01\t" + "9" * 200_000) == {}
