@@ -37,7 +37,7 @@ from glioma_annotator.adaptation.validation import CaseValidation
 from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationRequest
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases
-from glioma_annotator.imaging.label_conventions import read_mask
+from glioma_annotator.imaging.label_conventions import LabelConvention, convention_of_set, read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.device import choose_device
 from glioma_annotator.inference.model_folder import load_card, load_model
@@ -80,6 +80,8 @@ def table_4(config: TrainingConfig, data: Mapping[str, str], out: Path) -> list[
 def table_5(model: Path, centre: str, budget_s: float, out: Path) -> list[tuple[str, ...]]:
     """Adaptation of a model to 1, 2, ... cases of another centre, the other half of whose cases is tested on."""
     cases = _with_masks(centre)
+    stated = read_config(paths.resources() / "configs" / "thesis.toml").data.labels
+    labels = convention_of_set([case.mask for case in cases if case.mask is not None], stated)
     learn, test = cases[: len(cases) // 2], cases[len(cases) // 2 :]
     rows = []
     first: float | None = None
@@ -90,13 +92,13 @@ def table_5(model: Path, centre: str, budget_s: float, out: Path) -> list[tuple[
             shutil.rmtree(current, ignore_errors=True)
             request = AdaptationRequest(
                 model="",
-                cases=tuple(_adaptation_case(case) for case in learn[:count]),
+                cases=tuple(_adaptation_case(case, labels) for case in learn[:count]),
                 name=current.name,
                 method=AdaptationMethod.LAST_LAYER,
                 budget_s=budget_s,
             )
             adapt(request, model, current, ignore_progress, lambda _point: None, CancelToken())
-        summary = _tested(current, test, out / "prepared")
+        summary = _tested(current, test, labels, out / "prepared")
         overall = _overall(summary)
         if count == 0:
             first = overall
@@ -131,17 +133,16 @@ def _trained(config: TrainingConfig, place: str, folder: Path) -> Summary:
     return result.summary
 
 
-def _tested(model: Path, cases: Sequence[CaseFiles], prepared: Path) -> Summary:
+def _tested(model: Path, cases: Sequence[CaseFiles], labels: LabelConvention, prepared: Path) -> Summary:
     card, network = load_model(model)
-    labels = read_config(paths.resources() / "configs" / "thesis.toml").data.labels
     ready = prepare_cases(cases, card, labels, prepared, ignore_progress, CancelToken())
     validation = CaseValidation(ready, GLIOMA_POST_TREATMENT, card.patch[0])
     return summarise(validation.score(network, choose_device("auto"), CancelToken()))
 
 
-def _adaptation_case(case: CaseFiles) -> AdaptationCase:
+def _adaptation_case(case: CaseFiles, labels: LabelConvention) -> AdaptationCase:
     assert case.mask is not None
-    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT)
+    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels)
     images = {role: read_volume(path).volume for role, path in case.images.items()}
     return AdaptationCase(case.name, images, mask.data, mask.grid)
 
@@ -195,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--budget", type=float, default=300.0, help="table 5: seconds per adaptation")
     parser.add_argument("--out", type=Path, default=Path("runs/thesis-tables"))
     options = parser.parse_args(arguments)
-    if not options.cases:
+    if not options.cases and not (options.tables == [5] and options.model):
         print("Nothing to do: name the folders of cases with --cases NAME=DIR.")
         return
     config, data = read_config(options.config), _named(options.cases)

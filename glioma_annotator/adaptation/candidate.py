@@ -39,6 +39,7 @@ NORMALISATION = {
     AdaptationMethod.DECODER: "statistics are the starting model's; weight and bias of the last stage trained",
     AdaptationMethod.FULL: "statistics are the starting model's; weight and bias trained",
 }
+_LIMIT = "Adapted: better for those it learnt from, perhaps worse for others."
 #: How far from the starting weights to the trained ones a candidate may lie. Between the two, what was learnt mostly
 #: holds already and what was known mostly still does (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
 #: 2022).
@@ -248,7 +249,7 @@ def make_card(
             },
             **({"painted_lesions": asdict(best.guard)} if best.guard is not None else {}),
         },
-        limits=(*parent.limits, "Adapted: better for those it learnt from, perhaps worse for others."),
+        limits=tuple(dict.fromkeys((*parent.limits, _LIMIT))),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from glioma_annotator.domain.labels import IGNORE, LEFT_BY_SURGERY
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.inference.preparation import check_channels
 from glioma_annotator.inference.preparation import prepare as inference_prepare
 from glioma_annotator.progress import CancelToken
 
@@ -42,6 +43,7 @@ class PreparedCase:
     zero: of every channel, the z-score of no signal.
     barred: classes that the segmenter does not propose for this visit: what surgery leaves, before any.
     operated: whether the patient is known to have had a resection.
+    own_slices: slices (along k) of the visit's own images that lie in `brain`; 0 where they are its voxels.
     """
 
     name: str
@@ -54,6 +56,7 @@ class PreparedCase:
     zero: tuple[float, ...] = ()
     barred: tuple[int, ...] = ()
     operated: bool = False
+    own_slices: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -78,15 +81,16 @@ class PreparedCase:
 def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> PreparedCase:
     """A visit on the model's voxels, cropped to its brain.
 
-    A sequence that the visit lacks is 0 everywhere: the brain's mean, as the network sees it.
-    Raises `UserError` for images on other grids than the mask, values the scheme does not know, and an empty scan.
+    A sequence that the visit lacks, and the model can do without, is 0 everywhere: the brain's mean, as the network
+    sees it. Raises `UserError` for a visit that the model cannot segment for want of a sequence, images on other grids
+    than the mask, values the scheme does not know, and an empty scan.
     """
     present = [case.images[role] for role in card.channels if role in case.images]
     if not present:
         raise UserError(f"{case.name} has none of the sequences that the model needs.", "Give at least one of them.")
+    _check_sequences(case, card)
     _check_grids(case, present)
-    lenient = replace(card, optional=card.channels, one_of=())  # a mask teaches also where a sequence is absent
-    ready = inference_prepare(case.images, lenient, cancel)
+    ready = inference_prepare(case.images, card, cancel)
     shape = ready.brain.shape
     messages = [f"{case.name}: {message}" for message in ready.messages]
     inside = case.labels[ready.box.slices][ready.inside]
@@ -116,6 +120,7 @@ def prepare(case: AdaptationCase, card: ModelCard, cancel: CancelToken) -> Prepa
         zero,
         barred,
         bool(case.operated),
+        ready.box.shape[2],
     )
 
 
@@ -129,6 +134,16 @@ def _zero(values: NDArray[np.floating[Any]]) -> float:
     """The z-score of no signal among a brain's intensities (n,)."""
     known = values[np.isfinite(values)]
     return min(-float(known.mean(dtype=np.float64) / max(known.std(dtype=np.float64), 1e-9)), _ZERO)
+
+
+def _check_sequences(case: AdaptationCase, card: ModelCard) -> None:
+    try:
+        check_channels(card, case.images.keys())
+    except UserError as error:
+        raise UserError(
+            f"{case.name}: {error.what}",
+            "Leave this visit out, add the sequence, or start from a model that does without it.",
+        ) from error
 
 
 def _check_grids(case: AdaptationCase, volumes: Sequence[Volume]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import difflib
-import math
 import tomllib
 import types
 import typing
@@ -18,6 +18,9 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference.networks import ARCHITECTURES, RESIDUAL_INCEPTION_UNET
 
+#: What float32, in which losses and weights are kept, cannot hold.
+_INFINITE = 3e38
+_MOST_WORKERS = 256
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -28,7 +31,7 @@ def read_config(path: Path) -> TrainingConfig:
     and values that make no sense, alone or together.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(
             f"The configuration “{path}” cannot be read: {error.strerror}.", "Give a TOML file with --config."
@@ -94,7 +97,9 @@ def _problem(config: TrainingConfig) -> str:
     classes = len(GLIOMA_POST_TREATMENT.labels) + 1
     whole_in_batches = patches.strategy is Strategy.WHOLE and any(stage.batch > 1 for stage in stages)
     checks = {
-        "“name” is empty or holds a path separator": not config.name or "/" in config.name or "\\" in config.name,
+        "“name” is empty or holds a path separator": (
+            not config.name.strip(" .") or "/" in config.name or "\\" in config.name
+        ),
         f"network.architecture “{config.network.architecture}” is not one of {', '.join(ARCHITECTURES)}": (
             config.network.architecture not in ARCHITECTURES
         ),
@@ -124,10 +129,13 @@ def _problem(config: TrainingConfig) -> str:
         ),
         "run.seed is not between 0 and 2^63 - 1": not 0 <= run.seed < 2**63,
         "run.ema is not between 0 and 1": not 0 <= run.ema < 1,
-        "optimiser.learning_rate is not above 0": not opt.learning_rate > 0,
+        f"run.threads or run.workers is above {_MOST_WORKERS}": max(run.threads, run.workers) > _MOST_WORKERS,
+        "network.background_bias is infinite": not abs(config.network.background_bias) < _INFINITE,
+        "optimiser.learning_rate is not above 0": not 0 < opt.learning_rate < _INFINITE,
         "optimiser.factor is not between 0 and 1": not 0 < opt.factor < 1,
         f"loss.class_weights needs {classes} numbers above 0 (background, NETC, SNFH, ET, RC), or none": (
-            bool(loss.class_weights) and (len(loss.class_weights) != classes or min(loss.class_weights) <= 0)
+            len(loss.class_weights) not in (0, classes)
+            or not all(0 < weight < _INFINITE for weight in loss.class_weights)
         ),
         "loss.class_weights are for multi-class training": (
             bool(loss.class_weights) and config.output is Output.MULTI_LABEL
@@ -147,7 +155,7 @@ def _problem(config: TrainingConfig) -> str:
             bool(repeat.folds) and bool(data.validation or data.validation_share)
         ),
         **{f"{entry} is not between 0 and 1": not 0 <= value <= 1 for entry, value in shares.items()},
-        **{f"{entry} is negative or infinite": not 0 <= value < math.inf for entry, value in counts.items()},
+        **{f"{entry} is negative or infinite": not 0 <= value < _INFINITE for entry, value in counts.items()},
         **{f"{entry} is below 1": value < 1 for entry, value in at_least_one.items()},
     }
     return next((problem for problem, present in checks.items() if present), "")
@@ -203,7 +211,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if typing.get_origin(kind) is not None and not isinstance(kind, types.UnionType):  # Mapping: passed on as it is
         if not isinstance(value, dict):
             raise ValueError(f"“{where}” must be a table")
-        return value
+        return _plain(value, where)
     if issubclass(kind, StrEnum):
         if value not in list(kind):
             raise ValueError(f"“{where}” must be one of {', '.join(kind)}")
@@ -212,6 +220,19 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if not right:
         raise ValueError(f"“{where}” must be {_KINDS[kind]}")
     return float(value) if kind is float else value
+
+
+def _plain(value: Any, where: str) -> Any:
+    """What a card can hold: dates and times become text. Raises ValueError for what is no number."""
+    if isinstance(value, dict):
+        return {name: _plain(item, _joined(where, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, f"{where}[{n}]") for n, item in enumerate(value)]
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, float) and not abs(value) < _INFINITE:
+        raise ValueError(f"“{where}” is no number, or infinite")
+    return value
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,8 +12,28 @@ from glioma_annotator.adaptation.widening import widen
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
+from glioma_annotator.inference.card_bounds import beyond_bounds
+from glioma_annotator.inference.cards import contradiction
 from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import ResidualInceptionUNet, SegmentationNetwork, build_network
+
+
+def check_model(config: TrainingConfig, card: ModelCard, scheme: LabelScheme) -> None:
+    """Raise `UserError` for a configuration whose training could not begin, or whose model no program would take."""
+    multiple, stages = first_network(config, scheme).multiple, config.all_stages()
+    if any(stage.patch % multiple for stage in stages):
+        raise UserError(
+            f"The network halves its input so often that a patch must be a multiple of {multiple} voxels.",
+            "Correct patches.size, or the patches of the stages.",
+        )
+    patch = max(stage.patch for stage in stages)
+    card = replace(card, patch=(patch, patch, patch))
+    for what, problem in (("contradicts itself", contradiction(card)), ("asks for too much", beyond_bounds(card))):
+        if problem:
+            raise UserError(
+                f"The model that the configuration describes {what}: {problem}.",
+                "Correct the configuration; docs/training.md explains every entry.",
+            )
 
 
 def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNetwork:
@@ -23,6 +44,7 @@ def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNe
     wanted, init = config.network, config.network.init
     channels, classes = len(config.data.channels), len(scheme.labels) + 1
     torch.manual_seed(config.run.seed)
+    network = _drawn(config, channels, classes)
     if init.widen:
         card, narrow = _start(Path(init.widen), config, scheme)
         assert isinstance(narrow, ResidualInceptionUNet)
@@ -32,7 +54,6 @@ def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNe
         wide = widen(narrow, filters, fraction, init.noise, config.run.seed, channels).train()
         _settle_background(wide, card, config.output)
         return wide
-    network = build_network(wanted.architecture, wanted.parameters, channels, classes)
     if init.model:
         card, begun = _start(Path(init.model), config, scheme)
         if dict(card.parameters) != dict(wanted.parameters) or len(card.channels) != channels:
@@ -52,6 +73,16 @@ def first_network(config: TrainingConfig, scheme: LabelScheme) -> SegmentationNe
         else:
             bias[0] += wanted.background_bias
     return network
+
+
+def _drawn(config: TrainingConfig, channels: int, classes: int) -> SegmentationNetwork:
+    try:
+        return build_network(config.network.architecture, config.network.parameters, channels, classes)
+    except UserError as error:
+        raise UserError(
+            f"The configuration's network cannot be built. {error.what}",
+            "Correct network.parameters; docs/training.md names those of every architecture.",
+        ) from error
 
 
 def _settle_background(network: SegmentationNetwork, card: ModelCard, output: Output) -> None:

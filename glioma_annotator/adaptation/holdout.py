@@ -21,7 +21,8 @@ Mask = NDArray[np.bool_]
 
 #: One slab in so many is held out.
 PERIOD = 3
-#: Thickest slab in voxels. Thinner ones share more with their neighbours, thicker ones fall on few places.
+#: Thickest slab in voxels, or one slice of the visit's own where those are thicker. Thinner ones share more with their
+#: neighbours, thicker ones fall on few places.
 THICKEST = 8
 #: A tissue of this volume or more should have about a third of itself held out, by at most so much more or less: a
 #: small cavity that falls into one held-out slab as a whole cannot be learnt, and the tissue around it teaches that
@@ -52,7 +53,10 @@ class Split:
 
 
 def split(cases: Sequence[PreparedCase], holdout: Sequence[PreparedCase]) -> Split:
-    """Divide visits as the module says. Raises `UserError` when no mask shows tumour, or a single one too little."""
+    """Divide visits as the module says.
+
+    Raises `UserError` when no mask shows tumour, a single one too little, or one that is to judge was not reviewed.
+    """
     cases = list(cases)
     held = list(holdout)
     if not held and len(cases) > 1:
@@ -63,6 +67,12 @@ def split(cases: Sequence[PreparedCase], holdout: Sequence[PreparedCase]) -> Spl
             "Choose visits whose corrected mask holds at least one tissue.",
         )
     if held:
+        unseen = [case.name for case in held if (case.classes == IGNORE).all()]
+        if unseen:
+            raise UserError(
+                f"Nothing of the brain in {', '.join(unseen)}, which is to judge, was reviewed (all is 255).",
+                "Review some of it, or leave it out.",
+            )
         names = ", ".join(case.name for case in held)
         words = f"{'the visit' if len(held) == 1 else 'the visits'} {names}"
         return Split(tuple(map(_whole, cases)), tuple(map(_whole, held)), words)
@@ -84,13 +94,18 @@ def _whole(case: PreparedCase) -> Part:
 
 
 def _slabs(case: PreparedCase) -> tuple[Mask, int]:
-    """Bool (i, j, k), True in the slabs held out, and the slabs' thickness in slices."""
+    """Bool (i, j, k), True in the slabs held out, and the slabs' thickness in slices.
+
+    Of images that were resampled to thinner voxels no slice is divided: its voxels say the same to both parts.
+    """
     around = Box.around(case.tumour)
     assert around is not None  # asked before
-    first, extent = around.start[2], around.shape[2]
-    thickest = int(np.clip(extent // (2 * PERIOD), 1, THICKEST))
+    slices = _own_slices(case)
+    first, last = int(slices[around.start[2]]), int(slices[around.stop[2] - 1])
+    extent = last - first + 1
+    most = max(THICKEST * (int(slices[-1]) + 1) // case.shape[2], 1)
+    thickest = int(np.clip(extent // (2 * PERIOD), 1, most))
     middle = first + extent // 2
-    slices = np.arange(case.shape[2])
     held = {
         # The middle of the tumour falls into a held-out slab: its widest slices are judged, not only its ends.
         thickness: np.floor_divide(slices - (middle - thickness // 2), thickness) % PERIOD == 0
@@ -102,6 +117,13 @@ def _slabs(case: PreparedCase) -> tuple[Mask, int]:
     mask = np.zeros(case.shape, dtype=bool)
     mask[:, :, held[thickness]] = True
     return mask, thickness
+
+
+def _own_slices(case: PreparedCase) -> NDArray[np.int64]:
+    """Of every slice of voxels, (k,), the one it comes from: of the visit's own images, where those are thicker."""
+    count = case.shape[2]
+    own = case.own_slices if 0 < case.own_slices < count else count
+    return np.asarray((2 * np.arange(count) + 1) * own // (2 * count))
 
 
 def _shares(case: PreparedCase) -> list[NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioma_annotator.adaptation.validation import CaseDice
+from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.imaging.atomic_file import atomic_write
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ class LiveLog:
         rows = [(step, s.case, s.region, f"{s.dice:.4f}", int(s.present)) for s in scores]
         self._append(VALIDATION, _VALIDATION_COLUMNS, rows)
 
-    def cut_after(self, step: int) -> None:
+    def cut_after(self, step: int, names: Sequence[str] = (STEPS, VALIDATION)) -> None:
         """Forget what lies after a step: it will be done again."""
-        for name in (STEPS, VALIDATION):
+        for name in names:
             path = self._folder / name
             if not path.exists():
                 continue
@@ -75,11 +76,17 @@ class LiveLog:
     def _append(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         path = self._folder / name
         fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(columns)
-            writer.writerows(rows)
+        try:
+            with path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if fresh:
+                    writer.writerow(columns)
+                writer.writerows(rows)
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"{name} could not be written to {path.parent} ({error.strerror or error}).",
+                "Make room on the disk or check that the folder can be written, then go on by --resume.",
+            ) from error
 
     def _read(self, name: str) -> list[dict[str, str]]:
         path = self._folder / name

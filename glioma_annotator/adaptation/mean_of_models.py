@@ -26,7 +26,7 @@ def mean_of_models(parts: Sequence[tuple[Path, float]], out: Path) -> ModelCard:
 
     Raises `UserError` when no part is a model folder, shares do not add up to 1, or the networks differ.
     """
-    if abs(sum(share for _path, share in parts) - 1) > 1e-6 or any(share < 0 for _path, share in parts):
+    if not abs(sum(share for _path, share in parts) - 1) <= 1e-6 or any(share < 0 for _path, share in parts):
         raise UserError("The shares do not add up to 1.", "Give every model its share, such as 0.5 and 0.5.")
     folder = next((path for path, _share in parts if path.is_dir()), None)
     if folder is None:

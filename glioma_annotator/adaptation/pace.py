@@ -22,6 +22,8 @@ _METHODS_S = {
     AdaptationMethod.DECODER: 50.0,
     AdaptationMethod.FULL: 95.0,
 }
+#: Filters of the finest level, and times their number in its branches, that are reckoned with.
+_WIDEST = 1000
 #: Least and greatest factor that is believed, and what the newest adaptation counts.
 _RANGE = (0.05, 10.0)
 _NEWEST = 0.6
@@ -29,9 +31,11 @@ _NEWEST = 0.6
 
 def reference_seconds(card: ModelCard, visits: int, method: AdaptationMethod) -> float:
     """Seconds of an adaptation to so many visits on the reference computer, where the time allowed suffices."""
-    filters = card.parameters.get("filters")
-    first = float(filters[0]) if isinstance(filters, list | tuple) and filters else 24.0
-    width = first / 24 * (0.5 + 0.5 * float(card.parameters.get("branch_fraction", 1.0))) / 0.75
+    filters, fraction = card.parameters.get("filters"), card.parameters.get("branch_fraction", 1.0)
+    first = filters[0] if isinstance(filters, list | tuple) and filters else 24
+    width = 1.0  # of a card whose parameters make no sense: the model says so when it is built
+    if all(isinstance(number, int | float) and 0 < number <= _WIDEST for number in (first, fraction)):
+        width = first / 24 * (0.5 + 0.5 * fraction) / 0.75
     methods = METHODS if method is AdaptationMethod.AUTO else (method,)
     computing = visits * _PASS_S + _LESIONS_S + sum(_METHODS_S[m] for m in methods)
     return _LOADING_S + computing * float(max(width, 0.2) ** 1.2)
@@ -87,4 +91,4 @@ class Pace:
 
     @staticmethod
     def _believed(times: float) -> float:
-        return min(max(times, _RANGE[0]), _RANGE[1])
+        return min(max(times, _RANGE[0]), _RANGE[1]) if math.isfinite(times) else 1.0

@@ -15,7 +15,7 @@ from typing import Any
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.case_files import find_cases
-from glioma_annotator.imaging.label_conventions import read_mask
+from glioma_annotator.imaging.label_conventions import convention_of_set, read_mask
 from glioma_annotator.imaging.metrics import region_scores
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.model_folder import load_model, save_model
@@ -32,11 +32,13 @@ def score_model(model: Path, cases: Path, operated: bool | None = None) -> Score
     """
     segmenter = ModelSegmenter([model])
     scores: Scores = {}
-    for case in find_cases([cases]):
+    found = find_cases([cases])
+    labels = convention_of_set([case.mask for case in found if case.mask is not None])
+    for case in found:
         if case.mask is None:
             raise UserError(f"The case “{case.name}” has no expert mask.", "Add it, or take the case out.")
         images = {role: read_volume(path).volume for role, path in case.images.items()}
-        truth, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT)
+        truth, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels)
         outcome = segmenter.segment(images, "", "cpu", ignore_progress, CancelToken(), operated=operated)
         by_region: dict[str, dict[str, float | None]] = {}
         for region in region_scores(truth.data, outcome.labels, truth.grid, outcome.card.scheme):
@@ -64,7 +66,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pre-operative", action="store_true", help="nobody was operated on yet: look for no cavity")
     parser.add_argument("--dry-run", action="store_true", help="print only, leave the card alone")
     options = parser.parse_args(arguments)
-    scores = score_model(options.model, options.cases, False if options.pre_operative else None)
+    try:
+        scores = score_model(options.model, options.cases, False if options.pre_operative else None)
+    except UserError as error:
+        raise SystemExit(str(error)) from None
     for case, regions in scores.items():
         print(case, "  ".join(f"{name} {values['dice']}" for name, values in regions.items()))
     if not options.dry_run:

@@ -15,7 +15,7 @@ import torch
 
 from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
 from glioma_annotator.adaptation.config import TrainingConfig
-from glioma_annotator.adaptation.first_weights import first_network
+from glioma_annotator.adaptation.first_weights import check_model, first_network
 from glioma_annotator.adaptation.run_folder import (
     CONFIG,
     MODEL,
@@ -102,6 +102,7 @@ def train(config: TrainingConfig, folder: Path, resume: bool, report: Report, ca
     torch.set_num_threads(config.run.threads)
     device = _device(config)
     card = _card(config)
+    check_model(config, card, SCHEME)
     if resume and not (folder / CONFIG).exists():
         raise UserError(
             f"There is no training in “{folder}” to go on with.", "Correct --run, or begin one without --resume."
@@ -116,11 +117,11 @@ def train(config: TrainingConfig, folder: Path, resume: bool, report: Report, ca
         sums = fingerprints(both, folder / PREPARED, cancel)
         for one in trainings:
             check_cases(one.folder, {name: sums[name] for name in one.learn}, {name: sums[name] for name in one.score})
-    open_run(folder, config, resume)
     preparing = part(report, 0, _PREPARING)
     prepared = prepare_cases(both, card, config.data.labels, folder / PREPARED, preparing, cancel)
     by_name = {case.name: case for case in prepared}
     source = _source(config) if config.data.synthetic else None
+    open_run(folder, config, resume)  # not before: what is wrong with the data may be put right in the configuration
 
     scores: list[CaseDice] = []
     rest = part(report, _PREPARING if both else 0.0, 1.0)
@@ -199,11 +200,6 @@ def _train_one(
     }
     record = write_provenance(folder, device.name, about_data)
     network = first_network(config, SCHEME)
-    if any(stage.patch % network.multiple for stage in config.all_stages()):
-        raise UserError(
-            f"The network halves its input so often that a patch must be a multiple of {network.multiple} voxels.",
-            "Correct patches.size, or the patches of the stages.",
-        )
     trainer = Trainer(
         network, _samples(config, data, network.multiple), folder, config, device, _validation(config, data)
     )

@@ -18,14 +18,14 @@ from torch.utils.data import DataLoader
 
 from glioma_annotator.adaptation.config import Stage, TrainingConfig
 from glioma_annotator.adaptation.fast_layers import speed_up
-from glioma_annotator.adaptation.live_log import LiveLog
+from glioma_annotator.adaptation.live_log import VALIDATION, LiveLog
 from glioma_annotator.adaptation.losses import make_loss
 from glioma_annotator.adaptation.sample_streams import Samples, SampleStream
 from glioma_annotator.adaptation.schedules import make_schedule
 from glioma_annotator.adaptation.validation import CaseDice, Validation, mean_dice
 from glioma_annotator.domain.labels import IGNORE
 from glioma_annotator.errors import Cancelled, UserError
-from glioma_annotator.imaging.atomic_file import atomic_write
+from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
@@ -88,7 +88,7 @@ class Trainer:
         self._optimiser = torch.optim.Adam(
             network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
         )
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._log = LiveLog(folder)
         self._step = self._drawn = self._ended = 0
         self._scored_at = -1
@@ -103,12 +103,13 @@ class Trainer:
         return self._kept
 
     def resume(self) -> bool:
-        """Take up the run folder's checkpoint; False when there is none.
+        """Take up the run folder's checkpoint, else begin anew in it; False when there is none.
 
         Raises `UserError` when the checkpoint is damaged or of another network.
         """
         path = self._folder / CHECKPOINT
         if not path.exists():
+            self._log.cut_after(0)
             return False
         try:
             state = torch.load(path, weights_only=True, map_location=self._device.device)
@@ -151,6 +152,7 @@ class Trainer:
         if self._validation is not None and (self._scored_at != self._step or self._kept is not self._average):
             report(Progress(1.0, "Validating"))
             self._validate(self._kept, cancel)
+            self._log.cut_after(self._step - 1, (VALIDATION,))  # a training that had ended is scored again
             self._log.validation(self._step, self._scores)
         self._log.draw(always=True)
         mean = sum(self._recent) / max(len(self._recent), 1)

@@ -19,7 +19,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.imaging.case_files import CaseFiles
-from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, read_mask
+from glioma_annotator.imaging.label_conventions import LabelConvention, convention_of_set, read_mask
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 
@@ -87,14 +87,16 @@ def prepare_cases(
     """
     make_folder(folder)
     progress = StepProgress(report, len(files), "Preparing cases")
-    alike = ambiguous_as([case.mask for case in files if case.mask is not None], labels)
+    labels = convention_of_set([case.mask for case in files if case.mask is not None], labels)
+    for case in files:
+        _check_files(case, card)
     cases = []
     for case in files:
         cancel.raise_if_cancelled()
-        key = _key(case, card, labels, alike)
+        key = _key(case, card, labels)
         known = _note(folder, case)
         if known.get("key") != key or not _readable(TrainingCase.opened(folder, case.name, "")):
-            _prepare(case, card, labels, alike, folder, cancel)
+            _prepare(case, card, labels, folder, cancel)
             known = {"key": key, "sha256": _fingerprint(case)}
             with atomic_write(folder / f"{case.name}.json") as file:
                 file.write(json.dumps(known).encode())
@@ -143,20 +145,9 @@ def _fingerprint(case: CaseFiles) -> str:
     return digest.hexdigest()
 
 
-def _prepare(
-    case: CaseFiles, card: ModelCard, labels: LabelConvention, alike: LabelConvention, folder: Path, cancel: CancelToken
-) -> None:
-    if case.mask is None:
-        raise UserError(
-            f"The case “{case.name}” has no mask (…_seg.nii.gz).", "Add it, or name the case in data.exclude."
-        )
-    missing = [role.value for role in card.channels if role not in case.images and role not in card.optional]
-    if missing:
-        raise UserError(
-            f"The case “{case.name}” has no {', '.join(missing)}.",
-            "Add the file, make the channel optional, or name the case in data.exclude.",
-        )
-    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels, alike)
+def _prepare(case: CaseFiles, card: ModelCard, labels: LabelConvention, folder: Path, cancel: CancelToken) -> None:
+    assert case.mask is not None  # checked before
+    mask, _ = read_mask(case.mask, GLIOMA_POST_TREATMENT, labels)
     images = {role: read_volume(case.images[role]).volume for role in card.channels if role in case.images}
     ready = prepare(AdaptationCase(case.name, images, mask.data, mask.grid), card, cancel)
     if (ready.classes == IGNORE).all():
@@ -169,11 +160,30 @@ def _prepare(
             np.save(file, array)
 
 
-def _key(case: CaseFiles, card: ModelCard, labels: LabelConvention, alike: LabelConvention) -> list[object]:
+def _check_files(case: CaseFiles, card: ModelCard) -> None:
+    """Raise `UserError` for a case without a mask or a sequence that the model needs."""
+    if case.mask is None:
+        raise UserError(
+            f"The case “{case.name}” has no mask (…_seg.nii.gz).", "Add it, or name the case in data.exclude."
+        )
+    missing = [role.value for role in card.channels if role not in case.images and role not in card.optional]
+    if missing:
+        raise UserError(
+            f"The case “{case.name}” has no {', '.join(missing)}.",
+            "Add the file, make the channel optional, or name the case in data.exclude.",
+        )
+    if card.one_of and not set(card.one_of) & case.images.keys():
+        raise UserError(
+            f"The case “{case.name}” has none of {', '.join(role.value for role in card.one_of)} (data.one_of).",
+            "Add one of the files, or name the case in data.exclude.",
+        )
+
+
+def _key(case: CaseFiles, card: ModelCard, labels: LabelConvention) -> list[object]:
     """What a prepared case depends on, as JSON gives it back."""
     return [
         _FORMAT,
-        [labels.value, alike.value],
+        labels.value,
         [role.value for role in card.channels],
         list(card.spacing_mm),
         _stats(case),

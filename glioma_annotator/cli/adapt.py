@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as
+from glioma_annotator.imaging.label_conventions import LabelConvention, ambiguous_as, convention_of_set
 from glioma_annotator.workflow.adapt import (
     UsableRevision,
     adapt_patients,
@@ -106,8 +107,14 @@ def budget_seconds(text: str) -> float:
 
 
 def run_adapt_command(args: argparse.Namespace) -> int:
-    if args.workspace and (args.case or args.out):
-        raise UserError("Give either a workspace or loose files, not both.", "See 'glioma-annotator adapt --help'.")
+    if args.seed < 0:
+        raise UserError("A seed is not negative.", "Give --seed a whole number from 0.")
+    loose = args.case or args.holdout or args.out or args.labels != LabelConvention.AUTO or operated(args) is not None
+    if (args.workspace and loose) or (args.case and (args.patient or args.timepoint or args.slices)):
+        raise UserError(
+            "Give options for a workspace or for loose files, not of both kinds.",
+            "See 'glioma-annotator adapt --help'.",
+        )
     if args.workspace and args.patient:
         return _adapt_workspace(args)
     if args.case and args.out:
@@ -155,7 +162,14 @@ def _chosen(store: Store, args: argparse.Namespace) -> dict[str, list[UsableRevi
     """The masks to learn from, by patient. Raises `UserError` for visits that no patient named has a mask at."""
     usable = {key: usable_revisions(store, key) for key in dict.fromkeys(args.patient)}
     if not args.timepoint:
-        return {key: [u for u in found if u.suggested] for key, found in usable.items()}
+        suggested = {key: [u for u in found if u.suggested] for key, found in usable.items()}
+        if not any(suggested.values()):
+            others = [u.timepoint.key for found in usable.values() for u in found]
+            raise UserError(
+                f"There is no mask of {', '.join(usable)} that a reader approved or had a hand in.",
+                f"Approve one, or name what to learn from: --timepoint {others[0]}." if others else "Correct a visit.",
+            )
+        return suggested
     visits = {key: [u.timepoint.key for u in found] for key, found in usable.items()}
     for key, known in visits.items():
         missing = [v for v in args.timepoint if not any(v in other for other in visits.values())]
@@ -226,16 +240,30 @@ def _cases(
     masks = [Path(files[3]) for files in given]
     if any(str(mask) == "-" for mask in masks):
         raise UserError("A case needs a mask.", "Give its file as the fourth name.")
-    convention = LabelConvention(args.labels)
-    ambiguous = ambiguous_as(masks, convention, surgery)
-    read = [
-        read_loose_case(
-            [None if name == "-" else Path(name) for name in files[:3]], mask, scheme, convention, ambiguous
+    files = Counter(Path(name).resolve() for names in given for name in names if name != "-")
+    twice = [path.name for path, times in files.items() if times > 1]
+    if twice:
+        raise UserError(
+            f"{', '.join(twice)} {'is' if len(twice) == 1 else 'are'} given more than once: what is learnt from must "
+            "not judge.",
+            "Give every file once.",
         )
+    convention = LabelConvention(args.labels)
+    of_all = convention_of_set(masks, convention, surgery)
+    read = [
+        read_loose_case([None if name == "-" else Path(name) for name in files[:3]], mask, scheme, of_all)
         for files, mask in zip(given, masks, strict=True)
     ]
     older = [case.name for case, read_as in read if read_as is LabelConvention.BRATS_2021]
     notes = [f"Value 4 is ET in {', '.join(older)} (labels of BraTS 2021); see --labels."] if older else []
+    if of_all is not convention and not surgery:
+        of_others = [
+            case.name
+            for (case, _), mask in zip(read, masks, strict=True)
+            if 4 in case.labels and ambiguous_as([mask]) is LabelConvention.BRATS_2021
+        ]
+        if of_others:
+            notes = [f"Value 4 is a cavity in {', '.join(of_others)}, as in the other masks; see --labels."]
     found = [replace(case, operated=surgery) for case, _ in read]
     return found[: len(args.case)], found[len(args.case) :], notes
 

@@ -53,7 +53,9 @@ def progress_bar(title: str) -> Iterator[tuple[Report, CancelToken]]:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+    """JSON on standard output, with escapes where its encoding lacks letters: redirected on Windows it is not UTF-8."""
+    unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not unicode, allow_nan=False, default=str))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

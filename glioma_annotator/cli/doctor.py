@@ -16,13 +16,24 @@ from typing import TYPE_CHECKING
 
 from glioma_annotator import __version__, app, paths
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
-from glioma_annotator.errors import GliomaError
+from glioma_annotator.errors import GliomaError, UserError
+from glioma_annotator.imports import import_quietly
 from glioma_annotator.inference.cards import CARD, load_card, read_weights
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-PACKAGES = ("PySide6-Essentials", "napari", "torch", "monai", "torchio", "nibabel", "SimpleITK", "sqlite-utils")
+#: Packages as they are installed, and as they are imported.
+PACKAGES = {
+    "PySide6-Essentials": "PySide6",
+    "napari": "napari",
+    "torch": "torch",
+    "monai": "monai",
+    "torchio": "torchio",
+    "nibabel": "nibabel",
+    "SimpleITK": "SimpleITK",
+    "sqlite-utils": "sqlite_utils",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run_doctor(args: argparse.Namespace) -> int:
+    if (args.repair or args.verify) and not args.workspace:
+        raise UserError("--repair and --verify are about a workspace.", "Name it with --workspace DIR.")
     checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(args.workspace), _disk()]
     if args.workspace:
         if args.repair:
@@ -77,12 +90,18 @@ def _opengl() -> Check:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         facts = json.loads(answer.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError) as error:
-        return Check("opengl", "problem", f"no OpenGL context could be made ({type(error).__name__})")
+        told = str(getattr(error, "stderr", None) or "").strip().splitlines()
+        raised = told[:1] == ["Traceback (most recent call last):"]
+        why = told[-1 if raised else 0] if told else type(error).__name__
+        return Check("opengl", "problem", f"no OpenGL context could be made ({why})")
     return Check("opengl", "ok", f"{facts['version']}, {facts['renderer']}")
 
 
 def _gpu() -> Check:
-    from glioma_annotator.inference.device import describe_devices
+    try:
+        from glioma_annotator.inference.device import describe_devices
+    except Exception:  # noqa: BLE001 - a broken installation raises anything; its line says what
+        return Check("gpu", "warning", "not known: torch cannot be loaded")
 
     found = describe_devices()
     return Check("gpu", "ok", found if found else "none; the CPU is used")
@@ -90,11 +109,16 @@ def _gpu() -> Check:
 
 def _packages() -> list[Check]:
     checks = []
-    for name in PACKAGES:
+    for name, module in PACKAGES.items():
         try:
-            checks.append(Check(name, "ok", importlib.metadata.version(name)))
+            version = importlib.metadata.version(name)
+            import_quietly(module)
+            checks.append(Check(name, "ok", version))
         except importlib.metadata.PackageNotFoundError:
             checks.append(Check(name, "problem", "not installed; run the set-up again"))
+        except Exception as error:  # noqa: BLE001 - a broken installation raises anything
+            why = (str(error).splitlines() or [""])[0] or type(error).__name__
+            checks.append(Check(name, "problem", f"{version} cannot be loaded ({why}); run the set-up again"))
     return checks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -76,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     share_one_heap()
     setup_logging()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that a file's or screen's encoding lacks is no reason to fail
+        sys.stdout.reconfigure(errors="replace")
     try:
         if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):
             return _open_window(arguments)

@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 
 #: Parts of the reference that a margin of this width would join are one lesion (BraTS 2023: three dilations at 1 mm).
 MARGIN_MM = 3.0
+_ROUNDING = 1 + 1e-6  # three voxels of a turned grid are 3 mm but for rounding
 #: Lesions of either mask below this volume are left out (BraTS 2023: 50 voxels of 1 mm for adult glioma).
 SMALLEST_ML = 0.05
 
@@ -68,7 +69,7 @@ def lesion_scores(reference: Mask, prediction: Mask, grid: Grid) -> LesionScores
     parts, part_count = _connected(found)
     near = np.zeros_like(truth)
     if truth.any():  # the distance to nothing is not defined
-        near = ndimage.distance_transform_edt(~truth, sampling=grid.spacing_mm) <= MARGIN_MM
+        near = ndimage.distance_transform_edt(~truth, sampling=grid.spacing_mm) <= MARGIN_MM * _ROUNDING
     lesions, lesion_count = _connected(near)
     part_sizes = np.bincount(parts.ravel(), minlength=part_count + 1) * grid.voxel_volume_ml
     own_sizes = np.bincount(lesions[truth], minlength=lesion_count + 1) * grid.voxel_volume_ml

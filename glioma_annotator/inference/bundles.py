@@ -8,10 +8,12 @@ ET = WT + TC + ET. That is linear and becomes part of the head.
 from __future__ import annotations
 
 import json
+import lzma
 import pickle
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ _MOST_TITLE = 100  # letters
 _NEVER = -20.0
 #: What reading weights that are cut short or made up comes to, in torch and in the unpickler; torch says OSError, too.
 _MADE_UP = (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, AssertionError, MemoryError,
-            NotImplementedError, OSError, struct.error)  # fmt: skip
+            NotImplementedError, OSError, struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
 _ADVICE = (
     "Choose a bundle with weights (models/model.pt or model.ts) of a SegResNet or DynUNet for the sequences used here."
 )
@@ -52,9 +54,9 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
     computes its settings, or whose weights do not fit.
     """
     metadata, inference = (_read(bundle / "configs" / f"{file}.json") for file in ("metadata", "inference"))
-    data = metadata.get("network_data_format", {})
-    channels = _channels(data.get("inputs", {}).get("image", {}).get("channel_def", {}))
-    outputs = _names(data.get("outputs", {}).get("pred", {}).get("channel_def", {}))
+    data = _within(metadata, "network_data_format")
+    channels = _channels(_within(data, "inputs", "image", "channel_def"))
+    outputs = _names(_within(data, "outputs", "pred", "channel_def"))
     architecture, parameters = _network(inference.get("network_def", inference.get("network", {})))
     tensors = _weights(bundle / "models")
     body, weight, bias = _split(architecture, tensors)
@@ -103,6 +105,13 @@ def _read(file: Path) -> Mapping[str, Any]:
     return data
 
 
+def _within(table: Any, *names: str) -> Mapping[str, Any]:
+    """A table within tables; an empty one where there is none."""
+    for name in names:
+        table = table.get(name) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
 def _one_line(text: Any) -> str:
     """A title that fits into a table: in one line, of what can be read."""
     words = " ".join(str(text or "").split())
@@ -139,17 +148,31 @@ def _network(definition: Any) -> tuple[str, dict[str, Any]]:
     target = str(definition.get("_target_", "")).rpartition(".")[2]
     if target == "SegResNet" and definition.get("upsample_mode", "nontrainable") == "nontrainable":
         norm = definition.get("norm", ["GROUP", {"num_groups": 8}])
-        if norm == ["GROUP", {"num_groups": 8}] and definition.get("spatial_dims", 3) == 3:
+        as_here = norm == ["GROUP", {"num_groups": 8}] and _named(definition.get("act", "RELU"), "relu", {"inplace"})
+        if as_here and definition.get("spatial_dims", 3) == 3:
             keys = ("init_filters", "blocks_down", "blocks_up")
             return SEGRESNET, {"init_filters": 8} | {key: definition[key] for key in keys if key in definition}
     if target == "DynUNet" and definition.get("spatial_dims") == 3 and "filters" in definition:
-        filters = list(definition["filters"])
-        plain = all(k in (3, [3, 3, 3]) for k in definition.get("kernel_size", []))
-        strides = [s[0] if isinstance(s, list) else s for s in definition.get("strides", [])]
+        filters, kernels, strides = (_list(definition.get(key)) for key in ("filters", "kernel_size", "strides"))
+        plain = all(k in (3, [3, 3, 3]) for k in kernels)
+        plain &= _named(definition.get("norm_name", "INSTANCE"), "instance", {"affine"})
+        plain &= _named(definition.get("act_name", "LEAKYRELU"), "leakyrelu", {"inplace"}, {"negative_slope": 0.01})
+        strides = [s[0] if isinstance(s, list) and len(set(map(str, s))) == 1 else s for s in strides]
         if plain and strides == [1, *[2] * (len(filters) - 1)]:
             residual = bool(definition.get("res_block", False))
             return DYNUNET, {"filters": filters, "norm": "instance", "residual": residual}
     raise UserError(f"The bundle's network “{target or 'unnamed'}” with its settings is not known here.", _ADVICE)
+
+
+def _named(layer: Any, name: str, free: Collection[str] = (), wanted: Mapping[str, Any] | None = None) -> bool:
+    """Whether a layer, as MONAI has it (a name, or a name and its settings), is the one that the program builds."""
+    word, settings = layer if isinstance(layer, list) and len(layer) == 2 else (layer, {})
+    rest = {k: v for k, v in settings.items() if k not in free} if isinstance(settings, dict) else None
+    return str(word).lower() == name and rest is not None and all((wanted or {}).get(k) == v for k, v in rest.items())
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _weights(folder: Path) -> Mapping[str, Tensor]:

@@ -85,9 +85,9 @@ def load_card(folder: Path) -> ModelCard:
     try:
         if path.stat().st_size > MOST_CARD_BYTES:
             raise UserError(f"The model card “{path}” is too large to be one.", COPY_AGAIN)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=_finite, parse_constant=_finite)
         json.dumps(data, ensure_ascii=False).encode()  # escapes can spell characters that no file or screen can hold
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"The folder “{folder}” holds no model: it has no {CARD}.",
             f"Choose a folder that holds {CARD} and {WEIGHTS}.",
@@ -141,7 +141,7 @@ def _card_from_json(data: Any, path: Path) -> ModelCard:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"“{error.args[0]}” is missing" if isinstance(error, KeyError) else str(error)
         raise UserError(f"The model card “{path}” cannot be understood: {reason}.", COPY_AGAIN) from error
-    problem = _contradiction(card)
+    problem = contradiction(card)
     if problem:
         raise UserError(f"The model card “{path}” contradicts itself: {problem}.", COPY_AGAIN)
     too_much = beyond_bounds(card)
@@ -221,6 +221,12 @@ def _rule(kind: type[_Rule], data: Mapping[str, Any]) -> _Rule:
     return kind(**{name: _READ.get(name, float)(data[name]) for name in present})
 
 
+def _finite(word: str) -> float | None:
+    """A number of a card; None for what is none or endless, such as a figure that could not be measured."""
+    number = float(word)
+    return number if math.isfinite(number) else None
+
+
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"“{name}” is not a text")
@@ -233,7 +239,7 @@ def _three(values: list[_Number], name: str) -> tuple[_Number, _Number, _Number]
     return values[0], values[1], values[2]
 
 
-def _contradiction(card: ModelCard) -> str:
+def contradiction(card: ModelCard) -> str:
     """What is wrong with a card that parses; empty when nothing is."""
     values = card.scheme.values
     after = card.post_processing

@@ -207,7 +207,7 @@ def build_network(
         return _class_of(architecture)(in_channels, out_channels, **parameters)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
-            f"The parameters of the network “{architecture}” in the model's card do not make sense: {error}.",
+            f"The parameters of the network “{architecture}” do not make sense: {error}.",
             "Choose another model, or ask its maker for a corrected card.json.",
         ) from error
 

@@ -146,7 +146,7 @@ class ModelSegmenter:
 
     def _members(self, model: str) -> list[tuple[Path, ModelCard]]:
         """Folder and card of a model, or of each model of an ensemble: names or folders joined by `ENSEMBLE`."""
-        if ENSEMBLE not in model or Path(model).is_dir():
+        if ENSEMBLE not in model or Path(model).is_dir() or model in find_models(self._folders):
             return [self._find(model)]
         names = [name.strip() for name in model.split(ENSEMBLE)]
         if not all(names):

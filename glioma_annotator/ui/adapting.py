@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QObject, Signal
 
 from glioma_annotator.domain.adaptation import AdaptationMethod, AdaptationPlan, CurvePoint
-from glioma_annotator.domain.model_shelf import EVERYONE, CurrentModel
+from glioma_annotator.domain.model_shelf import EVERYONE, CurrentModel, ModelPlace
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Progress, Report
 from glioma_annotator.ui.proposing import Proposing
@@ -83,10 +83,12 @@ class Adapting(QObject):
     def _on_workspace(self) -> None:
         services, session = self._study.services, self._study.session
         self.result, self.curve = None, []
+        self.usable, self.models = {}, ModelState()
         self.shelf = self._adapter = None
         if session is not None and services.make_shelf is not None and services.make_adapter is not None:
             self.shelf = services.make_shelf(session.store)
             self._adapter = services.make_adapter(self.shelf)
+        self.choices_changed.emit()
         self.changed.emit()
 
     def set_everyone(self, everyone: bool) -> None:
@@ -211,6 +213,11 @@ class Adapting(QObject):
         if self.result is None or self.shelf is None:
             return
         result = self.result
+        if all(model.card.name != result.name for model in self.shelf.all()):  # deleted on the models page
+            self.result = None
+            self._study.notice.emit("The adapted model was deleted meanwhile; the current one stays.")
+            self._models_changed()
+            return
         decide(self.shelf, result, use=True)
         self.result = None
         whom = result.patient or "the whole workspace"
@@ -222,7 +229,9 @@ class Adapting(QObject):
         if self.result is None or self.shelf is None:
             return
         result, self.result = self.result, None
-        decide(self.shelf, result, use=False)
+        waiting = (model for model in self.shelf.all() if model.place is ModelPlace.CANDIDATE)
+        if any(model.card.name == result.name for model in waiting):  # else the models page decided about it
+            decide(self.shelf, result, use=False)
         self._study.notice.emit("The adapted model was dropped; the current one stays.")
         self._models_changed()
 

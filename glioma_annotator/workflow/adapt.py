@@ -47,6 +47,8 @@ _READING_TIME = 0.3
 _BEGUN_BY = 0.7
 #: Cases of other patients that `full` is shown so that it does not forget.
 _MOST_REPLAYED = 2
+#: Bytes of a model's name: what is written on the way to it has a longer one.
+_LONGEST_NAME = 200
 #: Of several patients, one in so many judges, and one at least.
 _ONE_JUDGES_OF = 3
 
@@ -332,8 +334,10 @@ def adapt_to_folder(
 ) -> tuple[AdaptationOutcome, bool]:
     """Adapt to loose cases and write the new model folder `out`, when it is accepted or `keep` says so; whether it was.
 
-    Raises `UserError` when `out` exists already.
+    Raises `UserError` when `out` exists already, or has a name that a model cannot have.
     """
+    if not out.name.isprintable() or len(out.name.encode()) > _LONGEST_NAME:
+        raise UserError("The new model's folder has a name that a model cannot have.", "Choose a shorter, plain one.")
     if out.exists():
         raise UserError(f"There is something called “{out}” already.", "Choose another name for the new model.")
     candidate = out.with_name(f".{out.name}.candidate")

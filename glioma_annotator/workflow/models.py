@@ -79,10 +79,10 @@ def _row(model: ShelvedModel, current_for: tuple[str, ...]) -> ModelRow:
 
 
 def _held_out(model: ShelvedModel, name: str) -> float | None:
-    """A figure of the held-out data; None where the card, which anyone may have written, has no number."""
+    """A Dice of the held-out data; None where the card, which anyone may have written, has none."""
     held = model.card.scores.get("held_out")
     value = held.get(name) if isinstance(held, dict) else None
-    return float(value) if isinstance(value, (int, float)) else None
+    return float(value) if isinstance(value, (int, float)) and 0 <= value <= 1 else None
 
 
 def masks_made_with(store: Store, model: ShelvedModel) -> int:

@@ -26,7 +26,6 @@ def read_loose_case(
     mask: Path,
     scheme: LabelScheme,
     convention: LabelConvention = LabelConvention.AUTO,
-    ambiguous: LabelConvention = LabelConvention.BRATS_2021,
 ) -> tuple[AdaptationCase, LabelConvention]:
     """T1Gd, T2 and FLAIR files (None for one that is absent) and a mask, on the grid of the first image there is.
 
@@ -40,7 +39,7 @@ def read_loose_case(
     loaded = {role: read_volume(path).volume for role, path in files.items()}
     reference = next(iter(loaded))
     grid = loaded[reference].grid
-    labels, read_as = read_mask(mask, scheme, convention, ambiguous)
+    labels, read_as = read_mask(mask, scheme, convention)
     grids = {shown(files[role]): volume.grid for role, volume in loaded.items()} | {shown(mask): labels.grid}
     reconcile(grids, shown(files[reference]))
     case = AdaptationCase(

@@ -112,6 +112,8 @@ def test_a_case_may_lack_a_sequence_and_a_holdout_is_judged_on(
 ) -> None:
     first = write_case(tmp_path / "a", visit())
     first[1] = "-"
+    written = json.loads((model / "card.json").read_text()) | {"optional": ["T2"]}
+    (model / "card.json").write_text(json.dumps(written))
     second = write_case(tmp_path / "b", visit(seed=3))
     arguments = ("adapt", "--model", str(model), "--case", *first, "--holdout", *second, "--out", str(tmp_path / "new"))
     code, told = run(capsys, *arguments, "--method", "last-layer", "--device", "cpu")
@@ -143,6 +145,59 @@ def test_a_cavity_beside_masks_with_a_3_is_no_enhancing_tumour(
     _, alone = run(capsys, *words)
     assert any(message.startswith("Value 4 is ET in mask (labels of BraTS 2021)") for message in alone["messages"])
     assert [int(request.cases[0].labels.max()) for request in asked] == [4, 4, 4, 3]
+
+
+def test_masks_with_core_and_a_4_are_read_as_the_others_are_and_that_is_told(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def adapted(_adapter: Any, request: Any, *_: Any, **_more: Any) -> Any:
+        asked.append(request)
+        return outcome_of(BASE), True
+
+    monkeypatch.setattr("glioma_annotator.cli.adapt.adapt_to_folder", adapted)
+    case = visit()
+    core = np.zeros_like(case.labels)
+    core[8:12, 8:12, 8:12], core[12, 8:12, 8:12] = 1, 4
+    both = write_case(tmp_path / "both", with_labels(case, core))
+    enhancing = write_case(tmp_path / "enhancing", case)
+    words = ("adapt", "--model", str(model), "--out", str(tmp_path / "new"), "--case", *both)
+    _, told = run(capsys, *words, "--holdout", *enhancing)
+    assert any(m.startswith("Value 4 is a cavity in mask, as in the other masks") for m in told["messages"])
+    _, alone = run(capsys, *words)
+    assert any(message.startswith("Value 4 is ET in mask (labels of BraTS 2021)") for message in alone["messages"])
+    assert [set(np.unique(request.cases[0].labels)) for request in asked] == [{0, 1, 4}, {0, 1, 3}]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--seed", "-1"), "A seed is not negative"),
+        (("--holdout", "CASE"), "T1Gd.nii.gz, T2.nii.gz, FLAIR.nii.gz, mask.nii.gz are given more than once"),
+        (("--out", "n" * 254), "a name that a model cannot have"),
+        (("--out", "a\nb"), "a name that a model cannot have"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_read(
+    words: tuple[str, ...], told: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_case(tmp_path / "a", visit())
+    more = [word for given in words for word in (files if given == "CASE" else [given])]
+    given = ["adapt", "--model", str(model), "--case", *files, "--out", str(tmp_path / "new"), *more]
+    assert main(given) == ExitCode.USER
+    assert told in capsys.readouterr().err
+
+
+def test_a_visit_that_the_model_cannot_segment_is_refused_before_anything_is_trained(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_case(tmp_path / "a", visit())
+    files[1] = "-"
+    assert main(["adapt", "--model", str(model), "--case", *files, "--out", str(tmp_path / "new")]) == ExitCode.USER
+    told = capsys.readouterr().err
+    assert "needs T1Gd, T2, FLAIR, but T2 is missing" in told and "Leave this visit out" in told
+    assert not (tmp_path / "new").exists()
 
 
 def test_masks_without_tumour_are_a_users_matter(
@@ -212,6 +267,37 @@ def test_models_travel_as_one_file(workspace: Path, tmp_path: Path, capsys: pyte
     assert shown["place"] == "workspace" and shown["masks"] == 0
     assert main(["models", "show", "base", *where]) == 0
     assert "channels: ['T1Gd'" in capsys.readouterr().out
+
+
+def test_without_a_mask_of_a_reader_the_visits_that_may_be_named_are_told(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = app.open_store(workspace)
+    case, patient = visit(), store.add_patient("PAT-2")
+    sequences = tuple(Sequence(role.value, role, "") for role in CHANNELS)
+    timepoint = Timepoint(patient.id or 0, "v7", 0, case.grid, "T1Gd", sequences=sequences)
+    timepoint = store.add_timepoint(timepoint, {role.value: case.images[role] for role in CHANNELS})
+    store.add_revision(timepoint, case.labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.AUTOMATIC, author="Dr")
+    store.add_patient("PAT-3")
+    store.close()
+    for key, told in (("PAT-2", "--timepoint v7"), ("PAT-3", "Correct a visit")):
+        assert main(["adapt", "--workspace", str(workspace), "--patient", key]) == ExitCode.USER
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--workspace", "w", "--patient", "P", "--holdout", "a", "b", "c", "d"),
+        ("--workspace", "w", "--patient", "P", "--pre-operative"),
+        ("--workspace", "w", "--patient", "P", "--labels", "brats2021"),
+        ("--case", "a", "b", "c", "d", "--out", "new", "--slices", "v0=1-3"),
+        ("--case", "a", "b", "c", "d", "--out", "new", "--patient", "P"),
+    ],
+)
+def test_options_that_would_not_count_are_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", *words]) == ExitCode.USER
+    assert "not of both kinds" in capsys.readouterr().err
 
 
 def test_a_visit_without_a_mask_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,7 @@ class AdaptPanel(QScrollArea):
         adapting.changed.connect(self._refresh)
         adapting.point.connect(self.curve.add)
         study.workers.changed.connect(self._show_progress)
+        study.workspace_changed.connect(self._forget)
         self._refresh()
 
     def sizeHint(self) -> QSize:
@@ -129,6 +130,8 @@ class AdaptPanel(QScrollArea):
             combo.setMinimumContentsLength(12)
             form.addRow(text, combo)
             combo.activated.connect(self._show_plan)
+        self._starts: dict[tuple[str, str], str] = {}  # chosen ones, by whom it is for and what is current there
+        self.model.activated.connect(self._note_start)
         self.whom.activated.connect(lambda place: self._adapting.set_everyone(bool(self.whom.itemData(place))))
         column.addWidget(quiet("Learn from these masks:", wrap=False))
         self.visits = QListWidget()
@@ -136,9 +139,10 @@ class AdaptPanel(QScrollArea):
         self.visits.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.visits.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.visits.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.visits.itemChanged.connect(self._show_plan)
-        self.visits.currentRowChanged.connect(self._show_slices)
+        self.visits.itemChanged.connect(self._note_tick)
+        self.visits.currentItemChanged.connect(self._show_slices)
         self._slices: dict[int, tuple[SliceRange, ...]] = {}
+        self._ticks: dict[tuple[int, int, str], bool] = {}  # of masks, where they are not as suggested
         self.slices = QLineEdit()
         self.slices.setAccessibleName("Reviewed slices of the selected mask")
         self.slices.setPlaceholderText("all")
@@ -220,21 +224,23 @@ class AdaptPanel(QScrollArea):
         title = self._current.model.card.title if self._current is not None else ""
         whose = "this patient's own" if state.current.own else "the workspace's default"
         self.current.setText(
-            f"{title or state.current.model}\n{whose}" if state.current.model else "No model installed"
+            f"{title or state.current.model}\n{whose}"
+            if state.current.model
+            else ("No model installed" if self._study.patient_key else "")
         )
         self.problem.setText("\n".join(state.problems))
         self.problem.setVisible(bool(state.problems))
-        kept = self.model.currentData()
         self.model.clear()
         for row in state.rows:
             if row.model.usable:
                 self.model.addItem(row.model.card.title or row.model.card.name, row.model.card.name)
-        wanted = self.model.findData(kept if kept and kept == state.current.model else state.current.model)
-        self.model.setCurrentIndex(max(wanted, 0))
+        chosen = self.model.findData(self._starts.get((state.current.patient, state.current.model)))
+        self.model.setCurrentIndex(chosen if chosen >= 0 else max(self.model.findData(state.current.model), 0))
         self._show_visits()
         self._refresh()
 
     def _show_visits(self) -> None:
+        self._take_slices()
         self.visits.blockSignals(True)
         self.visits.clear()
         several = len(self._adapting.usable) > 1
@@ -244,7 +250,8 @@ class AdaptPanel(QScrollArea):
                 item = QListWidgetItem(_text(patient if several else "", usable))
                 item.setData(_DATA, (patient, usable))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                item.setCheckState(Qt.CheckState.Checked if usable.suggested else Qt.CheckState.Unchecked)
+                ticked = self._ticks.get(_mask(usable), usable.suggested)
+                item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
                 item.setToolTip(_tip(usable))
                 self.visits.addItem(item)
         self.visits.blockSignals(False)
@@ -256,29 +263,54 @@ class AdaptPanel(QScrollArea):
         height = self.visits.sizeHintForRow(0) if rows else 0
         self.visits.setFixedHeight(min(max(rows, 1), 5) * max(height, 20) + 6)
 
-    def _show_slices(self) -> None:
-        item = self.visits.currentItem()
-        self.fault.hide()
+    def _forget(self) -> None:
+        """What was set belongs to the masks of a workspace."""
+        self._slices.clear()
+        self._ticks.clear()
+        self._starts.clear()
+        self.slices.clear()
+        self._show_visits()
+
+    def _note_start(self) -> None:
+        current = self._adapting.models.current
+        self._starts[current.patient, current.model] = str(self.model.currentData() or "")
+
+    def _note_tick(self, item: QListWidgetItem) -> None:
+        _, usable = item.data(_DATA)
+        ticked = item.checkState() is Qt.CheckState.Checked
+        self._ticks.pop(_mask(usable), None)
+        if ticked is not usable.suggested:
+            self._ticks[_mask(usable)] = ticked
+        self._show_plan()
+
+    def _show_slices(self, item: QListWidgetItem | None, before: QListWidgetItem | None) -> None:
+        """Those of the mask that is selected now; what was written for the one before counts."""
+        taken = before is None or self._take_slices(before)
+        self.fault.setVisible(not taken)
         self.slices.setText(slices_text(item.data(_DATA)[1].slices) if item is not None else "")
 
-    def _take_slices(self) -> None:
-        """What was written counts for the selected mask; what cannot be read is said, and the slices stay."""
-        item = self.visits.currentItem()
+    def _take_slices(self, item: QListWidgetItem | None = None) -> bool:
+        """What was written counts for the selected mask; what cannot be read is said, and the slices stay.
+
+        A click on a list or a button leaves the keyboard in the field: it asks for this itself.
+        """
+        item = item or self.visits.currentItem()
         if item is None:
-            return
+            return True
         patient, usable = item.data(_DATA)
         try:
             slices = read_slices(self.slices.text(), usable.timepoint.grid.shape[2])
         except UserError as error:
             self.fault.setText(f"{error.what} {error.todo}")
             self.fault.show()
-            return
+            return False
         self.fault.hide()
         self._slices[usable.timepoint.id or 0] = slices
         usable = replace(usable, slices=slices)
         item.setData(_DATA, (patient, usable))
         item.setText(_text(patient if len(self._adapting.usable) > 1 else "", usable))
         item.setToolTip(_tip(usable))
+        return True
 
     def chosen(self) -> dict[str, list[UsableRevision]]:
         """The ticked masks by patient."""
@@ -291,6 +323,8 @@ class AdaptPanel(QScrollArea):
         return found
 
     def _start(self) -> None:
+        if not self._take_slices():
+            return
         self.curve.show_points([])
         self._adapting.start(
             self.chosen(),
@@ -339,6 +373,11 @@ class AdaptPanel(QScrollArea):
         self.carry.tell(own.advice if own is not None and result is None else "")  # a result has its own
         self._show_plan()
         self._show_progress()
+
+
+def _mask(usable: UsableRevision) -> tuple[int, int, str]:
+    """What a tick is about: another revision, and one that was approved since, is suggested anew."""
+    return usable.timepoint.id or 0, usable.revision.id or 0, usable.revision.status.value
 
 
 def _tip(usable: UsableRevision) -> str:

@@ -159,7 +159,7 @@ def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str
     return [
         "| " + " | ".join(map(str, head)) + " |",
         "|" + "---|" * len(head),
-        *("| " + " | ".join(map(str, row)) + " |" for row in rows),
+        *("| " + " | ".join(" ".join(str(cell).replace("|", "\\|").split()) for cell in row) + " |" for row in rows),
     ]
 
 

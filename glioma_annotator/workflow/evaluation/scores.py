@@ -58,11 +58,20 @@ class CaseScore:
 COLUMNS = tuple(field.name for field in fields(CaseScore))
 
 
+def check_reviewed(name: str, reference: Volume) -> None:
+    """Raise `UserError` for a reference that says nothing: two masks without any voxel to compare would agree."""
+    if (reference.data == IGNORE).all():
+        raise UserError(
+            f"{name}: nothing in the reference was reviewed (all is 255).", "Review some of it, or leave it out."
+        )
+
+
 def score_case(case: str, reference: Volume, prediction: Volume, scheme: LabelScheme) -> tuple[CaseScore, ...]:
     """Scores of every region of the scheme; voxels that the reference marks as not reviewed are left out of both.
 
-    Raises `UserError`, naming the case, when the masks do not lie on one grid.
+    Raises `UserError`, naming the case, when the masks do not lie on one grid, or nothing was reviewed.
     """
+    check_reviewed(case, reference)
     try:
         basic = volume_scores(reference, prediction, scheme)
     except UserError as error:

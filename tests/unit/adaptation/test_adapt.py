@@ -296,6 +296,7 @@ def test_an_adapted_model_can_be_adapted_again(model: Path, tmp_path: Path) -> N
     second = adapt(tmp_path / "first", request(visit(brightness=8), method=LAST), tmp_path / "second")
     assert second.card.parent == first.card.name
     assert second.card.training["history"] == [load_model(model)[0].identity, first.card.identity]
+    assert len(set(second.card.limits)) == len(second.card.limits)
 
 
 def test_of_two_visits_on_different_grids_the_last_is_judged(model: Path, tmp_path: Path) -> None:

@@ -37,9 +37,18 @@ def test_classes_follow_the_cards_labels_and_what_was_not_reviewed_stays_out() -
 def test_a_sequence_that_is_absent_is_zero_and_said_so() -> None:
     case = visit()
     without = AdaptationCase("visit", {CHANNELS[0]: case.images[CHANNELS[0]]}, case.labels, case.grid)
-    ready = prepared(without)
+    ready = prepared(without, optional=CHANNELS[1:])
     assert ready.images[0].any() and not ready.images[1:].any()
     assert any("absent" in message for message in ready.messages)
+
+
+def test_a_visit_that_the_model_could_not_segment_teaches_and_judges_nothing() -> None:
+    case = visit()
+    without = replace(case, images={CHANNELS[1]: case.images[CHANNELS[1]]})
+    with pytest.raises(UserError, match="visit: The model “tiny” needs T1Gd, T2, FLAIR, but T1Gd, FLAIR are missing"):
+        prepared(without)
+    with pytest.raises(UserError, match="visit: The model “tiny” needs T1Gd or FLAIR, and none is there"):
+        prepared(without, optional=CHANNELS, one_of=(CHANNELS[0], CHANNELS[2]))
 
 
 def test_a_visit_without_any_sequence_of_the_model_is_refused() -> None:
@@ -110,6 +119,27 @@ def test_a_small_cavity_does_not_fall_into_one_held_out_slab_as_a_whole() -> Non
     assert 0.1 < judged / (learnt + judged) < 0.55
 
 
+@pytest.mark.parametrize("thickness_mm", [1.5, 2.0, 2.5, 3.0, 5.0])
+def test_no_slice_of_the_images_is_in_both_parts_where_it_is_thicker_than_the_models_voxels(
+    thickness_mm: float,
+) -> None:
+    count = round(60 / thickness_mm)
+    shape = (20, 20, count)
+    affine = np.diag([1.0, 1.0, thickness_mm, 1.0])
+    labels = np.zeros(shape, np.uint8)
+    labels[5:15, 5:15, 1:-1] = 3
+    data = np.random.default_rng(0).normal(100, 6, shape).astype(np.float32)
+    grid = Grid(shape, affine)
+    case = AdaptationCase("thick", {role: Volume(data, grid) for role in CHANNELS}, labels, grid)
+    ready = prepared(case)
+    assert ready.shape[2] == 60
+    (held,) = split([ready], []).held_out
+    judged = held.mask.any(axis=(0, 1))
+    of_slice = np.minimum((np.arange(60) + 0.5) / thickness_mm, count - 1e-9).astype(int)
+    assert all(len(set(judged[of_slice == number])) == 1 for number in range(count))
+    assert 0.2 < judged.mean() < 0.5
+
+
 def test_of_two_visits_the_last_is_held_out_whole() -> None:
     found = split([prepared(visit("a")), prepared(visit("b", seed=1))], [])
     assert [part.case.name for part in found.train] == ["a"]
@@ -121,6 +151,13 @@ def test_visits_set_aside_are_judged_on_and_nothing_else() -> None:
     found = split([prepared(visit("a")), prepared(visit("b"))], [prepared(visit("c"))])
     assert [part.case.name for part in found.train] == ["a", "b"]
     assert [part.case.name for part in found.held_out] == ["c"]
+
+
+def test_a_visit_of_which_nothing_was_reviewed_cannot_judge() -> None:
+    unseen = with_labels(visit("b"), np.full_like(visit().labels, IGNORE))
+    for cases, held in (([visit("a"), unseen], []), ([visit("a")], [unseen])):
+        with pytest.raises(UserError, match="Nothing of the brain in b, which is to judge, was reviewed"):
+            split([prepared(case) for case in cases], [prepared(case) for case in held])
 
 
 def test_masks_without_tumour_teach_nothing() -> None:

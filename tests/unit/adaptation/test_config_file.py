@@ -84,6 +84,8 @@ def test_the_configurations_that_come_with_the_program_are_right(file: str, name
         ("name = ", "not valid TOML"),
         ("name = 'm'", "no data"),
         ("name = 'a/b'", "path separator"),
+        ("name = '..'", "path separator"),
+        ("name = 'm'\n[card.sources]\na = nan", "“card.sources.a” is no number"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str) -> None:
@@ -102,6 +104,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str) -> None:
         ("steps = 10", "steps = 10\nseed = 99999999999999999999", "run.seed"),
         ("size = 32", "size = 20", "multiple of 8"),
         ("learning_rate = 1", "learning_rate = 0", "learning_rate"),
+        ("learning_rate = 1", "learning_rate = inf", "learning_rate"),
+        ("learning_rate = 1", "weight_decay = 1e300", "weight_decay is negative or infinite"),
+        ("steps = 10", "steps = 10\nthreads = 100000", "run.threads or run.workers is above 256"),
+        ("parameters =", "background_bias = nan\nparameters =", "background_bias"),
+        ("[patches]", "[loss]\nclass_weights = [1, nan, 1, 1, 1]\n[patches]", "class_weights needs 5 numbers"),
         ('"FLAIR", "T1Gd"', '"FLAIR", "FLAIR"', "twice"),
         ("[run]", "[loss]\nclass_weights = [1.0, 1.0, 1.0, 1.0, 1.0]\n[run]", "multi-class"),
         ("[run]", "[[stages]]\nuntil = 0.5\n[run]", "the last at 1"),
@@ -119,6 +126,11 @@ def test_values_that_make_no_sense_are_named(tmp_path: Path, replaced: str, by: 
     assert replaced in GOOD
     with pytest.raises(UserError, match=named):
         read_config(written(tmp_path, GOOD.replace(replaced, by)))
+
+
+def test_a_byte_order_mark_as_windows_editors_write_it_is_no_part_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert read_config(tmp_path / "marked.toml") == read_config(written(tmp_path, GOOD))
 
 
 def test_it_does_not_matter_from_where_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

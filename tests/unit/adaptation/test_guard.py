@@ -105,7 +105,8 @@ def test_the_same_seed_paints_the_same_lesions() -> None:
 def test_a_sequence_that_the_visit_lacks_stays_empty() -> None:
     case = visit(shape=(44, 40, 36), centre=(22, 20, 18))
     images = {role: volume for role, volume in case.images.items() if role is not SequenceRole.T2}
-    ready = prepare(type(case)(case.name, images, case.labels, case.grid), tiny_card(), CancelToken())
+    card = tiny_card(optional=(SequenceRole.T2,))
+    ready = prepare(type(case)(case.name, images, case.labels, case.grid), card, CancelToken())
     for part in lesions(Part(ready, ready.classes != IGNORE), judged=False):
         assert not part.case.images[1].any() and part.case.images[0].any()
 

@@ -23,6 +23,16 @@ def test_more_visits_dearer_methods_and_wider_networks_take_longer() -> None:
     assert reference_seconds(tiny_card(), 1, AdaptationMethod.FULL) > 0
 
 
+@pytest.mark.parametrize(
+    "parameters", [{"filters": ["x"]}, {"filters": [None, 2]}, {"branch_fraction": "y"}, {"branch_fraction": 1e308}]
+)
+def test_a_card_whose_parameters_make_no_sense_is_no_reason_to_fail(parameters: dict[str, object]) -> None:
+    odd = replace(CARD, parameters=parameters)
+    assert reference_seconds(odd, 1, AdaptationMethod.AUTO) == pytest.approx(
+        reference_seconds(CARD, 1, AdaptationMethod.AUTO), rel=0.5
+    )
+
+
 @pytest.mark.parametrize("slower", [2.0, 20.0])
 def test_what_an_adaptation_needs_is_told_from_the_passes_it_came_through(slower: float) -> None:
     needed = slower * reference_seconds(CARD, 1, AdaptationMethod.LAST_LAYER)
@@ -47,7 +57,10 @@ def test_an_adaptation_that_its_budget_cut_short_does_not_make_the_computer_quic
     assert pace.times > 1.5
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"times_the_reference": "x"}', '{"times_the_reference": 1e9}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"times_the_reference": NaN}', '{"times_the_reference": "x"}', '{"times_the_reference": 1e9}'],
+)
 def test_a_damaged_file_is_as_good_as_none(content: str, tmp_path: Path) -> None:
     (tmp_path / "pace.json").write_text(content)
     assert 1.0 <= Pace(tmp_path / "pace.json").times <= 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -58,3 +59,19 @@ def test_a_folder_without_cases_is_refused(model: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no cases"):
         score_model(model, tmp_path / "empty")
+
+
+def test_the_masks_of_a_folder_are_read_as_one_set(model: Path, cases: Path) -> None:
+    other = shutil.copytree(cases / "A", cases / "B")
+    for file in other.iterdir():
+        file.rename(other / file.name.replace("A_", "B_"))
+    labels = np.asarray(nib.load(other / "B_seg.nii.gz").dataobj)  # type: ignore[attr-defined]
+    nib.save(nib.Nifti1Image(np.where(labels == 4, 3, labels).astype(np.uint8), np.eye(4)), other / "B_seg.nii.gz")
+    scores = score_model(model, cases)
+    assert scores["A"]["RC"]["reference_ml"] == pytest.approx(0.06, abs=0.005)
+    assert scores["B"]["ET"]["reference_ml"] == pytest.approx(0.06, abs=0.005)
+
+
+def test_by_command_what_is_wrong_is_told_without_a_traceback(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no cases"):
+        main(["--model", str(model), "--cases", str(tmp_path / "none")])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import nibabel as nib
 import numpy as np
@@ -14,9 +15,11 @@ import pytest
 from made_cases import write_case, write_cases, write_healthy_brain
 
 from glioma_annotator.adaptation.live_log import LiveLog
+from glioma_annotator.adaptation.training import Trainer
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
 from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.networks import build_network
@@ -287,3 +290,105 @@ def test_data_that_do_not_fit_are_named(
     train("--config", configured(tmp_path, data), "--run", tmp_path / "run", code=ExitCode.USER)
     assert named in capsys.readouterr().err
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_the_masks_of_all_cases_are_read_as_one_set(tmp_path: Path) -> None:
+    write_cases(tmp_path / "cases", 2)  # values 1, 2 and 4: alone, those of BraTS 2021
+    mask = tmp_path / "cases" / "case1" / "case1_seg.nii.gz"
+    labels = np.asarray(nib.load(mask).dataobj)  # type: ignore[attr-defined]
+    nib.save(nib.Nifti1Image(np.where(labels == 4, 3, labels).astype(np.uint8), np.eye(4)), mask)
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 1), "--run", tmp_path / "run")
+    prepared = {n: np.load(tmp_path / "run" / "prepared" / f"case{n}.classes.npy") for n in (1, 2)}
+    assert set(np.unique(prepared[1])) == {0, 1, 2, 3, 255}
+    assert set(np.unique(prepared[2])) == {0, 1, 2, 4, 255}
+
+
+def test_a_case_without_any_of_the_sequences_of_which_one_must_be_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_case(tmp_path / "cases" / "a")
+    for ending in ("t1ce", "flair"):
+        (folder / f"a_{ending}.nii.gz").unlink()
+    data = 'cases = ["cases"]\noptional = ["T1Gd", "T2", "FLAIR"]\none_of = ["T1Gd", "FLAIR"]'
+    train("--config", configured(tmp_path, data), "--run", tmp_path / "run", code=ExitCode.USER)
+    assert "The case “a” has none of T1Gd, FLAIR" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_case_is_told_before_any_is_prepared_and_can_be_put_right_in_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cases(tmp_path / "cases", 2)
+    (tmp_path / "cases" / "case2" / "case2_seg.nii.gz").unlink()
+    run = tmp_path / "run"
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 1), "--run", run, code=ExitCode.USER)
+    assert "The case “case2” has no mask" in capsys.readouterr().err
+    assert not list(run.rglob("*.npy"))
+    train("--config", configured(tmp_path, 'cases = ["cases"]\nexclude = ["case2"]', 1), "--run", run)
+    assert (run / "model" / "card.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "named"),
+    [
+        ("size = 16", "size = 200", "asks for too much: a patch of more voxels than memory holds"),
+        ('name = "made"', f'name = "{"m" * 256}"', "its name is not one line of at most 255 characters"),
+        ("filters = [2, 4]", "filters = [2, 4], width = 3", "cannot be built. The parameters of the network"),
+        ("filters = [2, 4]", "filters = [2, 2, 2, 2, 2, 2]", "a patch must be a multiple of 32 voxels"),
+        ("[data]", '[network.init]\nmodel = "nowhere"\n[data]', "holds no model"),
+        ("[data]", '[network.init]\nmodel = "made.toml"\n[data]', "holds no model"),
+    ],
+)
+def test_a_model_that_could_not_be_used_is_refused_before_anything_is_computed(
+    tmp_path: Path, replaced: str, by: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_case(tmp_path / "cases" / "a")
+    config = configured(tmp_path, 'cases = ["cases"]', 1)
+    text = config.read_text()
+    assert replaced in text
+    config.write_text(text.replace(replaced, by, 1))
+    train("--config", config, "--run", tmp_path / "run", code=ExitCode.USER)
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_dates_and_numbers_of_the_card_are_kept(tmp_path: Path) -> None:
+    write_case(tmp_path / "cases" / "a")
+    sources = "[card.sources]\nbrats = 2024-05-01\ncases = 3"
+    train("--config", configured(tmp_path, 'cases = ["cases"]', 1, sources), "--run", tmp_path / "run")
+    card, _ = load_model(tmp_path / "run" / "model")
+    assert card.training["sources"] == {"brats": "2024-05-01", "cases": 3}
+
+
+def test_a_training_stopped_before_its_first_checkpoint_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cases(tmp_path / "cases", 2)
+    config, run = configured(tmp_path, 'cases = ["cases"]\nvalidation_share = 0.5', 2), tmp_path / "run"
+    config.write_text(config.read_text().replace("[run]", "[run]\nvalidate_every = 1"))
+    full = EnvironmentFailure("No room.", "Make room.")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", Mock(side_effect=full))
+        train("--config", config, "--run", run, code=ExitCode.ENVIRONMENT)
+    assert (run / "log.csv").read_text().count("\n1,") == 1
+    train("--config", config, "--run", run, "--resume")
+    assert (run / "log.csv").read_text().count("\n1,") == 1
+    assert (run / "validation.csv").read_text().count("\n1,case") == 4  # a row per region
+
+
+def test_a_log_that_cannot_be_written_is_no_bug(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_case(tmp_path / "cases" / "a")
+    (tmp_path / "run" / "log.csv").mkdir(parents=True)
+    config = configured(tmp_path, 'cases = ["cases"]', 1)
+    train("--config", config, "--run", tmp_path / "run", code=ExitCode.ENVIRONMENT)
+    assert "log.csv could not be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("every", [0, 1])
+def test_a_training_that_had_ended_is_scored_in_its_log_once(every: int, tmp_path: Path) -> None:
+    write_cases(tmp_path / "cases", 2)
+    config, run = configured(tmp_path, 'cases = ["cases"]\nvalidation_share = 0.5', 2), tmp_path / "run"
+    config.write_text(config.read_text().replace("[run]", f"[run]\nvalidate_every = {every}"))
+    train("--config", config, "--run", run)
+    scored = (run / "validation.csv").read_text()
+    train("--config", config, "--run", run, "--resume")
+    assert (run / "validation.csv").read_text() == scored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.imaging.lesions import lesion_scores
@@ -52,6 +53,15 @@ def test_the_margin_is_measured_in_millimetres() -> None:
     prediction[2:7, 2:7, 8:12] = True  # one empty slice of 4 mm between them
     assert lesion_scores(reference, prediction, GRID).found == 1
     assert lesion_scores(reference, prediction, thick).found == 0
+
+
+def test_how_a_grid_is_turned_matters_not() -> None:
+    apart = cube((9, 2, 2)) | cube((2, 12, 2)) | cube((2, 22, 8))
+    for degrees in range(0, 90, 7):
+        affine = np.eye(4)
+        affine[:3, :3] = Rotation.from_euler("xyz", [degrees, 2 * degrees, 3 * degrees], degrees=True).as_matrix()
+        scores = lesion_scores(cube((2, 2, 2)), apart, Grid(GRID.shape, affine))
+        assert (scores.found, scores.invented) == (1, 2)  # the first lies exactly 3 mm away
 
 
 def test_specks_of_either_mask_are_left_out() -> None:

@@ -108,6 +108,10 @@ def test_bundles_of_one_title_are_told_apart_by_their_names(network: SegResNet, 
         ({"init_filters": "$import os"}, "computes its settings"),
         ({"outputs": {"0": "liver"}}, "outputs are not known"),
         ({"init_filters": 16}, "do not fit"),
+        ({"act": "LEAKYRELU"}, "“SegResNet” with its settings is not known"),
+        ({"act": ["RELU", {"inplace": True, "slope": 1}]}, "“SegResNet” with its settings is not known"),
+        ({"_target_": "DynUNet", "spatial_dims": 3, "filters": None}, "“DynUNet” with its settings is not known"),
+        ({"_target_": "DynUNet", "spatial_dims": 3, "filters": [4], "strides": 3}, "“DynUNet” with its settings"),
         ({"outputs": {"0": "background", "1": "ET"}}, "names 2 outputs"),
     ],
 )
@@ -122,6 +126,59 @@ def test_what_the_program_does_not_know_is_refused(
 class _Evil:
     def __reduce__(self) -> Any:
         return print, ("executed",)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "known"),
+    [
+        ("act_name", "relu", False),
+        ("act_name", ["leakyrelu", {"inplace": True, "negative_slope": 0.2}], False),
+        ("act_name", ["leakyrelu", {"inplace": True, "negative_slope": 0.01}], True),
+        ("norm_name", ["GROUP", {"num_groups": 4}], False),
+        ("norm_name", ["INSTANCE", {"affine": True}], True),
+        ("strides", [[1, 1, 1], [2, 2, 1], [2, 2, 2]], False),
+    ],
+)
+def test_a_dynunet_of_other_layers_is_no_dynunet_of_these(
+    setting: str, value: Any, known: bool, tmp_path: Path
+) -> None:
+    made = DynUNet(3, 4, 3, kernel_size=[3, 3, 3], strides=[1, 2, 2], upsample_kernel_size=[2, 2], filters=[4, 8, 8],
+                   norm_name=("INSTANCE", {"affine": True}))  # fmt: skip
+    plain = {"_target_": "DynUNet", "spatial_dims": 3, "kernel_size": 3 * [[3, 3, 3]],
+             "strides": [1, 2, 2], "filters": [4, 8, 8]}  # fmt: skip
+    bundle = write(tmp_path / "b", made, **(plain | {setting: value}))
+    if known:
+        assert convert_bundle(bundle, tmp_path / "model", "b").architecture == "dynunet"
+    else:
+        with pytest.raises(UserError, match="“DynUNet” with its settings is not known"):
+            convert_bundle(bundle, tmp_path / "model", "b")
+
+
+@pytest.mark.parametrize("table", ["network_data_format", "inputs", "image"])
+@pytest.mark.parametrize("value", [None, 3, "text", [1]])
+def test_settings_that_are_no_tables_are_refused(table: str, value: Any, network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    file = bundle / "configs" / "metadata.json"
+    data = inside = json.loads(file.read_text())
+    for name in ("network_data_format", "inputs", "image")[: ("network_data_format", "inputs", "image").index(table)]:
+        inside = inside[name]
+    inside[table] = value
+    file.write_text(json.dumps(data))
+    with pytest.raises(UserError, match="it names none"):
+        convert_bundle(bundle, tmp_path / "model", "x")
+
+
+def test_torchscript_whose_packed_numbers_are_damaged_is_refused(network: SegResNet, tmp_path: Path) -> None:
+    bundle = write(tmp_path / "bundle", network)
+    (bundle / "models" / "model.pt").unlink()
+    file = bundle / "models" / "model.ts"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/data.pkl", bytes(range(256)) * 40)
+    content = bytearray(file.read_bytes())
+    content[45:60] = b"\xff" * 15
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="or are damaged"):
+        convert_bundle(bundle, tmp_path / "model", "x")
 
 
 def test_weights_are_never_unpickled(network: SegResNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,22 @@ def test_every_field_comes_back_as_written(tmp_path: Path, card: ModelCard) -> N
     assert load_card(write(tmp_path / "full", full)) == full
 
 
+@pytest.mark.parametrize("figure", ["NaN", "-Infinity", "1e999"])
+def test_a_figure_that_is_no_number_is_as_good_as_none(figure: str, tmp_path: Path, card: ModelCard) -> None:
+    folder = write(tmp_path / "odd", card, scores={"held_out": {"mean_dice": "FIGURE"}})
+    (folder / CARD).write_text((folder / CARD).read_text().replace('"FIGURE"', figure))
+    assert load_card(folder).scores == {"held_out": {"mean_dice": None}}
+    (folder / CARD).write_text((folder / CARD).read_text().replace("[1.0, 1.0, 1.0]", f"[1.0, 1.0, {figure}]"))
+    with pytest.raises(UserError, match="cannot be understood"):
+        load_card(folder)
+
+
+def test_a_card_that_a_windows_editor_saved_can_be_read(tmp_path: Path, card: ModelCard) -> None:
+    folder = write(tmp_path / "edited", card)
+    (folder / CARD).write_text((folder / CARD).read_text(), encoding="utf-8-sig")
+    assert load_card(folder) == card
+
+
 def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
     tmp_path: Path, card: ModelCard
 ) -> None:

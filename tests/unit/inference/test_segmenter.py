@@ -311,6 +311,12 @@ class TestModes:
     def test_blanks_beside_the_sign_of_an_ensemble_do_not_count(self, models: Path) -> None:
         ModelSegmenter([models]).check("enhancing + enhancing ", set(SequenceRole), GLIOMA_POST_TREATMENT)
 
+    def test_a_model_with_the_sign_in_its_own_name_is_no_ensemble(
+        self, models: Path, card: ModelCard, network: ResidualInceptionUNet, phantom: Any
+    ) -> None:
+        save_model(models / "random+more", replace(card, name="random+more"), network)
+        assert segment(models, phantom.images, "random+more").card.name == "random+more"
+
     def test_models_of_other_sequences_are_not_averaged(
         self, models: Path, phantom: Any, card: ModelCard, network: ResidualInceptionUNet
     ) -> None:

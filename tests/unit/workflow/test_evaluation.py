@@ -16,6 +16,8 @@ from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.nifti import read_labels, write_labels
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+from glioma_annotator.workflow.evaluate import evaluate_files
+from glioma_annotator.workflow.evaluation.report import write_tables
 from glioma_annotator.workflow.evaluation.run import Conventions, EvaluationResult, evaluate_folders
 from glioma_annotator.workflow.evaluation.scores import score_case
 from glioma_annotator.workflow.evaluation.statistics import presences, summarise
@@ -195,3 +197,21 @@ def test_two_files_can_have_a_report(tmp_path: Path) -> None:
     reference, prediction = saved(tmp_path / "r_seg.nii.gz", 1, 2), saved(tmp_path / "p.nii.gz", 2, 1)
     assert {s.case for s in evaluated(reference, prediction, tmp_path / "out").scores} == {"r"}
     assert "Labels read as: reference program, prediction program." in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_names_and_reasons_stay_in_their_cells_of_the_page(tmp_path: Path) -> None:
+    scores = score_case("a|b", volume(3, slice(2, 6)), volume(3, slice(2, 5)), SCHEME)
+    facts = {"failed": {"c|d": "One line.\nAnother."}}
+    write_tables(tmp_path, "Title", scores, summarise(scores), facts, {})
+    page = (tmp_path / "report.md").read_text()
+    assert "| c\\|d | One line. Another. |" in page
+    assert "| a\\|b | ET |" in page
+
+
+def test_a_reference_of_which_nothing_was_reviewed_scores_nothing(tmp_path: Path) -> None:
+    everywhere = (slice(None),) * 3
+    with pytest.raises(UserError, match="case7: nothing in the reference was reviewed"):
+        score_case("case7", volume(255, *everywhere), volume(3), SCHEME)
+    reference, prediction = saved(tmp_path / "r.nii.gz", 255, 255, 255, 255), saved(tmp_path / "p.nii.gz", 3)
+    with pytest.raises(UserError, match="nothing in the reference was reviewed"):
+        evaluate_files(reference, prediction, SCHEME)

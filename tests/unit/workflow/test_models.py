@@ -67,7 +67,9 @@ def test_rows_tell_method_and_scores_from_the_card(shelf: FakeShelf, store: Fake
     assert (row.method, row.data, row.created[:10], row.before, row.dice) == ("norm", "a, b", "2026-11-20", 0.7, 0.8)
 
 
-@pytest.mark.parametrize("held", ["good", ["0.8"], {"mean_dice": "0.8", "mean_dice_before": [0.7]}, None])
+@pytest.mark.parametrize(
+    "held", ["good", ["0.8"], {"mean_dice": "0.8", "mean_dice_before": [0.7]}, {"mean_dice": 10**400}, None]
+)
 def test_scores_that_are_no_numbers_are_no_scores(held: object, shelf: FakeShelf, store: FakeStore) -> None:
     model = shelf.find("own")
     shelf.models["own"] = replace(model, card=replace(model.card, scores={"held_out": held}))

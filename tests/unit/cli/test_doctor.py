@@ -1,0 +1,68 @@
+"""`doctor` on broken installations."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glioma_annotator.cli import doctor
+from glioma_annotator.cli.console import ExitCode
+from glioma_annotator.cli.main import main
+
+
+def checks(capsys: pytest.CaptureFixture[str], code: int) -> dict[str, dict[str, str]]:
+    assert main(["doctor", "--json"]) == code
+    return {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+
+
+def test_a_package_that_cannot_be_loaded_is_a_problem_and_the_rest_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def loaded(module: str) -> None:
+        if module == "torch":
+            raise OSError("libcudart.so.12: cannot open shared object file\nand more")
+
+    monkeypatch.setattr(doctor, "import_quietly", loaded)
+    monkeypatch.setitem(sys.modules, "glioma_annotator.inference.device", None)
+    found = checks(capsys, ExitCode.USER)
+    assert found["torch"]["state"] == "problem"
+    assert found["torch"]["detail"].endswith(
+        "cannot be loaded (libcudart.so.12: cannot open shared object file); run the set-up again"
+    )
+    assert found["gpu"] == {"name": "gpu", "state": "warning", "detail": "not known: torch cannot be loaded"}
+    assert {found[name]["state"] for name in ("nibabel", "model", "disk")} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("Traceback (most recent call last):\n  File\nImportError: libEGL.so.1\n", "ImportError: libEGL.so.1"),
+        ("could not connect to display :9\nAvailable plugins are: xcb\n", "could not connect to display :9"),
+        ("", "CalledProcessError"),
+    ],
+)
+def test_why_there_is_no_opengl_is_told(told: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed(*_: Any, **__: Any) -> None:
+        raise subprocess.CalledProcessError(1, "python", stderr=told)
+
+    monkeypatch.setenv("DISPLAY", ":9")
+    monkeypatch.setattr(subprocess, "run", failed)
+    found = doctor._opengl()
+    assert (found.state, found.detail) == ("problem", f"no OpenGL context could be made ({why})")
+
+
+@pytest.mark.parametrize("option", ["--repair", "--verify"])
+def test_what_is_asked_of_no_workspace_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", option]) == ExitCode.USER
+    assert "about a workspace" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--workspace", str(tmp_path / "none")]) == ExitCode.USER
+    assert "There is no workspace" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
