@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from glioma_annotator.domain.geometry import Grid, Shape
+from glioma_annotator.domain.geometry import Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,25 @@ def footprint_offsets(brush: Brush, grid: Grid) -> NDArray[np.int64]:
     return _offsets(brush, grid.spacing_mm)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _offsets(brush: Brush, spacing_mm: tuple[float, float, float]) -> NDArray[np.int64]:
+    block = _block(brush, spacing_mm)
+    offsets: NDArray[np.int64] = np.argwhere(block) - np.asarray(block.shape) // 2
+    offsets.setflags(write=False)
+    return offsets
+
+
+@lru_cache(maxsize=32)
+def _block(brush: Brush, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The brush as voxels (i, j, k) around its own, which is the one in the middle."""
     radius = brush.diameter_mm / 2
     reach = [0 if axis == brush.axis else int(radius / spacing_mm[axis]) for axis in range(3)]
-    axes = [np.arange(-r, r + 1) for r in reach]
-    offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    inside = ((offsets * np.asarray(spacing_mm)) ** 2).sum(axis=1) <= radius**2 + 1e-9
-    inside |= (offsets == 0).all(axis=1)
-    chosen: NDArray[np.int64] = offsets[inside].astype(np.int64)
-    chosen.setflags(write=False)
-    return chosen
+    i, j, k = np.ogrid[tuple(slice(-r, r + 1) for r in reach)]
+    x, y, z = spacing_mm
+    inside: NDArray[np.bool_] = (i * x) ** 2 + (j * y) ** 2 + (k * z) ** 2 <= radius**2 + 1e-9
+    inside[tuple(reach)] = True
+    inside.setflags(write=False)
+    return inside
 
 
 def line_centres(start: tuple[float, float, float], end: tuple[float, float, float], brush: Brush) -> NDArray[np.int64]:
@@ -63,9 +71,18 @@ def line_centres(start: tuple[float, float, float], end: tuple[float, float, flo
 
 def stroke_indices(centres: NDArray[np.int64], brush: Brush, grid: Grid) -> NDArray[np.int64]:
     """Flat C-order indices, unique and ascending, of the voxels under the brush at every centre (n, 3)."""
-    offsets = footprint_offsets(brush, grid)
-    voxels = (centres[:, None, :] + offsets[None, :, :]).reshape(-1, 3)
-    shape: Shape = grid.shape
-    inside = ((voxels >= 0) & (voxels < np.asarray(shape))).all(axis=1)
-    voxels = voxels[inside]
-    return np.unique((voxels[:, 0] * shape[1] + voxels[:, 1]) * shape[2] + voxels[:, 2])
+    block, shape = _block(brush, grid.spacing_mm), grid.shape
+    reach = np.asarray(block.shape) // 2
+    low = np.maximum(centres.min(axis=0) - reach, 0)
+    high = np.minimum(centres.max(axis=0) + reach + 1, shape)
+    if (low >= high).any():
+        return np.zeros(0, dtype=np.int64)
+    under = np.zeros(high - low, dtype=np.bool_)
+    for corner in centres - reach:
+        start, stop = np.maximum(corner, low), np.minimum(corner + block.shape, high)
+        if (start < stop).all():
+            part = tuple(slice(a, b) for a, b in zip(start - corner, stop - corner, strict=True))
+            under[tuple(slice(a, b) for a, b in zip(start - low, stop - low, strict=True))] |= block[part]
+    i, j, k = np.nonzero(under)
+    flat: NDArray[np.int64] = ((i + low[0]) * shape[1] + j + low[1]) * shape[2] + k + low[2]
+    return flat

@@ -42,7 +42,11 @@ class EditAreas:
         visit = self._study.visit
         if visit is not None:
             whole = max(self._study.scheme.regions, key=lambda region: len(region.values))
-            visit.editor.set_inside(EditArea(TUMOUR, whole.mask(visit.editor.labels)))
+            mask = whole.mask(visit.editor.labels)
+            if not mask.any():  # nothing at all could be edited
+                self._study.notice.emit("The mask holds no tumour yet: paint or segment it, then choose this again.")
+                return
+            visit.editor.set_inside(EditArea(TUMOUR, mask))
 
     def drag_box(self) -> None:
         """Let the reader drag the box."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
@@ -218,7 +219,8 @@ class VisitsBar(QWidget):
         visit, together = self._study.visit, self._together
         others = [t for t in self._study.timepoints() if visit is None or t.id != visit.id]
         with QSignalBlocker(self.other):
-            if [self.other.itemText(n) for n in range(self.other.count())] != [t.title for t in others]:
+            listed = [(self.other.itemText(n), self.other.itemData(n).id) for n in range(self.other.count())]
+            if listed != [(t.title, t.id) for t in others]:
                 self.other.clear()
                 for timepoint in others:
                     self.other.addItem(timepoint.title, timepoint)
@@ -243,13 +245,14 @@ class VisitsBar(QWidget):
         if together.running:
             return "Registering; the bar at the bottom shows how far it is."
         if together.note:
-            return f"<b>{together.note}</b>" if together.failed else together.note
+            note = escape(together.note)
+            return f"<b>{note}</b>" if together.failed else note
         if together.other is None:
             return ""
         if found is None:
             return "Not registered: both visits lie where their headers say."
         before, now = found.registration.quality_before, found.quality
-        what = f"Registered by {found.sequence} ({found.registration.method.value})"
+        what = f"Registered by {escape(found.sequence)} ({found.registration.method.value})"
         if found.registration.method is Method.IDENTITY:
             what = "Placed by the headers"
         hand = ", nudged by hand" if found.by_hand else ""
@@ -257,7 +260,8 @@ class VisitsBar(QWidget):
         if found.doubtful:
             agreement = f"<b>{agreement}</b>"
         moved = f"moved {found.moved_mm:.1f} mm, turned {found.placed.rotation_deg:.1f}°"
-        kept = f" Accepted by {found.accepted_by} on {found.accepted}." if found.accepted_by else " Not accepted yet."
+        name = escape(found.accepted_by)
+        kept = f" Accepted by {name} on {found.accepted}." if name else " Not accepted yet."
         return f"{what}{hand}: {agreement}; {moved}.{kept}"
 
     def _legend(self) -> str:

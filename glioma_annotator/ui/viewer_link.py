@@ -49,6 +49,7 @@ class ViewerLink(QObject):
         self._windows: dict[str, Window] = {}
         self._proposed: LabelArray | None = None
         self._in_hand: tuple[ToolName, OpenTimepoint | None] = (ToolName.CROSSHAIR, None)
+        self._hand: tuple[ToolName, int, float, bool] = (ToolName.CROSSHAIR, 0, 0.0, False)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WRITE_DELAY_MS)
@@ -56,6 +57,7 @@ class ViewerLink(QObject):
         study.patient_changed.connect(self._on_patient)
         study.visit_changed.connect(self._on_visit)
         study.scheme_changed.connect(self._on_scheme)
+        study.leaving_visit.connect(view.let_go)
         study.leaving_visit.connect(self.write_state)
         study.beside.told.connect(view.say_beside)
         study.mask_changed.connect(self._on_mask)
@@ -64,7 +66,7 @@ class ViewerLink(QObject):
         toolbox.previewing.drawn.connect(view.proposal_changed)
         toolbox.sketch_changed.connect(view.refresh_cursor)
         reading.tool_changed.connect(self._on_tool)
-        reading.tool_changed.connect(lambda: view.aids.measure(None))  # a tool was taken in hand
+        reading.tool_changed.connect(self._end_measuring)
         view.aids.changed.connect(self.layout_changed)
         reading.mask_display_changed.connect(self._on_display)
         view.window_changed.connect(self._on_window)
@@ -90,6 +92,7 @@ class ViewerLink(QObject):
         visit = self._study.visit
         if visit is None:
             self._view.clear()
+            self._on_tool()
             return
         self._view.show_images(visit.images, visit.editor.labels, visit.scheme, visit.windows, visit.timepoint.title)
         measuring = self._view.aids.measuring
@@ -168,6 +171,13 @@ class ViewerLink(QObject):
             else:
                 self._view.set_tool(self._toolbox.make(ToolName.CROSSHAIR))
         self._view.refresh_cursor()
+
+    def _end_measuring(self) -> None:
+        """Give the left button back when a tool is taken in hand, not when only its label or size is another."""
+        brush, before = self._reading.brush, self._hand
+        self._hand = (self._reading.tool, brush.value, brush.diameter_mm, brush.ball)
+        if self._hand[0] is not before[0] or self._hand == before:
+            self._view.aids.measure(None)
 
     def _on_act(self, *_: object) -> None:
         """The reader is at work."""

@@ -164,7 +164,7 @@ class Interpolate:
         after = combining.with_extent(on.labels, self.value, filled, over_labels=self.over_labels)
         others = tuple(a for a in range(3) if a != self.axis)
         count = np.count_nonzero(filled.any(axis=others)) - np.count_nonzero(mask.any(axis=others))
-        return Result(after, f"{count} slices filled; {volume_note(on, after, self.value)}")
+        return Result(after, f"{count} slice{'' if count == 1 else 's'} filled; {volume_note(on, after, self.value)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +295,8 @@ class CopyFrom:
     def run(self, on: Snapshot, report: Report, cancel: CancelToken, show: Show) -> Result:  # noqa: ARG002
         from glioma_annotator.imaging.label_ops import combining
 
+        if not self.values:
+            raise UserError("Every label is locked.", "Unlock those to be copied.")
         if not np.isin(self.other, self.values).any():
             names = ", ".join(on.label_name(value) for value in self.values)
             raise UserError(f"{self.source} holds no {names}.", "Choose another label, or another mask to copy from.")

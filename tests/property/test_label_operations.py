@@ -12,6 +12,7 @@ from scipy import ndimage
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.imaging.label_ops import combining, fill, interpolation, islands, lasso, margins, smoothing
 from glioma_annotator.imaging.label_ops.growing import from_seeds, region
+from glioma_annotator.imaging.label_ops.patch import reach_voxels
 from glioma_annotator.imaging.label_ops.uncertainty import entropy, places_to_check
 
 SHAPE = (15, 13, 11)
@@ -98,6 +99,18 @@ def test_the_realised_margin_is_the_longest_that_whole_voxels_allow(grid: Grid, 
 def test_closing_loses_and_opening_adds_no_voxel(grid: Grid, mask: NDArray[np.bool_], mm: float) -> None:
     assert not (mask & ~smoothing.closing(mask, mm, grid)).any()
     assert not (smoothing.opening(mask, mm, grid) & ~mask).any()
+
+
+@few
+@given(grid=grids(), mask=masks(), mm=st.floats(0.3, 5.0))
+def test_closing_fills_nothing_towards_the_edge_of_the_image(grid: Grid, mask: NDArray[np.bool_], mm: float) -> None:
+    room = [(n + 1, n + 1) for n in reach_voxels(grid, mm)]
+    wide = np.pad(mask, room)
+    i, j, k = wide.shape
+    closed = smoothing.closing(wide, mm, Grid((i, j, k), grid.affine))
+    inner = tuple(slice(n, -n) for n, _ in room)
+    assert np.array_equal(smoothing.closing(mask, mm, grid), closed[inner])
+    assert closed.sum() == closed[inner].sum()
 
 
 @few

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
-from stage import CROSSHAIR, SHAPE, WINDOWS, Stage, phantom_images, run_at_once
+from stage import CROSSHAIR, GRID, SHAPE, WINDOWS, Stage, phantom_images, run_at_once
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
@@ -131,6 +131,41 @@ def test_the_crosshair_stays_when_another_visit_has_the_same_grid(stage: Stage) 
         phantom_images(), np.zeros(SHAPE, dtype=np.uint8), GLIOMA_POST_TREATMENT, WINDOWS, "2019-12-01"
     )
     assert stage.view.crosshair_index == CROSSHAIR
+
+
+@pytest.mark.parametrize("thick", [1.0, 5.0])
+def test_going_to_a_visit_of_another_grid_and_back_stays_at_the_place(stage: Stage, thick: float) -> None:
+    view, here = stage.view, (5, 6, 7)
+    view.crosshair_index = here
+    world = GRID.index_to_world(here)
+    affine = np.diag([1.3, 1.3, thick, 1.0])
+    affine[:3, 3] = -4.0
+    grid = Grid((40, 56, 72 // int(thick)), affine)
+    kept = json.loads(json.dumps(view.state()))
+    images = {"T1Gd": Volume(np.ones(grid.shape, dtype=np.float32), grid)}
+    view.show_images(images, np.zeros(grid.shape, dtype=np.uint8), GLIOMA_POST_TREATMENT, {}, "thick slices")
+    view.restore(kept)
+    away = np.abs(grid.index_to_world(view.crosshair_index) - world)
+    assert (away <= np.asarray(grid.spacing_mm) / 2 + 1e-6).all()
+    kept = json.loads(json.dumps(view.state()))
+    stage.show()
+    view.restore(kept)
+    assert view.crosshair_index == here
+
+
+def test_a_place_outside_another_visit_becomes_its_middle(stage: Stage) -> None:
+    view = stage.view
+    stage.wheel(0, QPointF(100, 80), 4, Qt.KeyboardModifier.ControlModifier)
+    kept = json.loads(json.dumps(view.state()))
+    affine = np.eye(4)
+    affine[:3, 3] = 5000.0
+    grid = Grid((10, 12, 14), affine)
+    images = {"T1Gd": Volume(np.ones(grid.shape, dtype=np.float32), grid)}
+    view.show_images(images, np.zeros(grid.shape, dtype=np.uint8), GLIOMA_POST_TREATMENT, {}, "far away")
+    view.restore(kept)
+    stage.settle()
+    assert view.crosshair_index == (4, 6, 6)
+    assert view.state()["zoom"] == 1.0 and view.state()["centre_mm"] is None
 
 
 def test_an_empty_view_takes_every_call(stage: Stage) -> None:

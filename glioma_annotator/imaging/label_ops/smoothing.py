@@ -31,8 +31,20 @@ def median(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
 
 
 def closing(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
-    """Grown, then shrunk: gaps and notches narrower than the diameter are filled; no voxel is lost."""
-    return shrink(grow(mask, radius_mm, grid), radius_mm, grid) | mask
+    """Grown, then shrunk: gaps and notches narrower than the diameter are filled; no voxel is lost.
+
+    It grows beyond the image's edge and comes back, so that the room between a mask and the edge counts as no gap.
+    """
+    box = Box.around(mask)
+    if box is None:
+        return mask.copy()
+    reach = [n + 1 for n in reach_voxels(grid, radius_mm)]
+    part = np.pad(mask[box.slices], [(n, n) for n in reach])
+    i, j, k = part.shape
+    area = Grid((i, j, k), grid.affine)
+    closed = shrink(grow(part, radius_mm, area), radius_mm, area)
+    inner = closed[tuple(slice(n, -n) for n in reach)]  # a closed mask keeps to its own box
+    return placed(inner, box, grid.shape) | mask
 
 
 def opening(mask: Mask, radius_mm: float, grid: Grid) -> Mask:

@@ -24,6 +24,7 @@ from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.panels.parts import follow_action, ml_text, push_button, quiet, swatch
 from glioma_annotator.ui.proposing import DEVICES, Proposing
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.study_labels import BUILT_IN
 
 
 class SegmentBox(QWidget):
@@ -139,6 +140,7 @@ class ProposalBox(QFrame):
         self._scheme = scheme
         self._study = study
         self._proposing = proposing
+        self._present_ml: Mapping[str, float] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
@@ -151,31 +153,11 @@ class ProposalBox(QFrame):
         column.addWidget(title)
         column.addWidget(self.source)
         column.addWidget(self.messages)
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(2)
-        grid.setColumnStretch(0, 1)
-        for place, text in enumerate(("Label", "Now mL", "Proposed mL")):
-            head = quiet(text, wrap=False)
-            head.setAlignment(Qt.AlignmentFlag.AlignLeft if place == 0 else Qt.AlignmentFlag.AlignRight)
-            grid.addWidget(head, 0, place)
         self.ticks: dict[int, QCheckBox] = {}
         self._figures: dict[int, tuple[QLabel, QLabel]] = {}
-        for row, label in enumerate(scheme.labels, start=1):
-            tick = QCheckBox(label.name)
-            tick.setIcon(swatch(label.colour, 12))
-            tick.setChecked(True)
-            tick.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            tick.setToolTip(f"Include {label.title} when the selected labels are accepted")
-            tick.toggled.connect(self._refresh_buttons)
-            figures = (QLabel(), QLabel())
-            grid.addWidget(tick, row, 0)
-            for place, figure in enumerate(figures, start=1):
-                figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                grid.addWidget(figure, row, place)
-            self.ticks[label.value] = tick
-            self._figures[label.value] = figures
-        column.addLayout(grid)
+        self._rows: QWidget | None = None
+        self._place = QVBoxLayout()
+        column.addLayout(self._place)
         self.accept_all = QPushButton("Accept all")
         self.accept_all.setProperty("main", True)
         self.accept_all.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -202,24 +184,69 @@ class ProposalBox(QFrame):
         column.addWidget(self.accept_all)
         column.addLayout(row_box)
         column.addLayout(parts)
+        self._build()
+        study.scheme_changed.connect(self._on_scheme)
         study.proposal_changed.connect(self._refresh)
         study.visit_changed.connect(self._refresh)
         self._refresh()
 
+    def _on_scheme(self) -> None:
+        if self._scheme != self._study.scheme:
+            self._scheme = self._study.scheme
+            self._build()
+            self.show_present(self._present_ml)
+            self._refresh()
+
+    def _build(self) -> None:
+        """Make the rows anew: one for every label of the study."""
+        if self._rows is not None:
+            self._place.removeWidget(self._rows)
+            self._rows.hide()
+            self._rows.deleteLater()
+        self.ticks.clear()
+        self._figures.clear()
+        self._rows = QWidget()
+        grid = QGridLayout(self._rows)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        for place, text in enumerate(("Label", "Now mL", "Proposed mL")):
+            head = quiet(text, wrap=False)
+            head.setAlignment(Qt.AlignmentFlag.AlignLeft if place == 0 else Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(head, 0, place)
+        for row, label in enumerate(self._scheme.labels, start=1):
+            tick = QCheckBox(label.name)
+            tick.setIcon(swatch(label.colour, 12))
+            tick.setChecked(True)
+            tick.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            tick.setToolTip(f"Include {label.title} when the selected labels are accepted")
+            tick.toggled.connect(self._refresh_buttons)
+            figures = (QLabel(), QLabel())
+            grid.addWidget(tick, row, 0)
+            for place, figure in enumerate(figures, start=1):
+                figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                grid.addWidget(figure, row, place)
+            self.ticks[label.value] = tick
+            self._figures[label.value] = figures
+        self._place.addWidget(self._rows)
+
     def show_present(self, volumes_ml: Mapping[str, float]) -> None:
         """Volumes in mL by label name of the mask as it stands, beside the proposed ones."""
+        self._present_ml = volumes_ml
         for label in self._scheme.labels:
             self._figures[label.value][0].setText(ml_text(volumes_ml.get(label.name, 0.0)))
 
     def _accept_some(self) -> None:
         """Take the ticked labels over; the others stay proposed, until they are taken or rejected."""
-        ticked = [value for value, tick in self.ticks.items() if tick.isChecked()]
-        self._proposing.accept(None if len(ticked) == len(self.ticks) else ticked)
+        listed = {value: tick for value, tick in self.ticks.items() if not tick.isHidden()}
+        ticked = [value for value, tick in listed.items() if tick.isChecked()]
+        self._proposing.accept(None if len(ticked) == len(listed) else ticked)
         for value in ticked:
             self.ticks[value].setChecked(False)
 
     def _refresh_buttons(self) -> None:
-        some = any(tick.isChecked() for tick in self.ticks.values())
+        some = any(tick.isChecked() and not tick.isHidden() for tick in self.ticks.values())
         self.accept_some.setEnabled(some and self._study.editable)
 
     def _refresh(self) -> None:
@@ -232,6 +259,9 @@ class ProposalBox(QFrame):
         self.messages.setText("\n".join(proposal.messages))
         self.messages.setVisible(bool(proposal.messages))
         for label in self._scheme.labels:
-            self._figures[label.value][1].setText(ml_text(proposal.volumes_ml.get(label.name, 0.0)))
-            self.ticks[label.value].setChecked(True)
+            figures, tick = self._figures[label.value], self.ticks[label.value]
+            figures[1].setText(ml_text(proposal.volumes_ml.get(label.name, 0.0)))
+            tick.setChecked(True)
+            for widget in (tick, *figures):  # an added label of which the proposal knows nothing stays as it is
+                widget.setVisible(label.value in BUILT_IN or label.value not in visit.spared)
         self._refresh_buttons()

@@ -10,6 +10,7 @@ from glioma_annotator.ui.panels.option_form import OptionForm
 from glioma_annotator.ui.panels.parts import follow_action, push_button, quiet
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.ui.tools.options import OptionInfo, describe
 from glioma_annotator.ui.tools.toolbox import Toolbox
 
 #: Name and use of every tool, for the panel.
@@ -48,6 +49,7 @@ class ToolPanel(QWidget):
         self._toolbox = toolbox
         self._tool = ToolName.CROSSHAIR
         self.form: OptionForm | None = None
+        self._described: tuple[OptionInfo, ...] = ()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
@@ -105,12 +107,16 @@ class ToolPanel(QWidget):
         options, tool = self._toolbox.options.get(self._tool), self._tool
         if options is not None:
             toolbox = self._toolbox
+            self._described = tuple(describe(options))
             self.form = OptionForm(options, toolbox.choices, lambda name, value: toolbox.set_option(tool, name, value))
             self.form.done.connect(self.done)
             self._place.addWidget(self.form)
 
     def _refresh_form(self) -> None:
-        if self.form is not None:
+        options = self._toolbox.options.get(self._tool)
+        if options is not None and tuple(describe(options)) != self._described:
+            self._make_form()  # another visit's intensities need more decimals, or fewer
+        elif self.form is not None:
             self.form.refresh()
 
     def _refresh_preview(self) -> None:

@@ -97,3 +97,10 @@ class SketchingTool(Protocol):
     """A tool that draws an outline before it acts."""
 
     def sketch(self) -> Sketch | None: ...
+
+
+@runtime_checkable
+class InterruptibleTool(Protocol):
+    """A tool that acts when the button comes up, and not at all when something else ends the gesture before that."""
+
+    def interrupt(self) -> None: ...

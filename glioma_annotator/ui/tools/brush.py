@@ -109,8 +109,8 @@ class BrushTool:
         return self._footprint(event)
 
     def _footprint(self, event: PointerEvent) -> NDArray[np.intp]:
-        offsets = footprint_offsets(self._brush(event), self._editor.grid)
-        offsets = offsets[offsets[:, event.axis] == 0]
+        disc = Brush(self.settings.pressed_mm(event.pressure), event.axis)  # as a ball is cut by the slice, too
+        offsets = footprint_offsets(disc, self._editor.grid)
         voxels: NDArray[np.intp] = np.rint(event.index).astype(np.intp) + offsets
         return voxels
 

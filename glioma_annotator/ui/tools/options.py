@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from glioma_annotator.domain.sequences import Window
+
 #: Choices that depend on what is open; the toolbox fills them in.
 SEQUENCES, SEQUENCES_OR_ALL, SOURCES, REVISIONS, LABELS = "sequences", "sequences_all", "sources", "revisions", "labels"
 
+_SPREAD = 1000.0  # of intensities, before any image is looked at
 INTENSITY = "a.u."  # MRI has no physical unit: arbitrary units
 
 BRUSH_MODES = {"plain": "Plain", "threshold": "Threshold", "adaptive": "Adaptive"}
@@ -52,7 +56,28 @@ def describe(options: object) -> Iterator[OptionInfo]:
     assert dataclasses.is_dataclass(options)
     for entry in dataclasses.fields(options):
         if "title" in entry.metadata:
-            yield OptionInfo(entry.name, type(getattr(options, entry.name)), **entry.metadata)
+            info = OptionInfo(entry.name, type(getattr(options, entry.name)), **entry.metadata)
+            yield _fine_enough(info, getattr(options, "spread", _SPREAD)) if info.unit == INTENSITY else info
+
+
+def _fine_enough(info: OptionInfo, spread: float) -> OptionInfo:
+    """An intensity with decimals for images of small numbers; its arrows change it by a few hundredths of `spread`."""
+    magnitude = math.floor(math.log10(spread)) if spread > 0 else 0
+    step = min(info.step, 0.05 * 10.0**magnitude)
+    return dataclasses.replace(info, decimals=max(0, 2 - magnitude), step=step)
+
+
+def start_from(options: Any, sequence: str, window: Window) -> None:
+    """Give options that look at images what suits a sequence shown in `window`."""
+    if hasattr(options, "sequence"):
+        options.sequence = sequence
+    if hasattr(options, "spread"):
+        options.spread = window.width
+    if hasattr(options, "tolerance"):
+        options.tolerance = float(f"{0.12 * window.width:.2g}")
+    if isinstance(options, BrushOptions):
+        low = window.level
+        options.low, options.high = float(f"{low:.3g}"), float(f"{low + window.width:.3g}")
 
 
 def _over() -> Any:
@@ -100,6 +125,7 @@ class BrushOptions:
         2.5, "Likeness", "Standard deviations from the intensity under the middle of the brush",
         unit="SD", minimum=0.5, maximum=10.0, step=0.25, decimals=2, shown_for=("mode", ("adaptive",)),
     )  # fmt: skip
+    spread: float = _SPREAD
 
 
 @dataclass(slots=True)
@@ -126,6 +152,7 @@ class FillOptions:
     sequence: str = _sequence(shown_for=("by", ("intensity",)))
     tolerance: float = _tolerance(shown_for=("by", ("intensity",)))
     erases: bool = _option(False, "Erase", "Make background of it instead of the active label")
+    spread: float = _SPREAD
 
 
 @dataclass(slots=True)
@@ -135,6 +162,7 @@ class RegionOptions:
     volume: bool = _option(True, "In 3D", "Grow through the slices, or stay in the slice")
     reach_mm: float = _mm(40.0, "Reach", "How far from the seed it may grow", 1, 200)
     over_labels: bool = _over()
+    spread: float = _SPREAD
 
 
 @dataclass(slots=True)
@@ -148,6 +176,7 @@ class SnakeOptions:
     )  # fmt: skip
     reach_mm: float = _mm(40.0, "Reach", "How far from the seed it may go", 5, 100)
     over_labels: bool = _over()
+    spread: float = _SPREAD
 
 
 @dataclass(slots=True)

@@ -52,6 +52,11 @@ class OutlineTool:
         self._held = None
         self._changed()
 
+    def interrupt(self) -> None:
+        """Let go of the vertex in hand."""
+        self._held = None
+        self._changed()
+
     def hover(self, event: PointerEvent) -> None:
         pass
 
@@ -88,7 +93,7 @@ class OutlineTool:
         """Forget the last vertex."""
         if self._points:
             self._points.pop()
-            self._closed = False
+            self._held, self._closed = None, False
 
     def _here(self, event: PointerEvent) -> bool:
         """Whether the pointer is in the outline's slice."""
@@ -154,6 +159,16 @@ class LassoTool(OutlineTool):
         if drawn:
             self._finish(event)
         super().release(event)
+
+    def interrupt(self) -> None:
+        """Forget an outline that is still being drawn."""
+        if self._drawing:
+            self.discard()
+        super().interrupt()
+
+    def discard(self) -> None:
+        self._drawing = False
+        super().discard()
 
     def _finish(self, event: PointerEvent) -> None:
         """Close what was drawn."""

@@ -66,6 +66,10 @@ class BoxTool:
         if not box.empty and min(flat) > 1:
             self._act(box)
 
+    def interrupt(self) -> None:
+        """Forget the box."""
+        self._from = None
+
     def hover(self, event: PointerEvent) -> None:
         pass
 

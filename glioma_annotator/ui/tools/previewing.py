@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from glioma_annotator.domain.edit_rules import EditRules
 from glioma_annotator.domain.editing import VoxelEdit, edit_from_arrays
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.volume import LabelArray
@@ -20,6 +21,10 @@ from glioma_annotator.workflow.operations import Operation, Snapshot
 from glioma_annotator.workflow.seeded_operations import Fill
 from glioma_annotator.workflow.study import OpenTimepoint
 
+_SAME = "Nothing changes there."
+_KEPT = "Nothing would change: locks or edit rules keep all of it as it is."
+_UNCHANGED = "Nothing changed: locks or edit rules keep all of it as it is."
+
 
 @dataclass(slots=True, eq=False)
 class _Run:
@@ -31,6 +36,11 @@ class _Run:
     apply_at_once: bool
     job: Job | None = None
     change: VoxelEdit | None = None
+
+    @property
+    def erases(self) -> bool:
+        """Whether it is the reader's own act of erasing."""
+        return isinstance(self.operation, Fill) and self.operation.value == 0
 
 
 class Previewing(QObject):
@@ -49,7 +59,11 @@ class Previewing(QObject):
         super().__init__(parent)
         self._study = study
         self._run: _Run | None = None
-        self.note = ""
+        self._next: list[tuple[Operation, bool]] = []  # asked for while something was applied at once
+        self._said = ""
+        self._kept_ml = 0.0  # of what is previewed, by locks and edit rules
+        self._rules: EditRules | None = None
+        self._permits = True
         self.failed = False
         self.difference: Difference | None = None
         self._added: LabelArray | None = None
@@ -59,6 +73,7 @@ class Previewing(QObject):
         study.proposal_changed.connect(self._on_proposal)
         study.scheme_changed.connect(self._on_scheme)
         study.mask_changed.connect(self._on_mask)
+        study.edit_state_changed.connect(self._on_rules)
 
     # what is hatched
 
@@ -72,9 +87,24 @@ class Previewing(QObject):
         return self._run is not None and self._run.job is not None and self._run.job.active
 
     @property
+    def applying(self) -> bool:
+        """Whether something is being computed that is applied without being asked about."""
+        return self.running and self._run is not None and self._run.apply_at_once
+
+    @property
     def ready(self) -> bool:
         """Whether there is something to apply."""
         return self._run is not None and self._run.change is not None
+
+    @property
+    def note(self) -> str:
+        """What was said of the last preview, and what of it locks and edit rules hold back."""
+        if not self._kept_ml:
+            return self._said
+        if not self._permits:
+            return _KEPT
+        said = f"{self._said.rstrip('.')}. " if self._said else ""
+        return f"{said}Locks or edit rules keep {self._kept_ml:.2f} mL of that as it is."
 
     @property
     def title(self) -> str:
@@ -111,15 +141,27 @@ class Previewing(QObject):
         if self._run is not None and self._run.change is not None:
             self._draw(self._run, self._run.change)
 
+    def _on_rules(self) -> None:
+        run = self._run
+        if run is not None and run.change is not None and run.visit.editor.rules is not self._rules:
+            self._draw(run, run.change)
+            self.changed.emit()
+
     # operations
 
     def start(self, operation: Operation, *, apply_at_once: bool = False) -> None:
-        """Compute what `operation` would do to the mask as it stands; a preview in progress is dropped for it."""
+        """Compute what `operation` would do to the mask as it stands; a preview in progress is dropped for it.
+
+        What is applied at once is not a preview: it comes to its end first, and what is started meanwhile follows.
+        """
+        if self.applying:
+            self._next = [*self._next, (operation, apply_at_once)]
+            return
         study = self._study
         visit = study.require_visit()
         self._drop()
         run = self._run = _Run(visit, operation, operation.title(visit.scheme), apply_at_once)
-        self.note, self.failed = "", False
+        self._said, self.failed = "", False
         if self._added is None:
             shape = visit.editor.labels.shape  # `zeros_like` would write all of them, a tenth of a second's work
             self._added, self._removed = (np.zeros(shape, dtype=np.uint8) for _ in range(2))
@@ -135,38 +177,47 @@ class Previewing(QObject):
 
         def done(outcome: tuple[VoxelEdit | None, str]) -> None:
             if self._run is run:
-                change, self.note = outcome
+                change, self._said = outcome
                 self._show(run, change)
                 if change is None:
                     self._drop()
-                    self.note = "" if apply_at_once else _nothing(operation)
+                    self._said = "" if apply_at_once else _nothing(operation)
                     if apply_at_once:
-                        study.notice.emit("Nothing changes there.")
+                        study.notice.emit(_SAME)
                 elif apply_at_once:
                     self.apply()
                 self.changed.emit()
+                self._go_on()
 
         def fail(error: BaseException) -> None:
             if self._run is not run:
                 return
             self._drop()
             if isinstance(error, UserError) and not apply_at_once:
-                self.note, self.failed = str(error), True
+                self._said, self.failed = str(error), True
             elif isinstance(error, UserError):
                 study.notice.emit(str(error))
             else:
                 study.failed.emit(error)
             self.changed.emit()
+            self._go_on()
 
         def stopped() -> None:
             if self._run is run:
-                self.note = "Stopped: this is how far it came." if run.change is not None else "Stopped."
+                self._said = "Stopped: this is how far it came." if run.change is not None else "Stopped."
                 if run.change is None:
                     self._drop()
                 self.changed.emit()
+                self._go_on()
 
         run.job = study.workers.editing.submit(run.title, work, done, fail, stopped)
         self.changed.emit()
+
+    def _go_on(self) -> None:
+        """Start what was asked for while something was applied."""
+        waiting, self._next = self._next, []
+        for operation, apply_at_once in waiting:
+            self.start(operation, apply_at_once=apply_at_once)
 
     def stop(self) -> None:
         """Stop computing; what is shown stays to be applied."""
@@ -178,30 +229,31 @@ class Previewing(QObject):
         run = self._run
         if run is None or run.change is None:
             return
-        change = run.change
+        change, note, kept = run.change, self.note, self._kept_ml
         self._drop()
-        erases = isinstance(run.operation, Fill) and run.operation.value == 0
-        run.visit.editor.set_voxels(run.title, change.index, 0 if erases else change.new)
-        self._study.notice.emit(f"{run.title}: {self.note}" if self.note else run.title)
-        self.note = ""
+        self._said = ""
+        edit = run.visit.editor.set_voxels(run.title, change.index, 0 if run.erases else change.new)
+        done = f"{run.title}: {note}" if note else run.title
+        self._study.notice.emit(done if edit is not None else _UNCHANGED if kept else _SAME)
         self.changed.emit()
 
     def discard(self) -> None:
         """Drop the preview; the mask stays as it is."""
+        self._next = []
         if self._run is not None:
             self._drop()
-            self.note, self.failed = "", False
+            self._said, self.failed = "", False
             self.changed.emit()
 
     def clear_note(self) -> None:
         """Forget what was said about the last preview."""
-        self.note, self.failed = "", False
+        self._said, self.failed = "", False
         self.changed.emit()
 
     def refuse(self, reason: str) -> None:
         """Say why there is no preview."""
         self._drop()
-        self.note, self.failed = reason, True
+        self._said, self.failed = reason, True
         self.changed.emit()
 
     def _drop(self) -> None:
@@ -210,10 +262,12 @@ class Previewing(QObject):
             if run.job is not None and run.job.active:
                 run.job.cancel()
             self._clear(run.change)
+        self._kept_ml = 0.0
 
     def _forget(self) -> None:
         self._drop()
-        self.note, self.failed = "", False
+        self._next = []
+        self._said, self.failed = "", False
         self._added = self._removed = None
 
     # the arrays of a preview
@@ -234,9 +288,12 @@ class Previewing(QObject):
         editor = run.visit.editor
         if self._added is None or self._removed is None:
             return
+        self._rules = editor.rules
         present = editor.labels.reshape(-1)[change.index]
-        wanted: NDArray[np.uint8] = editor.rules.permitted(present, change.new, change.index)
+        wanted: NDArray[np.uint8] = self._rules.permitted(present, change.new, change.index, erasing=run.erases)
         differs = wanted != present
+        kept = np.count_nonzero((change.new != present) & ~differs)
+        self._kept_ml, self._permits = kept * editor.grid.voxel_volume_ml, bool(differs.any())
         self._added.reshape(-1)[change.index] = np.where(differs, wanted, 0)
         self._removed.reshape(-1)[change.index] = np.where(differs & (wanted == 0), present, 0)
         self.drawn.emit(change.box)

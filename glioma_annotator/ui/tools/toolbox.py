@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from glioma_annotator.domain.edit_rules import EditArea
 from glioma_annotator.domain.geometry import Box
-from glioma_annotator.domain.sequences import SequenceRole
+from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tools import options as opt
@@ -78,6 +78,7 @@ class Toolbox(QObject):
         self._tool: Tool | None = None
         self._shown_for: tuple[ToolName, int, OpenTimepoint | None] = (ToolName.CROSSHAIR, 0, None)
         self._again: Callable[[], Operation] | None = None
+        self._brush_size = (reading.brush.diameter_mm, reading.brush.ball)
         self.brush = opt.BrushOptions()
         self._painting = Painting(study, self.brush, self.options_changed.emit)
         self.options: dict[ToolName, Any] = {
@@ -99,8 +100,9 @@ class Toolbox(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PREVIEW_DELAY_MS)
-        self._timer.timeout.connect(self._preview_again)
+        self._timer.timeout.connect(self.preview)
         study.visit_changed.connect(self._on_visit)
+        study.mask_changed.connect(self._on_mask)
         study.revisions_changed.connect(self.options_changed)
         study.proposal_changed.connect(self._on_proposal)
         reading.tool_changed.connect(self._on_hand)
@@ -112,15 +114,12 @@ class Toolbox(QObject):
         visit, session = self._study.visit, self._study.session
         if visit is None or session is None:
             return {}
-        sequences = {name: name for name in visit.images}
-        if kind == opt.SEQUENCES:
-            return sequences
-        if kind == opt.SEQUENCES_OR_ALL:
-            return {_ALL: "All sequences", **sequences}
+        if kind in (opt.SEQUENCES, opt.SEQUENCES_OR_ALL):
+            every = {_ALL: "All sequences"} if kind == opt.SEQUENCES_OR_ALL else {}
+            return every | {name: name for name in visit.images}
         if kind == opt.LABELS:
             return {str(label.value): label.name for label in visit.scheme.labels}
-        found = mask_sources(session)
-        return {s.key: s.title for s in found if s.same_visit or kind == opt.SOURCES}
+        return {s.key: s.title for s in mask_sources(session) if s.same_visit or kind == opt.SOURCES}
 
     def set_option(self, tool: ToolName, name: str, value: object) -> None:
         """The panel changed an option; a preview follows."""
@@ -132,23 +131,19 @@ class Toolbox(QObject):
         """Options that are measured in a visit's images start from that visit's images."""
         self._again = None
         visit = self._study.visit
+        self._shown_for = (*self._shown_for[:2], None)
         if visit is None or not visit.images:
             return
         known = [r.value for r in (SequenceRole.T1GD, SequenceRole.FLAIR) if r.value in visit.images]
         name = (known or list(visit.images))[0]
-        window = visit.windows.get(name)
-        width = window.width if window is not None else 1000.0
-        low = window.level if window is not None else 0.0
+        window = visit.windows.get(name, Window(-500.0, 500.0))
         for options in {id(o): o for o in self.options.values()}.values():
-            if hasattr(options, "sequence"):
-                options.sequence = _ALL if isinstance(options, opt.SeedsOptions) else name
-            if hasattr(options, "tolerance"):
-                options.tolerance = float(f"{0.12 * width:.2g}")
+            opt.start_from(options, name, window)
             if hasattr(options, "source"):
                 options.source = next(iter(self.choices(opt.SOURCES)), "")
+        self.options[ToolName.SEEDS].sequence = _ALL
         self.options[ToolName.LOGIC].source = next(iter(self.choices(opt.REVISIONS)), "")
         self.options[ToolName.LOGIC].other = str(self._reading.brush.value)
-        self.brush.low, self.brush.high = float(f"{low:.3g}"), float(f"{low + width:.3g}")
         self.options_changed.emit()
 
     def _on_proposal(self) -> None:
@@ -167,6 +162,13 @@ class Toolbox(QObject):
         else:
             self._reading.tool_changed.emit()
 
+    def _on_mask(self) -> None:
+        """What was previewed of the mask as it was must not be applied to this one."""
+        repeats = self._reading.tool in WHOLE_MASK or self._again is not None
+        if repeats and (self.previewing.active or self.previewing.note):
+            self.previewing.discard()
+            self._timer.start()
+
     # what is in hand
 
     def make(self, name: ToolName) -> Tool | None:
@@ -184,14 +186,13 @@ class Toolbox(QObject):
             return BrushTool(editor, self._reading.brush, erases, self._painting.paint, self._painting.sample)
         if name is ToolName.ACCEPT_BRUSH:
             return BrushTool(editor, self._reading.brush, paint=self._painting.paint_proposal)
+        tell, changed = self._study.notice.emit, self.sketch_changed.emit
         if name is ToolName.LASSO:
-            tell, changed = self._study.notice.emit, self.sketch_changed.emit
             return LassoTool(grid, self._fill_outline, tell, changed, lambda: bool(options.edit_first))
         if name is ToolName.POLYGON:
-            return PolygonTool(grid, self._fill_outline, self._study.notice.emit, self.sketch_changed.emit)
+            return PolygonTool(grid, self._fill_outline, tell, changed)
         if name is ToolName.FINDING_REGION:
-            tell, drawn = self._study.notice.emit, self.region_drawn.emit
-            return LassoTool(grid, drawn, tell, self.sketch_changed.emit, lambda: False)
+            return LassoTool(grid, self.region_drawn.emit, tell, changed, lambda: False)
         if name in (ToolName.SEEDS, ToolName.BOX):
             act = self._grow_from_seeds if name is ToolName.SEEDS else self._edit_inside
             return BoxTool(grid, lambda: float(options.depth_mm), act)
@@ -206,18 +207,21 @@ class Toolbox(QObject):
 
     def _on_hand(self) -> None:
         """Another tool, or another label: a preview made with the one before goes."""
-        tool, value = self._reading.tool, self._reading.brush.value
-        now = (tool, value, self._study.visit)
-        if now == self._shown_for:
+        tool, brush = self._reading.tool, self._reading.brush
+        now = (tool, brush.value, self._study.visit)
+        before, self._brush_size = self._brush_size, (brush.diameter_mm, brush.ball)
+        taken_again = tool in WHOLE_MASK and not self.previewing.active and self._brush_size == before
+        if now == self._shown_for and not taken_again:
             return
         changed_tool = self._shown_for[0] is not tool
         self._shown_for = now
         if changed_tool:
             self._again = None
             self._timer.stop()
-            self.previewing.discard()
+            if not self.previewing.applying:
+                self.previewing.discard()
         if self._study.editable and (tool in WHOLE_MASK or (self._again is not None and not changed_tool)):
-            self._preview_again()
+            self.preview()
 
     @property
     def outline(self) -> OutlineTool | None:
@@ -334,7 +338,8 @@ class Toolbox(QObject):
         self._again = operation
         self.previewing.start(operation())
 
-    def _preview_again(self) -> None:
+    def preview(self) -> None:
+        """Show now what the tool in hand would do to the mask as it stands."""
         if not self._study.editable:
             return
         if self._reading.tool in WHOLE_MASK:
@@ -355,10 +360,6 @@ class Toolbox(QObject):
             self._previewed_slice = here
             self._timer.start()
 
-    def preview(self) -> None:
-        """Show now what the tool on the whole mask would do."""
-        self._preview_again()
-
     def _whole_mask(self, tool: ToolName) -> Operation | None:
         value, options = self._reading.brush.value, self.options[tool]
         visit = self._study.require_visit()
@@ -374,8 +375,7 @@ class Toolbox(QObject):
                 return None
             return Margin(value, options.mm, options.over_labels, only)
         if tool is ToolName.SMOOTH:
-            locked = visit.editor.locked
-            return Smooth(value, options.method, options.radius_mm, options.over_labels, locked, only)
+            return Smooth(value, options.method, options.radius_mm, options.over_labels, visit.editor.locked, only)
         source = self._source(options.source)
         if source is None:
             self.previewing.refuse("There is no other mask yet: save a revision first.")

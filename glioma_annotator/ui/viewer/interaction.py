@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QCursor
 
 from glioma_annotator.domain.sequences import Window
-from glioma_annotator.ui.tools.base import PointerEvent, SketchingTool, Tool
+from glioma_annotator.ui.tools.base import InterruptibleTool, PointerEvent, SketchingTool, Tool
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
@@ -85,7 +85,14 @@ class Interaction:
         self.refresh_cursor()
 
     def cancel(self) -> None:
-        """End a stroke in progress as if the button had come up."""
+        """End a gesture in progress: a stroke stays as far as it came, an outline that is not closed is dropped."""
+        if self._stroke is not None and isinstance(self._tool, InterruptibleTool):
+            self._stroke = None
+            self._tool.interrupt()
+        self._end()
+
+    def _end(self) -> None:
+        """The button came up."""
         stroke, self._stroke = self._stroke, None
         if stroke is not None and self._tool is not None:
             self._tool.release(replace(stroke, buttons=_NO_BUTTON))
@@ -158,7 +165,7 @@ class Interaction:
 
     def _release(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._track(pane, at, modifiers)
-        self.cancel()
+        self._end()
         self.refresh_cursor()
 
     def _double(self, pane: SlicePane, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:

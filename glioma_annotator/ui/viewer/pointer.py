@@ -89,6 +89,8 @@ class PointerGestures(QObject):
 
     def _press(self, event: QMouseEvent) -> None:
         self.activated.emit()
+        if event.button() == self._button:
+            self._miss_release(event)
         if self._button != Qt.MouseButton.NoButton:
             return  # a second button while the first is down starts nothing
         self._button = event.button()
@@ -100,6 +102,8 @@ class PointerGestures(QObject):
 
     def _move(self, event: QMouseEvent) -> None:
         where = event.position()
+        if not event.buttons() & self._button:
+            self._miss_release(event)
         if self._button == Qt.MouseButton.NoButton:
             self.hovered.emit(where, event.modifiers())
         elif self._button == _LEFT:
@@ -116,6 +120,12 @@ class PointerGestures(QObject):
         self._button = Qt.MouseButton.NoButton
         if event.button() == _LEFT:
             self.released.emit(event.position(), event.modifiers())
+
+    def _miss_release(self, event: QMouseEvent) -> None:
+        """The button came up where nobody told us: over a dialog or another program that came to the front."""
+        button, self._button = self._button, Qt.MouseButton.NoButton
+        if button == _LEFT:
+            self.released.emit(self._last, event.modifiers())
 
     def _double(self, event: QMouseEvent) -> None:
         if event.button() == _LEFT:

@@ -45,7 +45,8 @@ class ReadingAids(QObject):
         self._view = view
         self.cine = Cine(self._step, self)
         self.cine.running_changed.connect(lambda _on: self.changed.emit())
-        self.measuring = Measuring(view.schedule)
+        self.measuring = Measuring(self._on_measured)
+        self._measured = False  # whether there is a measurement that can be taken away
         self._magnifier = Magnifier()
         self.magnifying = False
         self._instead: dict[int, str] = {}  # what a pane showed before T1Gd minus T1
@@ -171,6 +172,13 @@ class ReadingAids(QObject):
 
     def toggle_measure(self, kind: MeasureKind) -> None:
         self.measure(None if self.measuring.kind is kind else kind)
+
+    def _on_measured(self) -> None:
+        self._view.schedule()
+        measured = bool(self.measuring.items)
+        if measured is not self._measured:
+            self._measured = measured
+            self.changed.emit()
 
     def propose_diameters(self, value: int) -> bool:
         """Lay diameters over a label in the active slice, over all labels where it has none of it; whether it did."""

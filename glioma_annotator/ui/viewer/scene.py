@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import BACKGROUND
 from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.ui.viewer.mirroring import Mirror
 from glioma_annotator.ui.viewer.planes import SlicePlane
 from glioma_annotator.ui.viewer.types import Convention, CrosshairPlace, HoverInfo, Layout
-from glioma_annotator.ui.viewer.view_state import ViewState
+from glioma_annotator.ui.viewer.view_state import ViewState, is_place
 from glioma_annotator.ui.viewer.visit import Index, Visit
 
 #: Sequences of the *sequences* layout, in reading order.
@@ -59,6 +61,7 @@ class Scene:
         self.mirror: Mirror | None = None
         self.head_shown = True  # the shell of the head in the 3D pane
         self.convention = Convention.RADIOLOGICAL
+        self._came_to: tuple[Grid | None, Index, Sequence[float]] = (None, (0, 0, 0), ())
 
     # --- place ------------------------------------------------------------------------------------------------------
 
@@ -87,6 +90,33 @@ class Scene:
             index = (float(i), float(j), float(k))
         before, self.state.crosshair = self.state.crosshair, self.visit.clip(index)
         return before != self.state.crosshair
+
+    def place_to_json(self) -> dict[str, Any]:
+        """The crosshair in mm, from which `go_back` finds it in a visit of another grid.
+
+        While it stands where `go_back` put it, that place itself: going to and fro between visits moves nothing.
+        """
+        place, visit = self.place(), self.visit
+        if place is None or visit is None:
+            return {}
+        grid, index, world = self._came_to
+        unmoved = grid is visit.grid and index == place.index
+        return {"crosshair_mm": list(world if unmoved else place.world_mm)}
+
+    def go_back(self, values: Mapping[str, Any]) -> None:
+        """Put crosshair and centre where they were by `place_to_json`: in the middle if that is outside the visit."""
+        visit, state, world = self.visit, self.state, values.get("crosshair_mm")
+        if visit is None:
+            return
+        if state.centre_mm is not None and not visit.grid.contains(visit.grid.world_to_index(state.centre_mm)):
+            state.centre_mm, state.zoom = None, 1.0
+        if is_place(world):
+            i, j, k = visit.grid.world_to_index(world).tolist()
+            outside = not visit.grid.contains((i, j, k))
+            state.crosshair = visit.clip(self.centre_in(visit) if outside else (i, j, k))
+            self._came_to = (visit.grid, state.crosshair, world)
+        else:
+            state.crosshair = visit.clip(state.crosshair)
 
     def step(self, axis: int, delta: int) -> bool:
         """Move the crosshair by slices; whether it moved."""

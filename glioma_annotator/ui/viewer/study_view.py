@@ -330,6 +330,10 @@ class StudyView(QWidget):
         """Whether the left button measures instead; see `aids`."""
         self._interaction.set_measuring(self.aids.measuring if on else None)
 
+    def let_go(self) -> None:
+        """End what the left button is doing: the visit is about to be left."""
+        self._interaction.cancel()
+
     def refresh_cursor(self) -> None:
         """Draw the tool's outline anew, after its size or shape changed."""
         self._interaction.refresh_cursor()
@@ -338,16 +342,14 @@ class StudyView(QWidget):
 
     def state(self) -> dict[str, Any]:
         """JSON values: layout, crosshair, zoom, centre, plane, sequences, maximised panes, dividers."""
-        return {**self._scene.state.to_json(), "dividers": self._stage.dividers}
+        return {**self._scene.state.to_json(), **self._scene.place_to_json(), "dividers": self._stage.dividers}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to an earlier `state()`; entries that do not fit the visit shown are ignored."""
         self._interaction.cancel()
         before = self._scene.state
         self._scene.state = ViewState.from_json(state)
-        visit = self._scene.visit
-        if visit is not None:
-            self._scene.state.crosshair = visit.clip(self._scene.state.crosshair)
+        self._scene.go_back(state)
         self._stage.want_dividers(state.get("dividers"))
         if self._grid.surface is not None:
             self._grid.surface.set_turn(self._scene.state.turn or FIRST_TURN)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from glioma_annotator.ui.viewer.types import Layout
 
@@ -123,6 +123,11 @@ def _numbers(values: object, count: int) -> bool:
         and len(values) == count
         and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
     )
+
+
+def is_place(values: object) -> TypeGuard[Sequence[float]]:
+    """Whether these are three finite numbers."""
+    return _numbers(values, 3)
 
 
 def _is_choice(value: object) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QTextDocumentFragment
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -97,6 +99,26 @@ def test_the_bar_stands_only_over_two_visits_and_chooses_the_one_beside(bench: A
     assert bar.isHidden()
 
 
+def test_the_visits_to_choose_from_are_those_of_the_patient_even_when_another_ones_read_alike(
+    bench: Any, qtbot: QtBot
+) -> None:
+    store = bench.store
+    twin, like = store.add_patient("PAT-0044"), store.timepoints(store.patient("PAT-0042").id)
+    for visit in like:
+        images = {sequence.name: store.load_image(visit, sequence.name) for sequence in visit.sequences}
+        store.add_timepoint(replace(visit, id=None, patient_id=twin.id), images)
+    window = shown(bench, qtbot, 1)
+    window.study.open_patient("PAT-0044", like[1].key)
+    settle(qtbot, window)
+    bar = window.visits_bar
+    bar.other.setCurrentIndex(1)
+    bar.other.activated.emit(1)
+    settle(qtbot, window)
+    beside = window.study.beside.visit
+    assert beside is not None and (beside.patient_id, beside.key) == (twin.id, THIRD)
+    assert bar.other.currentText().startswith(THIRD)
+
+
 def test_registering_places_the_visit_beside_and_says_how_well(bench: Any, qtbot: QtBot, registrar: Registrar) -> None:
     window = shown(bench, qtbot)
     press(qtbot, window.visits_bar.register)
@@ -177,6 +199,17 @@ def test_the_nudge_moves_by_spin_boxes_and_by_keys_and_goes_back(
     assert not window.together.found.by_hand
     qtbot.waitUntil(lambda: not window.together.settling)
     settle(qtbot, window)
+
+
+def test_a_name_with_an_address_is_shown_as_it_was_entered(bench: Any, qtbot: QtBot, registrar: Registrar) -> None:
+    window = shown(bench, qtbot)
+    press(qtbot, window.visits_bar.register)
+    settle(qtbot, window)
+    assert window.together.found is not None
+    window.together.found = replace(window.together.found, accepted_by="Dr New <new@ward>", accepted="2026-01-02")
+    window.visits_bar.refresh()
+    shown_text = QTextDocumentFragment.fromHtml(window.visits_bar.told.text()).toPlainText()
+    assert "Accepted by Dr New <new@ward> on 2026-01-02." in shown_text
 
 
 def test_an_accepted_registration_is_there_again_the_next_time(bench: Any, qtbot: QtBot, registrar: Registrar) -> None:

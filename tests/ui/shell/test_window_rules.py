@@ -126,3 +126,17 @@ def test_the_brain_of_a_visit_that_was_left_is_not_said_to_be_the_area(
     settle(qtbot, window)
     assert window.study.visit.editor.rules.free
     assert "Only the brain can be edited now." not in said
+
+
+def test_an_empty_mask_is_not_made_the_area_in_which_nothing_could_be_edited(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    assert not window.study.visit.editor.labels.any()
+    inside = window.mask_panel.rules.inside
+    inside.setCurrentIndex(inside.findText("Whole tumour as it is now"))
+    inside.activated.emit(inside.currentIndex())
+    assert window.study.visit.editor.rules.inside is None
+    assert inside.currentText() == "Everywhere"
+    assert "holds no tumour yet" in window.status.notice.text()
+    paint(window)
+    window.commands["edit.in_tumour"].trigger()
+    assert window.study.visit.editor.rules.inside is not None

@@ -13,8 +13,11 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
+from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui.dialogs.mapping import MappingDialog
+from glioma_annotator.workflow.proposal import Proposal
+from glioma_annotator.workflow.study_labels import with_new_label
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
 
@@ -94,6 +97,29 @@ def test_accepting_all_under_a_lock_says_what_stays_proposed(qtbot: QtBot, bench
     click(qtbot, window.mask_panel.proposal.accept_all)
     assert np.array_equal(editor.labels, bench.segmenter.labels)
     assert "undo takes it back" in window.status.notice.text() and not window.mask_panel.proposal.isVisible()
+
+
+def test_a_label_that_was_added_has_its_row_in_a_proposal(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    session, visit, box = window.study.session, window.study.require_visit(), window.mask_panel.proposal
+    scheme, label = with_new_label(session.store, "Blood", "Blood in the cavity", "#B04080", "Dr New")
+    session.use_scheme(scheme)
+    labels = np.where(bench.segmenter.labels > 0, np.uint8(label.value), np.uint8(ET))
+    volumes = label_volumes_ml(labels, visit.timepoint.grid.voxel_volume_ml, scheme)
+    visit.show_proposal(Proposal(visit.id, labels, "prior.nii.gz", "", volumes))
+    assert [tick.text() for tick in box.ticks.values()] == [known.name for known in scheme.labels]
+    assert all(tick.isVisible() for tick in box.ticks.values())
+    for value, tick in box.ticks.items():
+        tick.setChecked(value == label.value)
+    click(qtbot, box.accept_some)
+    assert np.array_equal(visit.editor.labels == label.value, labels == label.value)
+    assert not (visit.editor.labels == ET).any()
+    assert [tick.isChecked() for tick in box.ticks.values()].count(True) == 0
+    visit.show_proposal(Proposal(visit.id, np.zeros_like(labels), "Model", "base@1", {}))
+    assert not box.ticks[label.value].isVisible(), "a model that has no name for it leaves it alone"
+    for value in (NETC, SNFH, ET, RC):
+        box.ticks[value].setChecked(False)
+    assert not box.accept_some.isEnabled()
 
 
 def test_nothing_selected_cannot_be_accepted(qtbot: QtBot, bench: Any) -> None:

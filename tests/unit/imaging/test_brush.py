@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -55,3 +56,29 @@ def test_a_stroke_beyond_the_edge_paints_only_what_exists() -> None:
     assert indices.size > 0
     assert indices.min() >= 0
     assert indices.max() < 125
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.5, 0.7, 5.0)])
+@pytest.mark.parametrize("axis", [None, 0, 2])
+def test_a_stroke_paints_the_brush_at_every_centre_and_each_voxel_once(
+    spacing: tuple[float, float, float], axis: int | None
+) -> None:
+    grid, brush, random = grid_of(spacing, (20, 24, 9)), Brush(9.0, axis), np.random.default_rng(0)
+    for _ in range(20):
+        start, end = (tuple(random.uniform(-6, 26, 3)) for _ in range(2))
+        centres = line_centres(start, end, brush)
+        voxels = (centres[:, None, :] + footprint_offsets(brush, grid)).reshape(-1, 3)
+        inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)
+        expected = np.unique(np.ravel_multi_index(tuple(voxels[inside].T), grid.shape))
+        assert np.array_equal(stroke_indices(centres, brush, grid), expected)
+
+
+def test_the_largest_ball_takes_little_memory_and_so_little_time() -> None:
+    grid, brush = grid_of((1.0, 1.0, 1.0), (240, 240, 155)), Brush(100.0)
+    centres = line_centres((110.0, 110.0, 77.0), (120.0, 114.0, 77.0), brush)
+    tracemalloc.start()
+    try:
+        assert stroke_indices(centres, brush, grid).size > 500_000
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()

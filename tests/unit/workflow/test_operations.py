@@ -73,6 +73,8 @@ def test_interpolation_counts_the_slices_it_fills() -> None:
     labels = block()
     labels[:, :, 9:11] = 0
     assert run(Interpolate(ET, 2), snapshot(labels)).note.startswith("2 slices filled")
+    labels[:, :, 10] = block()[:, :, 10]
+    assert run(Interpolate(ET, 2), snapshot(labels)).note.startswith("1 slice filled")
     with pytest.raises(UserError, match="No empty sagittal slice"):
         run(Interpolate(ET, 0), snapshot(labels))
 
@@ -114,6 +116,8 @@ def test_a_snake_shows_its_steps_and_stops_when_it_is_told_to() -> None:
 def test_copying_what_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match="Revision 1 holds no SNFH"):
         run(CopyFrom(block(), (SNFH,), "Revision 1"), snapshot())
+    with pytest.raises(UserError, match="Every label is locked"):
+        run(CopyFrom(block(), (), "Revision 1"), snapshot())
 
 
 def test_logic_is_named_after_what_it_does() -> None:
