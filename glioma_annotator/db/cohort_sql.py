@@ -66,6 +66,7 @@ _COLUMNS = {
     ),
     (Scope.RESPONSE, "category"): "r.decided",
 }
+_LONGEST_CHAIN = 100
 #: A choice that says no more than NULL.
 _UNKNOWN = "unknown"
 #: What a record tells of the patient or the visit: where no record tells it, it is unknown. All other fields say which
@@ -88,11 +89,7 @@ _TABLES = {
     Scope.RESPONSE: "response_assessments",
 }
 _OF_VISITS = (Scope.FINDING, Scope.RESPONSE)
-_REFERENCES = {
-    Reference.NADIR: "nadir_ml",
-    Reference.BASELINE: "baseline_ml",
-    Reference.PREVIOUS: "previous_ml",
-}
+_REFERENCES = {Reference.NADIR: "nadir_ml", Reference.BASELINE: "baseline_ml", Reference.PREVIOUS: "previous_ml"}
 
 #: Volumes this close are equal, in mL: far below a voxel, far above rounding.
 _TOLERANCE_ML = 1e-9
@@ -180,6 +177,9 @@ def record_of(condition: Condition, visits: Sequence[int]) -> Sql | None:
 
 
 def _joined(word: str, parts: Sequence[Sql]) -> Sql:
+    """In groups where there are many, as SQLite takes a chain of a thousand for too deep."""
+    if len(parts) > _LONGEST_CHAIN:
+        parts = [_joined(word, parts[at : at + _LONGEST_CHAIN]) for at in range(0, len(parts), _LONGEST_CHAIN)]
     text = word.join(f"({part.text})" for part in parts)
     return Sql(text, tuple(value for part in parts for value in part.parameters))
 
@@ -215,10 +215,20 @@ def _comparison(compare: Compare, scope: Scope, visits: Sequence[int]) -> Sql:
             parts.append(Sql(f"{asked} {_sign(compare.operator)} ?", (str(value),)))
         else:
             whole = kind is FieldType.TEXT and compare.operator is not Operator.CONTAINS
-            pattern = _pattern(str(value)) if whole else f"%{_pattern(str(value))}%"
+            text, letters = _small(str(value))
+            pattern = _pattern(text) if whole else f"%{_pattern(text)}%"
             negation = "NOT " if compare.operator is Operator.IS_NOT else ""
-            parts.append(Sql(f"{column} {negation}LIKE ? ESCAPE '\\'", (pattern,)))
+            small = "replace(" * (len(letters) // 2) + column + ", ?, ?)" * (len(letters) // 2)
+            parts.append(Sql(f"{small} {negation}LIKE ? ESCAPE '\\'", (*letters, pattern)))
     return _joined(" OR ", parts)
+
+
+def _small(text: str) -> tuple[str, tuple[str, ...]]:
+    """With small letters where LIKE tells case apart, beyond ASCII; each of these, as a capital and small."""
+    letters = {c.lower() for c in text if not c.isascii() and len(c.upper()) == len(c.lower()) == 1}
+    for letter in letters:
+        text = text.replace(letter.upper(), letter)
+    return text, tuple(form for letter in sorted(letters) for form in (letter.upper(), letter))
 
 
 def _pattern(text: str) -> str:

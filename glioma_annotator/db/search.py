@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from glioma_annotator.db.connection import Connections, Row, fetch
@@ -41,7 +42,7 @@ def match_words(words: str, columns: str = "terms text", visits: Sequence[int] =
 
     Given the numbers of `visits`, in their records alone: the index then skips what lies between.
     """
-    plain = " ".join(re.findall(r"\w+", words))
+    plain = " ".join(_words(words))
     found = f'{{{columns}}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
     among = " OR ".join(f"t{number}" for number in visits)
     return f"({found}) AND ({{scope}} : ({among}))" if among else found
@@ -51,12 +52,17 @@ def match_all(query: str) -> str:
     """An FTS5 expression for a search box: every word must occur, the last may be unfinished; "..." is a phrase."""
     phrases = []
     for quoted, loose in re.findall(r'"([^"]*)"?|([^\s"]+)', query):
-        words = re.findall(r"\w+", quoted or loose)
+        words = _words(quoted or loose)
         if words:
             phrases.append(f'"{" ".join(words)}"')
     if phrases and not query.rstrip().endswith('"'):
         phrases[-1] += "*"
     return f"{{terms text}} : ({' AND '.join(phrases)})" if phrases else ""
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text; accents may be letters of their own in it, as macOS writes them."""
+    return re.findall(r"\w+", unicodedata.normalize("NFC", text))
 
 
 class SearchRepository:

@@ -195,10 +195,12 @@ class Workspace(Upkeep):
             except EnvironmentFailure:
                 shutil.rmtree(folder, ignore_errors=True)  # nothing in it is recorded
                 raise
-            with self._connections.writing("The visit could not be recorded"):
+            with self._connections.writing("The visit could not be recorded") as database:
                 stored = self.timepoint(self._all.timepoints.add(placed, folder.name, sha256))
                 for (revision, file_sha256), mask in zip(revisions, masks, strict=True):
                     self._record(dataclasses.replace(revision, timepoint_id=stored.id or 0), file_sha256, stored, mask)
+                if not masks:  # it may be what the others are compared with
+                    self.measures.refresh(database, timepoint.patient_id)
             return stored
 
     def load_image(self, timepoint: Timepoint, sequence: str) -> Volume:

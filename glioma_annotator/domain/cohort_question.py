@@ -42,6 +42,7 @@ from glioma_annotator.domain.cohort_vocabulary import (
     DIRECTIONS,
     EVENT_KINDS,
     FIGURES,
+    FIRST_WORDS,
     HAD,
     JOINTS,
     MARKERS,
@@ -59,6 +60,7 @@ from glioma_annotator.domain.cohort_vocabulary import (
     Token,
     Words,
     phrases_of,
+    phrases_of_labels,
     tokens_of,
     words_of,
 )
@@ -83,6 +85,7 @@ class _Parser:
     def __init__(self, question: str, labels: Collection[str]) -> None:
         self._question = question
         self._labels = {label.lower(): label for label in labels}
+        self._phrases = phrases_of_labels(labels)
         self._depth = 0
         self._tokens = tokens_of(question)
         self._at = 0
@@ -130,7 +133,7 @@ class _Parser:
 
     def _on_visit(self) -> Condition:
         if self._token.kind == "text":
-            return TextFound(self._next().text)
+            return self._volume() if self._is_volume() else TextFound(self._next().text)
         if self._take_word("text", "report", "note"):
             self._take(OPERATORS)
             if self._token.kind != "text":
@@ -209,17 +212,27 @@ class _Parser:
         return Not(condition) if negated is Operator.IS_NOT else condition
 
     def _is_volume(self) -> bool:
-        following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        if self._token.kind != "word":
+        at, first = self._at, self._token
+        label = self._take_label()
+        if label is None and first.kind == "word":
+            self._next()
+        asked, self._at = self._token.text == "volume" and self._at > at, at
+        if first.kind != "text" and first.text in ("finding", "findings"):
             return False
-        if following.text == "volume":
-            return self._token.text not in ("finding", "findings")
-        return self._token.text in self._labels
+        return asked or (label is not None and first.kind != "text" and (first.text,) not in FIRST_WORDS)
+
+    def _take_label(self) -> str | None:
+        """A label or region, which may stand in quotation marks."""
+        if self._token.kind != "text":
+            return self._take(self._phrases)
+        label = self._labels.get(self._token.text.lower())
+        self._at += label is not None
+        return label
 
     def _volume(self) -> Condition:
-        if self._token.text not in self._labels:
+        name = self._take_label()
+        if name is None:
             raise self._error(f"masks have {', '.join(self._labels.values())}")
-        name = self._labels[self._next().text]
         self._take_word("volume")
         direction = self._take(DIRECTIONS)
         if not direction:

@@ -8,8 +8,8 @@ from enum import Enum
 
 from glioma_annotator.domain.clinical_event import EventKind
 from glioma_annotator.domain.cohort import FIELDS, FieldType, MarkerState, Operator, Scope
-from glioma_annotator.domain.cohort_text import MARKER_WORDS
-from glioma_annotator.domain.cohort_vocabulary import FIGURES, QuestionError, words_of
+from glioma_annotator.domain.cohort_text import MARKER_WORDS, quoted
+from glioma_annotator.domain.cohort_vocabulary import FIGURES
 from glioma_annotator.domain.histology import Marker
 from glioma_annotator.domain.task_profile import TaskProfile
 
@@ -134,8 +134,8 @@ def _markers() -> list[Subject]:
 
 
 def _volumes(labels: Sequence[str]) -> list[Subject]:
-    """Of labels that the language can name: one word each."""
-    named = [label for label in labels if _is_word(label)]
+    """Of labels that the language can name: without all three kinds of quotation marks in them."""
+    named = [label for label in labels if quoted(label)[1:-1] == label]
     number = FieldType.NUMBER
     change = {Operator.MORE: "up by at least", Operator.LESS: "down by at least"}
     volumes = [
@@ -146,13 +146,6 @@ def _volumes(labels: Sequence[str]) -> list[Subject]:
         Subject(f"change {n}", "Volume", f"{n} change", SubjectKind.CHANGE, number, change, {}, "%", n) for n in named
     ]
     return volumes + changes
-
-
-def _is_word(name: str) -> bool:
-    try:
-        return words_of(name) == (name.lower(),)
-    except QuestionError:
-        return False
 
 
 def _of_records(profile: TaskProfile | None) -> list[Subject]:

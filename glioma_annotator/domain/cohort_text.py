@@ -26,7 +26,7 @@ from glioma_annotator.domain.cohort import (
     VolumeChange,
     VolumeIs,
 )
-from glioma_annotator.domain.cohort_vocabulary import FIGURES, JOINTS, SHORT, SHORT_SCOPE
+from glioma_annotator.domain.cohort_vocabulary import FIGURES, JOINTS, MARKERS, SHORT, SHORT_SCOPE
 from glioma_annotator.domain.histology import Marker
 
 #: How a marker is written, and the words for its two results.
@@ -52,6 +52,7 @@ _FIGURE_NAMES: dict[str, tuple[str, str, str]] = {
     kind.value: (" ".join(words), field, unit) for words, (kind, field, unit) in reversed(FIGURES.items())
 }
 _SHORT_FIELDS = {(SHORT_SCOPE[field], field) for field in SHORT.values()}
+_NO_LABELS = {*JOINTS, "text", "report", "note", "vasari", "finding", "findings", *(words[0] for words in MARKERS)}
 _SCOPE_WORDS = {Scope.FINDING: "finding", Scope.SAMPLE: "sample", Scope.EVENT: "event", Scope.RESPONSE: "response"}
 
 
@@ -77,10 +78,10 @@ def question_text(condition: Condition, scope: Scope = Scope.VISIT) -> str:
         case MarkerPercent(_, operator, percent):
             return f"Ki-67 {operator.value} {number_text(percent)} %"
         case VolumeIs(name, operator, volume_ml):
-            return f"{name} volume {operator.value} {number_text(volume_ml)} ml"
+            return f"{_label(name)} volume {operator.value} {number_text(volume_ml)} ml"
         case VolumeChange(name, direction, amount, percent, reference):
             unit = "%" if percent else "ml"
-            return f"{name} volume {direction.value} {number_text(amount)} {unit} from {reference.value}"
+            return f"{_label(name)} volume {direction.value} {number_text(amount)} {unit} from {reference.value}"
         case VasariIs(feature, operator, value):
             return f"vasari {feature} {operator.value} {_plain(value)}"
         case TextFound(words):
@@ -99,6 +100,11 @@ def quoted(words: str) -> str:
         if closing not in words:
             return f"{opening}{words}{closing}"
     return f'"{words.replace(chr(34), " ")}"'
+
+
+def _label(name: str) -> str:
+    """A label, in quotation marks where it would be taken for something else."""
+    return name if re.fullmatch(r"[^\W\d_][^\W_]*", name) and name.lower() not in _NO_LABELS else quoted(name)
 
 
 def _within(part: Condition, scope: Scope, looser: object) -> str:

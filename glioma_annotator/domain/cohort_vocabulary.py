@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,6 +74,15 @@ def words_of(phrase: str) -> Words:
 
 def phrases_of(table: Mapping[str, T]) -> dict[Words, T]:
     return {words_of(phrase): value for phrases, value in table.items() for phrase in phrases.split("; ")}
+
+
+def phrases_of_labels(labels: Iterable[str]) -> dict[Words, str]:
+    """Labels by their words; without those that have a sign which the language does not know."""
+    found: dict[Words, str] = {}
+    for label in labels:
+        with suppress(QuestionError):
+            found[words_of(label)] = label
+    return found
 
 
 _IDH = (Marker.IDH1, Marker.IDH2)
@@ -154,3 +164,5 @@ HAD = phrases_of({"had; has; has had; with": None})
 EVENT_KINDS = phrases_of({kind.value: kind for kind in EventKind})
 JOINTS = ("and", "or", "not")
 VISIT_FIELDS = phrases_of({name: name for name in FIELDS[Scope.VISIT]})
+#: What a label of the same name is asked about with the word *volume* only.
+FIRST_WORDS = frozenset({*SCOPES, *SHORT, *FIGURES, *HAD, *VISIT_FIELDS})

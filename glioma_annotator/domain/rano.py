@@ -7,7 +7,7 @@ proposes; the reader decides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glioma_annotator.domain.clinical_event import ClinicalState
@@ -104,6 +104,10 @@ class _Course:
         earlier = [v for v in self.visits[self.first : self.index] if self.size(v) is not None]
         return min(earlier, key=lambda v: self.size(v) or 0.0, default=self.baseline)
 
+    def _at(self, visit: RanoVisit) -> _Course:
+        """The same course as it stood at an earlier visit."""
+        return replace(self, index=self.visits.index(visit))
+
     def _assessed_before(self) -> list[RanoVisit]:
         """The visits from the baseline to the one before this, latest first, without those that show nothing.
 
@@ -156,10 +160,13 @@ class _Course:
             growth.append(f"That is at least {THRESHOLDS[self.method].increase:.0%} more than the nadir.")
         if lowest == 0 and now > 0 and self._measurable_again():
             growth.append("A measurable lesion is back after all measured disease had gone.")
-        growth += self._become_measurable()
-        fresh = sorted(self.visit.new & self.visit.measurable)
+        growth += self._become_measurable().values()
+        fresh = self._fresh()
         if fresh:
             others.append(f"{_count(len(fresh), 'new measurable lesion')}: {', '.join(fresh)}.")
+        for key, (earlier, is_new) in sorted(self._still_there().items()):
+            found = others if is_new else growth
+            found.append(f"{key}, {'new' if is_new else 'measurable first'} at {earlier.title}, is still measurable.")
         if self.visit.non_target_worse:
             others.append("The reader sees clear progression of non-measurable or non-target disease.")
         return growth, others
@@ -177,9 +184,26 @@ class _Course:
     def _grown(self, now: float, lowest: float) -> bool:
         return lowest > 0 and (now - lowest) / lowest >= THRESHOLDS[self.method].increase - EXACT
 
-    def _become_measurable(self) -> list[str]:
+    def _fresh(self) -> list[str]:
+        """New lesions that are measurable."""
+        return sorted(self.visit.new & self.visit.measurable)
+
+    def _still_there(self) -> dict[str, tuple[RanoVisit, bool]]:
+        """Lesions of the progression that lasts, measurable ever since: the visit they came at, and whether as new."""
+        found: dict[str, tuple[RanoVisit, bool]] = {}
+        lasting = set(self.visit.measurable)
+        for earlier in self._assessed_before():
+            if self.settled.get(earlier.timepoint) not in (PD, ResponseCategory.PRELIMINARY_PD):
+                break
+            lasting &= earlier.measurable
+            then = self._at(earlier)
+            found |= dict.fromkeys(lasting & then._become_measurable().keys(), (earlier, False))
+            found |= dict.fromkeys(lasting.intersection(then._fresh()), (earlier, True))
+        return found
+
+    def _become_measurable(self) -> dict[str, str]:
         """Lesions that were never measurable since the baseline, and are now, grown by a significant amount."""
-        found = []
+        found = {}
         for key in sorted(self.visit.measurable - self.visit.new - set(self.targets)):
             earlier = [v for v in self.visits[self.first : self.index] if any(n.lesion == key for n in v.lesions)]
             if not earlier or any(key in v.measurable for v in earlier):
@@ -188,7 +212,7 @@ class _Course:
             now = _largest(self.visit, key)
             longer = now.longest_mm - was.longest_mm > BECOME_MEASURABLE_MM
             if longer or now.product_mm2 >= (1 + THRESHOLDS[ResponseMethod.BIDIMENSIONAL].increase) * was.product_mm2:
-                found.append(f"{key} was not measurable and is now: {_diameters(was)}, then {_diameters(now)}.")
+                found[key] = f"{key} was not measurable and is now: {_diameters(was)}, then {_diameters(now)}."
         return found
 
     def _measurable_again(self) -> bool:
@@ -220,14 +244,24 @@ class _Course:
         return PD, []
 
     def _unconfirmed_before(self) -> RanoVisit | None:
-        """The visit whose progression this one confirms: preliminary, at least 4 weeks ago, nothing else between."""
+        """The visit whose progression this one confirms: preliminary, at least 4 weeks ago, nothing else between.
+
+        A decline alone, with a scan that showed no progression, leaves nothing for another scan to confirm.
+        """
         found = None
         for earlier in self._assessed_before():
             if self.settled.get(earlier.timepoint) is not ResponseCategory.PRELIMINARY_PD:
                 break
+            if self._at(earlier)._declined_alone():
+                continue
             if earlier.day is None or self.visit.day is None or self.visit.day - earlier.day >= CONFIRM_AFTER_DAYS:
                 found = earlier
         return found
+
+    def _declined_alone(self) -> bool:
+        now, lowest = self.size(self.visit), self.size(self.nadir())
+        seen = now is None or lowest is None or any(self._progression(now, lowest))
+        return not seen and bool(self._decline())
 
     def _response(self, now: float, at_start: float) -> tuple[ResponseCategory, list[str]]:
         """CR, PR or SD when nothing progressed, or not evaluable when steroids hide what the tumour does."""
@@ -255,7 +289,7 @@ class _Course:
             reasons.append("No clinical state is recorded; it is taken as stable.")
         if self._grown(now, self.size(self.nadir()) or 0.0):
             reasons.append("The volume grew, but no lesion is measurable: both diameters of one must reach 10 mm.")
-        if at_start == 0:
+        if at_start == 0 or not self.targets:
             reasons.append("Nothing measurable at baseline: no response can be measured.")
             return SD, reasons
         if remaining == 0:
@@ -310,7 +344,7 @@ class _Course:
                     "product_mm2": lesion.product_mm2,
                     "volume_ml": lesion.volume_ml,
                     "target": lesion.lesion in self.targets,
-                    "measurable": lesion.lesion in visit.measurable,
+                    "measurable": visit.measures(lesion),
                     "new": lesion.lesion in visit.new,
                     "adjusted": lesion.adjusted,
                     "mask": lesion.revision,

@@ -59,6 +59,7 @@ class RanoVisit:
     non_target_worse: the reader's judgement that non-measurable or non-target disease clearly progressed.
     revision: number of the mask that counts; None when there is none, or it is not known.
     over_cavity: ids of the lesions whose diameters run across the resection cavity, which RANO does not measure.
+    too_small: ids of the measurements that are not measurable themselves; another part of a split lesion may be.
     """
 
     timepoint: str
@@ -76,6 +77,11 @@ class RanoVisit:
     non_target_worse: bool = False
     revision: int | None = None
     over_cavity: frozenset[str] = frozenset()
+    too_small: frozenset[str] = frozenset()
+
+    def measures(self, part: LesionMeasurement) -> bool:
+        """Whether a lesion is measurable, of a split one this part."""
+        return part.lesion in self.measurable and part.id not in self.too_small
 
     def out_of_date(self, lesion: LesionMeasurement) -> bool:
         """Whether a reader set a lesion's diameters on another mask than the one that counts now."""

@@ -32,6 +32,7 @@ SAME_SIZE = 0.2
 one enhancing tumour differ; RANO's thresholds decide on response, not this one."""
 
 _STEP_MM = 0.2
+_EXACT = 1e-9  # a share of exactly the threshold reaches it, whatever the rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,8 @@ def match_lesions(
         (a.number, b.number): ml
         for a in old
         for b in new
-        if (ml := shared.get((a.number, b.number), 0.0)) >= overlap * min(a.volume_ml, b.volume_ml) and ml > 0
+        if (ml := shared.get((a.number, b.number), 0.0)) >= overlap * min(a.volume_ml, b.volume_ml) * (1 - _EXACT)
+        and ml > 0
     }
     pairs |= dict.fromkeys(_near(earlier, later, old, new, pairs, matrix, distance_mm), 0.0)
     links = [_link(lesion, earlier, pairs, same_size) for lesion in new]
@@ -196,7 +198,7 @@ def _link(lesion: Lesion, earlier: LesionMap, pairs: dict[tuple[int, int], float
         change = LesionChange.MERGED
     elif sum(a == before[0] for a, _ in pairs) > 1:
         change = LesionChange.SPLIT
-    elif abs(lesion.volume_ml - ml) <= same_size * ml:
+    elif abs(lesion.volume_ml - ml) <= (same_size + _EXACT) * ml:
         change = LesionChange.UNCHANGED
     else:
         change = LesionChange.GROWN if lesion.volume_ml > ml else LesionChange.SHRUNK

@@ -259,7 +259,7 @@ def component_rows(lesions: MeasuredCourse) -> list[tuple[object, ...]]:
                     t.volume_ml,
                     size.longest_mm if size else None,
                     size.perpendicular_mm if size else None,
-                    int(t.lesion in seen.measurable) if size else None,
+                    int(seen.measures(size)) if size else None,
                 )
             )
     return rows

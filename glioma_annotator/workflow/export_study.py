@@ -5,25 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import atomic_write, make_folder
 from glioma_annotator.imaging.nifti import write_labels, write_volume
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.export_records import record_tables
+from glioma_annotator.workflow.histology_entry import SAMPLE_COLUMNS
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.study_labels import own_labels, study_scheme
+from glioma_annotator.workflow.tables import plain_cell
+from glioma_annotator.workflow.vasari_entry import VASARI_COLUMNS
 
 VOLUMES_FILE = "volumes.csv"
 LABELS_FILE = "labels.csv"
 #: First line of the table: by it a later export knows the folder as its own.
 _COLUMNS = ("patient", "timepoint", "date", "day", "phase", "revision", "status", "kind", "name", "volume_ml")
+
+_LEGEND_COLUMNS = ("value", "name", "title", "colour")
 
 Row = tuple[object, ...]
 
@@ -82,6 +87,11 @@ def export_patient(
         _write_table(path, recorded, columns)
     for legend in legends:
         _write_legend(legend, scheme)
+    if timepoint_key is None:
+        _remove_earlier(folder / "vasari.csv", VASARI_COLUMNS, records)
+        _remove_earlier(folder / "histology.csv", SAMPLE_COLUMNS, records)
+    for table in tables.values():
+        _remove_earlier(table.with_name(LABELS_FILE), _LEGEND_COLUMNS, legends)
     return (*targets.values(), *tables.values(), *legends, *records)
 
 
@@ -114,7 +124,9 @@ def _targets(
     for visit in visits:
         place = folder / _file_name(visit.key)
         for sequence in visit.sequences:
-            targets[visit.key, sequence.name] = place / f"{_file_name(sequence.name)}.nii.gz"
+            name = _file_name(sequence.name)
+            taken = masks[visit.key] and name.casefold() == "mask"
+            targets[visit.key, sequence.name] = place / (f"{name}-image.nii.gz" if taken else f"{name}.nii.gz")
         if masks[visit.key]:
             targets[visit.key, ""] = place / "mask.nii.gz"
     if len({str(p).lower() for p in targets.values()}) < len(targets):
@@ -142,7 +154,7 @@ def _refuse_other(column: str, key: str, folder: Path, tables: Sequence[Path], k
     holds = "holds" if named else "may hold"
     if not named and any(map(_is_export, tables)):
         named = {other for other in keys if _file_name(other).casefold() == _file_name(key).casefold()}
-    others = sorted(named - {key})
+    others = sorted(named - {key, str(plain_cell(key))})
     if others:
         what = "visit" if column == "timepoint" else column
         raise UserError(
@@ -166,9 +178,26 @@ def _refuse_foreign(targets: Sequence[Path]) -> None:
             raise UserError(f"{target} is there already and was not written by an export.", "Choose another folder.")
 
 
-def _is_export(table: Path) -> bool:
+def _remove_earlier(path: Path, columns: Sequence[str], written: Collection[Path]) -> None:
+    """Take away a table of an earlier export that has nothing to tell any more. Raises `EnvironmentFailure`."""
+    if path in written or not _begins_with(path, columns):
+        return
     try:
-        return table.read_text(encoding="utf-8").startswith(",".join(_COLUMNS))
+        path.unlink()
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{path} tells of what is recorded no more, and could not be removed ({error.strerror or error}).",
+            "Close the program that has it open, then export again.",
+        ) from error
+
+
+def _is_export(table: Path) -> bool:
+    return _begins_with(table, _COLUMNS)
+
+
+def _begins_with(table: Path, columns: Sequence[str]) -> bool:
+    try:
+        return table.read_text(encoding="utf-8").startswith(",".join(columns))
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -188,13 +217,13 @@ def _write_table(path: Path, rows: Sequence[Row], columns: tuple[str, ...] = _CO
 
 def _write_legend(path: Path, scheme: LabelScheme) -> None:
     rows = [(label.value, label.name, label.title, label.colour) for label in scheme.labels]
-    _write_csv(path, [("value", "name", "title", "colour"), *rows])
+    _write_csv(path, [_LEGEND_COLUMNS, *rows])
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(rows)
+    writer.writerows([plain_cell(cell) for cell in row] for row in rows)
     with atomic_write(path) as file:
         file.write(text.getvalue().encode("utf-8"))
 

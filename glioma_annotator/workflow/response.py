@@ -297,13 +297,15 @@ def _visit(
     own = [t for t in tracked[index] if t.number is not None]
     recorded = store.measurements.of_timepoint(course.patient, visit.timepoint.key)
     by_hand = recorded_diameters(recorded, own, lesions) if lesions is not None else {}
-    measured, measurable, over_cavity = [], set(), set()
+    measured, measurable, too_small, over_cavity = [], set(), set(), set()
     for lesion in own:
         assert lesions is not None and lesion.number is not None
         made, seen = _measurement(course, visit, lesions, lesion, by_hand.get(lesion.number))
         measured.append(made)
         if is_measurable(made.longest_mm, made.perpendicular_mm, seen, lesions.grid.spacing_mm[2]):
             measurable.add(lesion.lesion)
+        else:
+            too_small.add(made.id)
         if cavity is not None and _crosses(made, cavity, lesions.grid):
             over_cavity.add(lesion.lesion)
     events, clock, day = course.events, course.clock, visit.day
@@ -324,6 +326,7 @@ def _visit(
         non_target_worse=_judged_worse(store.responses.of_timepoint(course.patient, visit.timepoint.key)),
         revision=visit.revision.number if visit.revision else None,
         over_cavity=frozenset(over_cavity),
+        too_small=frozenset(too_small),
     )
 
 
@@ -369,5 +372,6 @@ def _new(own: Iterable[TrackedLesion], since_baseline: Sequence[Iterable[Tracked
 
 
 def _judged_worse(assessments: Sequence[ResponseAssessment]) -> bool:
-    """Whether the reader's last assessment of the visit says that non-target disease clearly progressed."""
-    return bool(assessments) and assessments[-1].inputs.get("non_target_worse") is True
+    """Whether the reader's last assessment of the visit, by either method, says that other disease progressed."""
+    last = max(assessments, key=lambda made: made.decided_utc or made.created_utc, default=None)
+    return last is not None and last.inputs.get("non_target_worse") is True

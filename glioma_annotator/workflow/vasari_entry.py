@@ -20,6 +20,7 @@ from glioma_annotator.domain.vasari import VasariEntry, VasariFeature
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.tables import plain_cell
 
 Sheet = Mapping[str, VasariEntry]
 """The entry that counts by feature number."""
@@ -205,7 +206,8 @@ def write_sheets(store: Store, profile: TaskProfile, patient: str, visits: Itera
     """Write the sheets of visits as one CSV; how many values. Raises `EnvironmentFailure` when the disk refuses."""
     rows = sheet_rows(store, profile, patient, visits)
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([VASARI_COLUMNS, *rows])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([plain_cell(cell) for cell in row] for row in [VASARI_COLUMNS, *rows])
     with atomic_write(path) as file:
         file.write(text.getvalue().encode("utf-8"))
     return len(rows)

@@ -170,7 +170,7 @@ class ResponseCard(QFrame):
             is_target = lesion.lesion in response.targets
             outdated = visit.out_of_date(lesion)
             how = how_measured(lesion, visit)
-            measurable = "yes" if lesion.lesion in visit.measurable else "no"
+            measurable = "yes" if visit.measures(lesion) else "no"
             name = readable(lesion.lesion, self._titles) + (" (new)" if lesion.lesion in visit.new else "")
             cells = ("target" if is_target and not self._baseline else "", name, f"{lesion.longest_mm:.1f} mm",
                      f"{lesion.perpendicular_mm:.1f} mm", f"{lesion.product_mm2:.0f} mm²",

@@ -13,6 +13,7 @@ from typing import Any
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.workflow.evaluation.scores import COLUMNS, RULES, CaseScore
 from glioma_annotator.workflow.evaluation.statistics import LEVEL, Summary, presences
+from glioma_annotator.workflow.tables import plain_cell
 
 CASES, SUMMARY, PAGE, JSON = "cases.csv", "summary.csv", "report.md", "evaluation.json"
 _SUMMARY_COLUMNS = (
@@ -184,7 +185,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[objec
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows([[round(c, 5) if isinstance(c, float) else c for c in row] for row in rows])
+    writer.writerows([[round(c, 5) if isinstance(c, float) else plain_cell(c) for c in row] for row in rows])
     _write(path, text.getvalue())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,28 @@ def test_the_last_visit_is_that_of_the_course_though_it_has_no_date(tmp_path: Pa
         assert [hit.timepoint for hit in opened.cohort.ask("phase = unknown").hits] == ["v0", "v1", "v2"]
 
 
+def test_capitals_do_not_matter_beyond_ascii_either(tmp_path: Path) -> None:
+    with open_workspace(tmp_path / "w") as store:
+        patient = store.add_patient("Ä1")
+        series = (Sequence("T1Gd", SequenceRole.T1GD, ""),)
+        visit = Timepoint(patient.id or 0, "v1", 0, GRID, "T1Gd", sequences=series)
+        store.add_timepoint(visit, {"T1Gd": Volume(np.zeros(GRID.shape, np.float32), GRID)})
+        store.findings.add(Finding("Ä1", "v1", "satellite", (0.0, 0.0, 0.0), location="ÜBER der Größe é"))
+        for text in ("über", "Über der größe É", "ÜBER"):
+            assert store.cohort.ask(f'finding location = "{text}"').visits == 1
+            assert store.cohort.ask(f'finding location != "{text}"').visits == 0
+        assert store.cohort.ask("finding location = über or finding location = ueber").visits == 1
+        assert store.cohort.ask('patient in ("Ö*", "ä*")').visits == 1
+        assert store.cohort.ask("finding location = öber").visits == 0
+
+
+def test_a_long_list_of_patients_can_be_pasted(store: Workspace) -> None:
+    others = [f"PAT-{number}" for number in range(2500)]
+    assert store.cohort.ask(f"patient in ({', '.join([*others, 'B'])})").patients == 1
+    assert store.cohort.ask(" and ".join(f"patient != {other}" for other in others)).patients == 3
+    assert store.cohort.ask(" or ".join(f"ET volume = 10 ml and day = {day}" for day in range(1200))).visits == 0
+
+
 def test_an_unknown_label_is_pointed_at(store: Workspace) -> None:
     with pytest.raises(QuestionError, match="masks have ET"):
         store.cohort.ask("XY volume > 3")
@@ -210,6 +233,7 @@ def test_questions_are_saved_by_name(store: Workspace) -> None:
     [
         ("rim", "finding A m3"),
         ("RÍM les", "finding A m3"),
+        ("RI\N{COMBINING ACUTE ACCENT}M les", "finding A m3"),
         ("temporal satellite", "finding A m3"),
         ('"satellite temporal"', ""),
         ("leptomeningeal", "report B m2"),
@@ -245,6 +269,24 @@ def test_search_follows_changes_deletions_and_restorations(tmp_path: Path) -> No
         assert store.search.find("other") == ()
         store.notes.restore(note.id)
         assert len(store.search.find("other")) == 1
+
+
+def test_measures_follow_a_baseline_that_comes_without_a_mask(tmp_path: Path) -> None:
+    with open_workspace(tmp_path / "w") as store:
+        patient = store.add_patient("P")
+        first = add_visit(store, patient.id or 0, 1, 9, TreatmentPhase.UNKNOWN)
+        add_visit(store, patient.id or 0, 3, 6, TreatmentPhase.UNKNOWN)
+
+        def compared() -> list[float | None]:
+            found = [m.baseline_ml for m in store.measures.of_patient("P") if m.name == "ET"]
+            return [None if ml is None else round(ml, 9) for ml in found]
+
+        assert compared() == [None, 9]
+        bare = dataclasses.replace(
+            first, id=None, key="m2", order=2, date=dt.date(2026, 2, 1), phase=TreatmentPhase.POST_RT_BASELINE
+        )
+        store.add_timepoint(bare, IMAGE)
+        assert compared() == [None, None]
 
 
 def test_measures_follow_approval_and_radiotherapy(tmp_path: Path) -> None:

@@ -143,7 +143,12 @@ def test_what_cannot_be_read_is_pointed_at(question: str, place: str, reason: st
 
 
 def test_labels_of_the_workspace_can_be_asked_about() -> None:
-    assert parse_question("cyst > 1", ("ET", "Cyst")) == VolumeIs("Cyst", Operator.MORE, 1.0)
+    labels = ("ET", "Cyst", "Cyst wall", "ET+")
+    assert parse_question("cyst > 1", labels) == VolumeIs("Cyst", Operator.MORE, 1.0)
+    for question in ("cyst wall > 1", "Cyst Wall volume > 1 ml", '"cyst wall" volume > 1 ml'):
+        assert parse_question(question, labels) == VolumeIs("Cyst wall", Operator.MORE, 1.0)
+    assert parse_question('"ET+" volume > 1', labels) == VolumeIs("ET+", Operator.MORE, 1.0)
+    assert parse_question('"cyst wall"', labels) == TextFound("cyst wall")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from glioma_annotator.domain.cohort_subjects import Subject, SubjectKind
 from glioma_annotator.domain.cohort_text import question_text
 from glioma_annotator.workflow.profiles import load_profile
 
-SUBJECTS = CohortSubjects(("ET", "TC", "WT", "RC", "not one word"), load_profile())
+SUBJECTS = CohortSubjects(("ET", "TC", "WT", "RC"), load_profile())
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\"“”'", exclude_categories=["C", "Z"]), min_size=1)
 
 
@@ -129,5 +129,22 @@ def test_a_new_row_of_every_subject_that_needs_no_words_can_be_asked() -> None:
             assert parse_question(question_text(condition)) == condition
 
 
+@pytest.mark.parametrize(
+    "label", ["not one word", "ET-core", "T2_lesion", "5", "ET+", 'the "rim"', "mgmt", "finding", "day", "grade", "and"]
+)
+def test_a_label_of_any_name_can_be_asked_about_beside_what_the_language_calls_so(label: str) -> None:
+    labels = ("ET", label)
+    every = CohortSubjects(labels)
+    for key in (f"volume {label}", f"change {label}"):
+        row = every.new_row(key)
+        condition = every.condition_of([row, every.new_row("volume ET")])
+        assert condition is not None
+        assert parse_question(question_text(condition), labels) == condition
+        assert every.rows_of(condition) == ((row, every.new_row("volume ET")), False)
+    for question in ("day > 2", "grade = 4", "finding volume > 1 ml", "mgmt = methylated", "had surgery", '"rim"'):
+        assert parse_question(question, labels) == parse_question(question)
+
+
 def test_labels_that_the_language_cannot_name_are_left_out() -> None:
-    assert not [s.key for s in SUBJECTS if "not one word" in s.key]
+    every = CohortSubjects(("ET", "a \" ” ' b"))
+    assert [s.key for s in every if s.kind is SubjectKind.VOLUME] == ["volume ET"]

@@ -123,6 +123,20 @@ class TestSize:
 
 
 class TestMatching:
+    @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 3.0), (2.0, 2.0, 3.0), (0.9, 0.9, 1.2)])
+    def test_a_share_of_exactly_the_threshold_reaches_it_on_every_grid(
+        self, spacing: tuple[float, float, float]
+    ) -> None:
+        grid = Grid((40, 36, 24), np.diag([*spacing, 1.0]))
+
+        def one(length: int, start: int = 4) -> LesionMap:
+            return find_lesions(box_mask(((start, start + length), (4, 8), (4, 6)), grid=grid), grid, 0.0)
+
+        (grown,) = match_lesions(one(5), one(6))
+        assert grown.change is LesionChange.UNCHANGED
+        (touching,) = match_lesions(one(10), one(10, 13), distance_mm=0.0)
+        assert touching.earlier == (1,)
+
     def test_the_same_lesion_is_unchanged(self) -> None:
         (link,) = match_lesions(lesions(A), lesions(A))
         assert (link.later, link.earlier, link.change) == (1, (1,), LesionChange.UNCHANGED)

@@ -208,6 +208,13 @@ def test_names_and_reasons_stay_in_their_cells_of_the_page(tmp_path: Path) -> No
     assert "| a\\|b | ET |" in page
 
 
+def test_a_case_named_like_a_formula_is_none_in_the_table(tmp_path: Path) -> None:
+    scores = score_case("=A1+B1", volume(3, slice(2, 6)), volume(3, slice(2, 5)), SCHEME)
+    write_tables(tmp_path, "Title", scores, summarise(scores), {}, {})
+    with (tmp_path / "cases.csv").open(newline="") as file:
+        assert {row["case"] for row in csv.DictReader(file)} == {"'=A1+B1"}
+
+
 def test_a_reference_of_which_nothing_was_reviewed_scores_nothing(tmp_path: Path) -> None:
     everywhere = (slice(None),) * 3
     with pytest.raises(UserError, match="case7: nothing in the reference was reviewed"):

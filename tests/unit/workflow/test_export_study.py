@@ -108,6 +108,31 @@ def test_all_visits_share_one_table(tmp_path: Path) -> None:
     assert rows[8]["day"] == "262"
 
 
+def test_a_key_like_a_formula_is_not_run_and_its_export_is_known_again(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    with_copy_of_patient(store, "=A", "_A")
+    written = export(store, tmp_path / "out", "=A")
+    with (tmp_path / "out" / "_A" / "volumes.csv").open(newline="") as file:
+        assert {row["patient"] for row in csv.DictReader(file)} == {"'=A"}
+    assert export(store, tmp_path / "out", "=A") == written
+    with pytest.raises(UserError, match=r"holds the export of patient '=A"):
+        export(store, tmp_path / "out", "_A")
+
+
+def test_an_image_called_mask_lies_beside_the_mask(tmp_path: Path) -> None:
+    store = imported(brats_2021(tmp_path / "in"))
+    visit = store.timepoint(1)
+    image = store.load_image(visit, "T1")
+    named = dataclasses.replace(visit.sequences[0], name="Mask")
+    images = {"Mask": image, "T1": image}
+    other = dataclasses.replace(visit, id=None, key="v2", reference="T1", sequences=(named, *visit.sequences[:1]))
+    made = store.add_timepoint(other, images)
+    labels = np.full(visit.grid.shape, 3, np.uint8)
+    store.add_revision(made, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="R")
+    written = {path.name for path in export(store, tmp_path / "out", visit="v2")}
+    assert written == {"Mask-image.nii.gz", "T1.nii.gz", "mask.nii.gz", "volumes.csv"}
+
+
 def test_an_earlier_export_is_replaced(tmp_path: Path) -> None:
     store = imported(brats_2021(tmp_path / "in"))
     assert export(store, tmp_path / "out") == export(store, tmp_path / "out")

@@ -100,6 +100,19 @@ def test_a_new_small_lesion_is_no_progression() -> None:
     assert categories(assess(course))[-1] is ResponseCategory.SD
 
 
+def test_a_small_part_of_a_split_lesion_is_not_measurable_beside_a_large_one() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE)
+    course.visit(200, (ET, (5, 5, 5), (10, 4, 6)), (ET, (5, 11, 5), (2, 2, 2)))
+    found = measured(course)
+    assert [t.lesion for t in found.lesions[1]] == ["L1", "L1"]
+    last = found.visits[1]
+    assert last.measurable == {"L1"}
+    assert [last.measures(part) for part in last.lesions] == [True, False]
+    inputs = assess_response(course.store, found).proposals[-1].inputs
+    assert [lesion["measurable"] for lesion in inputs["lesions"]] == [True, False]
+
+
 def test_the_cavity_is_no_tumour() -> None:
     course = Course()
     course.visit(100, LARGE, phase=BASELINE)
@@ -339,6 +352,16 @@ def test_progression_of_other_disease_seen_by_the_reader_counts_and_is_remembere
     assert proposal.category is ResponseCategory.PD
     decide(course.store, "P", BIDIMENSIONAL, proposal, ResponseCategory.PD, "Reader")
     assert assess(course).proposals[-1].inputs["non_target_worse"] is True
+
+
+def test_the_last_judgement_of_other_disease_counts_whichever_method_was_decided_first() -> None:
+    course = two_visits(LARGE, LARGE)
+    for method in (BIDIMENSIONAL, VOLUMETRIC):
+        decide(course.store, "P", method, assess(course, method).proposals[-1], ResponseCategory.SD, "Reader")
+    ticked = assess(course, BIDIMENSIONAL, non_target_worse=["V1"]).proposals[-1]
+    decide(course.store, "P", BIDIMENSIONAL, ticked, ResponseCategory.PD, "Reader")
+    for method in (BIDIMENSIONAL, VOLUMETRIC):
+        assert assess(course, method).proposals[-1].category is ResponseCategory.PD
 
 
 class TestDecision:

@@ -152,3 +152,34 @@ def test_an_export_of_all_visits_has_sheets_and_samples_where_there_are_any(stor
     assert records <= exported("full")  # an earlier export is replaced
     assert "mitoses" in (tmp_path / "full" / "P" / "histology.csv").read_text(encoding="utf-8")
     assert not records & exported("one", "V0")
+
+
+def test_an_export_takes_away_the_tables_of_records_that_are_deleted(store: FakeStore, tmp_path: Path) -> None:
+    def exported() -> set[str]:
+        export_patient(store, "P", None, tmp_path / "out", ignore_progress, CancelToken())
+        return {path.name for path in (tmp_path / "out" / "P").glob("*.csv")}
+
+    put(store, "F2", "3")
+    sample = HistologySample("P", SampleKind.RESECTION, microscopy="of another patient")
+    store.histology.add(sample)
+    assert exported() == {"volumes.csv", "vasari.csv", "histology.csv"}
+    put(store, "F2", "")
+    store.histology.delete(sample.id)
+    (tmp_path / "out" / "P" / "labels.csv").write_text("my own table")
+    assert exported() == {"volumes.csv", "labels.csv"}
+
+
+def test_no_cell_of_a_table_is_run_as_a_formula(store: FakeStore, tmp_path: Path) -> None:
+    formula = '=HYPERLINK("http://x.invalid")'
+    choose(store, PROFILE, "P", "V0", "F2", "3", formula)
+    write_sheets(store, PROFILE, "P", store.timepoints(1), tmp_path / "v.csv")
+    store.histology.add(
+        HistologySample("P", SampleKind.RESECTION, microscopy=formula, location="-left", sites_mm=((-1.5, 2.0, -3.0),))
+    )
+    export_patient(store, "P", None, tmp_path / "out", ignore_progress, CancelToken())
+    for path in (tmp_path / "v.csv", tmp_path / "out" / "P" / "vasari.csv", tmp_path / "out" / "P" / "histology.csv"):
+        cells = [cell for row in csv.reader(path.read_text(encoding="utf-8").splitlines()) for cell in row]
+        assert f"'{formula}" in cells
+        assert not [c for c in cells if c.startswith("=")]
+    assert "'-left" in cells
+    assert any(c.startswith("-1.5") for c in cells)  # coordinates stay numbers
