@@ -121,16 +121,22 @@ def test_a_case_may_lack_a_sequence_and_a_holdout_is_judged_on(
     assert any("T2" in message and "absent" in message for message in told["messages"])
 
 
-def test_a_cavity_beside_masks_with_a_3_is_no_enhancing_tumour(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What adaptations of loose files were asked for; each of them is accepted."""
+    requests: list[Any] = []
 
     def adapted(_adapter: Any, request: Any, *_: Any, **_more: Any) -> Any:
-        asked.append(request)
+        requests.append(request)
         return outcome_of(BASE), True
 
     monkeypatch.setattr("glioma_annotator.cli.adapt.adapt_to_folder", adapted)
+    return requests
+
+
+def test_a_cavity_beside_masks_with_a_3_is_no_enhancing_tumour(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[Any]
+) -> None:
     case = visit()
     marked = np.zeros_like(case.labels)
     marked[8:12, 8:12, 8:12] = 3
@@ -148,15 +154,8 @@ def test_a_cavity_beside_masks_with_a_3_is_no_enhancing_tumour(
 
 
 def test_masks_with_core_and_a_4_are_read_as_the_others_are_and_that_is_told(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[Any]
 ) -> None:
-    asked: list[Any] = []
-
-    def adapted(_adapter: Any, request: Any, *_: Any, **_more: Any) -> Any:
-        asked.append(request)
-        return outcome_of(BASE), True
-
-    monkeypatch.setattr("glioma_annotator.cli.adapt.adapt_to_folder", adapted)
     case = visit()
     core = np.zeros_like(case.labels)
     core[8:12, 8:12, 8:12], core[12, 8:12, 8:12] = 1, 4

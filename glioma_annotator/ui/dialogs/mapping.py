@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -22,21 +21,11 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM, LabelScheme
 from glioma_annotator.imaging.label_codec import propose_mapping
+from glioma_annotator.ui.panels.entry_fields import CalmList
 from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet, swatch
 
 LEAVE_OUT = 0
 _TALLEST = 320
-
-
-class _LabelChoice(QComboBox):
-    """A choice in a list that scrolls: the wheel moves the list, never the choice under it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()
 
 
 class MappingTable(QWidget):
@@ -68,7 +57,7 @@ class MappingTable(QWidget):
             grid.addWidget(quiet(text, wrap=False), 0, column)
         self.choices: dict[int, QComboBox] = {}
         for row, value in enumerate(sorted(v for v in counts if v != 0), start=1):
-            choice = _LabelChoice()
+            choice = CalmList()
             choice.addItem("leave out", LEAVE_OUT)
             for label in scheme.labels:
                 choice.addItem(swatch(label.colour, 12), f"{label.name}  {label.title}", label.value)

@@ -14,8 +14,19 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPlainTextEdit, QSpinBo
 _KEEP_AFTER_MS = 800
 
 
-class Choice(QComboBox):
-    """A list to choose from.
+class CalmList(QComboBox):
+    """A list to choose from; the wheel moves the page that it stands on, never the choice under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class Choice(CalmList):
+    """A list of values to choose from.
 
     Signals
     -------
@@ -27,7 +38,6 @@ class Choice(QComboBox):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.setAccessibleName(name)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self._showing = False
@@ -82,9 +92,6 @@ class Choice(QComboBox):
     def _tell(self, _index: int) -> None:
         if not self._showing:
             self.chosen.emit()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()
 
 
 class Number(QSpinBox):
