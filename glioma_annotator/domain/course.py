@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind
 from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.steroids import as_dexamethasone_mg
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def _latest(
 def steroid_dose_mg(events: Iterable[ClinicalEvent], day: int | None, clock: CourseClock) -> float | None:
     """Daily steroid dose in mg on `day`: of the last step that began by then, 0 after its end and before the first.
 
-    None when unknown: no day, or no steroids recorded at all.
+    As dexamethasone, so that a change of the drug is no change of the dose. None when unknown: no day, or no steroids
+    recorded at all.
     """
     steps = [e for e in events if e.kind is EventKind.STEROIDS and clock.start(e) is not None]
     if day is None or not steps:
@@ -77,7 +79,10 @@ def steroid_dose_mg(events: Iterable[ClinicalEvent], day: int | None, clock: Cou
     if found is None:
         return 0.0
     end = clock.end(found[1])
-    return 0.0 if end is not None and day > end else found[1].dose_mg
+    if end is not None and day > end:
+        return 0.0
+    given_mg = found[1].dose_mg
+    return None if given_mg is None else as_dexamethasone_mg(given_mg, found[1].drug)
 
 
 def score_at(events: Iterable[ClinicalEvent], kind: EventKind, day: int | None, clock: CourseClock) -> int | None:
