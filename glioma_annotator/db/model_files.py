@@ -26,10 +26,13 @@ _DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zli
 def export_model(model: ShelvedModel, file: Path) -> None:
     """Write a model as one zip, whole or not at all.
 
-    Raises `UserError` for damaged or missing weights and a folder in the file's place, `EnvironmentFailure`.
+    Raises `UserError` for damaged or missing weights, a folder in the file's place and a file within the model's own
+    folder, `EnvironmentFailure`.
     """
     if file.is_dir() or not file.name:
         raise UserError(f"“{file}” is a folder.", "Name a file for the model, such as model.zip.")
+    if model.folder.resolve() in file.resolve().parents:
+        raise UserError(f"“{file}” lies in the model's own folder.", "Choose another place for the file.")
     read_weights(model.folder, model.card)
     with atomic_write(file) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:
         for name in (CARD, WEIGHTS):

@@ -12,7 +12,7 @@ from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.imaging.atomic_file import make_folder, new_file
-from glioma_annotator.imaging.content_check import check_contents, shrink
+from glioma_annotator.imaging.content_check import check_contents, shrink, size_warnings
 from glioma_annotator.imaging.nifti import read_volume, write_labels
 from glioma_annotator.imaging.nifti_header import shown
 from glioma_annotator.imaging.resampling import reconcile, resample_to
@@ -48,6 +48,7 @@ def segment_files(
     reconcile({shown(files[role]): v.volume.grid for role, v in loaded.items()}, shown(files[reference]))
     images = {role: resample_to(v.volume, grid) for role, v in loaded.items()}
     notes = [note for one in loaded.values() for note in one.notes]
+    notes += [f"{shown(files[reference])}: {doubt}" for doubt in size_warnings(grid)]
     doubts = check_contents({role: shrink(volume) for role, volume in images.items()})
     notes += [f"{shown(files[role])}: {doubt}" for role, found in doubts.items() for doubt in found]
     outcome = segmenter.segment(images, model, device, part(report, 0.1, 0.95), cancel, operated=operated)

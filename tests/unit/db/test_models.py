@@ -221,6 +221,15 @@ def exported(shelf: ModelShelf, tmp_path: Path) -> Path:
     return tmp_path / "first.zip"
 
 
+def test_a_model_is_not_exported_over_itself(shelf: ModelShelf) -> None:
+    folder = shelf.find("first").folder
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    for name in ("weights.safetensors", "new.zip"):
+        with pytest.raises(UserError, match="lies in the model's own folder"):
+            shelf.export("first", folder / name)
+    assert {file: file.read_bytes() for file in folder.iterdir()} == before
+
+
 def rewritten(source: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     with zipfile.ZipFile(source) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}

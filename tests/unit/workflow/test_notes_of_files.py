@@ -35,20 +35,32 @@ class EmptySegmenter:
         return SegmentationOutcome(labels, None, "CPU", 0.1, 1, ("The model speaks.",))  # type: ignore[arg-type]
 
 
-def test_segmenting_a_file_of_unknown_orientation_says_that_left_and_right_are_assumed(tmp_path: Path) -> None:
-    file = write_nifti(tmp_path / "t1c.nii.gz", head(T1GD), None)
+def segmented(file: Path, folder: Path) -> tuple[str, ...]:
+    """What is told of a file by which it is segmented."""
     outcome, _ = segment_files(
         EmptySegmenter(),  # type: ignore[arg-type]
         {T1GD: file},
-        tmp_path / "mask.nii.gz",
+        folder / "mask.nii.gz",
         model="",
         device="cpu",
         operated=True,
         report=ignore_progress,
         cancel=CancelToken(),
     )
-    assert "check left and right" in outcome.messages[0]
-    assert outcome.messages[-1] == "The model speaks."
+    return outcome.messages
+
+
+def test_segmenting_a_file_of_unknown_orientation_says_that_left_and_right_are_assumed(tmp_path: Path) -> None:
+    told = segmented(write_nifti(tmp_path / "t1c.nii.gz", head(T1GD), None), tmp_path)
+    assert "check left and right" in told[0]
+    assert told[-1] == "The model speaks."
+
+
+def test_segmenting_a_file_with_a_voxel_size_that_no_head_has_says_so(tmp_path: Path) -> None:
+    data = head(T1GD)
+    for size, is_odd in ((0.1, True), (180 / max(data.shape), False)):
+        told = segmented(write_nifti(tmp_path / "t1c.nii.gz", data, np.diag([size, size, size, 1.0])), tmp_path)
+        assert any("check the voxel size in its header" in message for message in told) == is_odd
 
 
 def test_a_prior_mask_of_unknown_orientation_says_that_left_and_right_are_assumed(tmp_path: Path) -> None:
