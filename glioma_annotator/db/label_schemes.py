@@ -45,6 +45,16 @@ class LabelSchemeRepository:
             return bool(database.execute(query, [name]).fetchone()[0])
 
 
+def remember_scheme(database: Database, scheme: LabelScheme) -> None:
+    """Keep the scheme of a new mask, in the transaction of `database`; labels that it does not name stay kept."""
+    here = _kept(database, scheme.name)
+    for label in here.labels if here is not None else ():
+        if scheme.label(label.value) is None and not scheme.fault(label):
+            scheme = scheme.with_label(label)
+    if scheme != here:
+        _write(database, scheme)
+
+
 def merge_scheme(database: Database, name: str, definition: str) -> None:
     """Take in the labels of a scheme from another workspace, in the transaction of `database`.
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from glioma_annotator.db.audit import json_text
 from glioma_annotator.db.connection import Connections, fetch
+from glioma_annotator.db.label_schemes import remember_scheme
 from glioma_annotator.db.sqlite_library import Database
 from glioma_annotator.db.timepoints import visits_of
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
@@ -18,7 +18,7 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
 from glioma_annotator.domain.measurement import region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
-from glioma_annotator.domain.plain import from_plain, to_plain
+from glioma_annotator.domain.plain import from_plain
 from glioma_annotator.domain.rano_visit import find_baseline
 from glioma_annotator.domain.visit_measure import VisitMeasure
 from glioma_annotator.domain.volume import LabelArray
@@ -55,10 +55,7 @@ class MeasureRepository:
         self, database: Database, revision_id: int, scheme: LabelScheme, places_mm: Mapping[str, Point]
     ) -> None:
         """Remember a new mask's scheme and places, in the transaction of `database`."""
-        database.execute(
-            "INSERT INTO label_schemes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET definition = excluded.definition",
-            [scheme.name, json_text(to_plain(scheme))],
-        )
+        remember_scheme(database, scheme)
         self.add_places(database, revision_id, places_mm)
 
     def add_places(self, database: Database, revision_id: int, places_mm: Mapping[str, Point]) -> None:

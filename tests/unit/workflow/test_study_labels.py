@@ -14,6 +14,7 @@ from glioma_annotator import app
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE, Label
 from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import Sequence, SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
@@ -76,6 +77,16 @@ def paint(visit: OpenTimepoint, value: int) -> None:
     visit.editor.begin_stroke(Brush(2.0, 2), value)
     visit.editor.stroke_to((3, 3, 3))
     visit.editor.end_stroke()
+
+
+def test_a_mask_in_the_built_in_labels_alone_takes_no_label_from_the_workspace(tmp_path: Path) -> None:
+    study = Study(tmp_path / "w")
+    blood = study.add()
+    store, (visit,) = study.session.store, study.session.timepoints()
+    store.add_revision(
+        visit, np.ones(SHAPE, np.uint8), GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Reader"
+    )
+    assert own_labels(study_scheme(store)) == (blood,)
 
 
 def test_a_label_is_there_after_saving_and_reopening(study: Study) -> None:
