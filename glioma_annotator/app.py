@@ -79,7 +79,7 @@ def restore_workspace(archive: Path, path: Path, report: Report, cancel: CancelT
     from glioma_annotator.db.put_back import put_back_database
     from glioma_annotator.db.workspace_backup import restore_workspace
 
-    (put_back_database if archive.suffix == ".db" else restore_workspace)(archive, path, report, cancel)
+    (put_back_database if archive.suffix.lower() == ".db" else restore_workspace)(archive, path, report, cancel)
     open_for_command(path).close()  # brings one of an older version up to date
     return workspace_problems(path)
 

@@ -104,4 +104,6 @@ def run_patient_import_command(args: argparse.Namespace) -> int:
             f"{summary.patient}: {summary.visits} visits, {summary.masks} masks and {summary.records} records added,"
             f" {summary.changed} records brought up to date, {summary.known} known already."
         )
+        for warning in summary.warnings:
+            print(f"warning: {warning}")
     return ExitCode.DONE

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 import stat
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ _VERSION = 1
 _MOST_MEMBERS = 200_000
 _LARGEST_MANIFEST = 64 * 2**20
 _BLOCK = 2**20
+_FIRST_TIME, _LAST_TIME = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)  # that a zip can express
 _REFUSED = "Nothing was changed. Take the archive from where it was made once more."
 
 
@@ -39,14 +41,14 @@ class ArchiveWriter:
         self._members: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, content: bytes) -> None:
-        self._zip.writestr(name, content, zipfile.ZIP_DEFLATED)
+        self._write(name, content)
         self._members[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
     def add_file(self, name: str, file: Path) -> str:
         """The file's SHA-256. Raises OSError."""
         digest, size = hashlib.sha256(), 0
         method = zipfile.ZIP_STORED if file.suffix == ".gz" else zipfile.ZIP_DEFLATED
-        entry = zipfile.ZipInfo.from_file(file, name)
+        entry = zipfile.ZipInfo.from_file(file, name, strict_timestamps=False)
         entry.compress_type = method
         with file.open("rb") as source, self._zip.open(entry, "w", force_zip64=True) as target:
             while block := source.read(_BLOCK):
@@ -58,7 +60,12 @@ class ArchiveWriter:
 
     def _finish(self, kind: str, facts: Mapping[str, Any]) -> None:
         manifest = {"kind": kind, "version": _VERSION, "created_utc": utc_text(), **facts, "members": self._members}
-        self._zip.writestr(MANIFEST, json.dumps(manifest, indent=1), zipfile.ZIP_DEFLATED)
+        self._write(MANIFEST, json.dumps(manifest, indent=1).encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        entry = zipfile.ZipInfo(name, min(max(time.localtime()[:6], _FIRST_TIME), _LAST_TIME))
+        entry.external_attr = (stat.S_IFREG | 0o600) << 16
+        self._zip.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,12 @@ from glioma_annotator.db.volumes import file_sha256
 
 _LOW_SPACE_BYTES = 2 * 2**30  # about a hundred visits
 _COPY = "Restore the workspace folder from a copy, or import the visit again under another key."
-_LEFT_BEHIND = "An interrupted save or import left it; `glioma-annotator doctor --workspace W --repair` clears it away."
+_REPAIR = "`glioma-annotator doctor --workspace W --repair`"
+_LEFT_BEHIND = f"An interrupted save or import left it; {_REPAIR} clears it away."
+_UNKNOWN = (
+    "An interrupted save or import left it, or it was saved after the copy of the database that was put in place; "
+    f"{_REPAIR} moves it to the folder set-aside, from where it can be imported."
+)
 
 
 class Problem(StrEnum):
@@ -63,12 +69,17 @@ def health_issues(layout: Layout, recorded: Mapping[str, str], database_faults: 
         for path, sha256 in recorded.items():
             file = layout.absolute(path)
             if not file.is_file():
-                issues.append(HealthIssue(Problem.MISSING_FILE, f"{path} is missing.", _COPY, path))
+                kept = layout.set_aside / path
+                there = kept.is_file() and file_sha256(kept) == sha256
+                todo = f"It lies in {layout.relative(kept)}: move it back." if there else _COPY
+                issues.append(HealthIssue(Problem.MISSING_FILE, f"{path} is missing.", todo, path))
             elif file_sha256(file) != sha256:
                 issues.append(HealthIssue(Problem.DAMAGED_FILE, f"{path} is not what was saved.", _COPY, path))
         for path in _unrecorded(layout, recorded):
             if _is_ours(path):
-                issues.append(HealthIssue(Problem.LEFT_BEHIND, f"{path} belongs to nothing.", _LEFT_BEHIND, path))
+                file = layout.root / path
+                todo = _LEFT_BEHIND if _is_unfinished(layout, file) else _UNKNOWN
+                issues.append(HealthIssue(Problem.LEFT_BEHIND, f"{path} belongs to nothing.", todo, path))
             else:
                 issues.append(HealthIssue(Problem.FOREIGN_FILE, f"{path} is not ours.", "Move it elsewhere.", path))
         for file in sorted(layout.journal.glob("*.set-aside*")):
@@ -92,17 +103,27 @@ def clear_left_behind(layout: Layout, recorded: Mapping[str, str]) -> list[str]:
     paths = left_behind(layout, recorded)
     for path in paths:
         file = layout.root / path
-        if is_temporary(file):
+        if _is_unfinished(layout, file):
             file.unlink()
         else:
             layout.set_aside.mkdir(mode=0o700, exist_ok=True)
             folder = layout.set_aside / Path(path).parent
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             file.rename(folder / unused_name(folder, file.name))
+        _remove_empty(file.parent, (layout.patients, layout.backups, layout.journal, layout.root))
     return paths
 
 
+def _remove_empty(folder: Path, kept: Collection[Path]) -> None:
+    """Remove a folder and those above it, up to the `kept` ones, as far as they are empty."""
+    with suppress(OSError):
+        while folder not in kept:
+            folder.rmdir()
+            folder = folder.parent
+
+
 def _unrecorded(layout: Layout, recorded: Mapping[str, str]) -> Iterator[str]:
+    yield from (layout.relative(file) for file in layout.unfinished if file.is_file())
     for folder in (layout.patients, layout.journal, layout.backups):
         for file in sorted(folder.rglob("*")):
             path = layout.relative(file)
@@ -113,6 +134,10 @@ def _unrecorded(layout: Layout, recorded: Mapping[str, str]) -> Iterator[str]:
 def is_temporary(file: Path) -> bool:
     """Whether a file was being written when the program ended."""
     return file.name.startswith(".") and file.name.endswith(".tmp")
+
+
+def _is_unfinished(layout: Layout, file: Path) -> bool:
+    return is_temporary(file) or file in layout.unfinished
 
 
 #: patients/<patient>/<visit>/<sequence>.nii.gz or .../segmentations/0001.nii.gz, and temporary files of these.

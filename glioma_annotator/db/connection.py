@@ -148,8 +148,14 @@ class Connections:
         found = [sentence for sentence in pages if sentence != "ok"]
         return (*found, *(f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in references))
 
-    def back_up(self, target: Path, report: Report = ignore_progress, cancel: CancelToken | None = None) -> None:
-        """Copy the database as it stands to `target`, whole or not at all, while it is in use.
+    def back_up(
+        self,
+        target: Path,
+        report: Report = ignore_progress,
+        cancel: CancelToken | None = None,
+        what: str = "The database could not be backed up",
+    ) -> None:
+        """Copy the database as it stands to `target`, whole or not at all, while in use; `what` as in `explained`.
 
         Raises `EnvironmentFailure` when disk or database refuse, `Cancelled` when asked to stop.
         """
@@ -160,7 +166,7 @@ class Connections:
             report(Progress(1 - remaining / max(total, 1), "Backing up the database"))
 
         temporary = target.with_name(f".{target.name}.tmp")
-        with explained("The database could not be backed up"):
+        with explained(what):
             try:
                 os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
                 copy = sqlite3.connect(str(temporary))

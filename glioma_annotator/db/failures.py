@@ -18,6 +18,8 @@ DAMAGED = (
     "`glioma.db` (docs/workspace.md says how)."
 )
 
+_TOO_LONG = "Choose a shorter name, or a folder less deep."
+
 _OS_REASONS = {
     errno.ENOSPC: ("the disk is full", _DISK_FULL),
     errno.EDQUOT: ("your disk quota is used up", _DISK_FULL),
@@ -25,6 +27,7 @@ _OS_REASONS = {
     errno.EACCES: ("access was denied", _DENIED),
     errno.EPERM: ("access was denied", _DENIED),
     errno.EROFS: ("the disk is read-only", _DENIED),
+    errno.ENAMETOOLONG: ("the name or the path is too long", _TOO_LONG),
     errno.EIO: ("the disk reported a fault", _DISK_FAULT),
 }
 

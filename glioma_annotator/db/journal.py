@@ -31,13 +31,14 @@ _UNFLUSHED = "The disk did not confirm the journal of unsaved steps"
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A journal's header: the revision its steps start from, by id and by content."""
+    """A journal's header: the revision its steps start from, by id and by content, and whose steps they are.
+
+    `visit` is the visit's uid; empty in a journal of an older version.
+    """
 
     parent_revision_id: int | None
     content_sha256: str | None
-
-
-_EMPTY_MASK = _Start(None, None)
+    visit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +53,59 @@ class _Found:
     first: int
     end: int
 
+    @property
+    def steps(self) -> bool:
+        """Whether any entry is a step that no revision has."""
+        return any(entry.action is not JournalAction.PAST for entry in self.entries)
+
 
 class FileJournal:
     """An append-only file of steps.
 
     A journal whose parent revision is unknown, or has other content than it had (the database was replaced by a
-    backup, say), is set aside under another name: its steps must not be repeated on another mask, nor be lost.
+    backup, say), is set aside under another name: its steps must not be repeated on another mask, nor be lost. Once
+    that revision is the newest again and has no other steps, it is taken back.
 
     Parameters
     ----------
     path: the file; it need not exist.
     content_of: content hash of a revision of this timepoint by its id; None for an unknown one.
     read_only: refuse every change.
+    visit: the timepoint's uid; its number may be another visit's after an older database was put in place.
+    newest: id of the timepoint's newest revision; None while it has none.
 
     Raises `EnvironmentFailure` when the file cannot be read.
     """
 
-    def __init__(self, path: Path, content_of: Callable[[int], str | None], *, read_only: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        content_of: Callable[[int], str | None],
+        *,
+        read_only: bool,
+        visit: str = "",
+        newest: int | None = None,
+    ) -> None:
         self._path = path
+        self._visit = visit
         self._content_of = content_of
         self._read_only = read_only
         self._lock = threading.Lock()
         self._handle: int | None = None
-        self._start = _EMPTY_MASK
+        self._start = _Start(None, None, visit)
         self._first = 0  # offset behind the header
         self._end = 0  # offset behind the last good frame; 0 while there is no file to append to
         self._pending = b""  # frames that are not in the file yet
         self._unflushed = self._new = False  # entries, and the file's own name, that the disk may not have yet
-        found = self._read()
-        if found is None:
-            return
-        if self._fits(found.start):
+        found = self._read(self._path)
+        if not read_only:
+            if found is not None and not self._fits(found.start):
+                self._set_aside()
+                found = None
+            if found is None or not found.steps:
+                found = self._taken_back(newest) or found
+        if found is not None and self._fits(found.start):
             self._start, self._first, self._end = found.start, found.first, found.end
-        elif not read_only:
-            self._set_aside()
 
     @property
     def parent_revision_id(self) -> int | None:
@@ -93,7 +113,7 @@ class FileJournal:
 
     def entries(self) -> tuple[JournalEntry, ...]:
         with self._lock:
-            found = self._read() if self._end else None
+            found = self._read(self._path) if self._end else None
             return found.entries if found else ()
 
     def append(self, entry: JournalEntry) -> None:
@@ -130,7 +150,7 @@ class FileJournal:
             content = self._content_of(parent_revision_id)
             if content is None:
                 raise KeyError(parent_revision_id)
-        start = _Start(parent_revision_id, content)
+        start = _Start(parent_revision_id, content, self._visit)
         header = _header(start)
         steps = b"".join(frame(encode(JournalEntry(JournalAction.PAST, edit))) for edit in past)
         with explained(_UNWRITTEN), new_file(self._path) as file:
@@ -199,12 +219,13 @@ class FileJournal:
         if self._read_only:
             raise UserError("This workspace is open for reading only.", "Open it for writing to edit masks.")
 
-    def _read(self) -> _Found | None:
-        """What the file holds up to the first torn or corrupt entry; None without a file or a readable header."""
+    @staticmethod
+    def _read(path: Path) -> _Found | None:
+        """What a file holds up to the first torn or corrupt entry; None without a file."""
         with explained("The journal of unsaved steps could not be read"):
-            if not self._path.exists():
+            if not path.exists():
                 return None
-            content = self._path.read_bytes()
+            content = path.read_bytes()
         parts = frames(content)
         try:
             payload, end = next(parts, (b"", 0))
@@ -221,7 +242,7 @@ class FileJournal:
         return _Found(start, tuple(entries), first, end)
 
     def _fits(self, start: _Start | None) -> TypeGuard[_Start]:
-        if start is None:
+        if start is None or start.visit not in ("", self._visit):
             return False
         parent = start.parent_revision_id
         return parent is None or self._content_of(parent) == start.content_sha256
@@ -231,6 +252,17 @@ class FileJournal:
         with explained("A journal of unsaved steps could not be set aside"):
             self._path.rename(self._path.with_name(name))
         _log.warning("a journal was set aside: it starts from another state of its mask, or is damaged")
+
+    def _taken_back(self, newest: int | None) -> _Found | None:
+        """What the last journal set aside holds whose steps start from the newest revision; its file is ours again."""
+        with explained("A journal of unsaved steps could not be taken back"):
+            kept = self._path.parent.glob(f"{self._path.stem}.set-aside*")
+            for file in sorted(kept, key=lambda file: file.stat().st_mtime, reverse=True):
+                found = self._read(file)
+                if found and found.steps and self._fits(found.start) and found.start.parent_revision_id == newest:
+                    file.replace(self._path)
+                    return found
+        return None
 
     def _write_pending(self) -> None:
         if self._handle is None:
@@ -246,11 +278,12 @@ class FileJournal:
 
     def _make(self) -> None:
         """A new file that starts from the empty mask. No old one is lost by it, so nothing waits for the disk."""
-        content = _header(_EMPTY_MASK)
+        start = _Start(None, None, self._visit)
+        content = _header(start)
         with atomic_write(self._path, flush=False) as file:
             Path(file.name).chmod(0o600)
             file.write(content)
-        self._start, self._new = _EMPTY_MASK, True
+        self._start, self._new = start, True
         self._first = self._end = len(content)
 
     def _close(self) -> None:

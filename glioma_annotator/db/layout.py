@@ -22,11 +22,16 @@ To back the workspace up, close the program and copy the whole folder. It holds
 health data: keep it where only those who may see it can.
 """
 
-#: Left beside a database that is gone, or that was just being replaced.
-_BESIDE_DATABASE = {"glioma.db-wal", "glioma.db-shm", ".glioma.db.restoring.tmp"}
+#: Left of a database that is gone, or that was just being replaced.
+_OF_DATABASE = {"glioma.db", "glioma.db-wal", "glioma.db-shm", "glioma.db-journal"}
 
 #: Left by file managers in folders that people call empty.
 _CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory", "lost+found"}
+
+
+def full_path(path: Path) -> Path:
+    """An absolute path; `~` is the user's home folder, and a name like any other where no such user is known."""
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,16 @@ class Layout:
     @property
     def database(self) -> Path:
         return self.root / "glioma.db"
+
+    @property
+    def restoring(self) -> Path:
+        """A copy that is about to take the database's place."""
+        return self.root / "glioma.db.restoring"
+
+    @property
+    def unfinished(self) -> tuple[Path, ...]:
+        """What a restore that was killed leaves beside the database."""
+        return self.restoring, self.root / f".{self.restoring.name}.tmp"
 
     @property
     def patients(self) -> Path:
@@ -69,15 +84,18 @@ class Layout:
         return self.root / "lock"
 
     def require_usable(self) -> None:
-        """Raise `UserError` unless the folder is a workspace, is empty, or can be made."""
-        if self.database.is_file():
+        """Raise `UserError` unless the folder is a workspace, is empty, or can be made.
+
+        A database that is an empty file is a lost one where there are patients or backups of it.
+        """
+        if self.database.is_file() and self.database.stat().st_size:
             return
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"{self.root} is a file, not a folder.", "Choose a folder for the workspace.")
         if not self.root.exists():
             return
         ours = (self.patients, self.models, self.journal, self.backups, self.set_aside, self.readme, self.lock)
-        own = {path.name for path in ours} | _BESIDE_DATABASE
+        own = {path.name for path in (*ours, *self.unfinished)} | _OF_DATABASE
         if {entry.name for entry in self.root.iterdir()} - own - _CLUTTER:
             raise UserError(
                 f"The folder {self.root} is no workspace and is not empty.",

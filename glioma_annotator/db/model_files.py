@@ -34,7 +34,7 @@ def export_model(model: ShelvedModel, file: Path) -> None:
     if model.folder.resolve() in file.resolve().parents:
         raise UserError(f"“{file}” lies in the model's own folder.", "Choose another place for the file.")
     read_weights(model.folder, model.card)
-    with atomic_write(file) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_write(file) as output, zipfile.ZipFile(output, "w", strict_timestamps=False) as archive:
         for name in (CARD, WEIGHTS):
             archive.write(model.folder / name, f"{model.folder.name}/{name}")
 

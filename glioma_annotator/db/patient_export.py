@@ -92,12 +92,14 @@ def export_patient_archive(
 ) -> None:
     """Write the patient of that key to `target`; who the patient is only with `identities`.
 
-    Raises `UserError` for an unknown patient or a damaged volume, `EnvironmentFailure` when disk or database refuse,
+    Raises `UserError` for an unknown patient, a damaged volume, a folder in the file's place and a file among those of
+    the workspace, `EnvironmentFailure` when disk or database refuse,
     `Cancelled` when asked to stop; nothing stays then. Of a deleted record it holds the id, when and by whom.
     """
     patient = repositories.patients.with_key(key)
     if patient is None:
         raise UserError(f"There is no patient {key} in this workspace.", "Check the key; the start page lists them.")
+    _require_place(layout, target)
     with repositories.connections.reading("The patient could not be read from the database") as database:
         facts = _facts(repositories, database, patient)
     if identities:
@@ -116,6 +118,16 @@ def export_patient_archive(
             progress.step()
         archive.add(PATIENT, json_text(facts).encode())
         progress.step()
+
+
+def _require_place(layout: Layout, target: Path) -> None:
+    with explained(f"{target.name} could not be written"):
+        if target.is_dir() or not target.name:
+            raise UserError(f"{target} is a folder.", "Name a file for the archive, such as patient.zip.")
+        above = target.resolve().parents
+        new_backup = layout.backups.resolve() in above and not target.exists()
+        if layout.root.resolve() in above and not new_backup:
+            raise UserError(f"{target} lies within the workspace.", "Write the archive to another folder.")
 
 
 def _facts(repositories: Repositories, database: Database, patient: Patient) -> Plain:

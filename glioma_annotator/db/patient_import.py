@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from glioma_annotator import __version__
 from glioma_annotator.db.archive import ArchiveReader, read_archive
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import VOLUME, unused_name
@@ -68,9 +69,19 @@ def import_patient_archive(
         except (
             KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, sqlite3.IntegrityError,
         ) as error:  # fmt: skip
-            # what a well-formed archive of ours never raises: its facts were edited
+            # what a well-formed archive of this version never raises: its facts were edited, or it is a newer one's
             what = f"The archive is refused: what it says of the patient cannot be read ({error})."
-            raise UserError(what, "Nothing was changed. Export the patient once more.") from error
+            raise UserError(what, _advice(source)) from error
+
+
+def _advice(source: ArchiveReader) -> str:
+    made_by = str(source.manifest.get("program", ""))
+    if made_by == __version__:
+        return "Nothing was changed. Export the patient once more."
+    return (
+        f"Nothing was changed. It was made by version {made_by or '?'} of the program, this is {__version__}: bring the"
+        " older one up to date, then export the patient once more."
+    )
 
 
 class _Merge:
@@ -108,6 +119,10 @@ class _Merge:
         return summary
 
     def _merge(self, database: Database, key: str) -> MergeSummary:
+        unknown = sorted(self._facts["records"].keys() - set(RECORDS))
+        if unknown:
+            what = f"The archive is refused: it holds {unknown[0]}, which this version of the program does not know."
+            raise UserError(what, _advice(self._source))
         first = database.execute("SELECT coalesce(max(id), 0) + 1 FROM audit").fetchone()[0]
         patient = self._patient(database, key)
         self._patient_id = patient.id or 0
@@ -193,7 +208,8 @@ class _Merge:
         assert stored is not None, "it was just found or added"
         self._visit_keys[visit["key"]] = stored.key
         uid = database.execute("SELECT uid FROM timepoints WHERE id = ?", [timepoint_id]).fetchone()[0]
-        known = _same_masks(self._all.revisions.of_timepoint(timepoint_id), visit["revisions"])
+        here = self._all.revisions.of_timepoint(timepoint_id)
+        known = _same_masks(here, visit["revisions"])
         ids: dict[int, int] = {}
         for row in visit["revisions"]:
             mask, there = known.get(row["number"]), _change("status", row)
@@ -208,6 +224,12 @@ class _Merge:
                 summary.known += 1
             ids[row["number"]] = mask.id or 0
             self._revision_numbers[visit["key"], row["number"]] = mask.number
+        newest = self._all.revisions.of_timepoint(timepoint_id)[-1:]
+        if here and newest[0].number > here[-1].number and newest[0].created_utc < here[-1].created_utc:
+            summary.warnings.append(
+                f"Visit {stored.key}: mask {newest[0].number} came from the archive and is now the newest, though it"
+                f" was made before mask {here[-1].number}; restore that one if it is to be gone on with."
+            )
 
     def _note(self, record: str, kind: str, there: Change) -> bool:
         """Whether the archive's state is newer than the one here; its time is then kept."""

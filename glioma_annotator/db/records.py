@@ -93,7 +93,7 @@ class RecordRepository(Generic[R]):
                 added = database.execute(f"INSERT INTO {self.table} ({names}) VALUES ({places})", row).lastrowid
                 assert added is not None
                 self._add_children(database, added, record)
-                self._write_audit(database, AuditAction.ADD, record, None, after, by)
+                self._write_audit(database, AuditAction.ADD, record, None, after, by or self._author(record))
                 self._written(database, row["patient_id"], record)
 
     def change(self, record: R, by: str = "") -> None:
@@ -115,6 +115,8 @@ class RecordRepository(Generic[R]):
             for table, owner in self.children:
                 database.execute(f"DELETE FROM {table} WHERE {owner} = ?", [row_id])
             self._add_children(database, row_id, record)
+            now = self._author(record)  # a new one made the change; who stays the author need not have
+            by = by or (now if now != self._author(before) else "")
             self._write_audit(database, AuditAction.CHANGE, record, to_plain(before), after, by)
             self._written(database, row["patient_id"], before)
             self._written(database, row["patient_id"], record)
@@ -225,8 +227,7 @@ class RecordRepository(Generic[R]):
     def _write_audit(
         self, database: Database, action: AuditAction, record: R, before: Plain | None, after: Plain | None, by: str
     ) -> None:
-        who = by or self._author(record)
-        self._audit.write(database, action, self.table, record.id, before, after, who)
+        self._audit.write(database, action, self.table, record.id, before, after, by)
 
     def _select(self, database: Database, condition: str, parameters: Sequence[Any]) -> list[R]:
         """Records whose row fulfils `condition`, live and deleted ones, oldest first."""

@@ -50,6 +50,12 @@ class TimepointRepository:
                 return str(row["folder"])
         raise KeyError(timepoint_id)
 
+    def uid(self, timepoint_id: int) -> str:
+        """What the visit is called in every workspace; empty for an unknown id."""
+        with self._connections.reading(_UNREADABLE) as database:
+            found = database.execute("SELECT uid FROM timepoints WHERE id = ?", [timepoint_id]).fetchone()
+        return str(found[0]) if found else ""
+
     def folders(self, patient_id: int) -> tuple[str, ...]:
         """Names of the folders of the patient's visits."""
         with self._connections.reading(_UNREADABLE) as database:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from glioma_annotator.db.audit import broken_links
 from glioma_annotator.db.connection import Connections, fetch
@@ -15,6 +15,7 @@ from glioma_annotator.domain.plain import Plain
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 
 _MOST = 20  # of one kind that are listed one by one
+_STATUS = "revision_status"  # what the audit table calls a mask's status
 _UNCHECKED = "The audit table could not be checked"
 
 
@@ -39,7 +40,7 @@ def tampering(
             cancel.raise_if_cancelled()
             found += _changed_records(database, repository)
             progress.step(f"Checking {repository.table.replace('_', ' ')}")
-        found += _changed_rows(database)
+        found += [*_changed_rows(database), *_changed_status(database)]
         found += _forgotten(database, backups)
         progress.step()
     return found
@@ -73,15 +74,21 @@ def _same(state: Plain | None, audited: Plain | None) -> bool:
 
 
 def _changed_rows(database: Database) -> Iterator[str]:
-    """Patients, visits and masks that are not what the audit table says of when they were added.
+    """Patients, visits and masks that are not what the audit table says of when they were added, nor is what belongs to
+    them: the hashes of a visit's images, the volumes of a mask.
 
     Those of a workspace that is older than its audit table have no entry there, and none is missed.
     """
-    for table, query, title in _ADDED:
+    for table, query, title, (part, belonging) in _ADDED:
         added = dict(database.execute("SELECT record, after FROM audit WHERE kind = ? AND action = 'add'", [table]))
         found = fetch(database, query)
+        parts: dict[str, dict[str, Any]] = {}
+        for uid, name, value in database.execute(belonging) if belonging else ():
+            parts.setdefault(uid, {})[name] = value
         changed = []
         for row in found:
+            if part:
+                row[part] = parts.get(row["uid"], {})
             known = json.loads(added.pop(row["uid"], None) or "{}")
             shared = known.keys() & row.keys() - {"uid"}
             if any(row[name] != known[name] for name in shared):
@@ -92,16 +99,47 @@ def _changed_rows(database: Database) -> Iterator[str]:
 
 #: Tables whose rows stay as they were added: the name, a query that names every row as the audit table does, a word.
 _ADDED = (
-    ("patients", "SELECT * FROM patients", "patient"),
-    ("timepoints", "SELECT * FROM timepoints", "visit"),
+    ("patients", "SELECT * FROM patients", "patient", ("", "")),
+    (
+        "timepoints",
+        "SELECT * FROM timepoints",
+        "visit",
+        ("files", "SELECT uid, name, file_sha256 FROM sequences JOIN timepoints ON timepoints.id = timepoint_id"),
+    ),
     (
         "revisions",
         """SELECT timepoints.uid || ' mask ' || number AS uid, number, origin, author, path, file_sha256,
                content_sha256, scheme, model, note
            FROM revisions JOIN timepoints ON timepoints.id = timepoint_id""",
         "mask",
+        (
+            "volumes_ml",
+            """SELECT timepoints.uid || ' mask ' || number, label, volume_ml FROM revision_volumes
+               JOIN revisions ON revisions.id = revision_id JOIN timepoints ON timepoints.id = timepoint_id""",
+        ),
     ),
 )
+
+
+def _changed_status(database: Database) -> Iterator[str]:
+    """Masks that were approved, or whose approval was taken back, without an entry in the audit table."""
+    decided: dict[str, list[str]] = {}
+    for record, after in database.execute("SELECT record, after FROM audit WHERE kind = ? ORDER BY id", [_STATUS]):
+        decided.setdefault(record, []).append(json.loads(after)["status"])
+    added = {record for (record,) in database.execute("SELECT record FROM audit WHERE kind = 'revisions'")}
+    query = """SELECT timepoints.uid || ' mask ' || number, status FROM revision_status
+               JOIN revisions ON revisions.id = revision_id JOIN timepoints ON timepoints.id = timepoint_id
+               ORDER BY revision_status.id"""
+    states: dict[str, list[str]] = {}
+    for record, status in database.execute(query):
+        states.setdefault(record, []).append(status)
+    changed = []
+    for record in sorted(states.keys() | decided.keys() | added):
+        known, later = states.get(record, []), decided.get(record, [])
+        unaudited = known[: len(known) - len(later)]  # the first, and those from before there was an audit table
+        if unaudited + later != known or (record in added and len(unaudited) != 1):
+            changed.append(record)
+    yield from _listed(changed, "The approval of the mask {} is not what the audit table says.")
 
 
 def _forgotten(database: Database, backups: Path) -> Iterator[str]:

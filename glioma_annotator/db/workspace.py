@@ -17,7 +17,7 @@ from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import require_fitting, require_mask, unused_name, write_images, write_mask
 from glioma_annotator.db.journal import FileJournal
-from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.layout import Layout, full_path
 from glioma_annotator.db.lock import WorkspaceLock, current_user
 from glioma_annotator.db.measures import mask_places_mm
 from glioma_annotator.db.migrations.runner import MIGRATIONS, migrate, require_ours, schema_version
@@ -54,7 +54,7 @@ def open_workspace(
     folder cannot be read or written. `actor` is who changes things where nobody else is named, the user of the computer
     by default; `migrations` is the schema to bring it to.
     """
-    layout = Layout(Path(path).expanduser().absolute())
+    layout = Layout(full_path(path))
     with explained(f"The workspace {layout.root} could not be opened"):
         layout.require_usable()
         if read_only and not layout.database.is_file():
@@ -82,6 +82,8 @@ def _bring_up_to_date(connections: Connections, layout: Layout, read_only: bool,
     at_once = version < len(migrations) or checked_at_once(connections)
     connections.require_sound(() if at_once else _FIRST_CHECKED)
     if read_only:
+        if version == 0:
+            raise UserError("This workspace is not made yet.", "Open it once for writing.")
         if version < len(migrations):
             raise UserError(
                 "This workspace was written by an older version of the program.",
@@ -288,8 +290,14 @@ class Workspace(Upkeep):
         with self._journals_guard:
             if timepoint_id not in self._journals:
                 path = self._layout.journal / f"timepoint-{timepoint_id:06d}.journal"
-                known = self._content_of(timepoint_id)
-                self._journals[timepoint_id] = FileJournal(path, known, read_only=self.read_only)
+                newest = max(self.revisions(timepoint_id), key=lambda revision: revision.number, default=None)
+                self._journals[timepoint_id] = FileJournal(
+                    path,
+                    self._content_of(timepoint_id),
+                    read_only=self.read_only,
+                    visit=self._all.timepoints.uid(timepoint_id),
+                    newest=newest.id if newest else None,
+                )
             return self._journals[timepoint_id]
 
     def _content_of(self, timepoint_id: int) -> Callable[[int], str | None]:

@@ -7,6 +7,8 @@ import re
 import shutil
 import sqlite3
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from glioma_annotator import __version__
@@ -14,10 +16,10 @@ from glioma_annotator.db.archive import ArchiveReader, read_archive, write_archi
 from glioma_annotator.db.backups import stamp
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
-from glioma_annotator.db.layout import Layout
+from glioma_annotator.db.layout import Layout, full_path
 from glioma_annotator.db.lock import WorkspaceLock
 from glioma_annotator.db.migrations.runner import require_ours, schema_version
-from glioma_annotator.db.names import free_name
+from glioma_annotator.db.names import free_name, is_safe_name, safe_name
 from glioma_annotator.domain.archive import BackupSummary
 from glioma_annotator.errors import EnvironmentFailure, UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report, StepProgress, part
@@ -26,6 +28,7 @@ KIND = "workspace backup"
 _DATABASE = "glioma.db"
 _FOLDERS = ("patients", "models", "journal", "set-aside")
 _UNFINISHED = ".restoring-"  # within the name of a folder that is being unpacked
+_MOST_LETTERS = 40  # of that name from the restored one's; up to four bytes each, and a name takes 255
 _SPARE_BYTES = 64 * 2**20  # of changes that still wait in the WAL file, and some
 
 
@@ -34,8 +37,9 @@ def back_up_workspace(
 ) -> BackupSummary:
     """Write `glioma-backup-<UTC time>.zip` into `folder`, which is made when absent.
 
-    The database is copied first, beside its other copies, or into `folder` where the workspace's disk is full or
-    cannot be written.
+    The journals are read first: should a mask be saved meanwhile, their steps may be in the copied database, too, which
+    opening such a workspace allows for. Then the database is copied, beside its other copies, or into `folder` where
+    the workspace's disk is full or cannot be written.
 
     Raises `EnvironmentFailure` when disk or database refuse, `Cancelled` when asked to stop; nothing stays then.
     """
@@ -44,32 +48,45 @@ def back_up_workspace(
     stem = free_name(f"glioma-backup-{stamp()}", lambda name: (folder / f"{name}.zip").exists())
     target = folder / f"{stem}.zip"
     problems = []
-    copy = (layout.backups if _takes_copy(layout, connections.size_bytes) else folder) / f".{stem}.db.tmp"
+    journals = _journals(layout)
+    place = layout.backups if _takes_copy(layout, connections.size_bytes) else folder
+    copy = place / f".{stem}.{uuid.uuid4().hex[:8]}.db.tmp"  # two backups may begin in one second
     try:
         connections.back_up(copy, part(report, 0, 0.2), cancel)
         recorded, schema = _recorded_files(copy)
         unrecorded = _other_files(layout, recorded)
         progress = StepProgress(report, len(recorded) + len(unrecorded) + 1, "Backing up", 0.2)
+        files = 1 + len(journals)
         with write_archive(target, KIND, {"program": __version__, "schema": schema}) as archive:
             archive.add_file(_DATABASE, copy)
+            for name, content in journals.items():
+                archive.add(name, content)
             progress.step()
             for path, sha256 in recorded.items():
                 cancel.raise_if_cancelled()
                 file = layout.absolute(path)
                 if not file.is_file():
                     problems.append(f"{path} is missing.")
-                elif archive.add_file(path, file) != sha256:
-                    problems.append(f"{path} is not what was saved.")
+                else:
+                    files += 1
+                    if archive.add_file(path, file) != sha256:
+                        problems.append(f"{path} is not what was saved.")
                 progress.step()
-            for file in unrecorded:
+            for name, file in _plain_names(layout, unrecorded).items():
                 cancel.raise_if_cancelled()
-                archive.add(layout.relative(file), file.read_bytes())  # at once: a journal may grow meanwhile
+                try:
+                    archive.add(name, file.read_bytes())
+                    files += 1
+                except FileNotFoundError:
+                    if not _is_passing(layout, file):
+                        path = layout.relative(file)
+                        problems.append(f"{path} was moved or deleted meanwhile; it is in the next backup.")
                 progress.step()
     finally:
         with explained("What was left of the backup could not be removed"):
             if copy.exists():
                 copy.unlink()
-    return BackupSummary(target, len(recorded) + len(unrecorded) + 1, target.stat().st_size, tuple(problems))
+    return BackupSummary(target, files, target.stat().st_size, tuple(problems))
 
 
 def _takes_copy(layout: Layout, size_bytes: int) -> bool:
@@ -88,11 +105,44 @@ def _recorded_files(database: Path) -> tuple[dict[str, str], int]:
         copy.close()
 
 
+def _journals(layout: Layout) -> dict[str, bytes]:
+    """What the journals hold, by their names in an archive. Raises `EnvironmentFailure`."""
+    found = {}
+    with explained("The journals of unsaved steps could not be read"):
+        for file in sorted(layout.journal.glob("*")):
+            if file.is_file() and not file.name.endswith(".tmp"):
+                with suppress(FileNotFoundError):  # set aside meanwhile
+                    found[layout.relative(file)] = file.read_bytes()
+    return found
+
+
+def _plain_names(layout: Layout, files: Sequence[Path]) -> dict[str, Path]:
+    """The files by names that restoring takes: those that people gave their folders may be of other letters, or
+    differ in upper and lower case alone."""
+    given = {folder: folder.name for folder in (layout.models, layout.set_aside)}
+    taken: set[str] = set()
+
+    def name(path: Path) -> str:
+        if path not in given:
+            parent = name(path.parent)
+            wanted = path.name if is_safe_name(path.name) else safe_name(path.name, "file")
+            given[path] = f"{parent}/{free_name(wanted, lambda own: f'{parent}/{own}'.casefold() in taken)}"
+            taken.add(given[path].casefold())
+        return given[path]
+
+    return {name(file): file for file in files}
+
+
 def _other_files(layout: Layout, recorded: dict[str, str]) -> list[Path]:
-    """Models, journals and volumes set aside; not what is being written."""
-    folders = (layout.models, layout.journal, layout.set_aside)
+    """Models and volumes set aside; not what is being written."""
+    folders = (layout.models, layout.set_aside)
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
     return [f for f in files if layout.relative(f) not in recorded and not f.name.endswith(".tmp")]
+
+
+def _is_passing(layout: Layout, file: Path) -> bool:
+    """Whether a file is there only while something is being written or computed."""
+    return any(part.startswith(".") for part in file.relative_to(layout.root).parts)
 
 
 def restore_workspace(archive: Path, target: Path, report: Report, cancel: CancelToken) -> Layout:
@@ -103,15 +153,19 @@ def restore_workspace(archive: Path, target: Path, report: Report, cancel: Cance
     Raises `UserError` for an archive that is none of ours or was tampered with and for a folder in use,
     `EnvironmentFailure` when there is no room or the folder cannot be written, `Cancelled` when asked to stop.
     """
-    target = target.expanduser().absolute()
+    target = full_path(target)
+    if target.is_symlink():
+        target = target.resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is not empty.", "Restore into a new folder, then open that.")
+    if target.is_mount():
+        raise UserError(f"{target} is a whole disk.", "Restore into a new folder on it, then open that.")
     with read_archive(archive, KIND) as source, explained(f"The backup could not be restored to {target}"):
         _require_plan(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_interrupted(target)
         source.require_room(target.parent)
-        temporary = Layout(target.with_name(f".{target.name}{_UNFINISHED}{uuid.uuid4().hex[:8]}"))
+        temporary = Layout(target.with_name(f"{_beside(target)}{uuid.uuid4().hex[:8]}"))
         temporary.root.mkdir(mode=0o700)
         try:
             lock = WorkspaceLock(temporary.lock)
@@ -128,9 +182,14 @@ def restore_workspace(archive: Path, target: Path, report: Report, cancel: Cance
     return Layout(target)
 
 
+def _beside(target: Path) -> str:
+    """What the name of a folder begins with that is being unpacked for `target`; short enough where that is long."""
+    return f".{target.name[:_MOST_LETTERS]}{_UNFINISHED}"
+
+
 def _remove_interrupted(target: Path) -> None:
     """Remove what killed programs left beside the folder; what another one is restoring just now stays."""
-    unfinished = re.compile(rf"\.{re.escape(target.name)}{re.escape(_UNFINISHED)}[0-9a-f]{{8}}")
+    unfinished = re.compile(rf"{re.escape(_beside(target))}[0-9a-f]{{8}}")
     for left in [folder for folder in target.parent.iterdir() if unfinished.fullmatch(folder.name)]:
         try:
             WorkspaceLock(Layout(left).lock).release()

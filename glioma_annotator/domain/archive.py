@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -45,7 +45,10 @@ class BackupSummary:
 
 @dataclass(slots=True)
 class MergeSummary:
-    """What a patient's archive brought: added, replaced by a newer state, and known already."""
+    """What a patient's archive brought: added, replaced by a newer state, and known already.
+
+    `warnings` are for the reader, one sentence each.
+    """
 
     patient: str
     visits: int = 0
@@ -53,3 +56,4 @@ class MergeSummary:
     records: int = 0
     changed: int = 0
     known: int = 0
+    warnings: list[str] = field(default_factory=list)

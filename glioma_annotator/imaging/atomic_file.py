@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from glioma_annotator.errors import EnvironmentFailure
 
+_MOST_LETTERS = 40  # of a temporary file's name from its target's; up to four bytes each, and a name takes 255
+
 
 @contextmanager
 def atomic_write(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
@@ -50,7 +52,7 @@ def make_folder(folder: Path) -> None:
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path`, for the caller to close and put in its place; else it is removed. Raises `OSError`."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name[:_MOST_LETTERS]}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
             yield file

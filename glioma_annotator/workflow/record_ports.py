@@ -18,7 +18,8 @@ R = TypeVar("R")
 class Records(Protocol[R]):
     """Clinical records of one kind, oldest first; every change is audited, nothing is ever lost.
 
-    `by` is who does it; empty stands for the record's author, then for whoever opened the workspace.
+    `by` is who does it; empty stands for the author of a record that is new, or has another one than before, else for
+    whoever opened the workspace.
     """
 
     def get(self, record_id: str) -> R | None:

@@ -205,7 +205,7 @@ class BackupsPage(QDialog):
         dialog.open()
 
     def _restore(self, file: Path) -> None:
-        if file.suffix == ".db":
+        if file.suffix.lower() == ".db":
             self._confirm_copy(file)
         else:
             self._ask_new_folder(file)

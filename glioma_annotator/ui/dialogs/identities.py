@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -95,7 +97,7 @@ class IdentityDialog(QDialog):
             date, day = parse_when(self.birth_date.text())
         except UserError:
             date, day = None, 0
-        if day is not None:
+        if day is not None or (date is not None and date > dt.date.today()):
             self.wrong.setText(f"“{self.birth_date.text().strip()}” is no birth date. Write 1958-07-31.")
             self.wrong.show()
             self.birth_date.setFocus()

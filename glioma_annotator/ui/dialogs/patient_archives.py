@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from itertools import chain, count
 from pathlib import Path
 
@@ -20,6 +22,15 @@ from PySide6.QtWidgets import (
 from glioma_annotator.ui.panels.parts import push_button, quiet
 
 _ZIP = "Patient archives (*.zip)"
+_MOST_LETTERS = 60  # of a file's name from the patient's; a name takes 255 bytes
+
+
+def _surely(asked: Callable[[], bool]) -> bool:
+    """What a path is asked; no for one that is too long or lies where this user may not look."""
+    try:
+        return asked()
+    except OSError:
+        return False
 
 
 class _ArchiveDialog(QDialog):
@@ -59,7 +70,8 @@ class _ArchiveDialog(QDialog):
 
     @property
     def path(self) -> Path:
-        return Path(self.file.text().strip()).expanduser()
+        """What is written, in the user's home folder unless a folder is named."""
+        return Path.home() / os.path.expanduser(self.file.text().strip())  # noqa: PTH111 - knows every `~name`
 
     def _enable(self) -> None:
         raise NotImplementedError
@@ -97,13 +109,16 @@ class ExportArchiveDialog(_ArchiveDialog):
         self.identities = QCheckBox("With name, birth date and record number")
         self.identities.setToolTip("Without it, the archive knows the patient by the pseudonymous key alone")
         self.form.addRow("", self.identities)
-        stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in patient)
+        stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in patient)[:_MOST_LETTERS]
         names = chain((stem,), (f"{stem}-{number}" for number in count(2)))
         offered = (Path.home() / f"{name}.zip" for name in names)
         self.file.setText(str(next(path for path in offered if not path.exists())))
 
     def _enable(self) -> None:
-        self.start.setEnabled(bool(self.file.text().strip()) and self.path.parent.is_dir() and not self.path.is_dir())
+        path = self.path
+        self.start.setEnabled(
+            bool(self.file.text().strip()) and _surely(path.parent.is_dir) and not _surely(path.is_dir)
+        )
 
     def _browse(self) -> None:
         dialog = QFileDialog(self, "Write the archive to", self.file.text())
@@ -140,7 +155,7 @@ class ImportArchiveDialog(_ArchiveDialog):
         self._enable()
 
     def _enable(self) -> None:
-        self.start.setEnabled(bool(self.file.text().strip()) and self.path.is_file())
+        self.start.setEnabled(bool(self.file.text().strip()) and _surely(self.path.is_file))
 
     def _browse(self) -> None:
         dialog = QFileDialog(self, "Archive of a patient")

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,21 @@ def test_who_did_what_when_is_recorded(
     finding = filled.audit.of(filled.findings.of_patient(KEY)[0].id)[0]
     assert (finding.actor, finding.after and finding.after["text"]) == ("Dr A", "small")
     assert abs(finding.at_utc - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5)
+
+
+def test_who_changes_a_record_without_a_name_is_not_taken_for_its_author(
+    workspace: Workspace, visit: Timepoint
+) -> None:
+    workspace.findings.add(Finding(KEY, visit.key, "satellite", (1.0, 2.0, 3.0), author="Dr Old"))
+    workspace.close()
+    with open_workspace(workspace.path, actor="computer user") as opened:
+        finding = opened.findings.of_patient(KEY)[0]
+        opened.findings.change(replace(finding, text="larger"))
+        opened.findings.change(replace(finding, text="smaller", author="Dr New"))
+        opened.findings.delete(finding.id)
+        opened.findings.restore(finding.id)
+        actors = [entry.actor for entry in opened.audit.of(finding.id)]
+    assert actors == ["Dr Old", "computer user", "Dr New", "computer user", "computer user"]
 
 
 def test_the_actor_is_the_one_who_opened_the_workspace_when_nobody_is_named(filled: Workspace) -> None:
@@ -154,6 +170,15 @@ def test_no_name_reaches_the_audit_or_the_search(filled: Workspace) -> None:
         ("UPDATE timepoints SET date = '2019-01-01'", "The visit .* is not what the audit table says"),
         ("UPDATE patients SET key = 'PAT-0001'", "The patient .* is not what the audit table says"),
         ("UPDATE revisions SET author = 'somebody else'", "The mask .* is not what the audit table says"),
+        ("UPDATE sequences SET file_sha256 = 'another'", "The visit .* is not what the audit table says"),
+        ("DELETE FROM sequences WHERE name = 'FLAIR'", "The visit .* is not what the audit table says"),
+        ("UPDATE revision_volumes SET volume_ml = volume_ml + 1", "The mask .* is not what the audit table says"),
+        (
+            "INSERT INTO revision_status (revision_id, status, changed_utc) VALUES (1, 'approved', '2020-01-31')",
+            "The approval of the mask .* is not what the audit table says",
+        ),
+        ("UPDATE revision_status SET status = 'draft'", "The approval of the mask .* is not what the audit table says"),
+        ("DELETE FROM revision_status", "The approval of the mask .* is not what the audit table says"),
     ],
 )
 def test_a_visit_patient_or_mask_changed_past_the_program_is_noticed(
@@ -164,7 +189,8 @@ def test_a_visit_patient_or_mask_changed_past_the_program_is_noticed(
     statement: str,
     sign: str,
 ) -> None:
-    save(visit, labels)
+    revision = save(visit, labels)
+    filled.set_status(revision.id or 0, RevisionStatus.APPROVED)
     assert filled.verify() == []
     found = tampered(filled, statement)
     assert any(re.search(sign, sentence) for sentence in found)

@@ -106,3 +106,27 @@ def test_a_recorded_path_that_leads_out_of_the_workspace_is_not_followed(
     other.close()
     with pytest.raises(UserError, match="outside the workspace"):
         workspace.load_image(workspace.timepoint(visit.id or 0), "FLAIR")
+
+
+def test_a_mask_saved_since_the_copy_that_was_put_back_is_moved_and_found_again(
+    workspace: Workspace, visit: Timepoint, labels: LabelArray, save: Save
+) -> None:
+    path = save(visit, labels).path
+    kept = workspace.path / "set-aside" / path
+    kept.parent.mkdir(parents=True)
+    (workspace.path / path).rename(kept)
+    (issue,) = workspace.check()
+    assert (issue.problem, issue.todo) == (Problem.MISSING_FILE, f"It lies in set-aside/{path}: move it back.")
+    kept.rename(workspace.path / path)
+    (workspace.path / path).with_name("0002.nii.gz").write_bytes(b"saved since")
+    (issue,) = workspace.check()
+    assert "moves it to the folder set-aside" in issue.todo
+
+
+def test_repairing_removes_the_folders_that_become_empty(workspace: Workspace, visit: Timepoint) -> None:
+    for path in ("patients/PAT-0042/later/segmentations/0001.nii.gz", "backups/.import-0123/.volumes-0.nii.gz.tmp"):
+        (workspace.path / path).parent.mkdir(parents=True)
+        (workspace.path / path).write_bytes(b"x")
+    workspace.remove_left_behind()
+    assert [entry.name for entry in (workspace.path / "patients" / "PAT-0042").iterdir()] == ["2020-01-31"]
+    assert not list((workspace.path / "backups").iterdir())

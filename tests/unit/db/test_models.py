@@ -240,6 +240,13 @@ def rewritten(source: Path, target: Path, change: Callable[[dict[str, bytes]], N
     return target
 
 
+def test_a_model_with_files_of_a_time_before_zips_is_exported(shelf: ModelShelf, tmp_path: Path) -> None:
+    for file in shelf.find("first").folder.iterdir():
+        os.utime(file, (0, 0))
+    shelf.export("first", tmp_path / "first.zip")
+    assert zipfile.is_zipfile(tmp_path / "first.zip")
+
+
 def test_a_model_comes_back_from_its_file(shelf: ModelShelf, exported: Path) -> None:
     before = shelf.find("first").card
     shelf.delete("first")

@@ -56,6 +56,7 @@ def test_making_a_workspace_can_be_interrupted_and_done_again(tmp_path: Path) ->
     (tmp_path / "patients").mkdir()
     (tmp_path / "lock").touch()
     (tmp_path / "glioma.db").touch()
+    (tmp_path / "glioma.db-journal").touch()
     with open_workspace(tmp_path) as made:
         assert made.patients() == ()
 
@@ -68,6 +69,27 @@ def test_a_lost_database_is_not_replaced_by_an_empty_one(workspace: Workspace, v
     with pytest.raises(UserError, match=r"has lost its database.*backups"):
         open_workspace(workspace.path)
     assert not (workspace.path / "glioma.db").exists()
+
+
+def test_an_empty_file_is_a_lost_database_where_there_are_patients(workspace: Workspace, visit: Timepoint) -> None:
+    workspace.close()
+    (workspace.path / "glioma.db").write_bytes(b"")
+    for read_only in (False, True):
+        with pytest.raises(UserError, match="has lost its database"):
+            open_workspace(workspace.path, read_only=read_only)
+    assert (workspace.path / "glioma.db").read_bytes() == b""
+
+
+def test_a_home_folder_of_nobody_is_a_folder_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_workspace(Path("~no such user")) as made:
+        assert made.path == tmp_path / "~no such user"
+
+
+def test_a_workspace_that_is_only_being_made_is_not_called_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "glioma.db").touch()
+    with pytest.raises(UserError, match="is not made yet"):
+        open_workspace(tmp_path, read_only=True)
 
 
 def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -392,3 +392,44 @@ def test_edited_facts_are_refused_and_leave_nothing(
         take_in(other, edited)
     assert other.patients() == ()
     assert other.check() == []
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda facts: facts["records"].update(genomes=[{"record": {}}]),
+        lambda facts: facts["records"]["notes"][0]["record"].update(urgent=True),
+    ],
+)
+def test_what_a_newer_version_added_is_not_dropped_and_both_versions_are_named(
+    filled: Workspace, other: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: Callable[[Any], object]
+) -> None:
+    monkeypatch.setattr("glioma_annotator.db.patient_export.__version__", "9.0")
+    newer = with_facts(export(filled, tmp_path / "p.zip"), edit)
+    with pytest.raises(UserError, match="refused") as caught:
+        take_in(other, newer)
+    assert "made by version 9.0 of the program" in caught.value.todo
+    assert other.patients() == ()
+
+
+def test_an_older_mask_that_becomes_the_newest_is_pointed_out(
+    filled: Workspace, other: Workspace, visit: Timepoint, labels: LabelArray, tmp_path: Path
+) -> None:
+    def corrected(workspace: Workspace, voxel: int) -> None:
+        mask = labels.copy()
+        mask[0, 0, 0] = voxel
+        workspace.add_revision(
+            workspace.timepoint(1), mask, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="Reader"
+        )
+
+    take_in(other, export(filled, tmp_path / "a.zip"))
+    corrected(other, 1)
+    old = export(other, tmp_path / "old.zip")
+    corrected(filled, 2)
+    late = export(filled, tmp_path / "late.zip")
+    merged = filled.import_patient(old, ignore_progress, CancelToken())
+    (warning,) = merged.warnings
+    assert "mask 4 came from the archive" in warning
+    assert "before mask 3" in warning
+    assert other.import_patient(late, ignore_progress, CancelToken()).warnings == []
+    assert filled.import_patient(old, ignore_progress, CancelToken()).warnings == []

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glioma_annotator import app
 from glioma_annotator.db import upkeep
+from glioma_annotator.db.check import Problem
 from glioma_annotator.db.put_back import put_back_database
 from glioma_annotator.db.workspace import Workspace, open_workspace
 from glioma_annotator.domain.archive import BackupKind
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_from_arrays
 from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.domain.revision import SegmentationRevision
+from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import Cancelled, UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, ignore_progress
 
@@ -137,3 +146,155 @@ def test_the_check_of_a_large_database_ends_when_cancelled(workspace: Workspace,
         workspace.check_database(cancel=cancel)
     workspace.check_database()
     assert not workspace.needs_check
+
+
+_LEFT = """
+import os, sys
+from pathlib import Path
+from glioma_annotator.db.workspace import open_workspace
+from glioma_annotator.domain.note import Note
+open_workspace(Path(sys.argv[1])).notes.add(Note("PAT-0042", "last words"))
+os._exit(9)
+"""
+
+
+def _killed_with_a_note(workspace: Workspace) -> None:
+    """The note is in the database's WAL file alone."""
+    workspace.close()
+    assert subprocess.run([sys.executable, "-c", _LEFT, str(workspace.path)], check=False).returncode == 9
+    assert (workspace.path / "glioma.db-wal").stat().st_size
+
+
+def _notes(path: Path) -> list[str]:
+    with open_workspace(path) as opened:
+        assert opened.check() == []
+        return [note.text for note in opened.notes.of_patient("PAT-0042")]
+
+
+def test_what_a_killed_program_wrote_comes_back_with_the_database_that_was_kept(
+    workspace: Workspace, visit: Timepoint
+) -> None:
+    copy = workspace.back_up(7)
+    _killed_with_a_note(workspace)
+    kept = put_back(copy, workspace.path)
+    assert kept is not None
+    assert _notes(workspace.path) == []
+    assert [file.name for file in kept.parent.glob("before-restore*")] == [kept.name]  # one file
+    put_back(kept, workspace.path)
+    assert _notes(workspace.path) == ["last words"]
+
+
+def test_a_copy_comes_with_what_waits_in_the_wal_file_beside_it(
+    workspace: Workspace, visit: Timepoint, tmp_path: Path
+) -> None:
+    _killed_with_a_note(workspace)
+    for end in ("", "-wal"):
+        shutil.copyfile(workspace.path / f"glioma.db{end}", tmp_path / f"copy.db{end}")
+    (workspace.path / "glioma.db").write_bytes(b"")
+    put_back(tmp_path / "copy.db", workspace.path)
+    assert _notes(workspace.path) == ["last words"]
+
+
+def test_a_wal_file_of_a_lost_database_is_not_applied_to_the_copy(workspace: Workspace, visit: Timepoint) -> None:
+    copy = workspace.back_up(7)
+    _killed_with_a_note(workspace)
+    (workspace.path / "glioma.db").unlink()
+    assert put_back(copy, workspace.path) is None
+    assert _notes(workspace.path) == []
+    assert list((workspace.path / "backups").glob("before-restore-*.db-wal"))
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_restore_that_is_killed_leaves_the_database_or_says_that_it_is_lost(
+    workspace: Workspace, visit: Timepoint, moment: int
+) -> None:
+    copy = workspace.back_up(7)
+    _killed_with_a_note(workspace)
+    code = f"""
+import os
+from pathlib import Path
+from glioma_annotator.db.put_back import put_back_database
+from glioma_annotator.progress import CancelToken, ignore_progress
+done, replace = [], Path.replace
+def cut(self, target):
+    done.append(self)
+    return os._exit(9) if len(done) == {moment} else replace(self, target)
+Path.replace = cut
+put_back_database(Path({str(copy)!r}), Path({str(workspace.path)!r}), ignore_progress, CancelToken())
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    if moment == 3:
+        with pytest.raises(UserError, match="has lost its database"):
+            open_workspace(workspace.path)
+        put_back(next(workspace.path.glob("backups/before-restore-*.db")), workspace.path)
+        assert _notes(workspace.path) == ["last words"]
+        return
+    with open_workspace(workspace.path) as opened:
+        assert [note.text for note in opened.notes.of_patient("PAT-0042")] == ["last words"]
+        (issue,) = opened.check()
+        assert issue.problem is Problem.LEFT_BEHIND
+        assert opened.remove_left_behind() == [issue.path]
+        assert opened.check() == []
+
+
+def test_steps_on_a_visit_are_not_offered_for_another_that_got_its_number(
+    workspace: Workspace,
+    visit: Timepoint,
+    make_visit: Callable[..., Timepoint],
+    images: dict[str, Volume],
+    labels: LabelArray,
+) -> None:
+    copy = workspace.back_up(7)
+    later = workspace.add_timepoint(make_visit(visit.patient_id, "later"), images)
+    step = edit_from_arrays("Brush ET", np.zeros_like(labels), labels)
+    workspace.journal(later.id or 0).append(JournalEntry(JournalAction.EDIT, step))
+    workspace.close()
+    put_back(copy, workspace.path)
+    with open_workspace(workspace.path) as restored:
+        other = restored.add_patient("PAT-0043")
+        imported = restored.add_timepoint(make_visit(other.id or 0), images)
+        assert imported.id == later.id
+        assert restored.journal(imported.id or 0).entries() == ()
+        assert Problem.JOURNAL in [issue.problem for issue in restored.check()]  # set aside, not lost
+
+
+def test_steps_on_a_mask_saved_since_come_back_with_the_database_that_was_kept(
+    workspace: Workspace, visit: Timepoint, labels: LabelArray, save: Callable[..., SegmentationRevision]
+) -> None:
+    copy, number = workspace.back_up(7), visit.id or 0
+    journal = workspace.journal(number)
+    journal.restart(save(visit, labels).id)
+    journal.append(JournalEntry(JournalAction.UNDO))
+    workspace.close()
+    kept = put_back(copy, workspace.path)
+    assert kept is not None
+    with open_workspace(workspace.path) as older:
+        assert older.journal(number).entries() == ()
+        older.journal(number).restart(None)  # as the window does
+        assert Problem.JOURNAL in [issue.problem for issue in older.check()]
+    put_back(kept, workspace.path)
+    with open_workspace(workspace.path, read_only=True) as reader:
+        assert reader.journal(number).entries() == ()
+    with open_workspace(workspace.path) as again:
+        assert [entry.action for entry in again.journal(number).entries()] == [JournalAction.UNDO]
+        assert again.journal(number).parent_revision_id == 1
+        assert again.check() == []
+
+
+def test_steps_that_were_set_aside_do_not_push_out_later_work(
+    workspace: Workspace, visit: Timepoint, labels: LabelArray, save: Callable[..., SegmentationRevision]
+) -> None:
+    number = visit.id or 0
+    journal = workspace.journal(number)
+    journal.restart(save(visit, labels).id)
+    journal.append(JournalEntry(JournalAction.UNDO))
+    later = save(visit, labels[::-1].copy())
+    workspace.close()
+    file = next((workspace.path / "journal").iterdir())
+    file.rename(file.with_name("timepoint-000001.set-aside"))
+    with open_workspace(workspace.path) as again:  # the mask that was saved since is the newest
+        assert again.journal(number).entries() == ()
+        again.journal(number).restart(later.id)
+        again.journal(number).append(JournalEntry(JournalAction.REDO))
+    with open_workspace(workspace.path) as again:
+        assert [entry.action for entry in again.journal(number).entries()] == [JournalAction.REDO]
