@@ -10,13 +10,14 @@ import numpy as np
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table
-from glioma_annotator.cli.tables import add_output, put_out, require_place
+from glioma_annotator.cli.tables import add_output, put_out, require_place, require_words
 from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
 from glioma_annotator.errors import UserError
 from glioma_annotator.settings import load_settings
+from glioma_annotator.workflow.measure import with_own_labels
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.profiles import load_profile
-from glioma_annotator.workflow.tables import finding_rows
+from glioma_annotator.workflow.tables import FINDING_COLUMNS, finding_rows
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -80,7 +81,7 @@ def _cells(f: Finding) -> tuple[object, ...]:
 
 
 def run_export_command(args: argparse.Namespace) -> int:
-    put_out(finding_rows(_chosen(args)), args)
+    put_out(finding_rows(_chosen(args)), args, FINDING_COLUMNS)
     return ExitCode.DONE
 
 
@@ -116,14 +117,19 @@ def _point_in(store: Store, args: argparse.Namespace) -> tuple[float, float, flo
 
 
 def run_add_command(args: argparse.Namespace) -> int:
+    require_words(args.location, args.text)
     profile = load_profile()
     if profile.finding_kind(args.kind) is None:
         known = ", ".join(kind.code for kind in profile.finding_kinds)
         raise UserError(f"The task profile {profile.name} has no term {args.kind}.", f"Terms: {known}.")
+    store = app.open_store(args.workspace, read_only=True)  # a mistyped folder must not become a workspace
+    try:
+        profile = with_own_labels(store, profile)
+    finally:
+        store.close()
     names = [label.name for label in profile.scheme.labels] + [region.name for region in profile.scheme.regions]
     if args.label and args.label not in names:
         raise UserError(f"Masks have no label {args.label}.", f"Labels and regions: {', '.join(dict.fromkeys(names))}.")
-    app.open_store(args.workspace, read_only=True).close()  # a mistyped folder must not become a workspace
     store = app.open_for_command(args.workspace)
     try:
         x, y, z = _point_in(store, args)

@@ -15,7 +15,7 @@ from glioma_annotator.workflow.alignment import VisitAlignment
 from glioma_annotator.workflow.course_plots import write_plots
 from glioma_annotator.workflow.histology_entry import SAMPLE_COLUMNS, sample_rows
 from glioma_annotator.workflow.lesion_names import readable
-from glioma_annotator.workflow.measure import measure_course
+from glioma_annotator.workflow.measure import measure_course, with_own_labels
 from glioma_annotator.workflow.patient_course import load_course
 from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.response import assess_response, measure_lesions
@@ -66,7 +66,7 @@ def _add_patient(parser: argparse.ArgumentParser) -> None:
 def run_measure_command(args: argparse.Namespace) -> int:
     store = app.open_store(args.workspace, read_only=True)
     try:
-        profile = load_profile()
+        profile = with_own_labels(store, load_profile())
         course = load_course(store, args.patient)
         sheets: dict[str, Sheet] = {}
         written: tuple[Path, ...] = ()

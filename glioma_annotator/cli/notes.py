@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode, print_json, print_table
-from glioma_annotator.cli.tables import add_output, put_out, require_place
+from glioma_annotator.cli.tables import add_output, put_out, require_place, require_words
 from glioma_annotator.domain.note import Note, NoteKind
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.settings import load_settings
 from glioma_annotator.workflow.event_entry import parse_when
-from glioma_annotator.workflow.note_entry import in_order, note_rows, note_title, note_when
+from glioma_annotator.workflow.note_entry import NOTE_COLUMNS, in_order, note_rows, note_title, note_when
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -62,13 +62,13 @@ def run_list_command(args: argparse.Namespace) -> int:
     if args.json:
         print_json(note_rows(notes))
     else:
-        rows = [(note_when(n), n.timepoint, note_title(n), n.author, n.id) for n in notes]
+        rows = [(note_when(n), n.timepoint, note_title(n), " ".join(n.author.split()), n.id) for n in notes]
         print_table(("WHEN", "VISIT", "WHAT", "AUTHOR", "ID"), rows)
     return ExitCode.DONE
 
 
 def run_export_command(args: argparse.Namespace) -> int:
-    put_out(note_rows(_chosen(args)), args)
+    put_out(note_rows(_chosen(args)), args, NOTE_COLUMNS)
     return ExitCode.DONE
 
 
@@ -83,7 +83,8 @@ def _chosen(args: argparse.Namespace) -> list[Note]:
 
 
 def run_add_command(args: argparse.Namespace) -> int:
-    text = (args.text if args.text is not None else _read(args.file)).strip()
+    require_words(args.text, args.title, args.author)
+    text = (args.text if args.text is not None else _read(args.file)).removeprefix("\ufeff").strip()
     if not text:
         raise UserError("There is no text to keep.", "Give one with --text, --file or --file -.")
     author = load_settings().author

@@ -33,13 +33,24 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="file to write; the terminal without it")
 
 
-def put_out(rows: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> None:
-    """Write a table where the command line says. Raises `UserError` for Parquet on the terminal."""
+def require_words(*texts: str | None) -> None:
+    """Raises `UserError` for a text given in bytes that are no UTF-8, which cannot be stored."""
+    try:
+        "".join(text or "" for text in texts).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError("A text given is not in UTF-8.", "Set the terminal to UTF-8, or write ASCII.") from error
+
+
+def put_out(rows: Sequence[Mapping[str, Any]], args: argparse.Namespace, columns: Sequence[str] = ()) -> None:
+    """Write a table where the command line says; `columns` name those of a table without rows.
+
+    Raises `UserError` for Parquet on the terminal.
+    """
     if args.out is not None:
         if not args.out.parent.is_dir():
             raise UserError(f"There is no folder {args.out.parent}.", "Make it first, or write elsewhere.")
-        write_rows(args.out, rows, args.format)
+        write_rows(args.out, rows, args.format, columns)
     elif args.format == "parquet":
         raise UserError("Parquet is not for the terminal.", "Name a file with --out.")
     else:
-        sys.stdout.write(table_bytes(rows, args.format).decode())
+        sys.stdout.write(table_bytes(rows, args.format, columns).decode())

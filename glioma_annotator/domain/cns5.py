@@ -201,8 +201,16 @@ def _between_markers(facts: Facts, site: TumourSite) -> tuple[Contradiction, ...
             )
         )
     for h3 in (Marker.H3_K27, Marker.H3_G34):
+        name, altered, _ = WORDS[h3]
+        if codeleted and facts.get(h3) and not idh and not wildtype:
+            found.append(
+                Contradiction(
+                    f"1p/19q is codeleted and {name} is {altered}: the codeletion counts only together with an IDH"
+                    " mutation, which an H3 alteration excludes. Check both tests.",
+                    (Marker.CODELETION_1P19Q, h3),
+                )
+            )
         if idh and facts.get(h3):
-            name, altered, _ = WORDS[h3]
             found.append(
                 Contradiction(
                     f"{WORDS[idh[0]][0]} is mutated and {name} is {altered}: an IDH mutation and an H3 alteration"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
+from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 
 _LATER = (TreatmentPhase.POST_RT_BASELINE, TreatmentPhase.FOLLOW_UP, TreatmentPhase.PROGRESSION)
@@ -32,14 +33,16 @@ def operated(visit: Timepoint, visits: Sequence[Timepoint], events: Iterable[Cli
     if TreatmentPhase.EARLY_POST_OPERATIVE in {visit.phase, *phases}:
         return True
     surgeries = [event for event in events if event.kind is EventKind.SURGERY]
-    if any(_resected_before(visit, event) for event in surgeries):
+    clock = CourseClock.of(sorted(visits, key=lambda v: v.order))
+    if any(_resected_before(visit, event, clock) for event in surgeries):
         return True
     return True if not surgeries and visit.phase in _LATER and TreatmentPhase.PRE_OPERATIVE in phases else None
 
 
-def _resected_before(visit: Timepoint, surgery: ClinicalEvent) -> bool:
+def _resected_before(visit: Timepoint, surgery: ClinicalEvent, clock: CourseClock) -> bool:
     if surgery.extent in (None, ExtentOfResection.BIOPSY):
         return False
     if surgery.date is not None and visit.date is not None:
         return surgery.date <= visit.date
-    return surgery.day is not None and visit.day is not None and surgery.day <= visit.day
+    then, now = clock.start(surgery), clock.of_visit(visit)
+    return then is not None and now is not None and then <= now

@@ -34,6 +34,7 @@ infiltrative, between them mixed. Our choice, after the sheet's own classes of p
 
 #: Upper ends, in per cent, of the sheet's classes of proportions, and their codes; 100 % itself is the last.
 _CLASSES = ((0.0, "2"), (5.0, "3"), (33.0, "4"), (67.0, "5"), (95.0, "6"))
+_EXACT = 1e-9  # a share of exactly a class's end lies in it, whatever the rounding of the voxels' volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ def proportion_class(share: float) -> str:
     """Code of the sheet's class of a share 0..1: none, up to 5, 33, 67, 95, less than 100, all."""
     per_cent = 100 * share
     for upper, code in _CLASSES:
-        if per_cent <= upper:
+        if per_cent <= upper + _EXACT:
             return code
-    return "8" if share >= 1 else "7"
+    return "8" if share >= 1 - _EXACT else "7"
 
 
 def tissue_masks(labels: NDArray[np.uint8], grid: Grid, values: Mapping[str, int]) -> TissueMasks:
@@ -154,7 +155,7 @@ def _crossing(feature: str, name: str, mask: Mask, grid: Grid, plane: MidPlane) 
     sides = [np.bincount(number[chosen], minlength=count + 1) * grid.voxel_volume_ml for chosen in (right, ~right)]
     least = float(np.minimum(*sides).max())
     text = f"{least:.2f} mL of one component of {name} lie on the smaller side of the midline."
-    return ComputedFeature(feature, "3" if least >= CROSSING_ML else "2", text)
+    return ComputedFeature(feature, "3" if least >= CROSSING_ML - _EXACT else "2", text)
 
 
 def _foci(tissue: TissueMasks) -> list[ComputedFeature]:
@@ -184,7 +185,7 @@ def _number_at(numbered: NDArray[np.int32], lesions: LesionMap, number: int) -> 
 def _spread(tissue: TissueMasks) -> ComputedFeature:
     core, whole = _ml(tissue.tumour_core, tissue.grid), _ml(tissue.whole, tissue.grid)
     share = core / whole
-    code = "1" if share >= SPREAD[0] else "3" if share < SPREAD[1] else "2"
+    code = "1" if share >= SPREAD[0] - _EXACT else "3" if share < SPREAD[1] - _EXACT else "2"
     return ComputedFeature(
         "F10", code, f"Tumour core {core:.2f} mL of {whole:.2f} mL of FLAIR abnormality ({share:.0%})."
     )

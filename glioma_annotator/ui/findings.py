@@ -10,13 +10,18 @@ from PySide6.QtCore import Signal
 
 from glioma_annotator.domain.finding import Finding, FindingStatus
 from glioma_annotator.domain.task_profile import TaskProfile
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.panels.parts import count_text, ml_text
 from glioma_annotator.ui.placed_records import PlacedRecords
-from glioma_annotator.workflow.finding_entry import finding_at, finding_of_region, side_of
+from glioma_annotator.workflow.finding_entry import finding_at, finding_moved, finding_of_region
 from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.profiles import load_profile
+from glioma_annotator.workflow.study import OpenTimepoint
+
+#: What a finding has from the place where it lies.
+_OF_A_PLACE = ("point_mm", "side", "label", "source", "revision", "box", "volume_ml")
 
 
 class FindingsController(PlacedRecords):
@@ -36,6 +41,10 @@ class FindingsController(PlacedRecords):
         if self._profile is None:
             self._profile = load_profile()
         return self._profile
+
+    def _own_profile(self) -> TaskProfile:
+        """The profile with the labels that readers added to the study."""
+        return replace(self.profile, scheme=self.study.scheme)
 
     def all(self) -> tuple[Finding, ...]:
         """Of the open patient, oldest first."""
@@ -60,12 +69,9 @@ class FindingsController(PlacedRecords):
     def add_at_crosshair(self) -> None:
         """A finding at the crosshair; on the mask's component there, if any. Raises `UserError` without a visit."""
         visit, session = self.study.require_visit(), self.study.require_session()
-        index = self._crosshair()
-        labels, timepoint = visit.editor.labels.copy(), visit.timepoint
-        saved = None if visit.editor.unsaved else visit.parent_id
-        revision = next((r.number for r in visit.revisions if r.id == saved), None)
+        index, timepoint, (labels, revision) = self._crosshair(), visit.timepoint, _mask(visit)
         reference = visit.images.get(timepoint.reference)
-        patient, author, profile = self.study.patient_key, session.author, self.profile
+        patient, author, profile = self.study.patient_key, session.author, self._own_profile()
 
         def work() -> Finding:
             head = reference.data > 0 if reference is not None else None
@@ -82,7 +88,8 @@ class FindingsController(PlacedRecords):
         reference = visit.images.get(visit.timepoint.reference)
         head = reference.data > 0 if reference is not None else None
         labels, patient = visit.editor.labels, self.study.patient_key
-        finding = finding_of_region(outline, axis, number, visit.timepoint, patient, labels, self.profile, author, head)
+        profile = self._own_profile()
+        finding = finding_of_region(outline, axis, number, visit.timepoint, patient, labels, profile, author, head)
         self._added(finding)
         self.go_to(finding)
 
@@ -90,7 +97,7 @@ class FindingsController(PlacedRecords):
         """Record a finding of the open patient and show it."""
         session = self.study.session
         if session is not None and self.study.patient_key == finding.patient:
-            session.store.findings.add(finding)
+            session.store.findings.add(finding, by=session.author)
             self.changed.emit()
             self.select(finding.id)
             self.study.notice.emit(f"Finding added: {self.title_of(finding)}.")
@@ -99,25 +106,40 @@ class FindingsController(PlacedRecords):
         """Keep other values of a finding; does nothing when they are the same."""
         made = replace(finding, **values)  # type: ignore[arg-type]
         if made != finding:
-            self.study.require_session().store.findings.change(made)
+            session = self.study.require_session()
+            session.store.findings.change(made, by=session.author)
             self.changed.emit()
 
     def move_to_crosshair(self, finding: Finding) -> None:
-        """The finding's place is where the crosshair is. Raises `UserError` when another visit is open."""
+        """The finding's place is where the crosshair is; one of the mask takes the component there along.
+
+        Raises `UserError` when another visit is open.
+        """
         visit = self.study.require_visit()
         if visit.timepoint.key != finding.timepoint:
             raise UserError(
                 "This finding belongs to another visit.", "Open that visit first; a click in the list does it."
             )
-        index = self._crosshair()
-        x, y, z = (float(v) for v in visit.timepoint.grid.index_to_world(index))
-        reference = visit.images.get(visit.timepoint.reference)
-        head = reference.data > 0 if reference is not None else None
-        self.change(finding, point_mm=(x, y, z), side=side_of(index, visit.timepoint.grid, head))
+        index, timepoint, (labels, revision) = self._crosshair(), visit.timepoint, _mask(visit)
+        reference, profile = visit.images.get(timepoint.reference), self._own_profile()
+
+        def work() -> Finding:
+            head = reference.data > 0 if reference is not None else None
+            return finding_moved(finding, index, timepoint, labels, profile, revision, head)
+
+        self.study.workers.draw(work, self._moved)
+
+    def _moved(self, made: Finding) -> None:
+        """Keep a finding's new place; what else was changed meanwhile stays."""
+        known = self.get(made.id)
+        if known is not None:
+            place = {name: getattr(made, name) for name in _OF_A_PLACE}
+            self.change(known, **place)
 
     def delete(self, finding: Finding) -> None:
         """Take it out of the lists; the notice names how it comes back."""
-        self.study.require_session().store.findings.delete(finding.id)
+        session = self.study.require_session()
+        session.store.findings.delete(finding.id, by=session.author)
         self.select("")
         self.changed.emit()
         self.study.notice.emit(f"Finding deleted: {self.title_of(finding)}. “Deleted findings” brings it back.")
@@ -130,7 +152,7 @@ class FindingsController(PlacedRecords):
         if self._following is not None and self._following.active:
             return
         visit, session = self.study.require_visit(), self.study.require_session()
-        patient, key, profile = self.study.patient_key, visit.timepoint.key, self.profile
+        patient, key, profile = self.study.patient_key, visit.timepoint.key, self._own_profile()
 
         def work(report: Report, cancel: CancelToken) -> tuple[Finding, ...]:
             from glioma_annotator.workflow.alignment import VisitAlignment  # SimpleITK: not when the window opens
@@ -142,11 +164,15 @@ class FindingsController(PlacedRecords):
         def done(proposals: tuple[Finding, ...]) -> None:
             if self.study.session is not session:
                 return
-            session.store.findings.add(*proposals)
+            session.store.findings.add(*proposals, by=session.author)
             self.changed.emit()
-            if proposals:
-                self.proposed.emit()
-                self._go_to_next()
+            if not proposals:
+                self.study.notice.emit(
+                    "Nothing to propose: no new lesion, and no finding of the visit before that is not continued here."
+                )
+                return
+            self.proposed.emit()
+            self._go_to_next()
             many = count_text(len(proposals), "finding")
             self.study.notice.emit(f"{many} proposed from the visit before; confirm each, or delete it.")
 
@@ -182,6 +208,14 @@ class FindingsController(PlacedRecords):
         was = " + ".join(ml_text(volume) for volume in before)
         return f"{change}: {was} mL at the visit before, now {ml_text(finding.volume_ml)} mL. "
 
+    def outdated(self, finding: Finding) -> str:
+        """That a finding's mL are not of its visit's newest mask; empty where they are, or another visit is open."""
+        visit = self.study.visit
+        if finding.revision is None or visit is None or visit.timepoint.key != finding.timepoint:
+            return ""
+        newest = max((revision.number for revision in visit.revisions), default=finding.revision)
+        return "" if newest == finding.revision else f"That was mask {finding.revision}; the newest is {newest}. "
+
     def deleted(self) -> tuple[Finding, ...]:
         session = self.study.session
         if session is None or not self.study.patient_key:
@@ -189,7 +223,8 @@ class FindingsController(PlacedRecords):
         return session.store.findings.deleted(self.study.patient_key)
 
     def restore(self, finding_id: str) -> None:
-        self.study.require_session().store.findings.restore(finding_id)
+        session = self.study.require_session()
+        session.store.findings.restore(finding_id, by=session.author)
         self.changed.emit()
         self.select(finding_id)
 
@@ -206,6 +241,12 @@ class FindingsController(PlacedRecords):
 
     def _known(self) -> frozenset[str]:
         return frozenset(finding.id for finding in self.all())
+
+
+def _mask(visit: OpenTimepoint) -> tuple[LabelArray, int | None]:
+    """A visit's mask as it is, and the number of the revision that it is; None when it has unsaved steps."""
+    saved = None if visit.editor.unsaved else visit.parent_id
+    return visit.editor.labels.copy(), next((r.number for r in visit.revisions if r.id == saved), None)
 
 
 def _followed(finding: Finding) -> bool:

@@ -60,7 +60,8 @@ class HistologyController(PlacedRecords):
         return sample
 
     def _add(self, sample: HistologySample) -> None:
-        self.study.require_session().store.histology.add(sample)
+        session = self.study.require_session()
+        session.store.histology.add(sample, by=session.author)
         self.changed.emit()
         self.select(sample.id)
         self.study.notice.emit("Histology sample added. Give its date and results.")
@@ -74,7 +75,7 @@ class HistologyController(PlacedRecords):
         session = self.study.session
         known = self.get(sample.id)
         if session is not None and known is not None and known != sample:
-            session.store.histology.change(sample)
+            session.store.histology.change(sample, by=session.author)
             self.changed.emit()
 
     def add_point(self, sample: HistologySample) -> None:
@@ -87,13 +88,15 @@ class HistologyController(PlacedRecords):
 
     def delete(self, sample: HistologySample) -> None:
         """Take it out of the lists; the notice names how it comes back."""
-        self.study.require_session().store.histology.delete(sample.id)
+        session = self.study.require_session()
+        session.store.histology.delete(sample.id, by=session.author)
         self.select("")
         self.changed.emit()
         self.study.notice.emit(f"Deleted: {sample_title(sample)}. “Deleted samples” brings it back.")
 
     def restore(self, sample_id: str) -> None:
-        self.study.require_session().store.histology.restore(sample_id)
+        session = self.study.require_session()
+        session.store.histology.restore(sample_id, by=session.author)
         self.changed.emit()
         self.select(sample_id)
 
@@ -128,7 +131,8 @@ class HistologyController(PlacedRecords):
         others = tuple(uid for uid in finding.samples if uid != sample_id)
         made = replace(finding, samples=(*others, sample_id) if linked else others)
         if made != finding:
-            self.study.require_session().store.findings.change(made)
+            session = self.study.require_session()
+            session.store.findings.change(made, by=session.author)
             self.changed.emit()
 
     # showing

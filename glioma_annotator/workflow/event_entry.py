@@ -6,6 +6,7 @@ import datetime as dt
 import re
 
 from glioma_annotator.domain.clinical_event import SCORE_RANGES, SPANS, ClinicalEvent, EventKind, ExtentOfResection
+from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
 
 #: Of a patient's life; as a day it is five years or more after the first visit.
@@ -54,6 +55,16 @@ def parse_when(text: str) -> tuple[dt.date | None, int | None]:
         except ValueError:
             pass
     raise UserError(f"“{text.strip()}” is no date and no day.", "Write 2019-04-02, or day 45 since the first visit.")
+
+
+def check_order(event: ClinicalEvent, clock: CourseClock) -> None:
+    """Raises `UserError` for an event that ends before it begins, also where one is a date and the other a day."""
+    start, end = clock.start(event), clock.end(event)
+    if start is not None and end is not None and end < start:
+        raise UserError(
+            f"The event cannot be kept: it ends on day {end} of the course, before it begins on day {start}.",
+            "Correct the form.",
+        )
 
 
 def when_text(event: ClinicalEvent) -> str:

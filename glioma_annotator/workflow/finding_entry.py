@@ -86,6 +86,55 @@ def finding_at(
     return replace(made, source=FindingSource.COMPONENT, box=lesion.box, volume_ml=lesion.volume_ml, revision=revision)
 
 
+def mask_of(labels: LabelArray, name: str, profile: TaskProfile) -> NDArray[np.bool_]:
+    """The voxels of a region or label by its name; none for a name that the scheme does not have."""
+    region = next((r for r in profile.scheme.regions if r.name == name), None)
+    if region is not None:
+        return region.mask(labels)
+    label = profile.scheme.named(name)
+    return np.asarray(labels == label.value) if label is not None else np.zeros(labels.shape, dtype=np.bool_)
+
+
+def finding_moved(
+    finding: Finding,
+    index: Index,
+    timepoint: Timepoint,
+    labels: LabelArray,
+    profile: TaskProfile,
+    revision: int | None,
+    head: NDArray[np.bool_] | None = None,
+) -> Finding:
+    """A finding whose place is another voxel.
+
+    One on a component has box and mL of the component that is there, of its own label first; a point beside any has
+    none. A drawn region keeps its figures while the place lies in its box. A mere point stays one.
+
+    Parameters
+    ----------
+    labels, revision: as `finding_at` takes them.
+    """
+    from glioma_annotator.imaging.lesion_map import find_lesions  # scipy: not when the window opens
+    from glioma_annotator.workflow.tracking import REACH_MM
+
+    grid, box = timepoint.grid, finding.box
+    x, y, z = (float(v) for v in grid.index_to_world(index))
+    made = replace(finding, point_mm=(x, y, z), side=side_of(index, grid, head))
+    if box is None:
+        return made
+    inside = all(low <= at < high for low, at, high in zip(box.start, index, box.stop, strict=True))
+    if finding.source is FindingSource.REGION and inside:
+        return made
+    here = profile.scheme.label(int(labels[index]))
+    for name in dict.fromkeys((finding.label, here.name if here is not None else "")):
+        lesion = find_lesions(mask_of(labels, name, profile), grid, smallest_ml=0.0).at(made.point_mm, REACH_MM)
+        if lesion is not None:
+            source = FindingSource.COMPONENT if finding.source is FindingSource.REGION else finding.source
+            return replace(
+                made, label=name, source=source, revision=revision, box=lesion.box, volume_ml=lesion.volume_ml
+            )
+    return replace(made, label="", source=FindingSource.CROSSHAIR, revision=None, box=None, volume_ml=None)
+
+
 def finding_of_region(
     outline: NDArray[np.float64],
     axis: int,

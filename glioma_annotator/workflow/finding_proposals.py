@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glioma_annotator.domain.finding import Finding, FindingStatus, LesionChange
 from glioma_annotator.domain.task_profile import TaskProfile
@@ -15,10 +14,10 @@ from glioma_annotator.imaging.lesion_map import find_lesions
 from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.alignment import Alignment
-from glioma_annotator.workflow.finding_entry import side_of
+from glioma_annotator.workflow.finding_entry import mask_of, side_of
 from glioma_annotator.workflow.patient_course import CourseVisit, load_course
 from glioma_annotator.workflow.ports import Store
-from glioma_annotator.workflow.tracking import counts, propose_findings
+from glioma_annotator.workflow.tracking import REACH_MM, counts, propose_findings
 
 NEW_KIND = "new-enhancement"
 """Kind of a lesion that no earlier one continues, where the profile has it; its first kind else."""
@@ -67,14 +66,14 @@ def propose_for_visit(
         cancel.raise_if_cancelled()
         own = [f for f in live if f.label == label]
         maps = (
-            find_lesions(_of(masks[0], label, profile), earlier.timepoint.grid),
-            find_lesions(_of(masks[1], label, profile), later.timepoint.grid),
+            find_lesions(mask_of(masks[0], label, profile), earlier.timepoint.grid),
+            find_lesions(mask_of(masks[1], label, profile), later.timepoint.grid),
         )
         template = Finding(
             patient, timepoint, kind, (0.0, 0.0, 0.0), label, revision=later.revision.number, author=author
         )
         made = propose_findings(earlier.timepoint, later.timepoint, own, maps, matrix, template)
-        taken = {maps[1].at(f.point_mm) for f in recorded}
+        taken = {maps[1].at(f.point_mm, REACH_MM) for f in recorded}
         for proposal in made:
             is_new = proposal.change is LesionChange.NEW
             if is_new and (label != profile.response_region or maps[1].at(proposal.point_mm) in taken):
@@ -98,12 +97,3 @@ def confirmed(proposal: Finding, reader: str) -> Finding:
 def _mask(store: Store, visit: CourseVisit) -> LabelArray:
     assert visit.revision is not None
     return store.load_labels(visit.revision)
-
-
-def _of(labels: LabelArray, name: str, profile: TaskProfile) -> NDArray[np.bool_]:
-    """The voxels of a region or label by its name; none for a name that the scheme does not have."""
-    region = next((r for r in profile.scheme.regions if r.name == name), None)
-    if region is not None:
-        return region.mask(labels)
-    label = profile.scheme.named(name)
-    return np.asarray(labels == label.value) if label is not None else np.zeros(labels.shape, dtype=np.bool_)

@@ -133,7 +133,9 @@ def advise(sample: HistologySample) -> Advice:
     contradictions = tuple(c.what for c in opinion.contradictions)
     if not opinion.reasons:
         start = "Enter the results: what they lead to, what is missing and what contradicts is said here."
-        return Advice("No marker has a result yet.", (start,), contradictions, None)
+        some = any(m.status is MarkerStatus.RESULT for m in sample.markers)  # a percentage decides nothing
+        which = "No marker that the rules ask for" if some else "No marker"
+        return Advice(f"{which} has a result yet.", (start,), contradictions, None)
     if not opinion.candidates:
         return Advice("No diagnosis follows: the results contradict each other.", (), contradictions, None)
     proposal = _proposal(sample, opinion)

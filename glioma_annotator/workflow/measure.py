@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glioma_annotator.domain.course import doubling_time_days
 from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
@@ -11,6 +11,7 @@ from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
 from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.study_labels import own_labels, study_scheme
 
 Volumes = Mapping[str, float]
 
@@ -45,13 +46,22 @@ class MeasuredVisit:
     regions: Mapping[str, Change]
 
 
+def with_own_labels(store: Store, profile: TaskProfile) -> TaskProfile:
+    """The profile with the labels that readers added to the workspace."""
+    scheme = profile.scheme
+    for label in own_labels(study_scheme(store)):
+        scheme = scheme if scheme.fault(label) else scheme.with_label(label)
+    return replace(profile, scheme=scheme)
+
+
 def measure_course(
     store: Store, course: PatientCourse, profile: TaskProfile, report: Report, cancel: CancelToken
 ) -> tuple[MeasuredVisit, ...]:
-    """Measure every visit's mask on its native grid, in order of the course.
+    """Measure every visit's mask on its native grid, in order of the course; labels that readers added come along.
 
     Raises `UserError` when a mask's file is gone or damaged; `Cancelled` between visits.
     """
+    scheme = with_own_labels(store, profile).scheme
     steps = StepProgress(report, len(course.visits), "Measuring")
     labels: list[Volumes | None] = []
     regions: list[Volumes | None] = []
@@ -62,9 +72,9 @@ def measure_course(
             labels.append(None)
             regions.append(None)
         else:
-            by_label = label_volumes_ml(mask, visit.timepoint.grid.voxel_volume_ml, profile.scheme)
+            by_label = label_volumes_ml(mask, visit.timepoint.grid.voxel_volume_ml, scheme)
             labels.append(by_label)
-            regions.append(region_volumes_ml(by_label, profile.scheme))
+            regions.append(region_volumes_ml(by_label, scheme))
         steps.step(f"Measured {visit.timepoint.key}")
     return tuple(
         MeasuredVisit(visit, _changes(course, labels, index), _changes(course, regions, index))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from glioma_annotator.domain.course import CourseClock
@@ -36,9 +37,12 @@ def note_when(note: Note) -> str:
 
 def note_title(note: Note) -> str:
     """What it is and its title, else the beginning of its text, in one line."""
-    words = note.title or " ".join(note.text.split())
+    words = " ".join((note.title or note.text).split())
     words = words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1].rstrip()}…"
     return f"{note.kind.value}: {words}" if words else note.kind.value
+
+
+NOTE_COLUMNS = tuple(field.name for field in fields(Note))
 
 
 def note_rows(notes: Iterable[Note]) -> list[dict[str, Any]]:

@@ -21,6 +21,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with
 _NUMBERS = re.compile(r"[+-]?\d+(\.\d+)?([ ;]+[+-]?\d+(\.\d+)?)*")  # one, or those of places
 
 
+FINDING_COLUMNS = (
+    "patient", "timepoint", "kind", "label", "side", "location", "text", "confidence", "status", "source", "revision",
+    "volume_ml", "lesion", "change", "previous", "samples", "author", "created_utc", "id", "x_mm", "y_mm", "z_mm",
+)  # fmt: skip
+
+
 def finding_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """One flat row per finding; coordinates in world RAS mm, lists joined by spaces."""
     rows = []
@@ -63,11 +69,11 @@ def plain_cell(value: object) -> object:
     return value
 
 
-def table_bytes(rows: Rows, kind: str) -> bytes:
-    """The table as a file of that kind, one of `FORMATS`; column names from the first row."""
+def table_bytes(rows: Rows, kind: str, columns: Sequence[str] = ()) -> bytes:
+    """The table as a file of that kind, one of `FORMATS`; column names from the first row, else `columns`."""
     if kind == "csv":
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[0]) if rows else [])
+        writer = csv.DictWriter(text, list(rows[0] if rows else columns))
         writer.writeheader()
         writer.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
         return text.getvalue().encode()
@@ -77,12 +83,13 @@ def table_bytes(rows: Rows, kind: str) -> bytes:
     import pyarrow.parquet
 
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows]), sink)
+    nothing = None if rows else pyarrow.schema([(name, pyarrow.string()) for name in columns])
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows], nothing), sink)
     return bytes(sink.getvalue().to_pybytes())
 
 
-def write_rows(path: Path, rows: Rows, kind: str) -> None:
+def write_rows(path: Path, rows: Rows, kind: str, columns: Sequence[str] = ()) -> None:
     """Write a table, whole or not at all. Raises `EnvironmentFailure` when the disk refuses."""
-    content = table_bytes(rows, kind)
+    content = table_bytes(rows, kind, columns)
     with atomic_write(path) as file:
         file.write(content)

@@ -24,13 +24,13 @@ from glioma_annotator.domain.cohort import FieldType, Operator, Reference
 from glioma_annotator.domain.cohort_rows import CohortSubjects, FilterRow, RowValue
 from glioma_annotator.domain.cohort_subjects import Subject, SubjectKind
 from glioma_annotator.domain.cohort_text import number_text
-from glioma_annotator.ui.panels.parts import push_button, quiet
+from glioma_annotator.ui.panels.parts import DecimalField, push_button, quiet
 
 _LARGEST = 100_000.0
 _FIRST = "marker IDH"
 
 
-class _Number(QDoubleSpinBox):
+class _Number(DecimalField):
     """A number without needless zeros behind the point."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class _Number(QDoubleSpinBox):
         self.setDecimals(3)
 
     def textFromValue(self, value: float) -> str:
-        return number_text(round(value, self.decimals()))
+        return number_text(round(value, self.decimals())).replace(".", self.locale().decimalPoint())
 
 
 class RowEditor(QWidget):

@@ -164,12 +164,13 @@ class CoursePage(QDialog):
         def work(report: Report, cancel: CancelToken) -> _Measured:
             from glioma_annotator.workflow.alignment import VisitAlignment
             from glioma_annotator.workflow.course_plots import rendered, volume_figure, waterfall_figure
-            from glioma_annotator.workflow.measure import measure_course
+            from glioma_annotator.workflow.measure import measure_course, with_own_labels
             from glioma_annotator.workflow.patient_course import load_course
             from glioma_annotator.workflow.profiles import load_profile
             from glioma_annotator.workflow.response import assess_response, measure_lesions
 
-            store, profile = session.store, load_profile()
+            store = session.store
+            profile = with_own_labels(store, load_profile())
             course = load_course(store, patient)
             visits = measure_course(store, course, profile, report, cancel)
             align = VisitAlignment(store, report, cancel)

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.audit import AuditEntry
 from glioma_annotator.ui.asking import NewestOnly
-from glioma_annotator.ui.panels.parts import count_text, list_table, push_button, quiet
+from glioma_annotator.ui.panels.parts import count_text, list_table, plain_tip, push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.record_history import (
     DeletedItem,
@@ -196,7 +196,7 @@ class RecordsPage(QDialog):
         for row, change in enumerate(rows):
             for column, text in enumerate((change.field, change.before, change.after)):
                 cell = QTableWidgetItem(text)
-                cell.setToolTip(text)
+                cell.setToolTip(plain_tip(text))
                 self.fields.setItem(row, column, cell)
         self.fields.resizeRowsToContents()
 

@@ -51,6 +51,7 @@ class VasariPage(QDialog):
         self._profile: TaskProfile = load_profile()
         self._jobs: dict[str, Job] = {}  # by visit
         self._closed = False
+        self._shown = ""  # key of the visit whose values stand in the rows
         self._visits = {t.key: t for t in study.timepoints()}
         self.setWindowTitle(f"VASARI sheet of {self._patient}")
         self.resize(roomy(parent, 1120, 660))
@@ -184,8 +185,10 @@ class VasariPage(QDialog):
         only = self.only_changed.isChecked() and bool(other)
         editable = not self._study.read_only
         for number, row in self.rows.items():
-            row.show_entry(sheet.get(number), revision, changes[number] if other else None, editable=editable)
+            change = changes[number] if other else None
+            row.show_entry(sheet.get(number), revision, change, editable=editable, other=self._key != self._shown)
             row.set_visible(not only or changes[number].changed)
+        self._shown = self._key
         self.only_changed.setEnabled(bool(other))
         self._before_head.setText(self.other.currentText() if other else "")
         open_ones = [e for e in sheet.values() if not e.confirmed]

@@ -74,14 +74,23 @@ class VasariRow(QObject):
         return line
 
     def show_entry(
-        self, entry: VasariEntry | None, revision: int | None, change: FeatureChange | None, *, editable: bool
+        self,
+        entry: VasariEntry | None,
+        revision: int | None,
+        change: FeatureChange | None,
+        *,
+        editable: bool,
+        other: bool = False,
     ) -> None:
-        """Show what counts; `revision` is the mask's that counts now, `change` compares with the other visit."""
+        """Show what counts; `revision` is the mask's that counts now, `change` compares with the other visit.
+
+        `other` says that another visit was shown before, else a figure that is being typed stays.
+        """
         self._entry = entry
         with QSignalBlocker(self.field):
             if isinstance(self.field, Choice):
                 self.field.show_value(entry.value if entry is not None else "")
-            else:
+            elif other or not (self.field.hasFocus() and self.field.isModified()):
                 self.field.setText(f"{entry.value} {self._feature.unit}".strip() if entry is not None else "")
         self.field.setEnabled(editable)
         waiting = entry is not None and entry.computed and not entry.confirmed
@@ -95,6 +104,8 @@ class VasariRow(QObject):
 
     def refuse(self, why: str) -> None:
         """Say why what was typed is not kept; it stays in the field."""
+        if isinstance(self.field, QLineEdit):
+            self.field.setModified(True)
         self._say(escape(why), "danger")
 
     def set_visible(self, visible: bool) -> None:
@@ -128,6 +139,7 @@ class VasariRow(QObject):
         assert isinstance(self.field, QLineEdit)
         shown = f"{self._entry.value} {self._feature.unit}".strip() if self._entry is not None else ""
         if self.field.text().strip() != shown:
+            self.field.setModified(False)  # kept, unless it is refused
             self._choose(self._feature.number, self.field.text())
 
     def _on_confirm(self) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -30,9 +31,10 @@ from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.panels.entry_fields import Choice, Figure, Number
-from glioma_annotator.ui.panels.parts import follow_action, line, list_table, push_button, quiet
+from glioma_annotator.ui.panels.parts import follow_action, line, list_table, plain_tip, push_button, quiet
+from glioma_annotator.ui.panels.record_rows import filling, fit_rows, keep_rows_fitted
 from glioma_annotator.ui.study_controller import StudyController
-from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
+from glioma_annotator.workflow.event_entry import check_order, details_text, fields_of, parse_when, when_text
 from glioma_annotator.workflow.ports import Store
 
 _ID = Qt.ItemDataRole.UserRole
@@ -72,6 +74,7 @@ class ClinicalPanel(QWidget):
         self.table = list_table(("When", "What"), "Clinical events")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        keep_rows_fitted(self.table, lambda: fit_rows(self.table))
         self.table.itemSelectionChanged.connect(self._on_row)
         self.empty = quiet("No events yet: surgery, radiotherapy, steroids, KPS … Fill in the form and press Return.")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -125,7 +128,7 @@ class ClinicalPanel(QWidget):
         for name, field in self.fields.items():
             field.setAccessibleName(_LABELS[name])
             form.addRow(_LABELS[name], field)
-        for edit in (self.start, end, drug, text):
+        for edit in (self.start, end, drug, text, *(s.lineEdit() for s in (dose_gy, dose_mg, fractions, cycle, score))):
             edit.returnPressed.connect(self._save)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
@@ -171,16 +174,19 @@ class ClinicalPanel(QWidget):
         events = self.events()
         self.table.blockSignals(True)
         self.table.setRowCount(len(events))
+        with filling(self.table):
+            for row, event in enumerate(events):
+                what = ", ".join(filter(None, (event.kind.value, details_text(event))))
+                for place, text in enumerate((when_text(event), what)):
+                    item = QTableWidgetItem(text)
+                    item.setToolTip(plain_tip(text))
+                    item.setData(_ID, event.id)
+                    self.table.setItem(row, place, item)
+        fit_rows(self.table)
+        shown = self._editing.id if self._editing is not None else ""
         for row, event in enumerate(events):
-            what = ", ".join(filter(None, (event.kind.value, details_text(event))))
-            for place, text in enumerate((when_text(event), what)):
-                item = QTableWidgetItem(text)
-                item.setToolTip(text)
-                item.setData(_ID, event.id)
-                self.table.setItem(row, place, item)
-            if self._editing is not None and event.id == self._editing.id:
+            if event.id == shown:
                 self.table.selectRow(row)
-        self.table.resizeRowsToContents()
         self.table.blockSignals(False)
         self.empty.setVisible(not events)
         self.table.setVisible(bool(events))
@@ -203,6 +209,14 @@ class ClinicalPanel(QWidget):
             self._edit(found)
 
     # the form
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return in a list to choose from, which leaves the key to the panel, keeps the event as everywhere else."""
+        chosen_in = (self.kind, self.fields["extent"], self.fields["state"])
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and any(box.hasFocus() for box in chosen_in):
+            self._save()
+            return
+        super().keyPressEvent(event)
 
     def _chosen_kind(self) -> EventKind:
         return EventKind(self.kind.currentData())
@@ -270,9 +284,11 @@ class ClinicalPanel(QWidget):
         else:
             values["author"] = self._study.require_session().author
         try:
-            return ClinicalEvent(self._study.patient_key, kind, date, day, **values)
+            event = ClinicalEvent(self._study.patient_key, kind, date, day, **values)
         except ValueError as error:
             raise UserError(f"The event cannot be kept: {error}.", "Correct the form.") from error
+        check_order(event, CourseClock.of(self._study.timepoints()))
+        return event
 
     def _save(self) -> None:
         session = self._study.require_session()
@@ -282,9 +298,9 @@ class ClinicalPanel(QWidget):
             self._study.failed.emit(error)
             return
         if self._editing is None:
-            session.store.events.add(event)
+            session.store.events.add(event, by=session.author)
         else:
-            session.store.events.change(event)
+            session.store.events.change(event, by=session.author)
         self._clear()
         self.changed.emit()
         self._study.notice.emit(f"Kept: {event.kind.value}, {when_text(event)}.")
@@ -292,7 +308,8 @@ class ClinicalPanel(QWidget):
     def _delete(self) -> None:
         if self._editing is None:
             return
-        self._study.require_session().store.events.delete(self._editing.id)
+        session = self._study.require_session()
+        session.store.events.delete(self._editing.id, by=session.author)
         self._clear()
         self.changed.emit()
 
@@ -301,6 +318,7 @@ def _put(field: QWidget, value: Any) -> None:
     """Show a value in a field of the form; None empties it."""
     if isinstance(field, QLineEdit):
         field.setText(str(value or ""))
+        field.setCursorPosition(0)  # of a long text the beginning is seen
     elif isinstance(field, QSpinBox):
         field.setValue(field.minimum() if value is None else int(value))
     elif isinstance(field, QDoubleSpinBox):

@@ -8,7 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPlainTextEdit, QSpinBox
+from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QSpinBox
+
+from glioma_annotator.ui.panels.parts import DecimalField
 
 #: A text that is being typed is kept this long after the last key.
 _KEEP_AFTER_MS = 800
@@ -105,7 +107,7 @@ class Number(QSpinBox):
         event.ignore()
 
 
-class Figure(QDoubleSpinBox):
+class Figure(DecimalField):
     """A number with as many decimals as it needs, one at least."""
 
     def __init__(self) -> None:
@@ -119,6 +121,33 @@ class Figure(QDoubleSpinBox):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
+
+
+class Line(QLineEdit):
+    """A text of one line that knows whether it is other than what was shown."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setPlaceholderText(hint)
+        self._shown = ""
+
+    @property
+    def words(self) -> str:
+        return self.text().strip()
+
+    @property
+    def typed(self) -> bool:
+        """Whether the reader changed what was shown: a text is never kept in another form for having been looked at."""
+        return self.text() != self._shown
+
+    def show_words(self, words: str, *, other: bool) -> None:
+        """Show a text from its beginning; what is being typed stays unless it is of `other`, another record."""
+        if other or not self.hasFocus():
+            self.setText(words)
+            self.setCursorPosition(0)
+        if self.words == words.strip():  # also what was typed and is kept now
+            self._shown = self.text()
 
 
 class Words(QPlainTextEdit):
@@ -140,10 +169,16 @@ class Words(QPlainTextEdit):
     def words(self) -> str:
         return self.toPlainText().strip()
 
+    @property
+    def typed(self) -> bool:
+        """Whether the reader changed what was shown: a text is never kept in another form for having been looked at."""
+        return self.document().isModified()
+
     def show_words(self, words: str) -> None:
         """Show a text, unless it is what the reader is typing already."""
         if self.words != words:
             self.setPlainText(words)
+        self.document().setModified(False)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
@@ -155,7 +190,8 @@ class Words(QPlainTextEdit):
 
     def _leave(self) -> None:
         self._timer.stop()
-        self.left()
+        if self.typed:
+            self.left()
 
     def sizeHint(self) -> QSize:
         return QSize(200, self._height)

@@ -20,47 +20,31 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, LesionChange, Side
+from glioma_annotator.domain.finding import Confidence, Finding, FindingStatus, Side
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
-from glioma_annotator.ui.panels.entry_fields import Choice, Words
+from glioma_annotator.ui.panels.entry_fields import Choice, Line, Words
+from glioma_annotator.ui.panels.finding_cells import CHANGE_SIGNS, ID, SAMPLE_SIGN, Cell
 from glioma_annotator.ui.panels.finding_samples import FindingSamples
-from glioma_annotator.ui.panels.parts import count_text, follow_action, line, list_table, ml_text, push_button, quiet
+from glioma_annotator.ui.panels.parts import (
+    count_text,
+    follow_action,
+    line,
+    list_table,
+    ml_text,
+    plain_tip,
+    push_button,
+    quiet,
+)
+from glioma_annotator.ui.panels.record_rows import filling, fit_rows, keep_rows_fitted
 from glioma_annotator.workflow.histology_entry import diagnosis_text, sample_title
 
-_ID = Qt.ItemDataRole.UserRole
-_SORT = Qt.ItemDataRole.UserRole + 1
 _COLUMNS = ("Finding", "Change", "mL", "Visit", "Histology", "Status", "Side")
 _NAME, _CHANGE, _ML, _VISIT, _HISTOLOGY, *_WIDE = range(len(_COLUMNS))
-#: Stands for histology where the column is too narrow for words; samples are marked with it in the images too.
-_SAMPLE_SIGN = "\N{BLACK DIAMOND}"
-#: Stand for the change since the visit before where there is no room for the word.
-_CHANGE_SIGNS = {
-    LesionChange.UNCHANGED: "=",
-    LesionChange.GROWN: "\N{BLACK UP-POINTING SMALL TRIANGLE}",
-    LesionChange.SHRUNK: "\N{BLACK DOWN-POINTING SMALL TRIANGLE}",
-    LesionChange.NEW: "new",
-    LesionChange.GONE: "gone",
-    LesionChange.MERGED: "\N{RIGHTWARDS ARROW}\N{LEFTWARDS ARROW}",
-    LesionChange.SPLIT: "\N{LEFTWARDS ARROW}\N{RIGHTWARDS ARROW}",
-}
 #: Narrower than this the panel leaves the last columns out and shows signs for words; the rest is in the tooltips.
 _WIDE_PX = 480
-
-
-class _Cell(QTableWidgetItem):
-    """Sorts by a key of its own."""
-
-    def __init__(self, text: str, key: float | str, finding_id: str) -> None:
-        super().__init__(text)
-        self.setData(_SORT, key)
-        self.setData(_ID, finding_id)
-        self.setToolTip(text)
-
-    def __lt__(self, other: QTableWidgetItem) -> bool:
-        return bool(self.data(_SORT) < other.data(_SORT))
 
 
 def _beside(one: QWidget, other: QWidget, more: int = 1) -> QHBoxLayout:
@@ -108,6 +92,7 @@ class FindingsPanel(QWidget):
         self._name_columns()
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(_VISIT, Qt.SortOrder.DescendingOrder)
+        keep_rows_fitted(self.table, lambda: fit_rows(self.table))
         self.table.itemSelectionChanged.connect(self._on_row)
         self.table.itemClicked.connect(self._on_cell)
         self.table.setMinimumHeight(104)
@@ -148,6 +133,7 @@ class FindingsPanel(QWidget):
         findings.changed.connect(self._refresh)
         findings.proposed.connect(lambda: self.only_visit.setChecked(True))  # those to be confirmed
         findings.selected.connect(self._show)
+        findings.study.leaving_workspace.connect(self._flush)
         self._refresh()
         self._show("")
 
@@ -160,9 +146,8 @@ class FindingsPanel(QWidget):
             self.kind.add(kind.title, kind.code, f"{kind.group}: {kind.description}")
         self.kind.chosen.connect(lambda: self._keep(kind=self.kind.currentData()))
         self.side = self._choice(Side, "side")
-        self.location = QLineEdit()
-        self.location.setPlaceholderText("Lobe or structure")
-        self.location.editingFinished.connect(lambda: self._keep(location=self.location.text().strip()))
+        self.location = Line("Location", "Lobe or structure")
+        self.location.editingFinished.connect(self._flush)
         self.confidence = self._choice(Confidence, "confidence")
         self.status = self._choice(FindingStatus, "status")
         self.text = Words("Text of the finding", 44)
@@ -187,7 +172,6 @@ class FindingsPanel(QWidget):
             button.setProperty("role", "narrow")
             buttons.addWidget(button, 0, place)
         form.addRow(buttons)
-        self.location.setAccessibleName("Location")
 
     def _choice(self, values: type[StrEnum], field: str) -> Choice:
         box = Choice.of(field.capitalize(), values)
@@ -204,12 +188,12 @@ class FindingsPanel(QWidget):
             self._name_columns()
             self._refresh()  # histology is a word or a sign, by the room there is
         else:
-            self._fit_rows()
+            fit_rows(self.table)
 
     def _name_columns(self) -> None:
         """Words, or signs where there is no room for them."""
         for column, sign, tip in (
-            (_HISTOLOGY, _SAMPLE_SIGN, "Histology samples taken from the finding; a click opens them"),
+            (_HISTOLOGY, SAMPLE_SIGN, "Histology samples taken from the finding; a click opens them"),
             (_CHANGE, "\N{GREEK CAPITAL LETTER DELTA}", "Change since the visit before"),
         ):
             head = QTableWidgetItem(_COLUMNS[column] if self._wide else sign)
@@ -236,8 +220,9 @@ class FindingsPanel(QWidget):
         self._filling = True
         self.table.setSortingEnabled(False)
         self.table.setRowCount(len(shown))
-        for row, finding in enumerate(shown):
-            self._fill(row, finding, order, titles)
+        with filling(self.table):
+            for row, finding in enumerate(shown):
+                self._fill(row, finding, order, titles)
         self.table.setSortingEnabled(True)
         self._filling = False
         self.empty.setVisible(not every)
@@ -251,12 +236,8 @@ class FindingsPanel(QWidget):
         gone = len(self._findings.deleted())
         self.bin.setVisible(bool(gone) and self._findings.editable)
         self.bin.setText(f"{count_text(gone, 'deleted finding')}…")
-        self._fit_rows()
+        fit_rows(self.table)
         self._show(self._findings.current)
-
-    def _fit_rows(self) -> None:
-        """Names that are too long for their column take two lines."""
-        self.table.resizeRowsToContents()
 
     def _when_text(self, visit: Timepoint) -> str:
         """When a visit was: a date, in a narrow panel without the day, or a day of the course; else its title."""
@@ -283,10 +264,10 @@ class FindingsPanel(QWidget):
         change = finding.change.value if finding.change else ""
         samples = self._histology.samples_of(finding)
         taken = ", ".join(sample_title(sample) for sample in samples)
-        short = taken if self._wide else _SAMPLE_SIGN * bool(samples)
+        short = taken if self._wide else SAMPLE_SIGN * bool(samples)
         cells: tuple[tuple[str, float | str], ...] = (
             (f"{number}  {name}" if number else name, name.casefold()),
-            (change if self._wide or finding.change is None else _CHANGE_SIGNS[finding.change], change),
+            (change if self._wide or finding.change is None else CHANGE_SIGNS[finding.change], change),
             (ml_text(finding.volume_ml), finding.volume_ml if finding.volume_ml is not None else -1.0),
             (when, float(order.get(finding.timepoint, -1))),
             (short, taken),
@@ -295,11 +276,11 @@ class FindingsPanel(QWidget):
         )
         said = ", ".join(filter(None, (name, side, change, finding.status.value, finding.text)))
         for place, (text, key) in enumerate(cells):
-            cell = _Cell(text, key, finding.id)
+            cell = Cell(text, key, finding.id)
             tips = {_VISIT: titles.get(finding.timepoint, finding.timepoint)} | ({_CHANGE: change} if change else {})
             if samples:
                 tips[_HISTOLOGY] = "\n".join(f"{sample_title(s)}: {diagnosis_text(s)}" for s in samples)
-            cell.setToolTip(tips.get(place, said))
+            cell.setToolTip(plain_tip(tips.get(place, said)))
             if place == _ML:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(row, place, cell)
@@ -308,13 +289,13 @@ class FindingsPanel(QWidget):
         items = self.table.selectedItems()
         if self._filling or not items:
             return
-        finding = self._findings.get(str(items[0].data(_ID)))
+        finding = self._findings.get(str(items[0].data(ID)))
         if finding is not None:
             self._findings.go_to(finding)
 
     def _on_cell(self, item: QTableWidgetItem) -> None:
         """A click on the sign of histology opens the sample."""
-        finding = self._findings.get(str(item.data(_ID)))
+        finding = self._findings.get(str(item.data(ID)))
         samples = self._histology.samples_of(finding) if finding is not None else ()
         if item.column() == _HISTOLOGY and samples:
             self._histology.open(samples[0].id)
@@ -325,10 +306,12 @@ class FindingsPanel(QWidget):
         return self._findings.get(self._shown)
 
     def _flush(self) -> None:
-        """Keep what was typed and not left yet."""
+        """Keep what was typed and not left yet; a finding that was only looked at stays as it is."""
         finding = self._selected()
         if finding is not None and self._findings.editable:
-            self._findings.change(finding, text=self.text.words, location=self.location.text().strip())
+            text = self.text.words if self.text.typed else finding.text
+            location = self.location.words if self.location.typed else finding.location
+            self._findings.change(finding, text=text, location=location)
 
     def _show(self, finding_id: str) -> None:
         other = finding_id != self._shown
@@ -341,7 +324,7 @@ class FindingsPanel(QWidget):
         self.table.clearSelection()
         for row in range(self.table.rowCount()):
             item = self.table.item(row, 0)
-            if finding is not None and item is not None and item.data(_ID) == finding.id:
+            if finding is not None and item is not None and item.data(ID) == finding.id:
                 self.table.selectRow(row)
         self._filling = False
         if finding is None:
@@ -350,16 +333,15 @@ class FindingsPanel(QWidget):
         self.side.show_value(finding.side)
         self.confidence.show_value(finding.confidence)
         self.status.show_value(finding.status)
-        if other or not self.location.hasFocus():  # what is being typed stays
-            self.location.setText(finding.location)
+        self.location.show_words(finding.location, other=other)
         if other or not self.text.hasFocus():
             self.text.show_words(finding.text)
         self.samples.show_finding(finding)
         x, y, z = finding.point_mm
         what = finding.label or "the drawn region"
         size = f"{ml_text(finding.volume_ml)} mL of {what}. " if finding.volume_ml is not None else ""
-        became = self._findings.became(finding)
-        self.measure.setText(f"{became or size}At x {x:.0f} y {y:.0f} z {z:.0f} mm")
+        became, old = self._findings.became(finding), self._findings.outdated(finding)
+        self.measure.setText(f"{became or size}{old}At x {x:.0f} y {y:.0f} z {z:.0f} mm")
         for field in (self.kind, self.side, self.location, self.confidence, self.status, self.text):
             field.setEnabled(self._findings.editable)
         for button in (self.move_here, self.delete):

@@ -23,7 +23,8 @@ from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
 from glioma_annotator.ui.panels.advice_box import AdviceBox
 from glioma_annotator.ui.panels.histology_form import HistologyForm
-from glioma_annotator.ui.panels.parts import count_text, follow_action, list_table, push_button, quiet
+from glioma_annotator.ui.panels.parts import count_text, follow_action, list_table, plain_tip, push_button, quiet
+from glioma_annotator.ui.panels.record_rows import filling
 from glioma_annotator.workflow.histology_entry import advise, diagnosis_text, sample_title, sample_when
 
 _ID = Qt.ItemDataRole.UserRole
@@ -87,6 +88,7 @@ class HistologyPanel(QWidget):
         column.addWidget(self._space, 1)
         histology.changed.connect(self._refresh)
         histology.selected.connect(self._show)
+        histology.study.leaving_workspace.connect(self.form.flush)
         findings.changed.connect(self._refresh)
         self._refresh()
 
@@ -96,12 +98,13 @@ class HistologyPanel(QWidget):
         samples = self._histology.all()
         self._filling = True
         self.table.setRowCount(len(samples))
-        for row, sample in enumerate(samples):
-            for place, text in enumerate((sample_when(sample), sample.kind.value, diagnosis_text(sample))):
-                item = QTableWidgetItem(text)
-                item.setData(_ID, sample.id)
-                item.setToolTip(f"{sample_title(sample)}\n{diagnosis_text(sample)}")
-                self.table.setItem(row, place, item)
+        with filling(self.table):
+            for row, sample in enumerate(samples):
+                for place, text in enumerate((sample_when(sample), sample.kind.value, diagnosis_text(sample))):
+                    item = QTableWidgetItem(text)
+                    item.setData(_ID, sample.id)
+                    item.setToolTip(plain_tip(f"{sample_title(sample)}\n{diagnosis_text(sample)}"))
+                    self.table.setItem(row, place, item)
         self._filling = False
         height = self.table.horizontalHeader().sizeHint().height() + 4
         self.table.setFixedHeight(height + 24 * min(max(len(samples), 1), _ROWS_SHOWN))

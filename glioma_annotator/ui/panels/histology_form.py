@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ from glioma_annotator.domain.histology import (
     TumourType,
 )
 from glioma_annotator.errors import UserError
-from glioma_annotator.ui.panels.entry_fields import Choice, Words
+from glioma_annotator.ui.panels.entry_fields import Choice, Line, Words
 from glioma_annotator.ui.panels.marker_form import MarkerForm
 from glioma_annotator.ui.panels.parts import heading, push_button, quiet
 from glioma_annotator.workflow.event_entry import parse_when
@@ -100,10 +101,8 @@ class HistologyForm(QWidget):
         self.site = Choice.of("Where the tumour lies", TumourSite)
         self.site.setToolTip("As far as the diagnosis depends on it: H3 K27 needs the midline, H3 G34 a hemisphere")
         self.site.chosen.connect(lambda: self._keep(site=TumourSite(self.site.currentData())))
-        self.location = QLineEdit()
-        self.location.setPlaceholderText("Lobe or structure")
-        self.location.setAccessibleName("Location of the sample")
-        self.location.editingFinished.connect(lambda: self._keep(location=self.location.text().strip()))
+        self.location = Line("Location of the sample", "Lobe or structure")
+        self.location.editingFinished.connect(self._keep_location)
         form.addRow("Sample", self.kind)
         form.addRow("When", self.date)
         form.addRow("", self.date_fault)
@@ -126,7 +125,7 @@ class HistologyForm(QWidget):
         self.add_point = push_button("Add point", "Taken where the crosshair is now", point)
         self.add_point.setAccessibleName("Add site point at the crosshair")
         self.drop_point = push_button(
-            "Remove point", "Take the chosen point out of the list", lambda: drop(max(self.points.currentRow(), 0))
+            "Remove point", "Take the chosen point out of the list", lambda: drop(self.points.currentRow())
         )
         for button in (self.add_point, self.drop_point):
             button.setProperty("role", "narrow")
@@ -151,12 +150,10 @@ class HistologyForm(QWidget):
             ("NEC", "NEC", "Not elsewhere classified: the results fit no type"),
         ):
             self.suffix.add(text, value, tip)
-        self.wording = QLineEdit()
-        self.wording.setPlaceholderText("The report's wording")
-        self.wording.setAccessibleName("Wording of the integrated diagnosis")
+        self.wording = Line("Wording of the integrated diagnosis", "The report's wording")
         for choice in (self.type, self.who_grade, self.suffix):
             choice.chosen.connect(self._keep_diagnosis)
-        self.wording.editingFinished.connect(self._keep_diagnosis)
+        self.wording.editingFinished.connect(lambda: self._keep_diagnosis() if self.wording.typed else None)
         form.addRow("Histol. grade", self.grade)
         form.addRow("Diagnosis", self.type)
         form.addRow("WHO grade", self.who_grade)
@@ -182,7 +179,7 @@ class HistologyForm(QWidget):
             self.date.setText(_date_text(sample))
         self._head.setRowVisible(self.date_fault, bool(self.date_fault.text()))
         self.site.show_value(sample.site)
-        _put(self.location, sample.location, other)
+        self.location.show_words(sample.location, other=other)
         self._show_points(sample)
         self.from_findings.setText(origins)
         self.from_findings.setVisible(bool(origins))
@@ -194,7 +191,7 @@ class HistologyForm(QWidget):
         self.type.show_value(stated.type if stated else None)
         self.who_grade.show_value(stated.grade if stated else None)
         self.suffix.show_value(stated.suffix if stated else "")
-        _put(self.wording, stated.text if stated else "", other)
+        self.wording.show_words(stated.text if stated else "", other=other)
         for field in (self.kind, self.date, self.site, self.location, self.microscopy, self.grade, self.type):
             field.setEnabled(editable)
         for field in (self.who_grade, self.suffix, self.wording):
@@ -208,7 +205,7 @@ class HistologyForm(QWidget):
         self.points.clear()
         for number, (x, y, z) in enumerate(sample.sites_mm, start=1):
             self.points.addItem(f"{number}   x {x:.0f}  y {y:.0f}  z {z:.0f} mm")
-        self.points.setCurrentRow(min(row, self.points.count() - 1))
+        self.points.setCurrentRow(min(max(row, 0), self.points.count() - 1))  # one is chosen: what is removed is seen
         rows = min(max(self.points.count(), 1), 4)
         self.points.setFixedHeight(rows * (self.points.fontMetrics().height() + 6) + 4)
         self.points.setVisible(bool(sample.sites_mm))
@@ -217,22 +214,31 @@ class HistologyForm(QWidget):
     # keeping
 
     def flush(self) -> None:
-        """Keep what was typed and not left yet."""
+        """Keep what was typed and not left yet; a sample that was only looked at stays as it is."""
         sample = self._present()
         if sample is None or self._filling:
             return
-        made = replace(sample, microscopy=self.microscopy.words, location=self.location.text().strip())
+        made = sample
+        if self.microscopy.typed:
+            made = replace(made, microscopy=self.microscopy.words)
+        if self.location.typed:
+            made = replace(made, location=self.location.words)
         for result in self.markers.typed():
-            made = with_marker(made, result)
+            made = _with_result(made, result)
         stated = made.diagnosis
-        if stated is not None:
-            made = replace(made, diagnosis=replace(stated, text=self.wording.text().strip()))
-        try:
-            date, day = parse_when(self.date.text())
-            made = replace(made, date=date, day=day)
-        except UserError:
-            pass  # what is no date stays in the field, where its fault is told
+        if stated is not None and self.wording.typed:
+            made = replace(made, diagnosis=replace(stated, text=self.wording.words))
+        with contextlib.suppress(UserError):  # what is no date stays in the field, where its fault is told
+            made = self._dated(made)
         self._keep_sample(made)
+
+    def _dated(self, sample: HistologySample) -> HistologySample:
+        """The sample with the date in the form, which shows the date alone of one that has a day too.
+
+        Raises `UserError` for what is no date.
+        """
+        date, day = parse_when(self.date.text())
+        return replace(sample, date=date, day=sample.day if date is not None and date == sample.date else day)
 
     def _keep(self, **values: Any) -> None:
         sample = self._present()
@@ -242,29 +248,39 @@ class HistologyForm(QWidget):
     def _keep_marker(self, result: MarkerResult) -> None:
         sample = self._present()
         if sample is not None and not self._filling:
-            self._keep_sample(with_marker(sample, result))
+            self._keep_sample(_with_result(sample, result))
+
+    def _keep_location(self) -> None:
+        if self.location.typed:
+            self._keep(location=self.location.words)
 
     def _keep_date(self) -> None:
-        if self._filling:
+        sample = self._present()
+        if sample is None or self._filling:
             return
         try:
-            date, day = parse_when(self.date.text())
+            made = self._dated(sample)
         except UserError as error:
             self.date_fault.setText(f"{error.what} {error.todo}")
             self._head.setRowVisible(self.date_fault, True)
             return
         self.date_fault.clear()
         self._head.setRowVisible(self.date_fault, False)
-        self._keep(date=date, day=day)
+        self._keep_sample(made)
 
     def _keep_diagnosis(self) -> None:
         kind: TumourType | None = self.type.currentData()
         stated = None
         if kind is not None:
             stated = IntegratedDiagnosis(
-                TumourType(kind), self.who_grade.currentData(), self.suffix.currentData(), self.wording.text().strip()
+                TumourType(kind), self.who_grade.currentData(), self.suffix.currentData(), self.wording.words
             )
         self._keep(diagnosis=stated)
+
+
+def _with_result(sample: HistologySample, result: MarkerResult) -> HistologySample:
+    """The sample with a marker's result; itself where that is what it says already."""
+    return sample if result == sample.marker(result.marker) else with_marker(sample, result)
 
 
 def _grades(name: str, none: str) -> Choice:
@@ -279,9 +295,3 @@ def _date_text(sample: HistologySample) -> str:
     if sample.date is not None:
         return sample.date.isoformat()
     return f"day {sample.day}" if sample.day is not None else ""
-
-
-def _put(field: QLineEdit, text: str, other: bool) -> None:
-    """Show a text; what is being typed for the same sample stays."""
-    if other or not field.hasFocus():
-        field.setText(text)

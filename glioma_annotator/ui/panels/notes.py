@@ -24,7 +24,8 @@ from glioma_annotator.domain.note import Note, NoteKind
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui import theme
 from glioma_annotator.ui.panels.entry_fields import Choice
-from glioma_annotator.ui.panels.parts import line, list_table, push_button, quiet
+from glioma_annotator.ui.panels.parts import line, list_table, plain_tip, push_button, quiet
+from glioma_annotator.ui.panels.record_rows import filling, fit_rows, keep_rows_fitted
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.event_entry import parse_when
 from glioma_annotator.workflow.note_entry import in_order, note_title, note_when
@@ -63,6 +64,7 @@ class NotesPanel(QWidget):
         self.empty = quiet("No notes or reports yet. Write one, or paste a report, and press Add; Ctrl+F finds it.")
         self.table = list_table(("When", "What"), "Notes and reports")
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        keep_rows_fitted(self.table, self._fit_rows)
         self.table.itemSelectionChanged.connect(self._on_row)
         column.addWidget(self.empty)
         column.addWidget(self.table)
@@ -130,22 +132,28 @@ class NotesPanel(QWidget):
         self.table.blockSignals(True)
         self.table.clearSelection()
         self.table.setRowCount(len(notes))
+        with filling(self.table):
+            for row, note in enumerate(notes):
+                for place, text in enumerate((note_when(note) or note.timepoint, note_title(note))):
+                    item = QTableWidgetItem(text)
+                    item.setToolTip(plain_tip(f"{note_title(note)}\n{note.author}".strip()))
+                    item.setData(_ID, note.id)
+                    self.table.setItem(row, place, item)
         for row, note in enumerate(notes):
-            for place, text in enumerate((note_when(note) or note.timepoint, note_title(note))):
-                item = QTableWidgetItem(text)
-                item.setToolTip(f"{note_title(note)}\n{note.author}".strip())
-                item.setData(_ID, note.id)
-                self.table.setItem(row, place, item)
             if self._shown is not None and note.id == self._shown.id:
                 self.table.selectRow(row)
         self.table.blockSignals(False)
-        self.table.resizeRowsToContents()
-        rows = sum(self.table.rowHeight(row) for row in range(len(notes)))
-        head = self.table.horizontalHeader().sizeHint().height() + 4
-        self.table.setFixedHeight(head + min(max(rows, _ROW_PX), _MOST_ROWS_PX))
+        self._fit_rows()
         self.empty.setVisible(not notes)
         self.table.setVisible(bool(notes))
         self._enable()
+
+    def _fit_rows(self) -> None:
+        """As high as the rows need, within bounds."""
+        fit_rows(self.table)
+        rows = sum(self.table.rowHeight(row) for row in range(self.table.rowCount()))
+        head = self.table.horizontalHeader().sizeHint().height() + 4
+        self.table.setFixedHeight(head + min(max(rows, _ROW_PX), _MOST_ROWS_PX))
 
     def _enable(self) -> None:
         editable = bool(self._study.patient_key) and not self._study.read_only

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPixmap
+from PySide6.QtGui import Qt as GuiQt
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
     QFrame,
     QHeaderView,
     QLabel,
     QPushButton,
+    QSlider,
     QTableWidget,
     QToolButton,
     QWidget,
@@ -40,6 +46,43 @@ def line() -> QFrame:
     frame = QFrame()
     frame.setProperty("role", "line")
     return frame
+
+
+def plain_tip(text: str) -> str:
+    """A tooltip that shows a text as it stands, also where names in it look like tags."""
+    return f"<qt>{escape(text)}</qt>".replace("\n", "<br>") if GuiQt.mightBeRichText(text) else text
+
+
+def without_keys(text: str) -> str:
+    """A name for a button or a menu, whose & is no underlined key."""
+    return text.replace("&", "&&")
+
+
+class DecimalField(QDoubleSpinBox):
+    """A number whose decimals follow a point or a comma, whichever the reader types.
+
+    Qt takes the one of the two that is not the language's for a divider of thousands: 8.5 became 85.
+    """
+
+    def validate(self, text: str, place: int) -> object:
+        point = self.locale().decimalPoint()
+        return super().validate(text.replace(".", point).replace(",", point), place)
+
+
+class CalmFields(QObject):
+    """Keeps the wheel, which moves the panel that fields lie in, from changing what they hold."""
+
+    def calm(self, within: QWidget) -> None:
+        """All the numbers, lists and sliders that are there now."""
+        for kind in (QAbstractSpinBox, QComboBox, QSlider):
+            for field in within.findChildren(kind):
+                field.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if event.type() is not QEvent.Type.Wheel:
+            return False
+        event.ignore()  # it goes to the panel
+        return True
 
 
 def push_button(text: str, tip: str, run: Callable[[], None]) -> QPushButton:
@@ -72,7 +115,7 @@ class SwitchButton(QToolButton):
         self._icons = (icon_off, icon_on)
         self.setCheckable(True)
         self.setAccessibleName(name)
-        self.setToolTip(tip)
+        self.setToolTip(plain_tip(tip))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.toggled.connect(self._redraw)
         self._redraw()
@@ -80,6 +123,26 @@ class SwitchButton(QToolButton):
     def _redraw(self) -> None:
         palette, on = theme.current(), self.isChecked()
         self.setIcon(theme.icon(self._icons[on], palette.text if on else palette.quiet))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() is QEvent.Type.PaletteChange:
+            self._redraw()
+        super().changeEvent(event)
+
+
+class SmallButton(QToolButton):
+    """A button that is an icon in the palette's colours, reached with Tab."""
+
+    def __init__(self, icon: str, tip: str) -> None:
+        super().__init__()
+        self._icon = icon
+        self.setToolTip(plain_tip(tip))
+        self.setAccessibleName(tip)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self.setIcon(theme.icon(self._icon))
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() is QEvent.Type.PaletteChange:
@@ -123,6 +186,7 @@ def list_table(heads: Sequence[str], name: str) -> QTableWidget:
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setShowGrid(False)
     table.setAlternatingRowColors(True)
+    table.setTabKeyNavigation(False)  # Tab goes on; within the rows it would go round for ever
     table.setAccessibleName(name)
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

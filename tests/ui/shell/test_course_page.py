@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
 from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
 from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.progress import CancelToken
@@ -102,6 +102,21 @@ def test_the_table_shows_change_against_baseline_and_nadir_and_the_doubling_time
     assert et["Since nadir"] == et["Since baseline"]
     doubling = 202 * np.log(2) / np.log(voxels_now / voxels_before)
     assert et["Doubling time"] == f"{doubling:.0f} days"
+
+
+def test_labels_that_readers_added_are_in_the_table_with_their_colour(page: CoursePage, qtbot: QtBot) -> None:
+    window = window_of(page)
+    session, visit = window.study.require_session(), window.study.require_visit()
+    scheme = GLIOMA_POST_TREATMENT.with_label(Label(7, "HAEM", "Haemorrhage", "#AA0000"))
+    session.store.schemes.keep(scheme)
+    labels = visit.editor.labels.copy()
+    labels[2:4, 2:4, 2:4] = 7
+    session.store.add_revision(visit.timepoint, labels, scheme, origin=RevisionOrigin.MANUAL, author="Dr Old")
+    page.measure()
+    settle(qtbot, window)
+    names = [page.table.item(row, 3) for row in range(page.table.rowCount())]
+    (row,) = [item.row() for item in names if item.text() == "HAEM" and page.table.item(item.row(), 4).text() == "1.7"]
+    assert not page.table.item(row, 3).icon().isNull()
 
 
 def test_dragging_an_end_changes_the_product_and_the_recorded_measure_enters_the_assistant(

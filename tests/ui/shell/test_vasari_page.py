@@ -189,3 +189,30 @@ def test_each_visit_is_computed_once_at_a_time(window: MainWindow, gate: threadi
     gate.set()
     settle(window, qtbot)
     assert page.compute.isEnabled()
+
+
+def test_a_figure_that_is_being_typed_stays_when_a_computation_ends(
+    window: MainWindow, gate: threading.Event, qtbot: QtBot
+) -> None:
+    gate.clear()
+    qtbot.keyClick(window, Qt.Key.Key_F8)
+    page = window.dialogs.open
+    assert isinstance(page, VasariPage)
+    field = page.rows["F29"].field
+    assert isinstance(field, QLineEdit)
+    page.activateWindow()
+    field.setFocus()
+    qtbot.waitUntil(field.hasFocus)
+    qtbot.keyClicks(field, "44")
+    gate.set()
+    settle(window, qtbot)
+    assert sheet(window, SECOND)["F29"].value == "31.0"
+    assert field.text() == "44"
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert field.text() == "44.0 mm"
+    assert sheet(window, SECOND)["F29"].value == "44.0"
+    field.setText("half")
+    page.visit.show_value(FIRST)
+    page.visit.chosen.emit()
+    settle(window, qtbot)
+    assert field.text() == "31.0 mm"

@@ -84,3 +84,14 @@ def test_rules_agree_with_the_worked_case(case: dict[str, str]) -> None:
     assert {
         name for name in (w[0] for w in WORDS.values()) if any(m.startswith(name) for m in opinion.missing)
     } == missing
+
+
+@pytest.mark.parametrize("h3", [Marker.H3_K27, Marker.H3_G34])
+@pytest.mark.parametrize("known", [(), (Marker.IDH1,)])
+def test_a_codeletion_beside_an_h3_alteration_is_told_while_idh_is_open(h3: Marker, known: tuple[Marker, ...]) -> None:
+    results = {Marker.CODELETION_1P19Q: True, h3: True} | dict.fromkeys(known, False)
+    markers = tuple(MarkerResult(m, MarkerStatus.RESULT, altered) for m, altered in results.items())
+    opinion = check_sample(HistologySample("P", SampleKind.BIOPSY, markers=markers))
+    assert opinion.candidates == ()
+    (told,) = opinion.contradictions
+    assert told.markers == (Marker.CODELETION_1P19Q, h3)

@@ -67,3 +67,12 @@ def test_days_count_where_there_are_no_dates() -> None:
 def test_other_events_say_nothing() -> None:
     event = ClinicalEvent("A", EventKind.RADIOTHERAPY, day=0)
     assert operated(visit(0, LATER, day=90), [], [event]) is None
+
+
+def test_a_surgery_known_by_its_day_counts_for_visits_known_by_their_dates() -> None:
+    course = [visit(0, UNKNOWN, date=dt.date(2019, 1, 14)), visit(1, LATER, date=dt.date(2019, 4, 2))]
+    event = surgery(ExtentOfResection.GROSS_TOTAL, day=3)
+    assert [operated(one, course, [event]) for one in course] == [None, True]
+    counted = [visit(0, UNKNOWN, date=dt.date(2019, 1, 14), day=0), visit(1, LATER, day=80)]
+    dated = surgery(ExtentOfResection.GROSS_TOTAL, date=dt.date(2019, 1, 17))
+    assert [operated(one, counted, [dated]) for one in counted] == [None, True]

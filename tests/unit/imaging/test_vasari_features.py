@@ -117,3 +117,18 @@ def test_extent_of_resection_is_against_the_pre_operative_mask() -> None:
 
 def test_an_empty_mask_has_no_features() -> None:
     assert vasari_features(tumour(), MIDDLE) == ()
+
+
+@pytest.mark.parametrize("spacing_mm", [(5.3829, 5.3019, 4.1953), (5.8448, 5.9817, 5.3089), (0.9, 0.7, 1.3)])
+@pytest.mark.parametrize(("percent", "code"), [(0, "2"), (5, "3"), (33, "4"), (67, "5"), (95, "6"), (100, "8")])
+def test_a_share_of_exactly_a_class_s_end_lies_in_it_on_every_grid(
+    spacing_mm: tuple[float, float, float], percent: int, code: str
+) -> None:
+    grid = Grid((20, 20, 10), np.diag([*spacing_mm, 1.0]))
+    for many in (100, 300, 700, 1000):
+        labels = np.zeros(grid.shape, dtype=np.uint8)
+        labels.reshape(-1)[:many] = 2
+        before = tissue_masks(np.where(labels, np.uint8(3), labels), grid, ROLES)
+        labels.reshape(-1)[: many - many * percent // 100] = 3
+        found = values(vasari_features(tissue_masks(labels, grid, ROLES), None, before))
+        assert (found["F14"], found["F26"]) == (code, code)

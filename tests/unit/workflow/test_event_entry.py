@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
-from glioma_annotator.workflow.event_entry import details_text, fields_of, parse_when, when_text
+from glioma_annotator.workflow.event_entry import check_order, details_text, fields_of, parse_when, when_text
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,13 @@ def test_an_event_reads_as_a_line() -> None:
     concomitant = ClinicalEvent("P", EventKind.TEMOZOLOMIDE, day=30, end_day=72, cycle=0, dose_mg=140.0)
     assert when_text(concomitant) == "day 30 – day 72"
     assert details_text(concomitant) == "concomitant, 140 mg a day"
+
+
+def test_an_end_before_the_beginning_is_refused_where_one_is_a_date_and_the_other_a_day() -> None:
+    clock = CourseClock(dt.date(2019, 1, 14))
+    therapy = ClinicalEvent("P", EventKind.RADIOTHERAPY, dt.date(2019, 3, 1), end_day=5)
+    with pytest.raises(UserError, match="ends on day 5 of the course, before it begins on day 46"):
+        check_order(therapy, clock)
+    check_order(replace(therapy, end_day=46), clock)
+    check_order(replace(therapy, end_day=None), clock)
+    check_order(therapy, CourseClock())  # nothing to compare

@@ -98,3 +98,11 @@ def test_proposing_stops_when_cancelled() -> None:
     token.cancel()
     with pytest.raises(Cancelled):
         propose_for_visit(course.store, "P", "V1", load_profile(), SameWorld(), "Reader", ignore_progress, token)
+
+
+def test_a_lesion_that_a_finding_lies_beside_is_not_proposed_as_new() -> None:
+    course = two_visits()
+    x, y, z = GRID.index_to_world((25, 25, 5)).tolist()
+    beside = Finding("P", "V1", "new-enhancement", (x - 2.0, y, z), label="ET")  # a thin rim is easily missed
+    course.store.findings.add(beside)
+    assert [p.kind for p in propose(course) if p.change is LesionChange.NEW] == []

@@ -183,3 +183,8 @@ def test_the_table_names_every_marker_and_every_contradiction() -> None:
     assert (cells["sites_mm"], cells["date"], cells["diagnosis_grade"]) == ("1.0 2.0 3.2", "2020-01-05", 3)
     assert "grade 4 only" in str(cells["contradictions"])
     assert result_text(MarkerResult(Marker.ATRX, INDETERMINATE)) == "indeterminate"
+
+
+def test_a_percentage_alone_is_a_result_that_decides_nothing() -> None:
+    advice = advise(with_marker(EMPTY, MarkerResult(Marker.KI67, MarkerStatus.RESULT, percent=12.5)))
+    assert advice.headline == "No marker that the rules ask for has a result yet."

@@ -10,6 +10,7 @@ from courses import ET, GRID, NETC, SNFH, Course, mask
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.course import CourseClock, doubling_time_days, radiotherapy_without_end
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
@@ -177,3 +178,11 @@ def test_doubling_time_is_that_of_exponential_growth(
     if found is not None and days is not None:
         assert earlier * math.pow(2, days / found) == pytest.approx(later)
     assert np.isfinite(found or 0)
+
+
+def test_labels_that_readers_added_are_measured_too() -> None:
+    course = Course()
+    course.visit(0, (5, (5, 5, 5), (7, 3, 2)))
+    course.store.schemes.keep(GLIOMA_POST_TREATMENT.with_label(Label(5, "HAEM", "Haemorrhage", "#AA0000")))
+    (visit,) = measured(course)
+    assert visit.labels["HAEM"].volume_ml == pytest.approx(42 * GRID.voxel_volume_ml)

@@ -12,8 +12,10 @@ import pytest
 
 from glioma_annotator.domain.cohort import CohortHit
 from glioma_annotator.domain.finding import Finding
+from glioma_annotator.domain.note import Note
 from glioma_annotator.domain.patient import TreatmentPhase
-from glioma_annotator.workflow.tables import FORMATS, cohort_rows, finding_rows, table_bytes
+from glioma_annotator.workflow.note_entry import NOTE_COLUMNS, note_rows
+from glioma_annotator.workflow.tables import FINDING_COLUMNS, FORMATS, cohort_rows, finding_rows, table_bytes
 
 HITS = (
     CohortHit("P", "v1", None, 3, TreatmentPhase.UNKNOWN, (1.0, 2.0, 3.0), "f", {"ET": 4.0}),
@@ -59,3 +61,14 @@ def test_spreadsheets_run_nothing_of_a_table() -> None:
     assert [row["text"] for row in found] == list(texts.values())
     assert {row["ml"] for row in found} == {"-0.5"}
     assert json.loads(table_bytes(rows, "json")) == rows  # no spreadsheet opens these
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_without_rows_names_its_columns(kind: str) -> None:
+    written = table_bytes([], kind, FINDING_COLUMNS)
+    if kind == "csv":
+        (names,) = csv.reader(io.StringIO(written.decode()))
+    else:
+        names = pyarrow.parquet.read_table(io.BytesIO(written)).column_names
+    assert names == list(FINDING_COLUMNS) == list(finding_rows([Finding("P", "V0", "cyst", (0.0, 0.0, 0.0))])[0])
+    assert list(NOTE_COLUMNS) == list(note_rows([Note("P", "text")])[0])

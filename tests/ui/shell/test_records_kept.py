@@ -1,0 +1,227 @@
+"""Records in the window: what is looked at stays as it is, what is typed is kept, and who did it is said."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QSpinBox
+from pytestqt.qtbot import QtBot
+
+from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
+from glioma_annotator.domain.finding import Finding, FindingSource, Side
+from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.histology import HistologySample, Marker, MarkerResult, MarkerStatus, SampleKind
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
+from glioma_annotator.domain.note import Note
+from glioma_annotator.errors import UserError
+from glioma_annotator.ui.window import MainWindow
+
+PATIENT, SECOND = "PAT-0042", "2019-04-02"
+KI67 = MarkerResult(Marker.KI67, MarkerStatus.RESULT, percent=12.5)
+ATRX = MarkerResult(Marker.ATRX, MarkerStatus.RESULT, altered=False)
+FINDING = Finding(PATIENT, SECOND, "satellite", (3.0, 3.0, 3.0), location="insula ", text="a\r\nb \n", author="Dr Old")
+SAMPLE = HistologySample(
+    PATIENT,
+    SampleKind.BIOPSY,
+    dt.date(2019, 1, 16),
+    2,
+    SECOND,
+    location="insula ",
+    microscopy="a\r\nb",
+    markers=(KI67, ATRX),
+    author="Dr Old",
+)
+EVENT = ClinicalEvent(PATIENT, EventKind.STEROIDS, day=7, dose_mg=4.0, author="Dr Old")
+
+
+@pytest.fixture
+def window(bench, qtbot: QtBot) -> Iterator[MainWindow]:  # type: ignore[no-untyped-def]
+    opened = bench.open_patient(qtbot, 1)
+    store = opened.study.require_session().store
+    store.findings.add(FINDING)
+    store.histology.add(SAMPLE)
+    store.events.add(EVENT)
+    opened.study.patient_changed.emit()
+    yield opened
+
+
+def test_who_changes_deletes_and_restores_a_record_is_said_not_who_made_it(window: MainWindow) -> None:
+    audit = window.study.require_session().store.audit
+    window.findings.change(FINDING, side=Side.LEFT)
+    window.findings.delete(FINDING)
+    window.findings.restore(FINDING.id)
+    window.histology.change(SAMPLE, location="temporal")
+    window.histology.delete(SAMPLE)
+    window.histology.restore(SAMPLE.id)
+    window.histology.link(FINDING, SAMPLE.id, linked=True)
+    panel = window.clinical_panel
+    panel.show_event(EVENT.id)
+    panel.start.setText("day 8")
+    panel.save.click()
+    panel.show_event(EVENT.id)
+    panel.delete.click()
+    for record, times in ((FINDING, 5), (SAMPLE, 4), (EVENT, 3)):
+        assert [entry.actor for entry in audit.of(record.id)] == ["Dr Old", *["Dr New"] * (times - 1)]
+
+
+def test_a_record_that_is_only_looked_at_stays_as_it_is(window: MainWindow, qtbot: QtBot) -> None:
+    for command, records, panel, uid in (
+        ("study.findings", window.findings, window.findings_panel, FINDING.id),
+        ("study.histology", window.histology, window.histology_panel, SAMPLE.id),
+    ):
+        window.commands[command].trigger()
+        qtbot.waitUntil(panel.isVisible)
+        records.select(uid)
+        fields = (
+            (window.findings_panel.location, window.findings_panel.text)
+            if panel is window.findings_panel
+            else (window.histology_panel.form.location, window.histology_panel.form.date)
+        )
+        for field in (*fields, panel.table):
+            field.setFocus()
+        records.select("")
+    assert window.findings.get(FINDING.id) == FINDING
+    assert window.histology.get(SAMPLE.id) == SAMPLE
+
+
+@pytest.mark.parametrize("which", ["finding", "sample"])
+def test_what_is_being_typed_is_kept_when_the_workspace_is_left(window: MainWindow, qtbot: QtBot, which: str) -> None:
+    store = window.study.require_session().store
+    if which == "finding":
+        window.commands["study.findings"].trigger()
+        window.findings.select(FINDING.id)
+        field = window.findings_panel.location
+    else:
+        window.commands["study.histology"].trigger()
+        window.histology.select(SAMPLE.id)
+        field = window.histology_panel.form.location
+    qtbot.waitUntil(field.isVisible)
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, "temporal")
+    window.study.leave_workspace()
+    (finding,), (sample,) = store.findings.of_patient(PATIENT), store.histology.of_patient(PATIENT)
+    assert (finding.location, sample.location) == (
+        ("temporal", SAMPLE.location) if which == "finding" else (FINDING.location, "temporal")
+    )
+    assert (finding.text, sample.day) == (FINDING.text, SAMPLE.day)
+
+
+def test_a_finding_of_the_mask_takes_along_what_lies_where_it_is_moved(window: MainWindow, qtbot: QtBot) -> None:
+    visit = window.study.require_visit()
+    mask = visit.editor.labels.copy()
+    mask[:] = 0
+    mask[20:22, 20:22, 20:22] = 3
+    mask[8:9, 8:9, 8:9] = 1
+    visit.editor.apply("two lesions", mask)
+    window.view.crosshair_index = (20, 20, 20)
+    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(window.findings.all()) == 2)
+    made = window.findings.all()[-1]
+    ml = visit.timepoint.grid.voxel_volume_ml
+    assert (made.label, made.volume_ml) == ("ET", pytest.approx(8 * ml))
+
+    def moved(index: tuple[int, int, int]) -> Finding:
+        window.view.crosshair_index = index
+        before = window.findings.get(made.id)
+        assert before is not None
+        window.findings.move_to_crosshair(before)
+        qtbot.waitUntil(lambda: window.findings.get(made.id) != before)
+        found = window.findings.get(made.id)
+        assert found is not None
+        return found
+
+    within = moved((21, 21, 21))
+    assert (within.label, within.volume_ml, within.box) == (made.label, made.volume_ml, made.box)
+    other = moved((8, 8, 8))
+    assert (other.label, other.volume_ml, other.box) == ("NETC", pytest.approx(ml), Box((8, 8, 8), (9, 9, 9)))
+    assert (other.kind, other.lesion) == (made.kind, made.lesion)
+    beside = moved((14, 14, 14))
+    assert (beside.label, beside.volume_ml, beside.box) == ("", None, None)
+    assert beside.source is FindingSource.CROSSHAIR
+
+
+def test_a_finding_on_a_label_of_the_reader_s_own_takes_it_along(window: MainWindow, qtbot: QtBot) -> None:
+    session, visit = window.study.require_session(), window.study.require_visit()
+    scheme = GLIOMA_POST_TREATMENT.with_label(Label(5, "HAEM", "Haemorrhage", "#AA0000"))
+    session.store.schemes.keep(scheme)
+    session.use_scheme(scheme)
+    mask = visit.editor.labels.copy()
+    mask[8:10, 8:9, 8:9] = 5
+    visit.editor.apply("a bleed", mask)
+    window.view.crosshair_index = (8, 8, 8)
+    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(window.findings.all()) == 2)
+    made = window.findings.all()[-1]
+    assert made.label == "HAEM"
+    assert made.volume_ml == pytest.approx(2 * visit.timepoint.grid.voxel_volume_ml)
+
+
+def test_an_event_may_not_end_before_it_begins_in_whatever_way_both_are_given(window: MainWindow) -> None:
+    told: list[BaseException] = []
+    window.study.failed.disconnect(window.errors.show)
+    window.study.failed.connect(told.append)
+    panel = window.clinical_panel
+    panel.kind.setCurrentIndex(panel.kind.findText("radiotherapy"))
+    panel.start.setText("2019-03-01")
+    panel.fields["end"].setText("day 5")  # type: ignore[attr-defined]
+    panel.save.click()
+    assert isinstance(told[0], UserError)
+    assert "ends on day 5" in told[0].what
+    assert len(panel.events()) == 1
+
+
+def test_return_keeps_the_event_from_every_field_of_the_form(window: MainWindow, qtbot: QtBot) -> None:
+    panel = window.clinical_panel
+    window.commands["study.clinical"].trigger()
+    qtbot.waitUntil(panel.isVisible)
+    panel.kind.setCurrentIndex(panel.kind.findText("KPS"))
+    panel.start.setText("day 9")
+    score = panel.fields["score"]
+    assert isinstance(score, QSpinBox)
+    score.setFocus()
+    score.selectAll()
+    qtbot.keyClicks(score, "80")
+    qtbot.keyClick(score, Qt.Key.Key_Return)
+    assert [event.score for event in panel.events()] == [None, 80]
+    panel.kind.setCurrentIndex(panel.kind.findText("surgery"))
+    panel.start.setText("day 3")
+    extent = panel.fields["extent"]
+    assert isinstance(extent, QComboBox)
+    extent.setFocus()
+    qtbot.keyClicks(extent, "g")
+    qtbot.keyClick(extent, Qt.Key.Key_Return)
+    assert [event.kind.value for event in panel.events()] == ["surgery", "steroids", "KPS"]
+    window.study.notice.emit("")
+    panel.table.setFocus()
+    qtbot.keyClick(panel.table, Qt.Key.Key_Return)  # in the list it means nothing
+    assert len(panel.events()) == 3
+
+
+def test_ml_of_a_mask_that_is_not_the_newest_are_said_to_be(window: MainWindow, qtbot: QtBot) -> None:
+    visit, panel = window.study.require_visit(), window.findings_panel
+    newest = max(revision.number for revision in visit.revisions)
+    window.findings.change(FINDING, label="ET", volume_ml=2.0, revision=newest)
+    window.findings.select(FINDING.id)
+    assert panel.measure.text() == "2.0 mL of ET. At x 3 y 3 z 3 mm"
+    mask = visit.editor.labels.copy()
+    mask[8:10, 8:9, 8:9] = 3
+    visit.editor.apply("more", mask)
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: f"mask {newest}; the newest is {newest + 1}." in panel.measure.text())
+
+
+def test_tooltips_of_the_lists_show_texts_as_they_stand(window: MainWindow) -> None:
+    store = window.study.require_session().store
+    text = "<b>bold</b> & more"
+    window.findings.change(FINDING, text=text)
+    store.events.change(replace(EVENT, text=text))
+    store.notes.add(Note(PATIENT, text))
+    window.study.patient_changed.emit()
+    for panel in (window.findings_panel, window.clinical_panel, window.notes_panel):
+        tips = [panel.table.item(0, column).toolTip() for column in range(2)]
+        assert any("&lt;b&gt;bold&lt;/b&gt; &amp; more" in tip for tip in tips)
