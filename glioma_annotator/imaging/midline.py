@@ -15,7 +15,9 @@ from glioma_annotator.progress import CancelToken
 
 _SAMPLE_MM = 6.0
 _SMOOTH_MM = 4.0
-_MOST_TILT_DEG = 20.0
+#: Of the plane. Few heads are tilted by more than the first; only for those the search goes on as far as the second.
+_MOST_TILTS_DEG = (20.0, 45.0)
+_AT_LIMIT_DEG = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def find_midplane(
 
     The image is smoothed and sampled every 6 mm, air included, as the head's outline is its most symmetric part;
     offset and two tilts of the plane are optimised by Powell's method for the correlation of the samples with their
-    mirror images. The start is the sagittal plane through the centre of mass.
+    mirror images. The start is the sagittal plane through the centre of mass; a plane tilted as far as is looked for
+    at first is looked for further.
 
     Parameters
     ----------
@@ -73,8 +76,10 @@ def find_midplane(
     world = image.grid.index_to_world(index)
     centre = np.average(world, axis=0, weights=weight)
 
+    most_tilt_deg = _MOST_TILTS_DEG[0]
+
     def plane(parameters: FloatArray) -> tuple[FloatArray, float]:
-        yaw, roll = np.radians(np.clip(parameters[1:], -_MOST_TILT_DEG, _MOST_TILT_DEG))
+        yaw, roll = np.radians(np.clip(parameters[1:], -most_tilt_deg, most_tilt_deg))
         normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
         return normal, float(normal @ centre + parameters[0])
 
@@ -91,5 +96,9 @@ def find_midplane(
 
     options: Any = {"xtol": 0.05, "ftol": 1e-5, "maxiter": 20, "direc": np.diag([3.0, 3.0, 3.0])}  # mm, degrees
     found = optimize.minimize(asymmetry, np.zeros(3), method="Powell", options=options)
+    if np.abs(found.x[1:]).max() > _MOST_TILTS_DEG[0] - _AT_LIMIT_DEG:
+        start = np.asarray([found.x[0], *np.clip(found.x[1:], -most_tilt_deg, most_tilt_deg)])
+        most_tilt_deg = _MOST_TILTS_DEG[1]
+        found = optimize.minimize(asymmetry, start, method="Powell", options=options)
     normal, offset = plane(np.asarray(found.x))
     return MidPlane((float(normal[0]), float(normal[1]), float(normal[2])), offset, 1.0 - float(found.fun))

@@ -11,6 +11,7 @@ from glioma_annotator.domain.geometry import FloatArray, Grid
 from glioma_annotator.domain.labels import BACKGROUND
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
+from glioma_annotator.imaging.reslicing import keep_edges
 from glioma_annotator.progress import CancelToken
 
 _COARSE_MM = 2.0  # the midline is looked for in samples 6 mm apart: finer voxels only cost time
@@ -61,6 +62,7 @@ def mirrored_slice(data: NDArray[Any], matrix: FloatArray, axis: int, number: in
     from scipy.ndimage import map_coordinates  # here, to keep it off the program's start
 
     places = _places(data.shape, matrix, axis, number)
+    keep_edges(places, data.shape)
     ends = np.array(data.shape)
     low = np.clip(np.floor(places.min(axis=(1, 2))).astype(np.intp), 0, ends - 1)
     high = np.clip(np.ceil(places.max(axis=(1, 2))).astype(np.intp) + 1, low + 1, ends)

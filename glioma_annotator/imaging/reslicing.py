@@ -23,6 +23,8 @@ Axes = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
 
 #: So many voxels tell the scale and the scatter of a difference well enough.
 _SAMPLES = 100_000
+#: Of the brightest voxel: a smaller difference is shown as none.
+_LEAST_DIFFERENCE = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +99,7 @@ class SlicedArray(ABC):
 
 
 class Resliced(SlicedArray):
-    """A moving scan or mask on the voxels of a fixed grid; 0 outside.
+    """A moving scan or mask on the voxels of a fixed grid; 0 outside, beyond the edges of the outermost voxels.
 
     Parameters
     ----------
@@ -114,6 +116,7 @@ class Resliced(SlicedArray):
         from scipy.ndimage import map_coordinates  # here, to keep it off the program's start
 
         index = self._index(axes)
+        keep_edges(index, self._moving.data.shape)
         found: NDArray[Any] = np.empty(index.shape[1:], self.dtype)
         order: Literal[0, 1] = 0 if self._nearest else 1
         map_coordinates(self._moving.data, index, found, order=order, mode="constant", cval=0, prefilter=False)
@@ -128,6 +131,17 @@ class Resliced(SlicedArray):
             return np.stack(rows)
         points = self._grid.index_to_world(np.stack(np.broadcast_arrays(i, j, k), axis=-1))
         return np.moveaxis(self._moving.grid.world_to_index(self._placement.apply(points)), -1, 0)
+
+
+def keep_edges(index: FloatArray, shape: tuple[int, ...]) -> None:
+    """Bring fractional indices (3, ...) within half a voxel of the outermost centres of `shape` onto these.
+
+    A voxel reaches that far, and interpolation knows nothing beyond the centres: else half of the first and of the last
+    slice would be missing, all of a single one, and, by rounding errors, a whole one now and then.
+    """
+    for along, count in zip(index, shape, strict=True):
+        nearest = np.clip(along, 0, count - 1)
+        np.copyto(along, nearest, where=np.abs(along - nearest) <= 0.5)
 
 
 class Checkerboard(SlicedArray):
@@ -156,11 +170,17 @@ class Checkerboard(SlicedArray):
         where = np.ix_(*axes)
         i, j, k = (part // max(edge, 1) for part, edge in zip(where, self._edge, strict=True))
         one, other = self._windows[0](), self._windows[1]()
-        return np.where((i + j + k) % 2 == 0, _shares(self._one[where], one), _shares(self._other[where], other))
+        return np.where((i + j + k) % 2 == 0, shares(self._one[where], one), shares(self._other[where], other))
 
 
-def _shares(values: NDArray[Any], window: Window) -> NDArray[np.float32]:
-    return np.asarray(np.clip((values - window.low) / max(window.width, 1e-6), 0, 1), dtype=np.float32)
+def drawn_width(window: Window) -> float:
+    """The width of a window as it is drawn, in single precision: never none, however large or small its values are."""
+    return max(window.width, 1e-6 * max(abs(window.low), abs(window.high)), 1e-30)
+
+
+def shares(values: NDArray[Any], window: Window) -> NDArray[np.float32]:
+    """Intensities as shares of a window, 0 at or below its foot and 1 at or above its top."""
+    return np.asarray(np.clip((values - window.low) / drawn_width(window), 0, 1), dtype=np.float32)
 
 
 class MatchedDifference(SlicedArray):
@@ -186,7 +206,9 @@ class MatchedDifference(SlicedArray):
         self._slope, self._offset = np.float32(matching.slope), np.float32(matching.offset)
         seen = self._difference(ours, theirs, np.nan)
         seen = self._told(seen[np.isfinite(seen)])
-        top = max(float(np.percentile(seen, self._SEEN_PERCENTILE)) if seen.size else 0.0, 4 * matching.noise, 1e-3)
+        brightest = float(np.abs(ours[np.isfinite(ours)]).max(initial=0.0)) or 1.0
+        most = float(np.percentile(seen, self._SEEN_PERCENTILE)) if seen.size else 0.0
+        top = max(most, 4 * matching.noise, _LEAST_DIFFERENCE * brightest)
         self.window = Window(self._LOWEST * top, top)
 
     @staticmethod

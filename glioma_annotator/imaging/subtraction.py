@@ -16,6 +16,7 @@ _ROUNDS = 8
 _KEPT_SDS = 2.0  # voxels within so many (robust) standard deviations of the line stay in the fit
 _MAD_TO_SD = 1.4826
 _LEAST_VOXELS = 30
+_LEAST_SPREAD = 1e-7  # of the brightest voxel: what rounding makes
 _SAMPLES = 200_000
 
 
@@ -41,13 +42,14 @@ def match(enhanced: NDArray[np.float32], plain: NDArray[np.float32]) -> Matching
     if x.size < _LEAST_VOXELS or float(np.ptp(x)) == 0.0:
         return Matching(1.0, 0.0, 0.0)
     kept = np.ones(x.size, dtype=np.bool_)
+    least = _LEAST_SPREAD * float(np.abs(y).max())
     slope, offset, spread = 1.0, 0.0, 0.0
     for _ in range(_ROUNDS):
         slope, offset = np.polyfit(x[kept], y[kept], 1)
         away = y - (slope * x + offset)
         middle = float(np.median(away[kept]))  # the line leans towards what enhances; most voxels lie below it
         spread = _MAD_TO_SD * float(np.median(np.abs(away[kept] - middle)))
-        still = np.abs(away - middle) <= _KEPT_SDS * max(spread, 1e-6)
+        still = np.abs(away - middle) <= _KEPT_SDS * max(spread, least)
         if still.sum() < _LEAST_VOXELS or (still == kept).all():
             break
         kept = still

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -15,32 +13,28 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.registration import Method
 from glioma_annotator.imaging.reslicing import Deformation, Placement
 from glioma_annotator.progress import CancelToken, Report, part
+from glioma_annotator.ui.known_registrations import KnownRegistrations
+from glioma_annotator.ui.registration_job import Pair, R, RegistrationJob
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.visit_beside import OtherVisit
-from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.timepoints_together import (
-    ChangeMap,
     Vector,
     VisitRegistration,
     bend,
     by_headers,
-    changes_between,
     common_sequence,
     keep_registration,
     kept_registration,
     measured,
     register_visits,
-    withdraw_registration,
 )
+from glioma_annotator.workflow.visit_changes import ChangeMap, changes_between
 
 STEP_MM, STEP_DEG = 0.5, 0.5
 #: What follows from a nudge or a stroke is computed this long after the last one.
 _SETTLE_MS = 400
-
-Pair = tuple[int | None, int | None]
-R = TypeVar("R")
 
 
 class Together(QObject):
@@ -50,6 +44,7 @@ class Together(QObject):
     ----------
     other: the visit beside; None while none is, or while a mask of the same visit is.
     found: how the two are registered; None where the headers say where they lie.
+    recorded: whether lesions are followed by an accepted registration of the two, this one or one before it.
     changes: what changed between their masks, while that is shown.
     note: what the reader should know of the last attempt; `failed` whether it is bad news.
 
@@ -69,18 +64,17 @@ class Together(QObject):
         self.changes: ChangeMap | None = None
         self.changes_wanted = False
         self.note, self.failed = "", False
-        self._known: dict[Pair, VisitRegistration] = {}
-        self._bent: dict[Pair, Deformation] = {}
-        self._withdrawn: set[Pair] = set()
-        self._job: Job | None = None
+        self.recorded = False
+        self._known = KnownRegistrations()
+        self._job = RegistrationJob(study, self._stopped, self.changed.emit)
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
         self._settling.setInterval(_SETTLE_MS)
         self._settling.timeout.connect(self._settle)
         study.beside.loaded.connect(self._on_other)
         study.visit_changed.connect(self._on_visit)
-        study.workspace_changed.connect(self._forget)
-        study.patient_changed.connect(self._on_restored)
+        study.workspace_changed.connect(self._known.clear)
+        study.patient_changed.connect(self._on_records)
         study.mask_changed.connect(self._on_mask)
         view.comparing.changed.connect(self.changed)
 
@@ -92,8 +86,13 @@ class Together(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a registration is being computed."""
-        return self._job is not None and self._job.active
+        """Whether a registration is being computed, of whichever visits."""
+        return self._job.running
+
+    @property
+    def running_here(self) -> bool:
+        """Whether that of the two visits is."""
+        return self.running and self._shows(self._job.visits)
 
     @property
     def settling(self) -> bool:
@@ -106,14 +105,14 @@ class Together(QObject):
         return tuple(p for p in Picture if p is not Picture.DEFORMED or self.view.comparing.deformation is not None)
 
     @property
-    def _pair(self) -> Pair:
+    def _pair(self) -> Pair | None:
         visit = self.study.visit
-        return (visit.id if visit else None, self.other.id if self.other else None)
+        return (visit.timepoint, self.other) if visit is not None and self.other is not None else None
 
-    def _forget(self) -> None:
-        self._known.clear()
-        self._bent.clear()
-        self._withdrawn.clear()
+    def _shows(self, pair: Pair | None) -> bool:
+        """Whether these are the two visits on the screen."""
+        shown = self._pair
+        return shown is not None and pair is not None and [v.id for v in shown] == [v.id for v in pair]
 
     def _on_visit(self) -> None:
         self._shown = self.other = self.found = self.changes = None
@@ -137,20 +136,15 @@ class Together(QObject):
 
     def _look_up(self) -> None:
         """What is known of the two visits: from this session, else what was accepted earlier."""
-        session, visit = self.study.session, self.study.visit
-        if session is None or visit is None or self.other is None:
-            return
-        one, other = self._pair
-        if (one, other) in self._known:
-            self.found = self._known[one, other]
-        elif (other, one) in self._known:
-            self.found = self._known[other, one].seen_from_other()
-        else:
-            self.found = kept_registration(session.store, visit.timepoint, self.other)
+        session, pair = self.study.session, self._pair
+        if session is not None and pair is not None:
+            self.found = self._known.between(session.store, *pair)
+            self.recorded = kept_registration(session.store, *pair) is not None
 
     def _place(self) -> None:
         matrix = self.found.placed.matrix if self.found is not None else np.eye(4)
-        self.view.comparing.place(Placement(matrix, self._bent.get(self._pair)))
+        bent = self._known.deformation(*self._pair) if self._pair is not None else None
+        self.view.comparing.place(Placement(matrix, bent))
         self.changed.emit()
 
     def choose_other(self, timepoint: Timepoint) -> None:
@@ -189,7 +183,7 @@ class Together(QObject):
         def work(report: Report, cancel: CancelToken) -> VisitRegistration:
             return register_visits(store, fixed, moving, method, report, cancel)
 
-        self._submit(f"Registering {moving.title}", work, fixed, moving, self._take)
+        self._submit(f"Registering {moving.title}", work, (fixed, moving), self._take)
 
     def deform(self) -> None:
         """Bend the visit beside until it looks like the visit that is read, for viewing only; rigidly first."""
@@ -204,68 +198,38 @@ class Together(QObject):
             return known, bend(store, fixed, moving, known, report, cancel)
 
         def take(pair: Pair, made: tuple[VisitRegistration, Deformation]) -> None:
-            self._bent[pair] = made[1]
-            self._take(pair, made[0], keep_field=True)
-            if pair == self._pair:
-                self.set_picture(Picture.DEFORMED)
+            self._take_bent(pair, *made)
 
-        self._submit(f"Bending {moving.title}, for viewing only", work, fixed, moving, take)
+        self._submit(f"Bending {moving.title}, for viewing only", work, (fixed, moving), take)
 
     def _submit(
-        self,
-        title: str,
-        work: Callable[[Report, CancelToken], R],
-        fixed: Timepoint,
-        moving: Timepoint,
-        take: Callable[[Pair, R], None],
+        self, title: str, work: Callable[[Report, CancelToken], R], visits: Pair, take: Callable[[Pair, R], None]
     ) -> None:
-        if self.running:
-            return
-        if not self._comparable(fixed, moving):
-            return
-        session, pair = self.study.session, (fixed.id, moving.id)
+        if not self.running and self._comparable(*visits):
+            self.note, self.failed = "", False
+            self._job.submit(title, work, visits, take)
 
-        def done(result: R) -> None:
-            self._job = None
-            if self.study.session is session:
-                take(pair, result)
-            self.changed.emit()
-
-        def fail(error: BaseException) -> None:
-            self._job = None
-            if isinstance(error, UserError):
-                self._tell(error)
-            else:
-                self.study.failed.emit(error)
-                self.changed.emit()
-
-        def cancelled() -> None:
-            self._job = None
-            self.note, self.failed = "Cancelled; the visits lie where they did.", False
-            self.changed.emit()
-
-        self.note, self.failed = "", False
-        self._job = self.study.workers.computing.submit(title, work, done, fail, cancelled)
-        self.changed.emit()
+    def _stopped(self, visits: Pair, error: UserError | None) -> None:
+        """The job was refused, or cancelled; other visits may be on the screen by then."""
+        if self._shows(visits):
+            self.note, self.failed = str(error or "Cancelled; the visits lie where they did."), error is not None
+        elif error is not None:
+            fixed, moving = visits
+            self.study.notice.emit(f"{moving.title} is not registered to {fixed.title}: {error}")
 
     def _comparable(self, fixed: Timepoint, moving: Timepoint) -> bool:
         """Whether the visits have a sequence in common; says so where they have none."""
         try:
             common_sequence(fixed, moving)
         except UserError as error:
-            self._tell(error)
+            self.note, self.failed = str(error), True
+            self.changed.emit()
             return False
         return True
 
-    def _tell(self, error: UserError) -> None:
-        self.note, self.failed = str(error), True
-        self.changed.emit()
-
-    def _take(self, pair: Pair, found: VisitRegistration, keep_field: bool = False) -> None:
-        self._known[pair] = found
-        if not keep_field:
-            self._bent.pop(pair, None)
-        if pair != self._pair:
+    def _take(self, pair: Pair, found: VisitRegistration) -> None:
+        self._known.put(*pair, found)
+        if not self._shows(pair):
             self.study.notice.emit(f"{found.earlier} is registered to {found.later}: open them to check it.")
             return
         self.found = found
@@ -274,6 +238,19 @@ class Together(QObject):
             self.view.comparing.set_picture(Picture.REGISTERED)
         if self.changes_wanted:
             self._settling.start()
+
+    def _take_bent(self, pair: Pair, found: VisitRegistration, deformation: Deformation) -> None:
+        """Visits bent from where `found` puts them, which may have been nudged or accepted since."""
+        now = self._known.between(self.study.require_session().store, *pair)
+        if now is None:
+            self._take(pair, found)
+        elif not np.allclose(now.placed.matrix, found.placed.matrix, atol=1e-6):
+            self.study.notice.emit(f"{pair[1].title} was moved while it was bent: bend it again.")
+            return
+        self._known.bend(*pair, deformation)
+        if self._shows(pair):
+            self._place()
+            self.set_picture(Picture.DEFORMED)
 
     # by hand
 
@@ -310,8 +287,8 @@ class Together(QObject):
         return by_headers(*self.require_both())
 
     def _keep(self, found: VisitRegistration) -> None:
-        self.found = self._known[self._pair] = found
-        self._bent.pop(self._pair, None)  # it was bent from another place
+        self.found, self.note, self.failed = found, "", False
+        self._known.put(*self.require_both(), found)
         self._place()
 
     def accept(self) -> None:
@@ -322,10 +299,8 @@ class Together(QObject):
         name = session.author.strip()
         if not name:
             raise UserError("Accepting a registration needs the reader's name.", "Enter it in the preferences.")
-        today = dt.datetime.now(dt.UTC).date().isoformat()
-        self._known[self._pair] = self.found = replace(found, accepted_by=name, accepted=today)
-        keep_registration(session.store, self.study.patient_key, self.found)
-        self._withdrawn.discard(self._pair)
+        self.found = self._known.accept(session.store, self.study.patient_key, self.require_both(), found, name)
+        self.recorded, self.note, self.failed = True, "", False
         self.study.notice.emit("The registration is kept; following lesions from visit to visit builds on it.")
         self.changed.emit()
 
@@ -334,25 +309,25 @@ class Together(QObject):
         session, found = self.study.require_session(), self.found
         if found is None or not found.accepted_by or session.store.read_only:
             return
-        withdraw_registration(session.store, self.study.patient_key, *self.require_both(), session.author.strip())
-        self._known[self._pair] = self.found = replace(found, accepted_by="", accepted="")
-        self._known.pop((self._pair[1], self._pair[0]), None)
-        self._withdrawn.add(self._pair)
+        visits, name = self.require_both(), session.author.strip()
+        self.found = self._known.withdraw(session.store, self.study.patient_key, visits, found, name)
+        self.recorded, self.note, self.failed = False, "", False
         self.study.notice.emit(
             "The registration is withdrawn; lesions are followed without it. Accept it again here, or restore it "
             "under Deleted items."
         )
         self.changed.emit()
 
-    def _on_restored(self) -> None:
-        """A withdrawn registration that was brought back from the deleted items counts again."""
-        session, visit = self.study.session, self.study.visit
-        if session is None or visit is None or self.other is None or self._pair not in self._withdrawn:
+    def _on_records(self) -> None:
+        """Records may have been deleted, brought back or taken over from an archive."""
+        session, pair, found = self.study.session, self._pair, self.found
+        if session is None or pair is None or session.patient is None or session.patient.id != pair[0].patient_id:
             return
-        kept = kept_registration(session.store, visit.timepoint, self.other)
-        if kept is not None:
-            self._withdrawn.discard(self._pair)
-            self._keep(kept)
+        self.recorded = kept_registration(session.store, *pair) is not None
+        if found is not None:
+            self.found = self._known.follow(session.store, pair, found)
+            if self.found is not found:
+                self._place()
 
     # what follows from it
 
@@ -375,9 +350,8 @@ class Together(QObject):
     def _settle(self) -> None:
         """Measure the quality anew after a nudge, and what changed between the masks."""
         visit, shown, found, pair = self.study.visit, self._shown, self.found, self._pair
-        if visit is None or shown is None or self.other is None:
+        if visit is None or shown is None or pair is None:
             return
-        other = self.other
         if found is not None:
             fixed, moving = visit.images.get(found.sequence), shown.images.get(found.sequence)
             stale = found.by_hand or found.quality != found.registration.quality
@@ -390,18 +364,17 @@ class Together(QObject):
                 )
         if not self.changes_wanted:
             return
-        present, before, timepoint = visit.editor.labels.copy(), shown.labels, visit.timepoint
-        together = found or self.present()
+        present, before, together = visit.editor.labels.copy(), shown.labels, found or self.present()
 
         def done(made: ChangeMap) -> None:
-            if self._pair == pair and self.changes_wanted:
+            if self._shows(pair) and self.changes_wanted:
                 self.changes = made
                 self.view.comparing.set_changes(made.changes)
                 self.changed.emit()
 
         self.study.workers.reading.submit(
             "Comparing the masks",
-            lambda _report, _cancel: changes_between(present, before, timepoint, other, together),
+            lambda _report, _cancel: changes_between(present, before, *pair, together.placed),
             done,
             self.study.failed.emit,
         )
@@ -409,12 +382,13 @@ class Together(QObject):
     def _better(self, pair: Pair, asked: VisitRegistration, now: VisitRegistration) -> None:
         """The quality of `asked` measured anew; one accepted meanwhile is kept with it."""
         found, session = self.found, self.study.session
-        if self._pair != pair or found is None or session is None or not _same_place(found, asked):
+        if not self._shows(pair) or found is None or session is None or not _same_place(found, asked):
             return
         now = replace(now, accepted_by=found.accepted_by, accepted=found.accepted)
         if now.accepted_by and now.quality != found.quality and not session.store.read_only:
             keep_registration(session.store, self.study.patient_key, now)
-        self.found = self._known[pair] = now
+        self._known.replace(*pair, now)
+        self.found = now
         self.changed.emit()
 
 

@@ -9,7 +9,6 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QVBoxLayout,
@@ -18,14 +17,14 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.imaging.registration import Method
 from glioma_annotator.ui.mask_carrying import can_carry, carry_over
-from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet
+from glioma_annotator.ui.panels.parts import DecimalField, ml_text, push_button, quiet
 from glioma_annotator.ui.registration import STEP_DEG, STEP_MM, Together
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.viewer.mask_slice import CHANGE_COLOURS
 from glioma_annotator.ui.viewer.study_view import StudyView
 from glioma_annotator.ui.viewer.types import Layout
-from glioma_annotator.workflow.timepoints_together import Change
+from glioma_annotator.workflow.visit_changes import TOLD_ML, Change
 
 _METHODS: tuple[tuple[str, str], ...] = (
     ("Rigid", Method.RIGID.value),
@@ -55,6 +54,7 @@ class VisitsBar(QWidget):
         column.addLayout(self._first_row())
         column.addLayout(self._second_row())
         self.legend = QLabel()
+        self.legend.setWordWrap(True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setAccessibleName("Volumes of the changes")
         column.addWidget(self.legend)
@@ -131,10 +131,10 @@ class VisitsBar(QWidget):
         row = QHBoxLayout(widget)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
-        self.spins: list[QDoubleSpinBox] = []
+        self.spins: list[DecimalField] = []
         for kinds, most, step, unit in ((_SHIFTS, _MOST_MM, STEP_MM, " mm"), (_TURNS, _MOST_DEG, STEP_DEG, "°")):
             for title, tip in kinds:
-                spin = QDoubleSpinBox()
+                spin = DecimalField()
                 spin.setRange(-most, most)
                 spin.setSingleStep(step)
                 spin.setDecimals(1)
@@ -142,7 +142,7 @@ class VisitsBar(QWidget):
                 spin.setKeyboardTracking(False)
                 spin.setAccessibleName(tip)
                 spin.setToolTip(f"{tip}. Ctrl+arrows move and Ctrl+Shift+left or right turn in the active pane")
-                spin.valueChanged.connect(self._set_nudge)
+                spin.valueChanged.connect(partial(self._set_nudge, len(self.spins)))
                 self.spins.append(spin)
                 row.addWidget(quiet(title, wrap=False))
                 row.addWidget(spin)
@@ -173,8 +173,12 @@ class VisitsBar(QWidget):
         else:
             self._together.accept()
 
-    def _set_nudge(self) -> None:
-        x, y, z, nod, tilt, turn = (spin.value() for spin in self.spins)
+    def _set_nudge(self, changed: int, value: float) -> None:
+        """One field was changed: the others show less than is known."""
+        found = self._together.present()
+        nudge = [*found.shift_mm, *found.rotation_deg]
+        nudge[changed] = value
+        x, y, z, nod, tilt, turn = nudge
         self._together.set_nudge((x, y, z), (nod, tilt, turn))
 
     # showing
@@ -210,7 +214,8 @@ class VisitsBar(QWidget):
             with QSignalBlocker(spin):
                 spin.setValue(value)
         self.reset.setEnabled(found is not None and found.by_hand)
-        self.told.setText(self._state())
+        elsewhere = together.running and not together.running_here
+        self.told.setText(self._state() + (" Other visits are being registered." if elsewhere else ""))
         legend = self._legend()
         self.legend.setText(legend)
         self.legend.setVisible(bool(legend))
@@ -242,7 +247,7 @@ class VisitsBar(QWidget):
         together, found = self._together, self._together.found
         if not self._study.several_visits:
             return "This patient has one visit. Import another to compare with."
-        if together.running:
+        if together.running_here:
             return "Registering; the bar at the bottom shows how far it is."
         if together.note:
             note = escape(together.note)
@@ -262,12 +267,15 @@ class VisitsBar(QWidget):
         moved = f"moved {found.moved_mm:.1f} mm, turned {found.placed.rotation_deg:.1f}°"
         name = escape(found.accepted_by)
         kept = f" Accepted by {name} on {found.accepted}." if name else " Not accepted yet."
+        if together.recorded and not name:
+            kept = " Not accepted yet: lesions are followed by the registration that was accepted before."
         return f"{what}{hand}: {agreement}; {moved}.{kept}"
 
     def _legend(self) -> str:
         made = self._together.changes
         if made is None:
-            return "Comparing the masks …" if self._together.changes_wanted else ""
+            comparing = self._together.changes_wanted and self._together.other is not None
+            return "Comparing the masks …" if comparing else ""
         words = {Change.GAINED: "only here", Change.LOST: "only beside", Change.KEPT: "both",
                  Change.RELABELLED: "another label"}  # fmt: skip
         parts = [
@@ -275,4 +283,11 @@ class VisitsBar(QWidget):
             f"{ml_text(made.volumes_ml[c.name.lower()])}&nbsp;mL"
             for c, text in words.items()
         ]
+        only = {c for c in words if made.volumes_ml[c.name.lower()]}
+        if only == {Change.GAINED}:
+            parts.append("nothing is marked beside" if made.outside_ml < TOLD_ML else "nothing beside lies here")
+        elif only == {Change.LOST}:
+            parts.append("nothing is marked here")
+        if made.outside_ml >= TOLD_ML:
+            parts.append(f"beside, beyond these images&nbsp;{ml_text(made.outside_ml)}&nbsp;mL")
         return " &nbsp; ".join(parts)

@@ -58,6 +58,11 @@ class Uncertainty(QObject):
         visit = self._study.visit
         return visit is not None and visit.id in self._softmax
 
+    @property
+    def searching(self) -> bool:
+        """Whether the places of the open visit are still being looked for."""
+        return self.available and self._heat is None
+
     def _on_proposal(self) -> None:
         visit = self._study.visit
         proposal = visit.proposal if visit is not None else None

@@ -12,9 +12,11 @@ from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionStatus
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.registration import identity, resample_mask_registered
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.workflow.operations import Operation, Result, Show, Snapshot
 from glioma_annotator.workflow.study import StudySession
+from glioma_annotator.workflow.timepoints_together import kept_registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +63,19 @@ def mask_sources(session: StudySession) -> tuple[MaskSource, ...]:
 def load_source(session: StudySession, source: MaskSource, onto: Timepoint) -> LabelArray:
     """The mask of a source, uint8 (i, j, k) on the grid of `onto`; safe on a worker thread.
 
-    A mask of another visit is brought over through world coordinates, nearest neighbour: the two visits count as
-    registered. Raises `UserError` when it is gone or damaged.
+    A mask of another visit is brought over by the accepted registration of the two, else through world coordinates, as
+    if they were registered; nearest neighbour. Raises `UserError` when it is gone or damaged.
     """
     revision = next((r for r in session.store.revisions(source.timepoint_id) if r.id == source.revision_id), None)
     if revision is None:
         raise UserError(f"{source.title} is not in the workspace any more.", "Choose another mask.")
     labels = session.store.load_labels(revision)
-    grid = session.store.timepoint(source.timepoint_id).grid
-    if grid.matches(onto.grid):
+    of = session.store.timepoint(source.timepoint_id)
+    accepted = None if source.same_visit else kept_registration(session.store, onto, of)
+    if accepted is None and of.grid.matches(onto.grid):
         return labels
-    from glioma_annotator.imaging.resampling import resample_labels  # SimpleITK: not when the window opens
-
-    return resample_labels(labels, grid, onto.grid)
+    registration = accepted.placed if accepted is not None else identity()
+    return resample_mask_registered(labels, of.grid, registration, onto.grid, smooth=False)
 
 
 class WithOtherMask:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.labels import BACKGROUND, IGNORE, LabelScheme
@@ -16,7 +14,7 @@ from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import SegmentationRevision
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
 from glioma_annotator.domain.visit_registration import AcceptedRegistration
-from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.information import shared_information
 from glioma_annotator.imaging.normalisation import brain_mask
@@ -31,6 +29,7 @@ from glioma_annotator.imaging.registration import (
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.proposal import Proposal
+from glioma_annotator.workflow.visit_changes import TOLD_ML, outside_ml
 
 if TYPE_CHECKING:
     from glioma_annotator.imaging.reslicing import Deformation
@@ -40,16 +39,6 @@ _FINEST_MM = 2.0
 
 #: Relative change of the shared information that a reader should hear of; less is what sampling alone makes.
 _NOTABLE = 0.05
-
-
-class Change(IntEnum):
-    """Values of a change map."""
-
-    NONE = 0
-    GAINED = 1
-    LOST = 2
-    KEPT = 3
-    RELABELLED = 4
 
 
 Vector = tuple[float, float, float]
@@ -121,7 +110,13 @@ class VisitRegistration:
         """The same with the roles of the visits exchanged; the nudge is part of the matrix then."""
         inverse = replace(self.placed.inverse(), quality=self.quality)
         return replace(
-            self, later=self.earlier, earlier=self.later, registration=inverse, shift_mm=_NONE, rotation_deg=_NONE
+            self,
+            later=self.earlier,
+            earlier=self.later,
+            registration=inverse,
+            centre_mm=_vector(self.placed.apply(self.centre_mm)),
+            shift_mm=_NONE,
+            rotation_deg=_NONE,
         )
 
     @property
@@ -150,20 +145,6 @@ class VisitRegistration:
         figures = f"shared information {self.quality:.2f}, {self.registration.quality_before:.2f} by the headers"
         hand = " and nudged by hand" if self.by_hand else ""
         return f"{self.earlier} registered to {self.later} by {self.sequence}{hand}: {figures}; {self.verdict}."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChangeMap:
-    """What changed between two visits' masks.
-
-    Attributes
-    ----------
-    changes: uint8 (i, j, k) on the later visit's grid, values of `Change`.
-    volumes_ml: mL gained, lost, kept, relabelled, by the names of `Change` in lower case.
-    """
-
-    changes: NDArray[np.uint8]
-    volumes_ml: dict[str, float]
 
 
 def register_visits(
@@ -272,34 +253,14 @@ def carried_over(
         source=f"Revision {revision.number} of {earlier.title}, carried over",
         model="",
         volumes_ml=label_volumes_ml(moved, later.grid.voxel_volume_ml, scheme),
-        messages=(together.summary,),
+        messages=(together.summary, *_told_outside(outside_ml(labels, earlier.grid, together.placed, later.grid))),
     )
 
 
-def changes_between(
-    present: LabelArray, before: LabelArray, later: Timepoint, earlier: Timepoint, together: VisitRegistration
-) -> ChangeMap:
-    """What changed from the earlier visit's mask, (i, j, k) on its own grid, to the later visit's, on that one's."""
-    known = np.where(before == IGNORE, np.uint8(BACKGROUND), before)
-    moved = resample_mask_registered(known, earlier.grid, together.placed, later.grid)
-    return change_map(present, moved, later.grid.voxel_volume_ml)
-
-
-def change_map(present: LabelArray, before: LabelArray, voxel_volume_ml: float) -> ChangeMap:
-    """What was gained, lost, kept and relabelled, voxel by voxel, from `before` to `present`, (i, j, k) on one grid.
-
-    Voxels that either reader marked as not reviewed count as no change.
-    """
-    known = (present != IGNORE) & (before != IGNORE)
-    now, then = (present != BACKGROUND) & known, (before != BACKGROUND) & known
-    changes = np.zeros(present.shape, dtype=np.uint8)
-    changes[now & ~then] = Change.GAINED
-    changes[then & ~now] = Change.LOST
-    changes[now & then] = Change.RELABELLED
-    changes[now & then & (present == before)] = Change.KEPT
-    counts = np.bincount(changes.reshape(-1), minlength=len(Change))
-    named = [change for change in Change if change is not Change.NONE]
-    return ChangeMap(changes, {c.name.lower(): float(counts[c] * voxel_volume_ml) for c in named})
+def _told_outside(ml: float) -> tuple[str, ...]:
+    if ml < TOLD_ML:
+        return ()
+    return (f"{ml:.1f} mL of the mask lie beyond the images of this visit and are left out.",)
 
 
 # what is kept in the workspace

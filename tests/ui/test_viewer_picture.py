@@ -43,6 +43,20 @@ def test_image_and_mask_agree_on_where_a_voxel_is(stage: Stage, slot: int, conve
     view.set_smooth(True)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("lowest", [0.1, -0.4])
+def test_intensities_of_any_size_are_seen_in_their_window(stage: Stage, scale: float, lowest: float) -> None:
+    """Apparent diffusion in m²/s is a billionth."""
+    ramp = np.broadcast_to(np.linspace(lowest, lowest + 0.9, SHAPE[0], dtype=np.float32)[:, None, None], SHAPE)
+    image = Volume(ramp * np.float32(scale), GRID)
+    windows = {"ADC": Window(lowest * scale, (lowest + 0.9) * scale)}
+    stage.view.show_images({"ADC": image}, stage.labels, GLIOMA_POST_TREATMENT, windows, "2019-10-21")
+    stage.view.set_crosshair_visible(False)
+    stage.settle()
+    greys = [stage.colour(AXIAL, (i, 8, 8)).red() for i in (1, 22, 42)]
+    assert greys == pytest.approx([6, 130, 249], abs=4)
+
+
 @pytest.mark.parametrize(("convention", "on_the_left"), [("radiological", True), ("neurological", False)])
 def test_paint_at_the_patients_right_is_on_the_side_the_convention_says(
     stage: Stage, convention: str, on_the_left: bool

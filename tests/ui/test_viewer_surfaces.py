@@ -72,6 +72,21 @@ def test_a_single_voxel_and_a_label_at_the_border_have_closed_surfaces() -> None
         assert (count == 2).all()
 
 
+def test_specks_far_apart_and_a_thin_sheet_are_seen() -> None:
+    """Their box is large, so that it is sampled coarsely, between all that there is to see."""
+    grid = Grid((240, 240, 155), np.diag([1.0, 1, 1, 1]))
+    labels = np.zeros(grid.shape, np.uint8)
+    specks = np.array([(1, 3, 5), (201, 222, 151)])
+    labels[tuple(specks.T)] = 1
+    labels[50, 3:, :] = 2
+    meshes = label_surfaces(labels, grid, [1, 2])
+    for speck in specks:
+        away = np.linalg.norm(meshes[1].vertices - speck, axis=1)
+        assert away.min() < 3
+    ends = meshes[2].vertices.min(axis=0), meshes[2].vertices.max(axis=0)
+    np.testing.assert_allclose(ends, [(50, 3, 0), (50, 239, 154)], atol=4)
+
+
 def test_a_rugged_surface_is_sampled_more_coarsely_than_a_plain_one() -> None:
     """What the window draws stays within bounds, whatever a mask looks like; a plain surface keeps its voxels."""
     rugged = (np.random.default_rng(0).random((66, 66, 66)) < 0.5).astype(np.uint8)

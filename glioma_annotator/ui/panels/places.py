@@ -27,6 +27,7 @@ class PlacesPanel(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setAlternatingRowColors(True)
         self.table.setShowGrid(False)
+        self.table.setTabKeyNavigation(False)  # Tab goes on
         self.table.setAccessibleName("Places to check, the largest expected error first")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.clicked.connect(self._go)
@@ -48,11 +49,12 @@ class PlacesPanel(QWidget):
             self.table.selectRow(self._uncertainty.at)
         if not self._uncertainty.available:
             self.summary.setText("Segment the visit: then the places the model is unsure of are listed here.")
+        elif self._uncertainty.searching:
+            self.summary.setText("Looking for the places to check …")
         elif places:
             total = sum(place.error_ml for place in places)
-            self.summary.setText(
-                f"{len(places)} places, about {total:.1f} mL expected error. Shift+U goes to the next."
-            )
+            count = f"{len(places)} place{'s' if len(places) > 1 else ''}"
+            self.summary.setText(f"{count}, about {total:.1f} mL expected error. Shift+U goes to the next.")
         else:
             self.summary.setText("The model is sure of every voxel of this visit.")
 

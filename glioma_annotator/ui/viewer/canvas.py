@@ -21,6 +21,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from glioma_annotator.domain.sequences import Window
+from glioma_annotator.imaging.reslicing import drawn_width
 from glioma_annotator.ui.viewer.drawing import ColouredSurface, Vector
 from glioma_annotator.ui.viewer.surfaces import SurfaceMesh
 
@@ -139,7 +140,7 @@ class NapariSliceCanvas(_NapariCanvas):
 
     def set_window(self, window: Window) -> None:
         # The shader computes in single precision: a window of no width would divide by zero.
-        limits = window.low, max(window.high, window.low + 1e-6 * max(1.0, abs(window.low)))
+        limits = window.low, window.low + drawn_width(window)
         if self._layer is not None and tuple(self._layer.contrast_limits) != limits:
             self._layer.contrast_limits = limits
 

@@ -7,6 +7,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from glioma_annotator.imaging.reslicing import shares
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 
 DIAMETER_PX = 200
@@ -80,7 +81,7 @@ class Magnifier(QWidget):
         part = picture[top : int(seen.bottom()) + 3, left : int(seen.right()) + 3]
         if part.size == 0:
             return
-        grey = np.clip((part - window.low) / max(window.width, 1e-6), 0.0, 1.0) * 255
+        grey = shares(part, window) * 255
         pixels = np.ascontiguousarray(grey, dtype=np.uint8)
         image = QImage(pixels.data, pixels.shape[1], pixels.shape[0], pixels.shape[1], QImage.Format.Format_Grayscale8)
         painter.save()

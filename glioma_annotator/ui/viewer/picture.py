@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QPoint, QRect, QTimer
+from PySide6.QtGui import QImage, QRegion
 from PySide6.QtWidgets import QWidget
 
 
@@ -15,6 +15,9 @@ def take_picture(view: QWidget, panes: Sequence[QWidget], done: Callable[[QImage
     picture = QImage(view.size() * scale, QImage.Format.Format_RGB32)
     picture.setDevicePixelRatio(scale)
     picture.fill(view.palette().window().color())
+    window = view.window()  # which paints what is seen between the panes and behind their headers
+    seen = QRect(view.mapTo(window, QPoint()), view.size())
+    window.render(picture, QPoint(), QRegion(seen), QWidget.RenderFlag.DrawWindowBackground)
     left = list(panes)
 
     def take_next() -> None:
@@ -22,9 +25,7 @@ def take_picture(view: QWidget, panes: Sequence[QWidget], done: Callable[[QImage
             done(picture)
             return
         pane = left.pop(0)
-        painter = QPainter(picture)
-        painter.drawPixmap(pane.mapTo(view, pane.rect().topLeft()), pane.grab())
-        painter.end()
+        pane.render(picture, pane.mapTo(view, QPoint()), QRegion(), QWidget.RenderFlag.DrawChildren)
         QTimer.singleShot(0, view, take_next)
 
     take_next()

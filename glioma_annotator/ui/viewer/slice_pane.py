@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor
 
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.sequences import Window
+from glioma_annotator.imaging.reslicing import shares
 from glioma_annotator.ui.tools.base import Sketch
 from glioma_annotator.ui.viewer.drawing import SliceCanvas
 from glioma_annotator.ui.viewer.mask_slice import MaskSlice, outline_segments, shifted_lines
@@ -86,7 +87,7 @@ class SlicePane(Pane):
                 picture = mirror.picture(volume.data, plane, number)
             elif mixed is not None:
                 over = plane.picture(mixed[0].data, number)
-                picture = (1 - weight) * _shares(picture, window) + weight * _shares(over, mixed[3])
+                picture = (1 - weight) * shares(picture, window) + weight * shares(over, mixed[3])
             self._canvas.set_picture(picture, plane.row_mm, plane.column_mm)
             self._picture = picture
             self._drawn = (volume, plane, number, mixed, mirror)
@@ -206,9 +207,3 @@ class SlicePane(Pane):
 
     def close_canvas(self) -> None:
         self._canvas.close()
-
-
-def _shares(picture: NDArray[Any], window: Window) -> NDArray[np.float32]:
-    """Intensities as shares of a window, 0 at or below its foot and 1 at or above its top."""
-    shares: NDArray[np.float32] = np.clip((picture - window.low) / max(window.width, 1e-6), 0.0, 1.0)
-    return shares

@@ -10,7 +10,6 @@ from PySide6.QtGui import QCloseEvent, QImage
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -18,6 +17,7 @@ from glioma_annotator.ui.tools.base import Tool
 from glioma_annotator.ui.viewer.comparing import Comparing
 from glioma_annotator.ui.viewer.interaction import Interaction
 from glioma_annotator.ui.viewer.mask_display import MaskDisplay
+from glioma_annotator.ui.viewer.mask_view import MaskView
 from glioma_annotator.ui.viewer.pane import Pane
 from glioma_annotator.ui.viewer.pane_stage import PaneStage
 from glioma_annotator.ui.viewer.picture import take_picture
@@ -27,12 +27,12 @@ from glioma_annotator.ui.viewer.repainting import Repainter
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.viewer.surface_pane import FIRST_TURN
-from glioma_annotator.ui.viewer.types import Convention, Layout, Marker, MaskStyle, Submit
+from glioma_annotator.ui.viewer.types import Convention, Layout, Marker, Submit
 from glioma_annotator.ui.viewer.view_state import ViewState
 from glioma_annotator.ui.viewer.visit import Visit
 
 
-class StudyView(QWidget):
+class StudyView(MaskView):
     """Linked panes on one visit's sequences and mask, with another visit beside it where asked.
 
     Methods change what the view shall show; the panes follow once per turn of the event loop, so that several changes
@@ -160,29 +160,6 @@ class StudyView(QWidget):
         """Whether the canvases of the layout are there."""
         return self._stage.ready
 
-    def labels_changed(self, box: Box) -> None:
-        """Voxels in `box` of the shared labels changed: redraw them where they are shown."""
-        self._repainter.labels_changed(box)
-
-    def set_proposal(self, added: LabelArray | None, removed: LabelArray | None = None) -> None:
-        """What a proposal adds and takes away, uint8 (i, j, k), hatched in two directions over the mask; None for none.
-
-        The arrays may change later: `proposal_changed` says where.
-        """
-        if self._scene.visit is not None:
-            self._scene.visit.proposal, self._scene.visit.removed = added, removed
-            self.schedule()
-
-    def proposal_changed(self, box: Box) -> None:
-        """Voxels in `box` of the proposal's arrays changed: colour and redraw them where they are shown."""
-        self._repainter.proposal_changed(box)
-
-    def set_heat(self, heat: LabelArray | None) -> None:
-        """Uncertainty or the like, uint8 (i, j, k), 0 clear to 255 strong, drawn under the mask; None for none."""
-        if self._scene.visit is not None:
-            self._scene.visit.heat = heat
-            self.schedule()
-
     def set_markers(self, markers: Sequence[Marker]) -> None:
         """Findings of the visit shown, marked in every slice that is near enough."""
         self._refresher.markers = tuple(markers)
@@ -197,25 +174,6 @@ class StudyView(QWidget):
     def set_smooth(self, smooth: bool) -> None:
         """Interpolate the images between voxels, or show voxels as they are. Masks are never interpolated."""
         self._stage.set_smooth(smooth)
-
-    def set_mask_style(self, style: MaskStyle | str, opacity: float) -> None:
-        """`opacity` 0..1 of the fill."""
-        self._masks.set_style(MaskStyle(style), opacity)
-        self.schedule()
-
-    def set_mask_visible(self, visible: bool) -> None:
-        """Show or hide mask and proposal."""
-        self._masks.visible = visible
-        self.schedule()
-
-    def set_scheme(self, scheme: LabelScheme) -> None:
-        """Labels were added, or have other colours."""
-        self._masks.set_scheme(scheme)
-        self.schedule()
-
-    def set_label_visible(self, value: int, visible: bool) -> None:
-        self._masks.set_label_visible(value, visible)
-        self.schedule()
 
     # --- panes ----------------------------------------------------------------------------------------------------
 

@@ -88,10 +88,28 @@ def _triangles(inside: NDArray[np.bool_], sigma: Sequence[float]) -> tuple[NDArr
         smooth = crop  # smoothing would swallow a speck of a few voxels
     step = max(1, int(np.ceil((smooth.size / MOST_VOXELS) ** (1 / 3))))
     step = max(step, int(np.ceil((_triangle_count(smooth > 0.5) / MOST_TRIANGLES) ** 0.5)))
+    if not (smooth[::step, ::step, ::step] > 0.5).any():  # specks far apart, a sheet: the samples would miss them all
+        return _coarse_triangles(crop > 0, step)
     vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
         smooth, level=0.5, step_size=step, allow_degenerate=False
     )
     return vertices.astype(np.float64) - _RIM, faces.astype(np.int32)
+
+
+def _coarse_triangles(inside: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """The same for what is thinner than `step` voxels: a block of so many along each axis counts where any does.
+
+    `inside` has the rim.
+    """
+    from skimage.measure import marching_cubes
+
+    filled = np.pad(inside, [(0, -n % step) for n in inside.shape])
+    i, j, k = (n // step for n in filled.shape)
+    reduced = filled.reshape(i, step, j, step, k, step).any(axis=(1, 3, 5))
+    vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
+        np.pad(reduced, 1).astype(np.float32), level=0.5, allow_degenerate=False
+    )
+    return (vertices.astype(np.float64) - 1) * step + (step - 1) / 2 - _RIM, faces.astype(np.int32)
 
 
 def _triangle_count(inside: NDArray[np.bool_]) -> int:

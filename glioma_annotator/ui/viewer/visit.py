@@ -40,7 +40,7 @@ class Visit:
     proposal: a proposed mask, or what a proposal adds, uint8 (i, j, k).
     removed: what a proposal takes away, uint8 (i, j, k).
     heat: uint8 (i, j, k), 0 to 255, drawn as colours under the mask, such as uncertainty.
-    changes: uint8 (i, j, k), values of `workflow.timepoints_together.Change`, drawn as colours; None for none.
+    changes: uint8 (i, j, k), values of `workflow.visit_changes.Change`, drawn as colours; None for none.
     place: (4, 4) world RAS mm of the visit that is read to this one's; None where both lie in one world.
     fitted: what a view is fitted to; None for the head, which is looked for.
     whole: whether the images are arrays in memory, so that two of them can be subtracted.

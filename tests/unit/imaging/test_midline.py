@@ -30,11 +30,13 @@ def test_right_is_positive() -> None:
     assert away[1] == pytest.approx(-40, abs=3)
 
 
-def test_the_plane_follows_a_turned_and_shifted_head() -> None:
+@pytest.mark.parametrize("axes", [(0, 1), (2, 0)], ids=["turned", "tilted"])
+@pytest.mark.parametrize("degrees", [10, 30])
+def test_the_plane_follows_a_turned_and_shifted_head(axes: tuple[int, int], degrees: float) -> None:
     straight = phantom()
-    angle = np.radians(10)
+    angle = np.radians(degrees)
     move = np.eye(4)
-    move[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    move[np.ix_(axes, axes)] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     move[:3, 3] = (23, -8, 5)
     turned = find_midplane(Volume(straight.data, Grid(GRID.shape, move @ GRID.affine)))
     expected = move[:3, :3] @ find_midplane(straight).normal

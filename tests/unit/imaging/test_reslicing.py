@@ -13,7 +13,14 @@ from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled
 from glioma_annotator.imaging.deformation import deform
 from glioma_annotator.imaging.registration import Method, Registration, resample_mask_registered, resample_registered
-from glioma_annotator.imaging.reslicing import Checkerboard, Deformation, MatchedDifference, Placement, Resliced
+from glioma_annotator.imaging.reslicing import (
+    Checkerboard,
+    Deformation,
+    MatchedDifference,
+    Placement,
+    Resliced,
+    shares,
+)
 from glioma_annotator.progress import CancelToken, ignore_progress
 
 GRID = Grid((26, 30, 22), np.array([[6.0, 0, 0, -78], [0, 6.0, 0, -90], [0, 0, 7.0, -75], [0, 0, 0, 1]]))
@@ -46,6 +53,39 @@ def test_a_mask_keeps_its_values() -> None:
     assert slice_.dtype == np.uint8
     expected = resample_mask_registered(labels, MOVING.grid, REGISTRATION, GRID, smooth=False)
     assert (slice_ == expected[:, :, 9]).all()
+
+
+@pytest.mark.parametrize("nearest", [True, False])
+def test_the_outermost_voxels_are_seen_as_far_as_they_reach(nearest: bool) -> None:
+    """Slices of 5 mm on slices of 1 mm, and a scan of one slice: what is shown is what is there."""
+    dtype = np.uint8 if nearest else np.float32
+    thick, thin = Grid((8, 8, 4), np.diag([1.0, 1, 5, 1])), Grid((8, 8, 24), np.eye(4) + shift(-4))
+    found = Resliced(Volume(np.ones(thick.shape, dtype), thick), thin, Placement(np.eye(4)), nearest=nearest)
+    assert [k for k in range(24) if found[:, :, k].all()] == list(range(2, 22))  # -2 to 17 mm, 20 mm in all
+    assert not found[:, :, 1].any() and not found[:, :, 22].any()
+    turned = Grid((20, 20, 1), MATRIX @ np.diag([0.9, 0.9, 5, 1]))
+    one = Resliced(Volume(np.ones(turned.shape, dtype), turned), turned, Placement(np.eye(4)), nearest=nearest)
+    assert one[:, :, :].all()
+
+
+def shift(z_mm: float) -> np.ndarray:
+    matrix = np.zeros((4, 4))
+    matrix[2, 3] = z_mm
+    return matrix
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1.0, 1e9])
+def test_small_and_large_intensities_are_compared_alike(scale: float) -> None:
+    before = (head(T1GD, GRID) * scale).astype(np.float32)
+    now = before.copy()
+    now[12:15, 14:17, 10:13] *= np.float32(1.5)
+    difference = MatchedDifference(now, before)
+    drawn = shares(difference[:, :, :], difference.window)
+    assert drawn[13, 15, 11] > 0.9
+    assert drawn[6, 15, 11] == pytest.approx(0.5, abs=0.05)
+    assert drawn[0, 0, 0] == 0
+    window = Window(0.0, float(before.max()))
+    assert shares(before, window).max() == pytest.approx(1)
 
 
 def test_a_checkerboard_shows_both_in_turn_each_in_its_own_window() -> None:

@@ -72,3 +72,16 @@ def test_empty_and_flat_images_give_nothing_rather_than_an_error() -> None:
     assert window.width > 0
     flat = np.full(SHAPE, 7.0, dtype=np.float32)
     assert not subtract(flat, flat)[0].any()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_scale_of_the_images_makes_no_difference(scale: float) -> None:
+    plain, enhanced, spot = pair(2.5, 40.0)
+    wanted = match(enhanced, plain)
+    found = match((enhanced * scale).astype(np.float32), (plain * scale).astype(np.float32))
+    assert found.slope == pytest.approx(wanted.slope, rel=1e-3)
+    assert found.noise == pytest.approx(wanted.noise * scale, rel=1e-2)
+    difference, window = subtract((enhanced * scale).astype(np.float32), (plain * scale).astype(np.float32))
+    assert difference[spot].mean() / window.width == pytest.approx(
+        subtract(enhanced, plain)[0][spot].mean() / subtract(enhanced, plain)[1].width, rel=0.02
+    )

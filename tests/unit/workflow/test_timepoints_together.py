@@ -20,18 +20,18 @@ from glioma_annotator.imaging.registration import Method, Registration
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.alignment import VisitAlignment
 from glioma_annotator.workflow.import_study import propose_import, run_import
+from glioma_annotator.workflow.other_masks import MaskSource, load_source
+from glioma_annotator.workflow.study import StudySession
 from glioma_annotator.workflow.timepoints_together import (
-    Change,
     VisitRegistration,
     carried_over,
-    change_map,
-    changes_between,
     keep_registration,
     kept_registration,
     measured,
     register_visits,
     withdraw_registration,
 )
+from glioma_annotator.workflow.visit_changes import Change, change_map, changes_between, outside_ml
 
 GRID = Grid((37, 44, 35), np.array([[5.0, 0, 0, -90], [0, 5, 0, -107], [0, 0, 5, -85], [0, 0, 0, 1]]))
 
@@ -100,12 +100,24 @@ def test_a_nudge_moves_what_follows_and_is_told_by_the_quality(
     shift = later.grid.index_to_world(there) - later.grid.index_to_world(here)
     assert shift == pytest.approx((25, 0, 0), abs=1)
     same = carried_over(store, revision, earlier, later, together, GLIOMA_POST_TREATMENT).labels
-    assert changes_between(same, labels, later, earlier, together).volumes_ml["gained"] == 0
-    assert changes_between(same, labels, later, earlier, nudged).volumes_ml["gained"] > 0
+    assert changes_between(same, labels, later, earlier, together.placed).volumes_ml["gained"] == 0
+    assert changes_between(same, labels, later, earlier, nudged.placed).volumes_ml["gained"] > 0
     back = nudged.nudged((0, 0, 0), (0, 0, 0))
     assert not back.by_hand
     assert (back.placed.matrix == together.registration.matrix).all()
     assert back.quality == together.registration.quality, "no figure of the nudge stays with it"
+
+
+def test_seen_from_the_other_visit_a_nudge_turns_about_the_same_place_in_the_head() -> None:
+    far = np.eye(4)
+    far[:3, 3] = (0, -120, 300)  # another scanner's world
+    found = Registration(far, Method.RIGID, 1.0, 0.4, 0.1)
+    together = VisitRegistration("2020-06-01", "2020-01-01", "T1Gd", found, (5.0, 10.0, 15.0), quality=0.4)
+    other = together.seen_from_other()
+    assert other.centre_mm == (5.0, -110.0, 315.0)
+    assert other.moved_mm == pytest.approx(together.moved_mm)
+    turned = other.nudged((0.0, 0.0, 0.0), (0.0, 0.0, 10.0))
+    assert turned.placed.apply(other.centre_mm) == pytest.approx((5, 10, 15)), "what it turns about stays"
 
 
 def test_an_accepted_registration_is_kept_and_followed_both_ways(
@@ -184,3 +196,53 @@ def test_the_change_map_counts_every_voxel_once() -> None:
     expected = [Change.NONE, Change.KEPT, Change.RELABELLED, Change.LOST, Change.GAINED, Change.NONE, Change.NONE]
     assert found.changes.ravel().tolist() == expected
     assert found.volumes_ml == {"gained": 0.5, "lost": 0.5, "kept": 0.5, "relabelled": 0.5}
+
+
+def test_what_lies_beyond_the_images_of_the_other_visit_is_told(
+    course: tuple[FakeStore, Timepoint, Timepoint],
+) -> None:
+    """The tumour of 34 mm, 18 mm, 16 mm on a scan that begins above 16 mm, seen through the registration."""
+    store, later, earlier = course
+    (revision,) = store.revisions(earlier.id or 0)
+    labels = store.load_labels(revision)
+    found = VisitRegistration(later.key, earlier.key, "T1Gd", Registration(moved(), Method.RIGID, 1.0, 0.4, 0.1))
+    whole = outside_ml(labels, earlier.grid, found.placed, later.grid)
+    assert whole == 0
+    assert carried_over(store, revision, earlier, later, found, GLIOMA_POST_TREATMENT).messages == (found.summary,)
+    affine = later.grid.affine.copy()
+    affine[2, 3] += 20 * 5.0
+    half = replace(later, grid=Grid((37, 44, 15), affine))
+    index = np.argwhere(labels)
+    height = (earlier.grid.index_to_world(index) - moved()[:3, 3]) @ moved()[:3, :3][:, 2]
+    below = np.count_nonzero(height < 12.5) * earlier.grid.voxel_volume_ml
+    assert 5 < below < np.count_nonzero(labels) * earlier.grid.voxel_volume_ml - 5
+    empty = np.zeros(half.grid.shape, np.uint8)
+    changed = changes_between(empty, labels, half, earlier, found.placed)
+    assert changed.outside_ml == pytest.approx(below)
+    assert changed.volumes_ml["lost"] + below == pytest.approx(
+        np.count_nonzero(labels) * earlier.grid.voxel_volume_ml, rel=0.1
+    )
+    message = carried_over(store, revision, earlier, half, found, GLIOMA_POST_TREATMENT).messages[1]
+    assert message == f"{below:.1f} mL of the mask lie beyond the images of this visit and are left out."
+
+
+def test_a_mask_copied_from_another_visit_follows_the_accepted_registration(
+    course: tuple[FakeStore, Timepoint, Timepoint],
+) -> None:
+    store, later, earlier = course
+    (revision,) = store.revisions(earlier.id or 0)
+    session = StudySession(store, None, "Dr New")  # type: ignore[arg-type]
+    source = MaskSource("there", earlier.title, revision.id or 0, earlier.id or 0, same_visit=False)
+    truth = tumour_mask(later.grid, (1, 2, 3))
+    agreed = []
+    for accept in (False, True):
+        if accept:
+            found = Registration(moved(), Method.RIGID, 1.0, 0.4, 0.1)
+            together = VisitRegistration(later.key, earlier.key, "T1Gd", found, accepted_by="Dr New")
+            keep_registration(store, store.patients()[0].key, together)
+        labels = load_source(session, source, later)
+        agreed.append(np.count_nonzero((labels == truth) & (truth > 0)) / np.count_nonzero(truth))
+    assert agreed[0] < 0.6
+    assert agreed[1] > 0.85
+    back = MaskSource("here", later.title, revision.id or 0, earlier.id or 0, same_visit=True)
+    assert (load_source(session, back, earlier) == store.load_labels(revision)).all()
