@@ -51,7 +51,8 @@ from glioma_annotator.workflow.operations import (
 )
 from glioma_annotator.workflow.proposal import merged
 from glioma_annotator.workflow.strokes import LikeCentre, Paint, WithinRange
-from glioma_annotator.workflow.study import OpenTimepoint, StudySession, Written
+from glioma_annotator.workflow.study import OpenTimepoint, StudySession
+from glioma_annotator.workflow.visit_records import Written
 
 SHAPE = (40, 36, 28)
 GRID = Grid(SHAPE, np.diag([1.0, 1.2, 2.0, 1.0]))
@@ -99,6 +100,7 @@ class Soak:
         """Raises `AssertionError` at the first use that breaks a promise."""
         acts: list[tuple[str, float, Callable[[], None]]] = [
             ("stroke", 0.30, self._stroke),
+            ("stroke parted", 0.04, self._stroke_parted),
             ("lasso", 0.08, self._lasso),
             ("operation", 0.10, self._operation),
             ("proposal", 0.06, self._proposal),
@@ -150,6 +152,20 @@ class Soak:
         for _ in range(self.random.integers(1, 5)):
             self.visit.editor.stroke_to(self._point())
         self.visit.editor.end_stroke()
+
+    def _stroke_parted(self) -> None:
+        """Something else changes the mask in the middle of a stroke, which goes on."""
+        editor, before = self.visit.editor, self.mask.copy()
+        depth, remembered = editor.depth, editor.undo_bytes
+        editor.begin(self._paint())
+        editor.stroke_to(self._point())
+        self._lasso()
+        assert editor.stroke_active, "a stroke was cut"
+        editor.stroke_to(self._point())
+        editor.end_stroke()
+        if remembered < 2**19:  # else the oldest steps may be forgotten
+            editor.go_to(depth)
+            assert np.array_equal(self.mask, before), "undo does not take back a parted stroke"
 
     def _lasso(self) -> None:
         axis, number = int(self.random.integers(0, 3)), int(self.random.integers(0, 28))

@@ -190,7 +190,8 @@ def desk_in(window: MainWindow, qtbot: QtBot) -> Iterator[Desk]:
     yield desk
     window.previewing.discard()
     visit = window.study.require_visit()
-    visit.reject_proposal()
+    while visit.proposal is not None:
+        visit.reject_proposal()
     window.reading.set_tool(ToolName.CROSSHAIR)
     window.toolbox.brush.mode = "plain"
     for tool, options in window.toolbox.options.items():

@@ -52,6 +52,9 @@ class FakeJournal:
     def flush(self) -> None:
         self.flushed = len(self._entries)
 
+    def close(self) -> None:
+        self.flush()
+
     def entries(self) -> tuple[JournalEntry, ...]:
         return tuple(self._entries)
 

@@ -19,6 +19,7 @@ from glioma_annotator.workflow.adapt import (
     adapt_patients,
     decide,
     divide,
+    lacking,
     usable_revisions,
 )
 from glioma_annotator.workflow.jobs import Job
@@ -76,6 +77,10 @@ class Adapting(QObject):
     def available(self) -> bool:
         return self._adapter is not None and not self._study.read_only
 
+    def undecided(self, model: str) -> bool:
+        """Whether a proposal by a model, given by its identity, waits for a decision."""
+        return self._proposing.undecided(model)
+
     @property
     def running(self) -> bool:
         return self.job is not None
@@ -131,6 +136,11 @@ class Adapting(QObject):
             return self._adapter.plan(model, len(learnt) + len(judging), method, budget_s, len(judging))
         except UserError as error:
             return AdaptationPlan(error.what, 0.0)
+
+    def lacking(self, chosen: Mapping[str, Sequence[UsableRevision]], model: str) -> str:
+        """Which of the chosen visits the model cannot read for want of a sequence, and what to do; empty for none."""
+        card = next((row.model.card for row in self.models.rows if row.model.card.name == model), None)
+        return lacking(card, chosen) if card is not None else ""
 
     def start(
         self, chosen: Mapping[str, Sequence[UsableRevision]], model: str, method: AdaptationMethod, budget_s: float

@@ -85,14 +85,14 @@ class JobBar(QWidget):
         if self._job is None:
             return
         job, progress = self._job, self._job.progress
-        more = f"   (+{len(jobs) - 1} waiting)" if len(jobs) > 1 else ""
+        more = f"   (+{len(jobs) - 1} more)" if len(jobs) > 1 else ""
         step = progress.message if progress.message not in ("", "Starting", job.title) else ""
         stopping = job.cancel_token.cancelled
         text = f"Stopping: {job.title}" if stopping else f"{job.title}: {step}" if step else job.title
         self.message.setText(text + more)
         self.message.setToolTip(text)
         self.progress.setValue(round(100 * progress.fraction))
-        self.time_left.setText("" if stopping else seconds_text(progress.seconds_left))
+        self.time_left.setText("" if stopping else seconds_text(job.seconds_left))
         self.cancel.setEnabled(not stopping)
 
     def _on_cancel(self) -> None:
@@ -130,7 +130,7 @@ class StatusBar(QStatusBar):
         self._notice_timer = QTimer(self)
         self._notice_timer.setSingleShot(True)
         self._notice_timer.setInterval(_NOTICE_MS)
-        self._notice_timer.timeout.connect(lambda: self.notice.setText(""))
+        self._notice_timer.timeout.connect(self._end_notice)
         workers.changed.connect(self._share_room)
         self._share_room()
 
@@ -141,13 +141,19 @@ class StatusBar(QStatusBar):
         return label
 
     def _share_room(self) -> None:
-        self.notice.setVisible(self.job_bar.isHidden())
+        """A notice has its place beside a job, too: that may run for minutes."""
+        self.notice.setVisible(self.job_bar.isHidden() or bool(self.notice.text()))
+
+    def _end_notice(self) -> None:
+        self.notice.setText("")
+        self._share_room()
 
     def show_notice(self, text: str) -> None:
         """A sentence that stays a while; the next one takes its place."""
         self.notice.setText(text)
         self.notice.setToolTip(text)
         self._notice_timer.start()
+        self._share_room()
 
     def show_place(self, place: CrosshairPlace | None) -> None:
         if place is None:

@@ -50,7 +50,7 @@ class Proposing(QObject):
         self._chosen = ("", "")
         self.device = "auto"
         self._running: dict[int, Job] = {}
-        self._waiting: dict[int, Proposal] = {}
+        self._waiting: dict[int, tuple[Proposal, ...]] = {}
         study.workspace_changed.connect(self._on_workspace)
         study.leaving_visit.connect(self._keep_pending)
         study.visit_changed.connect(self._show_waiting)
@@ -124,8 +124,9 @@ class Proposing(QObject):
                 study.notice.emit(f"The proposal for {timepoint.title} was dropped: another patient is open.")
             elif study.visit is not None and study.visit.id == proposal.timepoint_id:
                 study.visit.show_proposal(proposal)
+                study.notice.emit(f"The proposal for {timepoint.title} is there: accept or reject it.")
             else:
-                self._waiting[proposal.timepoint_id] = proposal
+                self._waiting[proposal.timepoint_id] = (*self._waiting.get(proposal.timepoint_id, ()), proposal)
                 study.notice.emit(f"The proposal for {timepoint.title} is ready: open that visit to see it.")
 
         def fail(error: BaseException) -> None:
@@ -140,16 +141,23 @@ class Proposing(QObject):
         self._running[visit.id] = study.workers.computing.submit(title, work, done, fail, cancelled)
         self.changed.emit()
 
-    def _keep_pending(self) -> None:
-        """A proposal that is neither accepted nor rejected waits for the reader to come back to its visit."""
+    def undecided(self, model: str) -> bool:
+        """Whether a proposal by a model, given by its identity, waits for a decision."""
         visit = self._study.visit
-        if visit is not None and visit.proposal is not None:
-            self._waiting[visit.id] = visit.proposal
+        shown = visit.proposals if visit is not None else ()
+        return any(p.model == model for proposals in (shown, *self._waiting.values()) for p in proposals)
+
+    def _keep_pending(self) -> None:
+        """Proposals that are neither accepted nor rejected wait for the reader to come back to their visit."""
+        visit = self._study.visit
+        if visit is not None and visit.proposals:
+            self._waiting[visit.id] = visit.proposals
 
     def _show_waiting(self) -> None:
         visit = self._study.visit
-        if visit is not None and visit.id in self._waiting:
-            visit.show_proposal(self._waiting.pop(visit.id))
+        if visit is not None:
+            for proposal in self._waiting.pop(visit.id, ()):
+                visit.show_proposal(proposal)
 
     def open_prior_mask(self, path: Path) -> None:
         """Read a mask file for the open visit; ask for the meaning of its values where that is not plain."""
@@ -191,16 +199,24 @@ class Proposing(QObject):
     def accept(self, values: Collection[int] | None = None) -> None:
         """Write the proposal, all labels or only `values`, into the mask as one undoable edit."""
         visit = self._study.require_visit()
+        proposal = visit.proposal
         changed = visit.accept_proposal(values)
-        kept_ml = visit.still_proposed_ml(values)
+        stays = visit.proposal is proposal
+        kept_ml = visit.still_proposed_ml(values) if stays else 0.0
         if kept_ml:
             self._study.notice.emit(f"Locks or edit rules kept {kept_ml:.2f} mL as they were; they stay proposed.")
             return
         done = "The proposal is in the mask; undo takes it back."
-        if visit.proposal is not None:
+        if stays:
             done = "The ticked labels are in the mask; the others are still proposed."
-        self._study.notice.emit(done if changed else "The proposal changes nothing in the mask.")
+        done = done if changed else "The proposal changes nothing in the mask."
+        self._study.notice.emit(done if stays else f"{done}{self._next_text()}")
 
     def reject(self) -> None:
         self._study.require_visit().reject_proposal()
-        self._study.notice.emit("The proposal was rejected; the mask is unchanged.")
+        self._study.notice.emit(f"The proposal was rejected; the mask is unchanged.{self._next_text()}")
+
+    def _next_text(self) -> str:
+        """What is shown now that one was decided on."""
+        proposal = self._study.require_visit().proposal
+        return f" The one by {proposal.source} is shown now." if proposal is not None else ""

@@ -15,7 +15,7 @@ from glioma_annotator.domain.revision import SegmentationRevision
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
-from glioma_annotator.ui.saving import RevisionSaving
+from glioma_annotator.ui.saving import RevisionSaving, restored_text
 from glioma_annotator.ui.services import Services
 from glioma_annotator.ui.visit_beside import VisitBeside
 from glioma_annotator.ui.visit_signals import VisitSignals
@@ -23,8 +23,9 @@ from glioma_annotator.ui.workers import Workers
 from glioma_annotator.ui.writing import Writing
 from glioma_annotator.workflow.jobs import Job
 from glioma_annotator.workflow.ports import Store
-from glioma_annotator.workflow.study import LoadedTimepoint, OpenTimepoint, StudySession
+from glioma_annotator.workflow.study import OpenTimepoint, StudySession
 from glioma_annotator.workflow.time_log import TimeLog
+from glioma_annotator.workflow.visit_records import LoadedTimepoint
 
 _AS_SAVED = "The mask is as it was last saved; undo takes that back."
 
@@ -69,9 +70,7 @@ class StudyController(QObject):
         self._seen: set[int] = set()
         self._names: set[str] = set()
         self.time_log = TimeLog()
-        self.saving = RevisionSaving(
-            workers.writing, lambda: self.visit, self.time_log, self._on_saved, self.failed.emit
-        )
+        self.saving = RevisionSaving(workers.writing, self.time_log, self._on_saved, self.failed.emit, self.notice.emit)
         self._signals = VisitSignals(
             self.mask_changed.emit, self.edit_state_changed.emit, self.proposal_changed.emit,
             self.revisions_changed.emit, self._flush_steps,
@@ -191,6 +190,7 @@ class StudyController(QObject):
         self._stop_opening()
         self._leave_visit()
         self._rules.clear()
+        self.time_log.forget()
         self.leaving_workspace.emit()
         session, self.session = self.session, None
         self.writing.wait()
@@ -289,6 +289,7 @@ class StudyController(QObject):
         if visit.id in self._rules:
             visit.editor.use_rules(self._rules[visit.id])
         self._signals.attach(visit)
+        self.time_log.turn_to(visit.id)
         self.visit_changed.emit()
         unsaved = max(len(visit.editor.unsaved_edits), 1) if visit.editor.unsaved else 0
         if unsaved and visit.id not in self._seen:
@@ -302,11 +303,13 @@ class StudyController(QObject):
         visit.editor.end_stroke()
         self._rules[visit.id] = visit.editor.rules
         self.beside.forget_mask()
-        self.time_log.clear()
+        self.time_log.turn_to(None)
         self.leaving_visit.emit()
         if visit.editor.unsaved and not self.saving.saving(visit):
             self.notice.emit(f"Changes to {visit.timepoint.title} are kept, not yet a revision.")
         self._signals.detach(visit)
+        if self.session is not None and not self.read_only:
+            self.writing.close_steps(self.session.store.journal(visit.id))
 
     def _flush_steps(self) -> None:
         self.writing.flush_steps(self.require_visit().editor)
@@ -385,15 +388,6 @@ class StudyController(QObject):
             if self.visit is visit:
                 changed = visit.restore(revision, labels)
                 kept = differing(visit.editor.labels, labels).size * visit.timepoint.grid.voxel_volume_ml
-                self.notice.emit(_restored_text(revision.number, changed, kept))
+                self.notice.emit(restored_text(revision.number, changed, kept))
 
         self.workers.reading.submit(f"Reading revision {revision.number}", work, done, self.failed.emit)
-
-
-def _restored_text(number: int, changed: bool, kept_ml: float) -> str:
-    """What became of restoring a revision when so many mL still differ from it."""
-    kept = f"{kept_ml:.2f} mL that locks or edit rules keep"
-    if not changed:
-        same = f"The mask is the same as revision {number} already."
-        return f"Revision {number} changes nothing: the mask differs by {kept}." if kept_ml else same
-    return f"Restored revision {number}{f' except {kept}' if kept_ml else ''}; undo takes it back."

@@ -143,6 +143,12 @@ class ViewerLink(QObject):
         self._proposed = proposed
 
     def _look_at_proposal(self) -> None:
+        """Once the stroke in progress has ended: it must not go on in another slice."""
+        visit = self._study.visit
+        if visit is not None:
+            visit.editor.after_stroke(self._bring_into_view)
+
+    def _bring_into_view(self) -> None:
         difference = self._toolbox.previewing.difference
         if difference is not None and not difference.empty:
             self._view.crosshair_index = difference.place_to_see(self._view.crosshair_index)

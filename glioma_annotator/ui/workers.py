@@ -6,13 +6,16 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.workflow.jobs import Job, JobRunner
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+#: Two reports of a job may lie a minute apart; the time left goes on so often.
+_CLOCK_MS = 1000
 
 
 class GuiThread(QObject):
@@ -54,7 +57,9 @@ class Workers(QObject):
     """
 
     changed = Signal(object)
-    """A job of `computing`, `reading` or `editing` changed."""
+    """A job of `computing`, `reading` or `editing` changed, or a second of its time passed."""
+    closing = Signal()
+    """The last moment for what must not be cancelled."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,9 +72,20 @@ class Workers(QObject):
         self.writing = JobRunner(self.gui.post, yields=False)
         for runner in (self.computing, self.reading, self.editing):
             runner.changed.connect(self._tell)
+        self._clock = QTimer(self)
+        self._clock.setInterval(_CLOCK_MS)
+        self._clock.timeout.connect(self._tick)
 
     def _tell(self, job: Job) -> None:
         self.changed.emit(job)
+        if not self._clock.isActive():
+            self._clock.start()
+
+    def _tick(self) -> None:
+        if self.jobs:
+            self.changed.emit(self.jobs[0])
+        else:
+            self._clock.stop()
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -86,6 +102,8 @@ class Workers(QObject):
 
     def close(self) -> None:
         """Cancel every job and wait for the threads to end; `close_writing` ends the last one."""
+        self.closing.emit()
+        self._clock.stop()
         self.gui.close()
         for runner in (self.computing, self.reading, self.editing, self.searching, self.drawing):
             runner.close()

@@ -11,7 +11,7 @@ from glioma_annotator.domain.sequences import Window
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.workflow.editing import Editor
 from glioma_annotator.workflow.jobs import JobRunner
-from glioma_annotator.workflow.ports import Store
+from glioma_annotator.workflow.ports import Journal, Store
 
 State = Mapping[str, object]
 
@@ -43,6 +43,14 @@ class Writing:
             editor.flush()
 
         self._runner.submit("Writing steps", work, lambda _none: None, self._failed)
+
+    def close_steps(self, journal: Journal) -> None:
+        """Let go of the file of a visit's steps: in a long session many visits are edited."""
+
+        def work(_report: Report, _cancel: CancelToken) -> None:
+            journal.close()
+
+        self._runner.submit("Closing the steps", work, lambda _none: None, self._failed)
 
     def view_state(self, store: Store, patient_id: int) -> State:
         """What the window last looked like for a patient, also when that is not written yet."""

@@ -21,6 +21,7 @@ from glioma_annotator.domain.adaptation import (
 )
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus, SegmentationRevision
 from glioma_annotator.domain.sequences import REFERENCE_ORDER, SequenceRole
@@ -120,6 +121,27 @@ def divide(chosen: Mapping[str, Sequence[_T]]) -> tuple[list[tuple[str, _T]], li
     judges = patients[-max(len(patients) // _ONE_JUDGES_OF, 1) :] if len(patients) > 1 else []
     learnt = [(key, visit) for key in patients if key not in judges for visit in chosen[key]]
     return learnt, [(key, chosen[key][-1]) for key in judges]
+
+
+def lacking(card: ModelCard, chosen: Mapping[str, Sequence[UsableRevision]]) -> str:
+    """Which of the visits that would be read a model cannot segment for want of a sequence, and what to do.
+
+    Empty where it can segment them all.
+    """
+    learnt, judging = divide(chosen)
+    faults = []
+    for key, usable in (*learnt, *judging):
+        roles = usable.timepoint.roles
+        missing = [role.value for role in card.channels if role not in card.optional and role not in roles]
+        if not missing and card.one_of and not set(card.one_of) & roles:
+            missing = [" or ".join(role.value for role in card.one_of)]
+        if missing:
+            title = usable.timepoint.title if len(chosen) == 1 else f"{key}, {usable.timepoint.title}"
+            faults.append(f"{title} lacks {' and '.join(missing)}")
+    if not faults:
+        return ""
+    many = "Leave it out, add the sequence" if len(faults) == 1 else "Leave them out, add the sequences"
+    return f"{'; '.join(faults)}, which “{card.title or card.name}” needs. {many}, or start from another model."
 
 
 def adapt_patients(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.brush import Brush, line_centres
 from glioma_annotator.workflow.journalling import PAST_BYTES, Journalling, SavePoint
 from glioma_annotator.workflow.ports import Journal
-from glioma_annotator.workflow.strokes import Paint
+from glioma_annotator.workflow.strokes import Paint, Stroke, made_by
 
 
 class Editor:
@@ -68,7 +68,8 @@ class Editor:
         self._journalling = Journalling(journal)
         self._stack = UndoStack(undo_bytes)
         self._rules = EditRules()
-        self._stroke: _Stroke | None = None
+        self._stroke: Stroke | None = None
+        self._after_stroke: list[Callable[[], None]] = []
         self._base_depth = 0  # how many of the standing edits the last revision holds
         self._saved_top: VoxelEdit | None = None
         self._saving: SavePoint | None = None
@@ -125,7 +126,7 @@ class Editor:
         if self.read_only:
             return
         self.end_stroke()
-        self._stroke = _Stroke(paint)
+        self._stroke = Stroke(paint)
 
     def stroke_to(self, index: tuple[float, float, float], diameter_mm: float | None = None) -> Box | None:
         """Paint from the stroke's last point to the fractional voxel `index`; the box of what changed, or None.
@@ -156,17 +157,26 @@ class Editor:
     def end_stroke(self) -> VoxelEdit | None:
         """Finish the stroke: one undo entry and one journal entry for all of it."""
         stroke, self._stroke = self._stroke, None
-        if stroke is None or not stroke.pieces:
-            return None
-        index = np.concatenate([piece.index for piece in stroke.pieces])
-        old = np.concatenate([piece.old for piece in stroke.pieces])
-        # A voxel met twice had its first value before the stroke; `unique` keeps the first occurrence.
-        index, first = np.unique(index, return_index=True)
-        new = self.labels.reshape(-1)[index]
-        label = self.scheme.label(stroke.paint.value)
-        name = stroke.paint.name or (f"Brush {label.name}" if label else "Erase")
-        edit = edit_from_indices(name, self.grid.shape, index, old[first], new)
-        return self._remember(_made_by(edit, stroke.paint.model))
+        waiting, self._after_stroke = self._after_stroke, []
+        try:
+            return self._remember(self._taken(stroke))
+        finally:
+            for act in waiting:
+                act()
+
+    def after_stroke(self, act: Callable[[], None]) -> None:
+        """Call `act` when the stroke in progress has ended, which is at once without one."""
+        if self._stroke is None:
+            act()
+        else:
+            self._after_stroke.append(act)
+
+    def _part_stroke(self) -> None:
+        """What the stroke in progress changed so far becomes an undo entry; what follows will be another one."""
+        self._remember(self._taken(self._stroke))
+
+    def _taken(self, stroke: Stroke | None) -> VoxelEdit | None:
+        return stroke.taken(self.labels, self.scheme) if stroke is not None else None
 
     # edits at once
 
@@ -180,16 +190,17 @@ class Editor:
     ) -> VoxelEdit | None:
         """Set the voxels at flat C-order indices (n,), unique, as one undoable edit within the rules.
 
+        A stroke in progress goes on after it.
         `values` is one label value (0 erases) or one per voxel; `model` and `spared` as in `apply`.
         """
         if self.read_only:
             return None
-        self.end_stroke()
+        self._part_stroke()
         before = self.labels.reshape(-1)[index]
         wanted = np.broadcast_to(np.asarray(values, dtype=np.uint8), before.shape)
         erasing = isinstance(values, int) and values == 0
         after = self._rules.permitted(before, wanted, index, erasing=erasing, spared=spared)
-        return self._carry_out(_made_by(edit_from_indices(name, self.grid.shape, index, before, after), model))
+        return self._carry_out(made_by(edit_from_indices(name, self.grid.shape, index, before, after), model))
 
     def apply(self, name: str, after: LabelArray, model: str = "", spared: Collection[int] = ()) -> VoxelEdit | None:
         """Change the mask to `after` (same shape) as one undoable edit within the rules.
@@ -199,7 +210,6 @@ class Editor:
         """
         if self.read_only:
             return None
-        self.end_stroke()  # which changes the mask that `after` is compared with
         index = differing(self.labels, after)
         return self.set_voxels(name, index, after.reshape(-1)[index], model, spared)
 
@@ -235,7 +245,7 @@ class Editor:
 
     def take_saved(self, name: str, saved: LabelArray) -> None:
         """Change the mask to the last revision's, `saved`, as one undoable edit that no rule holds back."""
-        self.end_stroke()
+        self._part_stroke()
         self._carry_out(edit_from_arrays(name, self.labels, saved))
         self._saved_top, self._base_depth, self._start_forgotten = self._stack.top, self._stack.depth, False
         self.state_changed.emit()
@@ -384,16 +394,3 @@ class Editor:
         if self._journalling.journal is not None:
             self._journalling.journal.append(entry)
             self.journalled.emit()
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class _Stroke:
-    """A stroke in progress: where it was last, and what it changed so far."""
-
-    paint: Paint
-    last: tuple[float, float, float] | None = None
-    pieces: list[VoxelEdit] = dataclasses.field(default_factory=list)
-
-
-def _made_by(edit: VoxelEdit | None, model: str) -> VoxelEdit | None:
-    return dataclasses.replace(edit, model=model) if edit is not None and model else edit

@@ -49,6 +49,17 @@ class Job:
     cancel_token: CancelToken
     state: JobState = JobState.WAITING
     progress: Progress = Progress(0.0)  # noqa: RUF009 - frozen, so a shared default is safe
+    reported: float = 0.0
+
+    def show(self, progress: Progress) -> None:
+        """It runs, and has come so far."""
+        self.progress, self.reported, self.state = progress, time.monotonic(), JobState.RUNNING
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the remaining time in seconds, which goes on between two reports; None while unknown."""
+        left = self.progress.seconds_left
+        return None if left is None else max(left - (time.monotonic() - self.reported), 0.0)
 
     def cancel(self) -> None:
         self.cancel_token.cancel()
@@ -145,8 +156,7 @@ class JobRunner:
         on_cancelled: Callable[[], None] | None,
     ) -> None:
         def show(progress: Progress) -> None:
-            job.progress = progress
-            job.state = JobState.RUNNING
+            job.show(progress)
             self.changed.emit(job)
 
         reports = _Reports(lambda progress: self._post(lambda: show(progress)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.adaptation import carried_advice
+from glioma_annotator.domain.editing import JournalAction
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.model_shelf import CurrentModel, ShelvedModel
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.volume import LabelArray, Volume
@@ -96,9 +98,34 @@ def masks_made_with(store: Store, model: ShelvedModel) -> int:
     )
 
 
+def titles_of(cards: Sequence[ModelCard]) -> list[str]:
+    """What to call models in a list: their titles, with the names of those that share one."""
+    titles = [card.title or card.name for card in cards]
+    return [
+        title if titles.count(title) == 1 else f"{title} ({card.name})"
+        for title, card in zip(titles, cards, strict=True)
+    ]
+
+
+def _unsaved_with(store: Store, model: ShelvedModel) -> str:
+    """A visit with steps that the model proposed and no revision holds yet; empty where there is none."""
+    for patient in store.patients():
+        for visit in store.timepoints(patient.id or 0):
+            for entry in store.journal(visit.id or 0).entries():
+                if entry.action is JournalAction.EDIT and entry.edit and entry.edit.model == model.card.identity:
+                    return f"{patient.key}, {visit.title}"
+    return ""
+
+
 def delete_model(shelf: Shelf, store: Store, name: str) -> None:
     """Remove a model for good. Raises `UserError` when masks were made with it, or it is current for someone."""
     model = shelf.find(name)
+    unsaved = _unsaved_with(store, model)
+    if unsaved:
+        raise UserError(
+            f"The mask of {unsaved} has unsaved steps that the model “{name}” proposed: it must not be lost.",
+            "Archive it instead: it stays on disk and is no longer offered.",
+        )
     made = masks_made_with(store, model)
     if made:
         raise UserError(

@@ -114,6 +114,10 @@ class Journal(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Flush, and let go of the file until the next step; may be called on a worker."""
+        ...
+
 
 class Store(Protocol):
     """One open workspace."""

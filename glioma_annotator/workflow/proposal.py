@@ -46,6 +46,12 @@ class Proposal:
     softmax: Softmax | None = None
     unknown: frozenset[int] = frozenset()
 
+    def same_as(self, other: Proposal) -> bool:
+        """Whether it is the same mask from the same model or file."""
+        if self.model != other.model or (not self.model and self.source != other.source):
+            return False
+        return np.array_equal(self.labels, other.labels)
+
 
 def propose_by_model(
     segmenter: Segmenter,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glioma_annotator.domain.editing import VoxelEdit, edit_from_indices
 from glioma_annotator.domain.geometry import Grid
+from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.brush import Brush, stroke_indices
 
@@ -95,3 +97,32 @@ class Paint:
         if self.source is not None:
             return self.source[np.unravel_index(voxels, self.source.shape)]
         return np.full(voxels.shape, self.value, dtype=np.uint8)
+
+
+@dataclass(slots=True, eq=False)
+class Stroke:
+    """A stroke in progress: where it was last, and what it changed so far."""
+
+    paint: Paint
+    last: tuple[float, float, float] | None = None
+    pieces: list[VoxelEdit] = field(default_factory=list)
+
+    def taken(self, labels: LabelArray, scheme: LabelScheme) -> VoxelEdit | None:
+        """What it changed so far in `labels` (i, j, k), as one edit, and no longer part of the stroke."""
+        pieces, self.pieces = self.pieces, []
+        if not pieces:
+            return None
+        index = np.concatenate([piece.index for piece in pieces])
+        old = np.concatenate([piece.old for piece in pieces])
+        # A voxel met twice had its first value before the stroke; `unique` keeps the first occurrence.
+        index, first = np.unique(index, return_index=True)
+        new = labels.reshape(-1)[index]
+        label = scheme.label(self.paint.value)
+        name = self.paint.name or (f"Brush {label.name}" if label else "Erase")
+        shape = (labels.shape[0], labels.shape[1], labels.shape[2])
+        return made_by(edit_from_indices(name, shape, index, old[first], new), self.paint.model)
+
+
+def made_by(edit: VoxelEdit | None, model: str) -> VoxelEdit | None:
+    """An edit that a model proposed; empty for one by hand."""
+    return replace(edit, model=model) if edit is not None and model else edit

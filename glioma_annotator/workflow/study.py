@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from psygnal import Signal
@@ -20,52 +19,16 @@ from glioma_annotator.imaging.normalisation import robust_window
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.difference import LabelChange, label_changes
 from glioma_annotator.workflow.editing import Editor
-from glioma_annotator.workflow.journalling import SavePoint, steps_since
+from glioma_annotator.workflow.journalling import steps_since
 from glioma_annotator.workflow.ports import Segmenter, Store
 from glioma_annotator.workflow.proposal import Proposal, merged, propose_by_model
 from glioma_annotator.workflow.study_labels import own_labels, study_scheme
 from glioma_annotator.workflow.surgery import was_operated
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedTimepoint:
-    """What a worker reads from disk for a visit; immutable, handed over to the window's thread.
-
-    `labels` is the mask that the journalled `steps` start from, revision `parent_id` (None: an empty mask).
-    """
-
-    timepoint: Timepoint
-    images: Mapping[str, Volume]
-    windows: Mapping[str, Window]
-    labels: LabelArray
-    parent_id: int | None
-    steps: tuple[JournalEntry, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Saving:
-    """A mask on its way to a revision; `labels` is its own copy (i, j, k), the others as in `Store.add_revision`."""
-
-    labels: LabelArray
-    scheme: LabelScheme
-    point: SavePoint
-    parent_id: int | None
-    origin: RevisionOrigin
-    model: str
-    note: str
-    minutes: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """A revision that is stored; `failure` is why the journal does not start from it yet, which loses nothing."""
-
-    revision: SegmentationRevision
-    failure: EnvironmentFailure | None = None
+from glioma_annotator.workflow.visit_records import LoadedTimepoint, Saving, Written
 
 
 class OpenTimepoint:
-    """A visit with its images, its mask in an editor, and a proposal while one is pending."""
+    """A visit with its images, its mask in an editor, and the proposals that wait for a decision."""
 
     proposal_changed = Signal()
     revisions_changed = Signal()
@@ -80,7 +43,7 @@ class OpenTimepoint:
         self.windows = dict(loaded.windows)
         self.scheme = scheme
         self.parent_id = loaded.parent_id
-        self.proposal: Proposal | None = None
+        self.proposals: tuple[Proposal, ...] = ()
         journal = None if store.read_only else store.journal(self.id)
         if journal is not None and not loaded.steps and journal.parent_revision_id != loaded.parent_id:
             journal.restart(loaded.parent_id)
@@ -110,11 +73,24 @@ class OpenTimepoint:
 
     # proposals
 
+    @property
+    def proposal(self) -> Proposal | None:
+        """The proposal that is shown: of those not decided on (`proposals`), the last."""
+        return self.proposals[-1] if self.proposals else None
+
     def show_proposal(self, proposal: Proposal) -> None:
-        """Put a proposal beside the mask. Raises `UserError` when it was made for another visit."""
+        """Put a proposal beside the mask; others stay to be decided on, but for the same mask from the same source.
+
+        Raises `UserError` when it was made for another visit.
+        """
         if proposal.timepoint_id != self.id:
             raise UserError("The proposal was made for another visit.", "Segment this visit to get one for it.")
-        self.proposal = proposal
+        self.proposals = (*(other for other in self.proposals if not other.same_as(proposal)), proposal)
+        self.proposal_changed.emit()
+
+    def show_other_proposal(self) -> None:
+        """Show the one of several proposals that has not been shown for longest."""
+        self.proposals = (*self.proposals[1:], *self.proposals[:1])
         self.proposal_changed.emit()
 
     def accept_proposal(self, values: Collection[int] | None = None) -> bool:
@@ -155,8 +131,8 @@ class OpenTimepoint:
         return added | (self.proposal.unknown if self.proposal is not None else frozenset())
 
     def reject_proposal(self) -> None:
-        """Drop the proposal; the mask stays as it is."""
-        self.proposal = None
+        """Drop the proposal that is shown; the mask stays as it is, and another one that waits is shown."""
+        self.proposals = self.proposals[:-1]
         self.proposal_changed.emit()
 
     def _names(self, values: Collection[int]) -> list[str]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from typing import Any
+
 import numpy as np
 import pytest
 from desk import CENTRE, CTRL, ET, KEY, LEFT, NONE, SHAPE, SNFH, Desk, lesion
 from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication
 
 from glioma_annotator.ui.reading_state import ToolName
+from glioma_annotator.workflow.seeded_operations import Fill
 
 Index = tuple[float, float, float]
 
@@ -229,3 +235,110 @@ def test_another_label_or_size_leaves_the_ruler_in_hand_and_a_tool_takes_its_pla
     assert aids.measuring.kind is None
     desk.click_at(CENTRE)
     assert desk.mask[CENTRE] == SNFH
+
+
+class SlowFill:
+    """A fill that takes until the event is set, or, without one, a third of a second."""
+
+    def __init__(self, real: Any, gate: threading.Event | None = None) -> None:
+        self._real, self._gate = real, gate
+
+    def __call__(self, operation: Any, *args: Any) -> Any:
+        if self._gate is None:
+            time.sleep(0.3)
+        else:
+            assert self._gate.wait(20)
+        return self._real(operation, *args)
+
+
+def slow_fill(monkeypatch: pytest.MonkeyPatch, gate: threading.Event | None = None) -> None:
+    slow = SlowFill(Fill.run, gate)
+    monkeypatch.setattr(Fill, "run", lambda self, *args: slow(self, *args))
+
+
+@pytest.mark.parametrize("fills", [1, 2])
+def test_a_fill_that_still_computes_when_its_visit_is_left_is_carried_out_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, fills: int
+) -> None:
+    window, visit = desk.window, desk.window.study.require_visit()
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[10:14, 10:14, 12] = labels[28:33, 26:31, 12] = SNFH
+    desk.editor.apply("two islands", labels)
+    desk.key(KEY.Key_F)
+    slow_fill(monkeypatch)
+    for place in (CENTRE, (11, 11, 12))[:fills]:
+        click(desk, place)
+    window.study.step_visit(-1)
+    desk.qtbot.waitUntil(lambda: window.study.visit not in (None, visit), timeout=60_000)
+    other = window.study.require_visit()
+    desk.settle()
+    assert np.array_equal(other.editor.labels, np.where(lesion(6), SNFH, 0))
+    window.study.step_visit(1)
+    desk.qtbot.waitUntil(lambda: window.study.require_visit().id == visit.id, timeout=60_000)
+    desk.settle()
+    assert desk.mask[CENTRE] == ET and (desk.mask[11, 11, 12] == ET) == (fills == 2)
+
+
+def test_a_fill_that_comes_to_its_end_during_a_stroke_leaves_the_stroke_in_hand(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[28:33, 26:31, 12] = SNFH
+    desk.editor.apply("an island", labels)
+    gate = threading.Event()
+    slow_fill(monkeypatch, gate)
+    desk.key(KEY.Key_F)
+    click(desk, CENTRE)
+    desk.window.reading.set_tool(ToolName.BRUSH)
+    press(desk, (10, 10, 12))
+    move(desk, (14, 10, 12))
+    gate.set()
+    desk.qtbot.waitUntil(lambda: bool(desk.mask[CENTRE] == ET), timeout=60_000)
+    move(desk, (40, 10, 12))
+    release(desk, (40, 10, 12))
+    desk.settle()
+    assert desk.mask[40, 10, 12] == desk.mask[12, 10, 12] == ET
+    before = desk.mask.copy()
+    for _ in range(3):
+        desk.window.study.undo()
+    assert np.array_equal(desk.mask, labels)
+    for _ in range(3):
+        desk.window.study.redo()
+    assert np.array_equal(desk.mask, before)
+
+
+def test_saving_in_the_middle_of_a_stroke_saves_all_of_it_and_cuts_nothing(desk: Desk) -> None:
+    window, visit = desk.window, desk.window.study.require_visit()
+    count = len(visit.revisions)
+    desk.key(KEY.Key_B)
+    press(desk, (12, 20, 12))
+    move(desk, (16, 20, 12))
+    window.commands["study.save"].trigger()
+    QApplication.processEvents()
+    move(desk, (40, 20, 12))
+    assert desk.mask[40, 20, 12] == ET, "the stroke goes on"
+    assert len(visit.revisions) == count and "button" in window.status.notice.text()
+    release(desk, (40, 20, 12))
+    desk.qtbot.waitUntil(lambda: len(visit.revisions) == count + 1 and not window.workers.writing.active)
+    assert np.array_equal(visit.labels_of(visit.revisions[-1]), desk.mask)
+    assert desk.editor.undo_names[-1] == "Brush ET" and not desk.editor.unsaved
+
+
+def test_a_proposal_that_arrives_during_a_stroke_leaves_it_in_its_slice(desk: Desk) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[8:20, 14:26, 12] = ET
+    desk.editor.apply("ET", labels)
+    proposed = labels.copy()
+    proposed[20:24, 20:24, 3:6] = SNFH
+    desk.key(KEY.Key_B)
+    press(desk, (12, 20, 12))  # where the label is already: nothing differs from the proposal in this slice
+    move(desk, (14, 20, 12))
+    out = desk.at((30, 20, 12))
+    desk.propose(proposed)
+    desk.mouse(QEvent.Type.MouseMove, desk.slot, out, NONE, LEFT)
+    desk.mouse(QEvent.Type.MouseButtonRelease, desk.slot, out, LEFT)
+    desk.settle()
+    assert desk.mask[30, 20, 12] == ET and set(np.nonzero(desk.mask)[2]) == {12}
+    desk.editor.undo()
+    desk.propose(proposed.copy())
+    desk.qtbot.waitUntil(lambda: desk.view.crosshair_index[2] in (3, 4, 5), timeout=60_000)

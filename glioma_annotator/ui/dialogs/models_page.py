@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.model_shelf import EVERYONE, OWN_PLACES, ModelPlace
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.progress import CancelToken, Report
@@ -75,6 +76,7 @@ class ModelsPage(QDialog):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setAlternatingRowColors(True)
+        self.table.setTabKeyNavigation(False)  # Tab goes on to the buttons
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -243,14 +245,18 @@ class ModelsPage(QDialog):
         question.setInformativeText("It cannot be brought back. A model that masks were made with is never deleted.")
         yes = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
         question.addButton(QMessageBox.StandardButton.Cancel)
-        yes.clicked.connect(lambda: self._carefully(lambda: self._delete_now(card.name)))
+        yes.clicked.connect(lambda: self._carefully(lambda: self._delete_now(card)))
         question.open()
 
-    def _delete_now(self, name: str) -> None:
+    def _delete_now(self, card: ModelCard) -> None:
         shelf, session = self._adapting.shelf, self._study.require_session()
         if shelf is None:
             return
-        store = session.store
+        if self._study.workers.computing.active:
+            raise UserError("A job is still running that may need the model.", "Let it finish or cancel it first.")
+        if self._adapting.undecided(card.identity):
+            raise UserError("A proposal by this model waits for a decision.", "Accept and save it, or reject it first.")
+        store, name = session.store, card.name
 
         def work(_report: Report, _cancel: CancelToken) -> None:
             delete_model(shelf, store, name)

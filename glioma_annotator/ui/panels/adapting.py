@@ -26,12 +26,12 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.job_bar import seconds_text
 from glioma_annotator.ui.panels.curves import TrainingCurve
+from glioma_annotator.ui.panels.mask_rows import mask_key, mask_text, mask_tip
 from glioma_annotator.ui.panels.parts import heading, line, push_button, quiet
 from glioma_annotator.ui.panels.verdict import CarryAdvice, VerdictView
 from glioma_annotator.ui.study_controller import StudyController
-from glioma_annotator.ui.timeline import SHORT_PHASE, when_text
 from glioma_annotator.workflow.adapt import UsableRevision
-from glioma_annotator.workflow.models import ModelRow
+from glioma_annotator.workflow.models import ModelRow, titles_of
 from glioma_annotator.workflow.reviewed_slices import SliceRange, read_slices, slices_text
 
 _METHODS = {
@@ -79,6 +79,8 @@ class AdaptPanel(QScrollArea):
         adapting.point.connect(self.curve.add)
         study.workers.changed.connect(self._show_progress)
         study.workspace_changed.connect(self._forget)
+        study.edit_state_changed.connect(self._show_unsaved)
+        study.visit_changed.connect(self._show_unsaved)
         self._refresh()
 
     def sizeHint(self) -> QSize:
@@ -90,9 +92,7 @@ class AdaptPanel(QScrollArea):
         self._column.addWidget(heading("Current model"))
         self.current = QLabel()
         self.current.setWordWrap(True)
-        self.problem = QLabel()
-        self.problem.setWordWrap(True)
-        self.problem.setProperty("role", "warning")
+        self.problem = _warning()
         self._column.addWidget(self.current)
         self.carry = CarryAdvice(self.carry_wanted.emit)
         self._column.addWidget(self.problem)
@@ -151,10 +151,7 @@ class AdaptPanel(QScrollArea):
             "Only they teach the model and judge it; all of them when this is empty."
         )
         self.slices.editingFinished.connect(self._take_slices)
-        self.fault = QLabel()
-        self.fault.setWordWrap(True)
-        self.fault.setProperty("role", "warning")
-        self.fault.hide()
+        self.fault = _warning()
         self.empty = quiet("No mask yet. Correct a visit, save it and approve it; then it can be learnt from.")
         column.addWidget(self.visits)
         column.addWidget(self.empty)
@@ -163,6 +160,9 @@ class AdaptPanel(QScrollArea):
         column.addLayout(form)
         self.plan = quiet()
         column.addWidget(self.plan)
+        self.lack, self.unsaved = _warning(), _warning()
+        column.addWidget(self.lack)
+        column.addWidget(self.unsaved)
         self.adapt = push_button("Adapt to this patient", "Make the model this patient's own", self._start)
         self.adapt.setProperty("main", True)
         self.adapt.setMinimumHeight(38)
@@ -231,9 +231,9 @@ class AdaptPanel(QScrollArea):
         self.problem.setText("\n".join(state.problems))
         self.problem.setVisible(bool(state.problems))
         self.model.clear()
-        for row in state.rows:
-            if row.model.usable:
-                self.model.addItem(row.model.card.title or row.model.card.name, row.model.card.name)
+        cards = [row.model.card for row in state.rows if row.model.usable]
+        for title, card in zip(titles_of(cards), cards, strict=True):
+            self.model.addItem(title, card.name)
         chosen = self.model.findData(self._starts.get((state.current.patient, state.current.model)))
         self.model.setCurrentIndex(chosen if chosen >= 0 else max(self.model.findData(state.current.model), 0))
         self._show_visits()
@@ -247,12 +247,12 @@ class AdaptPanel(QScrollArea):
         for patient, found in self._adapting.usable.items():
             for usable in found:
                 usable = replace(usable, slices=self._slices.get(usable.timepoint.id or 0, ()))
-                item = QListWidgetItem(_text(patient if several else "", usable))
+                item = QListWidgetItem(mask_text(patient if several else "", usable))
                 item.setData(_DATA, (patient, usable))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                ticked = self._ticks.get(_mask(usable), usable.suggested)
+                ticked = self._ticks.get(mask_key(usable), usable.suggested)
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
-                item.setToolTip(_tip(usable))
+                item.setToolTip(mask_tip(usable))
                 self.visits.addItem(item)
         self.visits.blockSignals(False)
         rows = self.visits.count()
@@ -278,9 +278,9 @@ class AdaptPanel(QScrollArea):
     def _note_tick(self, item: QListWidgetItem) -> None:
         _, usable = item.data(_DATA)
         ticked = item.checkState() is Qt.CheckState.Checked
-        self._ticks.pop(_mask(usable), None)
+        self._ticks.pop(mask_key(usable), None)
         if ticked is not usable.suggested:
-            self._ticks[_mask(usable)] = ticked
+            self._ticks[mask_key(usable)] = ticked
         self._show_plan()
 
     def _show_slices(self, item: QListWidgetItem | None, before: QListWidgetItem | None) -> None:
@@ -308,8 +308,8 @@ class AdaptPanel(QScrollArea):
         self._slices[usable.timepoint.id or 0] = slices
         usable = replace(usable, slices=slices)
         item.setData(_DATA, (patient, usable))
-        item.setText(_text(patient if len(self._adapting.usable) > 1 else "", usable))
-        item.setToolTip(_tip(usable))
+        item.setText(mask_text(patient if len(self._adapting.usable) > 1 else "", usable))
+        item.setToolTip(mask_tip(usable))
         return True
 
     def chosen(self) -> dict[str, list[UsableRevision]]:
@@ -327,23 +327,34 @@ class AdaptPanel(QScrollArea):
             return
         self.curve.show_points([])
         self._adapting.start(
-            self.chosen(),
-            str(self.model.currentData() or ""),
-            AdaptationMethod(self.method.currentData()),
+            self.chosen(), str(self.model.currentData() or ""), AdaptationMethod(self.method.currentData()),
             self.budget.currentData(),
-        )
+        )  # fmt: skip
 
     def _show_plan(self) -> None:
-        found = self._adapting.plan(
-            self.chosen(),
-            str(self.model.currentData() or ""),
-            AdaptationMethod(self.method.currentData()),
-            self.budget.currentData(),
-        )
+        chosen, model = self.chosen(), str(self.model.currentData() or "")
+        method, budget_s = AdaptationMethod(self.method.currentData()), self.budget.currentData()
+        found = self._adapting.plan(chosen, model, method, budget_s)
+        lack = self._adapting.lacking(chosen, model)
+        self.lack.setText(lack)
+        self.lack.setVisible(bool(lack))
+        self._show_unsaved()
         self.plan.setText(f"Plan: {found.words}." if found else "Tick at least one mask to learn from.")
         self.model.setToolTip(self.model.currentText())  # titles are longer than the box
         self.adapt.setText("Adapt to these patients" if self._adapting.everyone else "Adapt to this patient")
-        self.adapt.setEnabled(self._adapting.available and not self._adapting.running and found is not None)
+        free = self._adapting.available and not self._adapting.running
+        self.adapt.setEnabled(free and found is not None and not lack)
+
+    def _show_unsaved(self) -> None:
+        """What the open visit's chosen mask does not hold yet."""
+        visit = self._study.visit
+        chosen = [usable.timepoint.id for found in self.chosen().values() for usable in found]
+        unsaved = visit is not None and visit.editor.unsaved and visit.id in chosen
+        if visit is not None and unsaved:
+            self.unsaved.setText(
+                f"{visit.timepoint.title} has unsaved steps. Nothing is learnt from them: save a revision first."
+            )
+        self.unsaved.setVisible(unsaved)
 
     # the running job and its result
 
@@ -353,7 +364,7 @@ class AdaptPanel(QScrollArea):
             return
         self.stage.setText("Stopping…" if job.cancel_token.cancelled else job.progress.message or job.title)
         self.progress.setValue(round(100 * job.progress.fraction))
-        self.left.setText(seconds_text(job.progress.seconds_left))
+        self.left.setText(seconds_text(job.seconds_left))
         self.cancel.setEnabled(not job.cancel_token.cancelled)
 
     def _refresh(self) -> None:
@@ -375,21 +386,9 @@ class AdaptPanel(QScrollArea):
         self._show_progress()
 
 
-def _mask(usable: UsableRevision) -> tuple[int, int, str]:
-    """What a tick is about: another revision, and one that was approved since, is suggested anew."""
-    return usable.timepoint.id or 0, usable.revision.id or 0, usable.revision.status.value
-
-
-def _tip(usable: UsableRevision) -> str:
-    revision = usable.revision
-    slices = f"\nReviewed slices: {slices_text(usable.slices)}" if usable.slices else ""
-    return f"{usable.timepoint.title}\nRevision {revision.number}, {revision.origin.value}{slices}"
-
-
-def _text(patient: str, usable: UsableRevision) -> str:
-    """As the timeline names the visit: a whole title would push the state out of sight."""
-    visit = usable.timepoint
-    state = "approved" if usable.approved else usable.revision.status.value
-    name = " ".join(filter(None, (when_text(visit), SHORT_PHASE[visit.phase])))
-    slices = f", {slices_text(usable.slices)}" if usable.slices else ""
-    return f"{patient + ': ' if patient else ''}{name}, {state}{slices}"
+def _warning() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setProperty("role", "warning")
+    label.hide()
+    return label

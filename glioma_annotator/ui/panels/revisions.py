@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -92,6 +92,11 @@ class RevisionList(QWidget):
         self.list.setVisible(bool(revisions))
         self.empty.setVisible(not revisions)
         self.selection_changed.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() is QEvent.Type.PaletteChange:
+            self._refresh()  # with icons in the palette's colours
+        super().changeEvent(event)
 
     def _text(self, revision: SegmentationRevision) -> str:
         when = f"{revision.created_utc.astimezone():%Y-%m-%d %H:%M}"

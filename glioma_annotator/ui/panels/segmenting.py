@@ -24,6 +24,7 @@ from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.panels.parts import follow_action, ml_text, push_button, quiet, swatch
 from glioma_annotator.ui.proposing import DEVICES, Proposing
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.models import titles_of
 from glioma_annotator.workflow.study_labels import BUILT_IN
 
 
@@ -91,8 +92,9 @@ class SegmentBox(QWidget):
 
     def _show_models(self) -> None:
         self.model.clear()
-        for card in self._proposing.models:
-            self.model.addItem(card.title or card.name, card.name)
+        models = self._proposing.models
+        for title, card in zip(titles_of(models), models, strict=True):
+            self.model.addItem(title, card.name)
         if not self._proposing.models:
             self.model.addItem("No model found")
         self.model.setEnabled(bool(self._proposing.models))
@@ -150,7 +152,11 @@ class ProposalBox(QFrame):
         self.messages = QLabel()
         self.messages.setProperty("role", "warning")
         self.messages.setWordWrap(True)
-        column.addWidget(title)
+        self.other = push_button("Show the other", "Another proposal waits for a decision", self._show_other)
+        head = QHBoxLayout()
+        head.addWidget(title, 1)
+        head.addWidget(self.other)
+        column.addLayout(head)
         column.addWidget(self.source)
         column.addWidget(self.messages)
         self.ticks: dict[int, QCheckBox] = {}
@@ -241,9 +247,15 @@ class ProposalBox(QFrame):
         """Take the ticked labels over; the others stay proposed, until they are taken or rejected."""
         listed = {value: tick for value, tick in self.ticks.items() if not tick.isHidden()}
         ticked = [value for value, tick in listed.items() if tick.isChecked()]
+        visit = self._study.require_visit()
+        proposal = visit.proposal
         self._proposing.accept(None if len(ticked) == len(listed) else ticked)
-        for value in ticked:
-            self.ticks[value].setChecked(False)
+        if visit.proposal is proposal:  # else it is another one's turn
+            for value in ticked:
+                self.ticks[value].setChecked(False)
+
+    def _show_other(self) -> None:
+        self._study.require_visit().show_other_proposal()
 
     def _refresh_buttons(self) -> None:
         some = any(tick.isChecked() and not tick.isHidden() for tick in self.ticks.values())
@@ -256,6 +268,11 @@ class ProposalBox(QFrame):
         if visit is None or proposal is None:
             return
         self.source.setText(proposal.source)
+        others = visit.proposals[:-1]
+        self.other.setVisible(bool(others))
+        if others:
+            self.other.setText("Show the other" if len(others) == 1 else f"Show the next of {len(others) + 1}")
+            self.other.setToolTip(f"Another proposal waits for a decision: {others[0].source}")
         self.messages.setText("\n".join(proposal.messages))
         self.messages.setVisible(bool(proposal.messages))
         for label in self._scheme.labels:

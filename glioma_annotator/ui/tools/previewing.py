@@ -28,7 +28,7 @@ _UNCHANGED = "Nothing changed: locks or edit rules keep all of it as it is."
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """One run of an operation on one visit, and what it has come to so far."""
+    """One run of an operation on one visit: what is shown of it so far, and what it has come to."""
 
     visit: OpenTimepoint
     operation: Operation
@@ -36,6 +36,7 @@ class _Run:
     apply_at_once: bool
     job: Job | None = None
     change: VoxelEdit | None = None
+    outcome: tuple[VoxelEdit | None, str] | None = None
 
     @property
     def erases(self) -> bool:
@@ -68,7 +69,8 @@ class Previewing(QObject):
         self.difference: Difference | None = None
         self._added: LabelArray | None = None
         self._removed: LabelArray | None = None
-        study.leaving_visit.connect(self._forget)
+        study.leaving_visit.connect(self._leave)
+        study.workers.closing.connect(self._finish)
         study.visit_changed.connect(self._on_proposal)
         study.proposal_changed.connect(self._on_proposal)
         study.scheme_changed.connect(self._on_scheme)
@@ -173,34 +175,28 @@ class Previewing(QObject):
 
         def work(report: Report, cancel: CancelToken) -> tuple[VoxelEdit | None, str]:
             result = operation.run(snapshot, report, cancel, show)
-            return edit_from_arrays("", snapshot.labels, result.labels), result.note
+            run.outcome = edit_from_arrays("", snapshot.labels, result.labels), result.note
+            return run.outcome
 
         def done(outcome: tuple[VoxelEdit | None, str]) -> None:
             if self._run is run:
-                change, self._said = outcome
-                self._show(run, change)
-                if change is None:
-                    self._drop()
-                    self._said = "" if apply_at_once else _nothing(operation)
-                    if apply_at_once:
-                        study.notice.emit(_SAME)
-                elif apply_at_once:
-                    self.apply()
-                self.changed.emit()
-                self._go_on()
+                self._take(run, *outcome)
 
         def fail(error: BaseException) -> None:
-            if self._run is not run:
+            current = self._run is run
+            if current:
+                self._drop()
+            elif not apply_at_once:
                 return
-            self._drop()
             if isinstance(error, UserError) and not apply_at_once:
                 self._said, self.failed = str(error), True
             elif isinstance(error, UserError):
                 study.notice.emit(str(error))
             else:
                 study.failed.emit(error)
-            self.changed.emit()
-            self._go_on()
+            if current:
+                self.changed.emit()
+                self._go_on()
 
         def stopped() -> None:
             if self._run is run:
@@ -212,6 +208,31 @@ class Previewing(QObject):
 
         run.job = study.workers.editing.submit(run.title, work, done, fail, stopped)
         self.changed.emit()
+
+    def _take(self, run: _Run, change: VoxelEdit | None, said: str) -> None:
+        """An operation has come to its end."""
+        self._said = said
+        self._show(run, change)
+        if change is None:
+            self._drop()
+            self._said = "" if run.apply_at_once else _nothing(run.operation)
+            if run.apply_at_once:
+                self._study.notice.emit(_SAME)
+        elif run.apply_at_once:
+            self.apply()
+        self.changed.emit()
+        self._go_on()
+
+    def _finish(self) -> None:
+        """Wait for what is applied at once, and carry it out: the visit is about to be left."""
+        while self.applying and self._run is not None:
+            run = self._run
+            self._study.workers.editing.wait()
+            if run.outcome is None:  # it was cancelled, or failed, which is told in its turn
+                self._drop()
+                self._go_on()
+            else:
+                self._take(run, *run.outcome)
 
     def _go_on(self) -> None:
         """Start what was asked for while something was applied."""
@@ -264,7 +285,8 @@ class Previewing(QObject):
             self._clear(run.change)
         self._kept_ml = 0.0
 
-    def _forget(self) -> None:
+    def _leave(self) -> None:
+        self._finish()
         self._drop()
         self._next = []
         self._said, self.failed = "", False

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fake_models import BASE, FakeAdapter, FakeShelf, outcome_of
+from fake_models import BASE, CHANNELS, FakeAdapter, FakeShelf, outcome_of
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -525,3 +526,39 @@ def test_the_model_to_start_from_stays_chosen_until_another_one_is_current(scene
     scene.click(scene.panel.use)
     scene.settle()
     assert box.currentData() == scene.shelf.current(PATIENT).model != "other"
+
+
+def test_a_visit_that_lacks_a_sequence_of_the_model_is_told_before_anything_begins(scene: Scene) -> None:
+    panel, store = scene.panel, scene.window.study.require_session().store
+    second = scene.window.study.timepoints()[1]
+    kept = tuple(s for s in second.sequences if s.name != "FLAIR")
+    store._timepoints[second.id] = replace(second, sequences=kept)  # type: ignore[attr-defined,index]
+    scene.window.adapting.read()
+    scene.settle()
+    assert not panel.lack.isVisible() and panel.adapt.isEnabled()
+    panel.visits.item(1).setCheckState(Qt.CheckState.Checked)
+    assert panel.lack.isVisible() and not panel.adapt.isEnabled()
+    assert f"{second.title} lacks FLAIR, which “Base model” needs. Leave it out" in panel.lack.text()
+    optional = replace(BASE, optional=(CHANNELS[-1],))
+    scene.shelf.models["base"] = ShelvedModel(optional, Path("base"), ModelPlace.SHIPPED, 1000)
+    scene.window.adapting.read()
+    scene.settle()
+    assert not panel.lack.isVisible() and panel.adapt.isEnabled()
+
+
+def test_unsaved_steps_of_a_chosen_visit_are_told_to_teach_nothing(scene: Scene) -> None:
+    panel, study = scene.panel, scene.window.study
+    assert not panel.unsaved.isVisible()
+    first = study.timepoints()[0]
+    study.open_visit(first)
+    scene.wait(lambda: study.visit is not None and study.visit.id == first.id)
+    scene.settle()
+    study.require_visit().editor.set_voxels("Brush ET", np.array([5]), 3)
+    assert panel.unsaved.isVisible() and panel.unsaved.text().startswith(f"{first.title} has unsaved steps.")
+    assert panel.adapt.isEnabled()
+    panel.visits.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert not panel.unsaved.isVisible()
+    panel.visits.item(0).setCheckState(Qt.CheckState.Checked)
+    assert panel.unsaved.isVisible()
+    study.undo()
+    assert not panel.unsaved.isVisible()

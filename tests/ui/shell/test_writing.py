@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.ui.window import MainWindow
+from glioma_annotator.workflow.seeded_operations import Fill
 
 
 def written(qtbot: QtBot, window: MainWindow) -> None:
@@ -166,7 +168,7 @@ def test_a_revision_that_cannot_be_written_is_told_and_its_steps_and_minutes_sta
 ) -> None:
     window = bench.open_patient(qtbot)
     visit = window.study.require_visit()
-    window.study.time_log.put_back({"brush": 2.0})
+    window.study.time_log.put_back({"brush": 2.0}, visit.id)
     bench.store.failures["add_revision"] = EnvironmentFailure("The disk is full.", "Make room, then save again.")
     draw(window, 5)
     window.commands["study.save"].trigger()
@@ -233,3 +235,51 @@ def test_closing_waits_until_a_revision_is_written(qtbot: QtBot, bench: Any, mon
     window.close()
     assert len(bench.store.revisions(visit.id)) == 1
     assert all(entry.action.value == "past" for entry in bench.store.journal(visit.id).entries())
+
+
+def test_a_fill_that_still_computes_when_the_window_closes_is_kept(
+    qtbot: QtBot, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    journal = bench.store.journal(visit.id)
+    draw(window, 5)
+    real = Fill.run
+    monkeypatch.setattr(Fill, "run", lambda self, *args: (time.sleep(0.3), real(self, *args))[1])
+    window.previewing.start(Fill((0, 0, 5), 1, "label", "volume", 2, "T1Gd", 1.0), apply_at_once=True)
+    window.close()
+    assert [e.edit.name for e in journal.entries() if e.edit is not None] == [
+        "Brush ET",
+        "Replace by NETC in a component",
+    ]
+    assert journal.flushed == 2
+
+
+def test_the_minutes_on_a_mask_outlast_a_look_at_another_visit(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    window.study.time_log.put_back({"brush": 2.0}, visit.id)
+    draw(window, 5)
+    for direction in (-1, 1):
+        before = window.study.require_visit()
+        window.study.step_visit(direction)
+        qtbot.waitUntil(lambda before=before: window.study.visit not in (None, before))
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: len(window.study.require_visit().revisions) == 1)
+    written(qtbot, window)
+    assert window.study.require_visit().revisions[0].minutes["brush"] == pytest.approx(2.0, abs=0.1)
+
+
+def test_the_steps_file_of_a_visit_that_was_left_is_let_go(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    visit = window.study.require_visit()
+    journal = bench.store.journal(visit.id)
+    closed: list[int] = []
+    close = journal.close
+    journal.close = lambda: (closed.append(len(journal.entries())), close())
+    draw(window, 5)
+    assert closed == []
+    window.study.step_visit(-1)
+    qtbot.waitUntil(lambda: window.study.visit not in (None, visit))
+    written(qtbot, window)
+    assert closed == [1] and journal.flushed == 1

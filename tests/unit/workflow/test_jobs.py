@@ -161,3 +161,16 @@ def test_closing_cancels_and_ends_the_worker(owner: Owner) -> None:
     owner.submit(work)
     owner.runner.close()
     assert not [t for t in threading.enumerate() if t.name == "jobs"]
+
+
+def test_the_time_left_goes_on_between_two_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("glioma_annotator.workflow.jobs.time.monotonic", lambda: now[0])
+    job = Job("Adapting", CancelToken())
+    assert job.seconds_left is None
+    job.show(Progress(0.2, "Passing", 60.0))
+    for passed, left in ((0, 60.0), (25, 35.0), (90, 0.0)):
+        now[0] = 100.0 + passed
+        assert job.seconds_left == left
+    job.show(Progress(0.3, "Passing"))
+    assert job.seconds_left is None

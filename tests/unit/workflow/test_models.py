@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_models import FakeShelf
+from fake_models import BASE, FakeShelf
 from fakes import FakeStore
 from phantoms import T1GD, head
 
+from glioma_annotator.domain.editing import JournalAction, JournalEntry, edit_from_indices
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import Timepoint
@@ -18,7 +19,7 @@ from glioma_annotator.domain.revision import RevisionOrigin
 from glioma_annotator.domain.sequences import Sequence
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.workflow.models import delete_model, masks_made_with, model_rows, use_model
+from glioma_annotator.workflow.models import delete_model, masks_made_with, model_rows, titles_of, use_model
 
 GRID = Grid((20, 22, 18), np.diag([8.0, 8.0, 8.0, 1.0]))
 
@@ -102,3 +103,25 @@ def test_a_model_that_made_no_mask_can_be_deleted(shelf: FakeShelf, store: FakeS
 def test_a_model_is_not_made_current_for_an_unknown_patient(shelf: FakeShelf, store: FakeStore) -> None:
     with pytest.raises(UserError, match="no patient Z"):
         use_model(shelf, store, "own", "Z")
+
+
+def test_a_model_whose_proposal_is_in_unsaved_steps_is_not_deleted(shelf: FakeShelf, store: FakeStore) -> None:
+    identity, journal = shelf.find("own").card.identity, store.journal(1)
+    edit = edit_from_indices("Accept", GRID.shape, np.array([5]), np.array([0], np.uint8), np.array([3], np.uint8))
+    assert edit is not None
+    journal.append(JournalEntry(JournalAction.EDIT, replace(edit, model=identity)))
+    with pytest.raises(UserError, match="The mask of A, v0 has unsaved steps that the model “own” proposed"):
+        delete_model(shelf, store, "own")
+    assert "own" in shelf.models
+    journal.restart(None)
+    delete_model(shelf, store, "own")
+    assert "own" not in shelf.models
+
+
+def test_models_that_share_a_title_are_told_apart_by_name() -> None:
+    cards = [
+        replace(BASE, name="a", title="Same"),
+        replace(BASE, name="b", title=""),
+        replace(BASE, name="c", title="Same"),
+    ]
+    assert titles_of(cards) == ["Same (a)", "b", "Same (c)"]
