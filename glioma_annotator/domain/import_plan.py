@@ -46,6 +46,7 @@ class ImportItem:
     why: where the guess comes from, for the reader, e.g. "BraTS 2023 name".
     warnings: contradictions between name and image, and the like; shown, never acted upon.
     include: False leaves it out of the import.
+    part_of: masks of a visit with the same text here are parts of one mask; empty for a mask of its own.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class ImportItem:
     why: str = ""
     warnings: tuple[str, ...] = ()
     include: bool = True
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ def read_case(folder: Path) -> CaseFiles | None:
     images: dict[SequenceRole, Path] = {}
     mask: Path | None = None
     for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):  # what macOS leaves beside each file on other disks
+            continue
         match = _ENDING.search(path.name.lower())
         word = match.group(1) if match and path.is_file() else ""
         role = _WORDS.get(word)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.labels import BACKGROUND, BRATS_2021_TO_PROGRAM, GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.volume import LabelArray
 
+#: How the warnings begin that a reader need not see once the meaning of a mask's values is known.
+MEANING_UNSURE = ("Value 4 is taken", "The only value is", "No meaning is known", "Its values are not those")
+
 
 def as_labels(data: NDArray[Any], tolerance: float = 0.0) -> LabelArray:
     """`data` (i, j, k) of any real type as uint8; values as close to a whole number as `tolerance` are rounded.

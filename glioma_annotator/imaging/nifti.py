@@ -23,6 +23,8 @@ from glioma_annotator.imaging.nifti_header import NiftiHeader, open_nifti, read_
 from glioma_annotator.imaging.orientation import from_canonical, to_canonical
 
 _VOXELS_BEGIN = 352
+#: How far a label stored as a fraction may lie from a whole number.
+_ROUNDED = 1e-3
 _INT16 = np.iinfo(np.int16)
 
 #: What the header of every mask we write says, so that its values are never taken for another convention's.
@@ -138,8 +140,11 @@ def _rounding(header: NiftiHeader) -> float:
     """How far a label may lie from a whole number: what whole numbers lose when they are stored scaled.
 
     Programs that store fractions as scaled integers treat masks alike: half a step is lost, and single precision.
+    Programs that compute masks in fractions leave 2.9999 for a 3.
     """
-    return min(abs(header.slope) / 2 + 1e-5, 0.01) if header.scaled and header.dtype.kind in "iu" else 0.0
+    if header.dtype.kind == "f":
+        return _ROUNDED
+    return min(abs(header.slope) / 2 + 1e-5, 0.01) if header.scaled else 0.0
 
 
 def _clean(data: NDArray[Any], path: Path) -> tuple[str, ...]:

@@ -5,11 +5,12 @@ A header is not to be trusted: sizes are compared with the file's own size befor
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedIOBase
 from math import prod
@@ -36,6 +37,12 @@ _DEFLATE_LIMIT = 1032
 _SPACING_LIMITS_MM = (0.01, 100.0)
 _FARTHEST_MM = 1e5
 _AXES_DISAGREE_MM = 1.0
+#: Rounding may make the three stored parts of a unit quaternion so long.
+_LONGEST_QUATERNION = 1.01
+#: Units of length other than mm that a header may state (its `xyzt_units`): name, and mm in one.
+_UNITS = {1: ("metres", 1e3), 3: ("micrometres", 1e-3)}
+#: Lengths of a head's scan along its second longest and its longest side: what else a unit makes of it is a wrong unit.
+_HEAD_MM = (80.0, 400.0)
 
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
 _MAGIC = {_NIFTI1_BYTES: b"n+1\0", _NIFTI2_BYTES: b"n+2\0"}
@@ -111,17 +118,23 @@ def composed(name: str) -> str:
 def open_nifti(path: Path) -> Iterator[BufferedIOBase]:
     """The decompressed bytes of a file, compressed or not whatever its name says.
 
-    Failures to read become `UserError` (not there, not readable, damaged) or `EnvironmentFailure` (the disk).
+    Raises as `named_errors` says.
     """
+    with named_errors(path), path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if compressed:
+            with igzip.IGzipFile(fileobj=file, mode="rb") as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Within it, failures to read become `UserError` (not there, not readable, damaged) or `EnvironmentFailure`."""
     try:
-        with path.open("rb") as file:
-            compressed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            if compressed:
-                with igzip.IGzipFile(fileobj=file, mode="rb") as unpacked:
-                    yield unpacked
-            else:
-                yield file
+        yield
     except FileNotFoundError as error:
         raise UserError(f"{shown(path)} is not there.", "Check the path.") from error
     except (PermissionError, IsADirectoryError) as error:
@@ -131,6 +144,8 @@ def open_nifti(path: Path) -> Iterator[BufferedIOBase]:
     except (gzip.BadGzipFile, _UnpackError) as error:
         raise UserError(f"{shown(path)} is damaged: its compressed data cannot be unpacked.", _DAMAGED) from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{shown(path)} is a link that leads back to itself.", "Leave it out.") from error
         raise EnvironmentFailure(f"{shown(path)} could not be read ({error.strerror or error}).") from error
 
 
@@ -243,9 +258,9 @@ def _offset(path: Path, header: nibabel.Nifti1Header, size: int) -> int:
 
 def _check_file_size(path: Path, offset: int, voxel_bytes: int) -> None:
     """Refuse a header whose voxels cannot be in the file, without unpacking it."""
-    on_disk = path.stat().st_size
-    with path.open("rb") as file:
+    with named_errors(path), path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
+        on_disk = os.fstat(file.fileno()).st_size
     most = on_disk * _DEFLATE_LIMIT if compressed else on_disk
     if offset + voxel_bytes > most:
         raise UserError(
@@ -256,13 +271,41 @@ def _check_file_size(path: Path, offset: int, voxel_bytes: int) -> None:
 
 
 def _affine(path: Path, header: nibabel.Nifti1Header, shape: Shape) -> tuple[FloatArray, tuple[str, ...]]:
-    """The affine by the standard's preference (sform, qform, voxel sizes) and notes where the header is at odds."""
+    """The affine in mm and notes where the header is at odds.
+
+    Lengths in metres or micrometres are converted where that makes a head of them; many headers state a unit wrongly.
+    """
+    name, mm = _UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
+    if not name:
+        return _oriented(path, header, shape)
+    with suppress(UserError):
+        affine, notes = _oriented(path, header, shape, mm)
+        sides = sorted(np.linalg.norm(affine[:3, :3], axis=0) * shape)
+        if sides[1] >= _HEAD_MM[0] and sides[2] <= _HEAD_MM[1]:
+            return affine, (*notes, f"{shown(path)}: its lengths are in {name}; they were converted to mm.")
+    try:
+        affine, notes = _oriented(path, header, shape)
+    except UserError as error:
+        raise UserError(
+            f"{shown(path)} states its lengths in {name}; that makes no head of it, in mm neither.",
+            "Correct the unit and the voxel sizes in its header, or export it again.",
+        ) from error
+    note = f"{shown(path)}: its header says lengths in {name}, which makes no head of it; they are read as mm."
+    return affine, (*notes, note)
+
+
+def _oriented(
+    path: Path, header: nibabel.Nifti1Header, shape: Shape, mm: float = 1.0
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """The affine by the standard's preference (sform, qform, voxel sizes), in units of `mm` millimetres, and notes."""
     claimed: dict[str, NDArray[Any] | None] = {}
     if int(header["sform_code"]) > 0:
         claimed["sform"] = header.get_sform()
     if int(header["qform_code"]) > 0:
         claimed["qform"] = _qform(header)
-    usable = {name: np.asarray(a, dtype=np.float64) for name, a in claimed.items() if a is not None and _sound(a)}
+    scale = np.diag([mm, mm, mm, 1.0])
+    in_mm = {name: scale @ np.asarray(a, dtype=np.float64) for name, a in claimed.items() if a is not None}
+    usable = {name: affine for name, affine in in_mm.items() if _sound(affine)}
     if usable:
         name, affine = next(iter(usable.items()))
         notes = []
@@ -276,7 +319,9 @@ def _affine(path: Path, header: nibabel.Nifti1Header, shape: Shape) -> tuple[Flo
             f"{shown(path)} has an unusable orientation: its affine is singular, not finite or of absurd voxel size.",
             "Export it again from the scanner's DICOM series.",
         )
-    affine = np.asarray(header.get_base_affine(), dtype=np.float64)
+    sizes = header.copy()
+    sizes["pixdim"][1:4] = np.abs(header["pixdim"][1:4])  # a sign is no orientation
+    affine = scale @ np.asarray(sizes.get_base_affine(), dtype=np.float64)
     if not _sound(affine):
         raise UserError(f"{shown(path)} states neither an orientation nor usable voxel sizes.", _DAMAGED)
     note = (
@@ -287,10 +332,19 @@ def _affine(path: Path, header: nibabel.Nifti1Header, shape: Shape) -> tuple[Flo
 
 
 def _qform(header: nibabel.Nifti1Header) -> NDArray[Any] | None:
+    """The qform read as the standard's own library reads it: a sign of 0 is +1, a quaternion rounded up is unit."""
     from nibabel.spatialimages import HeaderDataError
 
+    sound = header.copy()
+    sound["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
+    sound["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
+    parts = ("quatern_b", "quatern_c", "quatern_d")
+    length = float(np.linalg.norm([float(header[part]) for part in parts]))
+    if 1 < length < _LONGEST_QUATERNION:
+        for part in parts:
+            sound[part] = header[part] / length
     try:
-        return np.asarray(header.get_qform())
+        return np.asarray(sound.get_qform())
     except (HeaderDataError, ValueError):
         return None
 

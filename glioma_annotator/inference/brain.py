@@ -22,6 +22,8 @@ from glioma_annotator.imaging.brain_extraction import at_spacing, mask_of_share,
 from glioma_annotator.imaging.components import largest
 from glioma_annotator.imaging.resampling import resample_to
 from glioma_annotator.inference.cards import find_models
+from glioma_annotator.inference.runner import lack_of_memory_told
+from glioma_annotator.inference.waiting import wait_for
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class ModelBrainFinder:
         """Whether there is a brain model."""
         return any(card.task == BRAIN for _, card in find_models(self._folders).values())
 
+    @lack_of_memory_told("find the brain")
     def share(self, volume: Volume, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
         """The share of brain, 0 to 1, in each voxel (i, j, k) of a scan; interpolated linearly from the model's grid.
 
@@ -71,17 +74,19 @@ class ModelBrainFinder:
         report(Progress(0.0, "Finding the brain"))
         small = at_spacing(volume, card.spacing_mm)
         cancel.raise_if_cancelled()
-        if self._network is None or self._key != card.weights_sha256:
-            self._network, self._key = _load(folder), card.weights_sha256
+        network = self._network
+        if network is None or self._key != card.weights_sha256:
+            network = wait_for(lambda: _load(folder), cancel)
+            self._network, self._key = network, card.weights_sha256
         report(Progress(0.3, "Finding the brain"))
         coarse = at_spacing(small, [COARSER * mm for mm in card.spacing_mm])
-        rough = self._network(scaled(coarse.data), cancel)
+        rough = network(scaled(coarse.data), cancel)
         report(Progress(0.6, "Finding the brain"))
         near = _near(rough, small.grid)
         image = scaled(small.data[near])
-        mirrored = self._network(np.ascontiguousarray(image[::-1]), cancel)[::-1]
+        mirrored = network(np.ascontiguousarray(image[::-1]), cancel)[::-1]
         found = np.zeros(small.grid.shape, dtype=np.float32)
-        found[near] = np.float32(0.5) * (self._network(image, cancel) + mirrored)
+        found[near] = np.float32(0.5) * (network(image, cancel) + mirrored)
         share = resample_to(Volume(found, small.grid), volume.grid).data
         report(Progress(1.0, "Finding the brain"))
         return np.asarray(share, dtype=np.float32)
@@ -131,7 +136,7 @@ def _load(folder: Path) -> Network:
 
     def share(image: NDArray[np.float32], cancel: CancelToken) -> NDArray[np.float32]:
         try:
-            return forward(image, cancel)
+            return wait_for(lambda: forward(image, cancel), cancel)
         except OutOfMemory as error:
             raise EnvironmentFailure(
                 "The memory does not suffice to find the brain.", "Close other programs, or use a larger computer."

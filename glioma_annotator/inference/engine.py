@@ -160,6 +160,15 @@ def describe(device: str, options: SegmentationSettings) -> str:
     return f"{where}, {TITLES[MODES[0] if options.mode == 'auto' else options.mode]}"
 
 
+def _check_numbers(softmax: NDArray[np.float32], card: ModelCard) -> None:
+    """Raise `UserError` when a network's answer holds what is no number: it would pass for background."""
+    if not np.isfinite(softmax.sum(dtype=np.float64)):
+        raise UserError(
+            f"The model “{card.name}” answers with what is no number: its weights must be damaged or too large.",
+            "Choose another model; make this one again if it was trained or adapted here.",
+        )
+
+
 def _too_little(runner: Runner) -> EnvironmentFailure:
     if runner.gpu:
         return EnvironmentFailure(
@@ -191,10 +200,11 @@ class _Work:
         for mode in MODES[0 if wanted == "auto" else MODES.index(wanted) :]:
             try:
                 found = self._mirrored_too(mode, runner)
-            except OutOfMemory:
+            except (OutOfMemory, MemoryError):
                 found = None
             if found is not None:
                 block, count = found
+                _check_numbers(block.softmax, self.card)
                 return Prediction(block.softmax, runner.name, count, tuple(messages), block.features, mode)
             following = MODES[MODES.index(mode) + 1 :]
             if following:

@@ -8,8 +8,11 @@ import math
 import os
 import sys
 import tempfile
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,11 @@ SLAB_VOXELS = 2_000_000
 MARGIN = 4
 #: Shares of the work of encode, middle and decode on the published network, for the progress between reports.
 SHARES = (0.18, 0.39, 0.43)
+#: Inputs and outputs of a network's models: of one, or of encode, middle and decode.
+PORTS = ([(1, 2)], [(1, 2), (1, 1), (2, 2)])  # by whether there is a second width
 _POLL_MS = 100
+#: Torch traces one network at a time, and a loading that a request to stop left goes on: the next waits for its result.
+_CONVERTING = threading.Lock()
 
 
 def available() -> bool:
@@ -95,7 +102,6 @@ class OpenVinoRunner:
         read_weights(folder, card)  # a damaged model is refused even where it lies converted in the cache
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
-        found = load_or_make(cache, key_of(card, self._openvino.__version__), lambda: convert(folder))
         mixed = not full_precision and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._type = self._openvino.Type.bf16 if mixed else self._openvino.Type.f32
         self._stored: type[np.generic] = np.uint16 if mixed else np.float32  # NumPy has no bfloat16: its bits
@@ -107,10 +113,21 @@ class OpenVinoRunner:
         if os.environ.get("OMP_NUM_THREADS", "").isdigit():  # what other numerical libraries obey
             self._settings["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
         self.name = f"CPU, OpenVINO, {'bfloat16' if mixed else 'float32'}"
-        self.multiple = int(found.facts["multiple"])
-        self._widths: list[int] = list(found.facts["widths"])
         self._bytes = 2 if mixed else 4
+        with out_of_memory_named(), _CONVERTING:
+            load_or_make(cache, key_of(card, self._openvino.__version__), lambda: convert(folder), self._take)
+        self._requests: dict[int, tuple[Any, Any]] = {}
+        self._ending: list[tuple[Any, list[Any]]] = []  # what a request to stop left running, and what it reads
+
+    def _take(self, found: Converted) -> None:
+        """Use a converted network. Raises RuntimeError, ValueError and others where it is damaged."""
+        self.multiple = int(found.facts["multiple"])
+        self._widths: list[int] = [int(width) for width in found.facts["widths"]]
         self._models = [self._core.read_model(graph, weights) for graph, weights in found.models]
+        ports = [(len(model.inputs), len(model.outputs)) for model in self._models]
+        finest, second = self._widths
+        if ports != PORTS[second > 0] or min(self.multiple, finest) < 1:
+            raise ValueError("these are not the parts of a network")
         if len(self._models) == 3:
             encode, middle, decode = self._models
             self._models = [
@@ -118,24 +135,16 @@ class OpenVinoRunner:
                 self._typed(middle, (0,), (0,)),
                 self._typed(decode, (0, 1)),
             ]
-        self._requests: dict[int, tuple[Any, Any]] = {}
-        self._ending: list[tuple[Any, list[Any]]] = []  # what a request to stop left running, and what it reads
 
     def run(
         self, images: NDArray[np.float32], want_features: bool, bound: float, report: Report, cancel: CancelToken
     ) -> Block:
         shape: Shape = (images.shape[1], images.shape[2], images.shape[3])
         self._forget_ended()
-        try:
+        with out_of_memory_named():
             if len(self._models) == 1:
                 return self._run_whole(images, shape, want_features, report, cancel)
             return self._run_in_slabs(images, shape, want_features, bound, report, cancel)
-        except MemoryError as error:
-            raise OutOfMemory from error
-        except RuntimeError as error:
-            if not any(text in str(error).lower() for text in ("bad_alloc", "bad alloc", "memory", "allocate")):
-                raise
-            raise OutOfMemory from error
 
     def fits(self, shape: Shape, want_features: bool, bound: float) -> bool:
         if len(self._models) == 1:
@@ -259,6 +268,20 @@ class OpenVinoRunner:
     def _forget_ended(self) -> None:
         """Let go of cancelled requests whose last layer has ended."""
         self._ending = [item for item in self._ending if not _ended(item[0])]
+
+
+@contextmanager
+def out_of_memory_named() -> Iterator[None]:
+    """Within it, OpenVINO's ways to say that memory does not suffice ("bad_alloc", "can't alloc") are `OutOfMemory`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemory from error
+    except RuntimeError as error:
+        told = str(error).lower()
+        if "alloc" not in told and "memory" not in told:
+            raise
+        raise OutOfMemory from error
 
 
 def _ended(request: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.progress import CancelToken, Report
 
 
@@ -28,6 +31,18 @@ class Block:
 
 class OutOfMemory(Exception):
     """The memory did not suffice for a block: a smaller one may fit."""
+
+
+@contextmanager
+def lack_of_memory_told(purpose: str) -> Iterator[None]:
+    """Within it, a lack of memory becomes an `EnvironmentFailure` that says for what it did not suffice."""
+    try:
+        yield
+    except MemoryError as error:
+        raise EnvironmentFailure(
+            f"The computer's memory does not suffice to {purpose}.",
+            "Close other programs, or use a computer with more memory.",
+        ) from error
 
 
 class Runner(Protocol):

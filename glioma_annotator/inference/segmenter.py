@@ -26,6 +26,7 @@ from glioma_annotator.inference.cards import find_cards, find_models, load_card
 from glioma_annotator.inference.engine import Engine, Prediction
 from glioma_annotator.inference.post_processing import post_processed
 from glioma_annotator.inference.preparation import check_channels, prepare, resized
+from glioma_annotator.inference.runner import lack_of_memory_told
 from glioma_annotator.progress import CancelToken, Progress, Report, part
 from glioma_annotator.settings import SegmentationSettings
 
@@ -66,6 +67,7 @@ class ModelSegmenter:
             )
 
     @kept_memory()
+    @lack_of_memory_told("segment")
     def segment(
         self,
         images: Mapping[SequenceRole, Volume],

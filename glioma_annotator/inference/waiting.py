@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,6 +11,8 @@ from glioma_annotator.progress import CancelToken
 
 _Result = TypeVar("_Result")
 _INTERVAL_S = 0.1
+#: So long the program's end waits for work that was left.
+_AT_EXIT_S = 20.0
 
 
 def wait_for(work: Callable[[], _Result], cancel: CancelToken) -> _Result:
@@ -30,7 +33,10 @@ def wait_for(work: Callable[[], _Result], cancel: CancelToken) -> _Result:
     thread.start()
     while thread.is_alive():
         thread.join(_INTERVAL_S)
-        cancel.raise_if_cancelled()
+        if cancel.cancelled:
+            # The interpreter must not go before a thread that comes back to it from compiled code: that aborts.
+            atexit.register(thread.join, _AT_EXIT_S)
+            cancel.raise_if_cancelled()
     if errors:
         raise errors[0]
     return results[0]

@@ -26,9 +26,8 @@ def with_role(plan: ImportPlan, index: int, role: SequenceRole, name: str = "") 
     item = plan.items[index]
     free = name or (item.name if item.role is SequenceRole.OTHER and item.name else stem_of(item.path))
     chosen = role.value if role is not SequenceRole.OTHER else free
-    return _with_item(
-        plan, index, replace(item, kind=ImportKind.IMAGE, role=role, name=chosen, mapping={}, voxel_counts={})
-    )
+    image = replace(item, kind=ImportKind.IMAGE, role=role, name=chosen, mapping={}, voxel_counts={}, part_of="")
+    return _with_item(plan, index, image)
 
 
 def as_mask(plan: ImportPlan, index: int) -> ImportPlan:

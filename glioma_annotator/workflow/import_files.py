@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,10 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
                 continue
             name = file.name.lower()
             if name.endswith((".nii", ".nii.gz")):
-                images.setdefault(file, path)
+                if _is_special(file):
+                    problems.append(f"{shown(file)} is left out: it is a pipe or a device, not a file.")
+                else:
+                    images.setdefault(file, path)
             elif name.endswith("_sessions.tsv"):
                 tables.append(file)
             elif name.endswith(_OTHER_FORMATS):
@@ -96,6 +100,13 @@ def find_files(paths: Sequence[Path], report: Report, cancel: CancelToken) -> Fo
     return FoundFiles(tuple(ordered), tuple(tables), tuple(problems))
 
 
+def _is_special(file: Path) -> bool:
+    """Whether opening it may wait for ever. What cannot be told is not: reading it says what is wrong."""
+    with suppress(OSError):
+        return not file.is_file() and file.exists()
+    return False
+
+
 def _listed(files: Sequence[Path]) -> str:
     if len(files) == 1:
         return f"{shown(files[0])} is"
@@ -112,7 +123,12 @@ def _walk(root: Path, problems: list[str], report: Report, cancel: CancelToken) 
     files: list[Path] = []
     for number, (folder, below, names) in enumerate(os.walk(root, onerror=note, followlinks=True)):
         cancel.raise_if_cancelled()
-        state = Path(folder).stat()
+        try:
+            state = Path(folder).stat()
+        except OSError as error:  # moved away since it was listed
+            note(error)
+            below.clear()
+            continue
         if (state.st_dev, state.st_ino) in entered:
             below.clear()
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -16,16 +15,17 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.content_check import check_contents, shrink, size_warnings
 from glioma_annotator.imaging.label_codec import count_values, propose_mapping
 from glioma_annotator.imaging.nifti import read_labels, read_volume
-from glioma_annotator.imaging.nifti_header import NiftiHeader, composed, read_header, shown
+from glioma_annotator.imaging.nifti_header import NiftiHeader, read_header, shown
 from glioma_annotator.imaging.resampling import reconcile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
+from glioma_annotator.workflow.import_doubts import doubts_about
 from glioma_annotator.workflow.import_files import find_files
+from glioma_annotator.workflow.mask_parts import with_parts
 from glioma_annotator.workflow.preparation import proposed_preparation
 from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
 from glioma_annotator.workflow.recognition.moments import Moment, merge
 from glioma_annotator.workflow.recognition.sessions import session_dates
 from glioma_annotator.workflow.recognition.tree import Recognised, recognise, stem_of
-from glioma_annotator.workflow.recognition.words import names_container, processing
 
 _MOST_CHANNELS = 8
 _MOST_LABELS = 12
@@ -86,8 +86,11 @@ def propose_import(
     for members in _in_course_order(visits):
         judged, preparations[members[0].visit] = _check_visit(members, steps, cancel)
         checked.extend(judged)
-    problems += _doubts(visits)
-    return ImportPlan(_with_mappings(checked), _visits(visits, preparations), tuple(problems))
+    moments: dict[str, list[Moment]] = {}
+    for members in _in_course_order(visits):
+        moments.setdefault(members[0].item.patient, []).append(_moment(members))
+    problems += doubts_about(moments, visits)
+    return ImportPlan(with_parts(_with_mappings(checked)), _visits(visits, preparations), tuple(problems))
 
 
 def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> tuple[Recognised, ...]:
@@ -181,53 +184,6 @@ def _join_masks(candidates: Sequence[Candidate]) -> list[Candidate]:
 def _in_course_order(visits: Mapping[VisitKey, list[Candidate]]) -> list[list[Candidate]]:
     patients = list(dict.fromkeys(patient for patient, _ in visits))
     return [visits[key] for key in sorted(visits, key=lambda k: (patients.index(k[0]), _moment(visits[k]).sort_key))]
-
-
-def _doubts(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
-    """What to check of the order of visits, and of patients that may be two; one sentence each."""
-    moments: dict[str, list[Moment]] = {}
-    for members in _in_course_order(visits):
-        moments.setdefault(members[0].item.patient, []).append(_moment(members))
-    doubts = []
-    for patient, told in moments.items():
-        unclear = ", ".join(moment.key for moment in told if moment.unclear)
-        if unclear:
-            doubts.append(f"{patient}: day and month of {unclear} cannot be told apart; enter the date.")
-        kinds = {moment.kind for moment in told if moment.kind or not moment.tells_its_place}
-        if len(kinds) > 1:
-            order = ", ".join(moment.key for moment in told)
-            doubts.append(f"{patient}: not all visits tell a date or a day; check their order: {order}.")
-        else:
-            doubts += _unordered(patient, told)
-    return doubts + _two_places(visits)
-
-
-def _unordered(patient: str, told: Sequence[Moment]) -> list[str]:
-    """Whether nothing but the alphabet orders a patient's visits: no date, phase or number in their names does."""
-    keys = [m.key for m in told if not m.kind and not m.tells_its_place and not processing(m.key)]
-    forms = {re.sub(r"\d+", "#", key.lower()) for key in keys}
-    counted = len(forms) == 1 and all(re.fullmatch(r"\D*\d{1,4}\D*", key) for key in keys)
-    if len(keys) < 2 or counted:
-        return []
-    return [f"{patient}: the names of the visits do not tell when they were; check their order: {', '.join(keys)}."]
-
-
-def _two_places(visits: Mapping[VisitKey, list[Candidate]]) -> list[str]:
-    """Patients whose folder lies in several places, as the same number at two sites does."""
-    places: dict[str, set[Path]] = {}
-    for (patient, _), members in visits.items():
-        for one in members:
-            above = next((folder.parent for folder in one.item.path.parents if composed(folder.name) == patient), None)
-            if above is None or names_container(above.name) or processing(above.name):
-                continue
-            if one.is_image and not one.told.variant and "derivatives" not in one.item.path.parts:
-                places.setdefault(patient, set()).add(above)
-    return [
-        f"{patient} lies in {' and in '.join(shown(place) for place in sorted(found))}: if these are two patients, "
-        "rename one."
-        for patient, found in places.items()
-        if len(found) > 1
-    ]
 
 
 def _moment(members: Sequence[Candidate]) -> Moment:

@@ -43,6 +43,7 @@ from glioma_annotator.workflow.import_editing import (
     with_visit,
 )
 from glioma_annotator.workflow.import_proposal import propose_import
+from glioma_annotator.workflow.mask_parts import joined
 from glioma_annotator.workflow.ports import BrainFinder, Store
 from glioma_annotator.workflow.preparation import Prepared, place_mask, places_of, prepare, steps_of
 from glioma_annotator.workflow.study_labels import study_scheme
@@ -79,7 +80,7 @@ class _LoadedVisit:
     source_axes: str
     sequences: tuple[Sequence, ...]
     images: dict[str, Volume]
-    masks: tuple[tuple[ImportItem, LabelArray], ...]
+    masks: tuple[tuple[str, LabelArray], ...]
     notes: tuple[str, ...]
 
 
@@ -185,8 +186,21 @@ def _load_visit(
                 notes.append(f"{title} fits sequences that were moved differently: check where it lies.")
             notes += _lost(title, map_labels(mask.labels, item.mapping), mask.grid, labels, target)
         masks.append((item, labels))
+    together = _together(masks)
     axes = loaded[reference.name].source_axes
-    return _LoadedVisit(target, reference.name, axes, tuple(sequences), prepared.images, tuple(masks), tuple(notes))
+    return _LoadedVisit(target, reference.name, axes, tuple(sequences), prepared.images, together, tuple(notes))
+
+
+def _together(masks: Listing[tuple[ImportItem, LabelArray]]) -> tuple[tuple[str, LabelArray], ...]:
+    """Each mask with the names of its files; parts are joined into one."""
+    groups: dict[object, list[tuple[ImportItem, LabelArray]]] = {}
+    for number, (item, labels) in enumerate(masks):
+        groups.setdefault(item.part_of or number, []).append((item, labels))
+    result = []
+    for parts in groups.values():
+        names = dict.fromkeys(composed(item.path.name) for item, _ in parts)
+        result.append((", ".join(names), joined([labels for _, labels in parts])))
+    return tuple(result)
 
 
 def _lost(title: str, before: LabelArray, grid: Grid, after: LabelArray, target: Grid) -> list[str]:
@@ -231,10 +245,7 @@ def _store_visit(visit: ImportVisit, loaded: _LoadedVisit, store: Store, author:
             sequences=loaded.sequences,
         ),
         loaded.images,
-        [
-            ImportedMask(labels, scheme, author, f"Imported from {composed(item.path.name)}")
-            for item, labels in loaded.masks
-        ],
+        [ImportedMask(labels, scheme, author, f"Imported from {source}") for source, labels in loaded.masks],
     )
     return _id_of(timepoint)
 

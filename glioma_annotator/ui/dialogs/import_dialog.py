@@ -203,7 +203,8 @@ class ImportDialog(QDialog):
         there = known_visits(plan, self._store)
         known = {(v.patient, v.key) for v in there}
         included = [i for i in plan.items if i.include and (i.patient, i.visit) not in known]
-        masks = sum(i.kind is ImportKind.MASK for i in included)
+        files = [i for i in included if i.kind is ImportKind.MASK]
+        masks = len({(i.patient, i.visit, i.part_of or number) for number, i in enumerate(files)})
         visits = len({(i.patient, i.visit) for i in included})
         patients = len({i.patient for i in included})
         warnings = sum(bool(i.warnings) for i in included)
@@ -213,7 +214,7 @@ class ImportDialog(QDialog):
         counts = [
             count_text(patients, "patient"),
             count_text(visits, "visit"),
-            count_text(len(included) - masks, "sequence"),
+            count_text(len(included) - len(files), "sequence"),
             *([count_text(masks, "mask")] if masks else []),
             *([f"{count_text(raw, 'visit')} to be registered"] if raw else []),
             *([f"skull to be removed in {skulls}"] if skulls else []),

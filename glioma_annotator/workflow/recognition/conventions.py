@@ -218,8 +218,9 @@ def _bids_content(entities: Mapping[str, str], stem: str) -> Content:
     elif "inv" in entities:
         return Content(ImportKind.IMAGE, name=f"inv-{entities['inv']} {suffix}")
     content = describe(suffix)
-    if content.role is SequenceRole.T1 and "ce" in entities:
-        return Content(ImportKind.IMAGE, SequenceRole.T1GD)
+    if content.role is SequenceRole.T1:
+        words = "gd" if "ce" in entities else entities.get("acq", "")
+        return replace(content, role=describe(f"T1w {words}").role)
     if content.kind is None:
         return describe(stem)
     return content

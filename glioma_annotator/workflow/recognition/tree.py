@@ -14,6 +14,7 @@ from glioma_annotator.imaging.nifti_header import composed
 from glioma_annotator.workflow.recognition import words
 from glioma_annotator.workflow.recognition.conventions import hinted_labels, known_tree, match_convention
 from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment, merge, without_moment
+from glioma_annotator.workflow.recognition.short_dates import with_short_dates
 
 _LEVELS_ABOVE = 4
 _PATIENT_KEY = re.compile(
@@ -23,6 +24,8 @@ _PATIENT_KEY = re.compile(
 _SURE_KEY = re.compile(r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\d", re.I)
 #: A number that is a patient's where a visit's folder lies below it.
 _NUMBERED = re.compile(r"\d{3,}")
+#: A scan's number among those of a visit.
+_COUNT = re.compile(r"[1-9]\d{0,3}")
 _VISIT = re.compile(r"[vmdt]\d{1,4}", re.I)
 
 
@@ -70,7 +73,7 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
     listed = list(files)
     if not patient or not listed:
         found = _split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed])
-        return tuple(_split_visits(found))
+        return tuple(with_short_dates(_split_visits(found)))
     # One patient: below what all chosen folders share, folders tell visits.
     drives = {root.anchor for _, root in listed}
     shared = Path(os.path.commonpath([root for _, root in listed])) if len(drives) == 1 else None
@@ -79,7 +82,7 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
         top = shared or root
         folders = tuple(composed(f) for f in (top.name, *path.parent.relative_to(top).parts))
         result.append(_recognise_one(path, root, folders, patient))
-    return tuple(_split_visits(result, stated=True))
+    return tuple(with_short_dates(_split_visits(result, stated=True)))
 
 
 def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: str | None = None) -> Recognised:
@@ -166,7 +169,7 @@ def _by_words(path: Path, folders: tuple[str, ...], stem: str, patient: str | No
     keyed = _keyed(folders, named)
     at = keyed[-1] if keyed else _unkeyed(folders, named)
     key = patient or (folders[at] if at is not None else "")
-    if not patient and not keyed and _PATIENT_KEY.fullmatch(prefix):
+    if not patient and not keyed and _PATIENT_KEY.fullmatch(prefix) and not words.names_scan(prefix):
         key = prefix
     inner = [folders[i] for i in named if (i > 0 if patient else at is None or i > at)]
     moment = _moment(folders, stem, 0 if at is None else at + 1)
@@ -235,16 +238,31 @@ def _split_flat_folders(found: list[Recognised]) -> list[Recognised]:
         if prefix and item.content.role is not SequenceRole.OTHER and item.content.kind is ImportKind.IMAGE:
             roles = seen.setdefault((item.path.parent, item.patient, item.moment.key), {})
             roles.setdefault(item.content.role, set()).add(prefix)
-    mixed = {place for place, roles in seen.items() if any(len(prefixes) > 1 for prefixes in roles.values())}
+    mixed = {
+        place
+        for place, roles in seen.items()
+        if any(len(prefixes) > 1 for prefixes in roles.values()) and not _numbered(place[0], found)
+    }
     return [
         replace(i, patient=_prefix(i)) if _prefix(i) and (i.path.parent, i.patient, i.moment.key) in mixed else i
         for i in found
     ]
 
 
+def _numbered(folder: Path, found: Sequence[Recognised]) -> bool:
+    """Whether the images of a folder begin with numbers, each of which occurs once, as scans of one visit are counted.
+
+    Numbers with zeros in front are patients'.
+    """
+    images = [i for i in found if i.path.parent == folder and i.content.kind is ImportKind.IMAGE]
+    numbers = [prefix for i in images if _COUNT.fullmatch(prefix := _prefix(i))]
+    return len(numbers) == len(set(numbers)) == len(images) and len({i.content.role for i in images}) > 1
+
+
 def _prefix(item: Recognised) -> str:
+    """The part of a file's name that may be a patient's."""
     prefix, rest = _split_stem(stem_of(item.path))
-    return prefix if rest else ""
+    return prefix if rest and (prefix.isdigit() or not words.names_scan(prefix)) else ""
 
 
 def _split_visits(found: Sequence[Recognised], stated: bool = False) -> list[Recognised]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.sequences import SequenceRole
@@ -16,6 +17,10 @@ _T1 = re.compile(
     r"t1(w|wi|n|pre|native|nativ|se|tse|fse|ir|tfe|tfl|vibe|gre|fl2d|flair)?|mprage|spgr|fspgr|bravo|mp2rage"
 )
 _T2 = re.compile(r"t2(w|wi|tse|fse|se|space|n|blade|propeller)?")
+#: Words of T2*-weighted scans that also say T2, as GRE and the scanners' names for it.
+_T2_STAR = frozenset("star t2star gre fl2d fl3d ffe hemo haemo".split())
+#: FLAIR as some scanners call it, in two words.
+_DARK_FLUID = (("dark", "fluid"), ("da", "fl"))
 _FLAIR = re.compile(r"(t2)?(w)?flair\w*|t2f|tirm|darkfluid")
 _CONTRAST = frozenset(
     "gd gad gado gadolinium gadovist dotarem ce +c c+ c post postcontrast postgd contrast km cm enhanced".split()
@@ -23,7 +28,7 @@ _CONTRAST = frozenset(
 _NO_CONTRAST = frozenset("pre precontrast non noncontrast without native nativ ohne".split())
 _OTHER = frozenset(
     "adc dwi swi asl rcbv cbv cbf mtt ttp tmax fa md ad rd pd pdw dsc dce dti perf perfusion t2star t2s ktrans pet ct"
-    " bold gre trace subtraction subtr erly".split()
+    " bold gre trace subtraction subtr erly hemo haemo".split()
 )
 _MASK = frozenset(
     "seg segm segs segmentation segmentations mask masks label labels labelmap labelmaps dseg roi gt groundtruth truth"
@@ -53,6 +58,11 @@ _COLLECTIONS = frozenset(
     " project projects trial collection archive patients cases subjects department hospital clinic disk drive".split()
 )
 _YEAR_OR_VERSION = re.compile(r"(?:19|20)\d{2}|v\d+")
+#: How a scan was taken: its plane, its kind of sequence.
+_SCAN = frozenset(
+    "ax axial tra trans transversal transverse sag sagittal cor coronal obl oblique 2d 3d cube space spc vista"
+    " tse fse se ir fs fatsat stir water inphase opp dixon mpr recon sense wip iso p2 p3".split()
+)
 #: Words of folders that hold a part of one visit.
 _SERIES = frozenset("series serie ser se im run echo acq rep recon slab stack".split())
 
@@ -117,9 +127,9 @@ def _role(words: tuple[str, ...]) -> SequenceRole | None:
     if t1:  # before FLAIR: a "T1 FLAIR" is T1-weighted
         contrast = _CONTRAST.intersection(words) and not _NO_CONTRAST.intersection(words)
         return SequenceRole.T1GD if contrast else SequenceRole.T1
-    if any(_FLAIR.fullmatch(w) for w in words):
+    if any(_FLAIR.fullmatch(w) for w in words) or not set(_DARK_FLUID).isdisjoint(pairwise(words)):
         return SequenceRole.FLAIR
-    if any(_T2.fullmatch(w) for w in words) and not {"star", "t2star"}.intersection(words):
+    if any(_T2.fullmatch(w) for w in words) and _T2_STAR.isdisjoint(words):
         return SequenceRole.T2
     if {"gd", "gad", "gadolinium", "postcontrast"}.intersection(words):
         return SequenceRole.T1GD
@@ -175,6 +185,11 @@ def other_space(folder: str) -> bool:
 def names_role(folder: str) -> bool:
     """Whether a folder is named after a contrast and nothing else, as series folders are."""
     return _role(tokens(folder)) is not None
+
+
+def names_scan(text: str) -> bool:
+    """Whether a text holds nothing but words on how a scan was taken, and numbers: no patient's name."""
+    return all(w in _SCAN or w in _CONTRAST or w in _OTHER for w in tokens(text) if not w.isdigit())
 
 
 def is_word(token: str) -> bool:

@@ -68,3 +68,11 @@ def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
         touch(tmp_path / side / "x", "t2.nii")
     with pytest.raises(UserError, match="called “x”"):
         find_cases([tmp_path / "left", tmp_path / "right"])
+
+
+def test_hidden_files_that_macos_leaves_beside_others_are_passed_over(tmp_path: Path) -> None:
+    names = ("a_t1.nii.gz", "a_seg.nii.gz")
+    case = read_case(touch(tmp_path / "a", *names, *(f"._{name}" for name in names)))
+    assert case is not None
+    assert list(case.images) == [SequenceRole.T1]
+    assert case.mask == tmp_path / "a" / "a_seg.nii.gz"

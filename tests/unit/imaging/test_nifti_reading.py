@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from phantoms import write_nifti
 
+from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.nifti import read_labels, read_volume
 from glioma_annotator.imaging.nifti_header import read_header
 
@@ -202,3 +203,64 @@ def test_real_files_read_as_nibabel_reads_them(realdata_root: Path) -> None:
         volume = read_volume(realdata_root / name).volume
         assert np.array_equal(volume.data, np.asarray(expected.dataobj)), name
         assert np.allclose(volume.grid.affine, expected.affine), name
+
+
+HEAD = np.zeros((24, 22, 20), np.int16)
+TEN_MM = np.array([[-10.0, 0, 0, 120], [0, 10, 0, -90], [0, 0, 10, -60], [0, 0, 0, 1]])
+
+
+def with_unit(path: Path, affine: np.ndarray, code: int, *, sform: int = 1, qform: int = 0) -> Path:
+    write_nifti(path, HEAD, affine, sform=sform, qform=qform)
+    raw = bytearray(path.read_bytes())
+    raw[123] = code  # xyzt_units
+    path.write_bytes(bytes(raw))
+    return path
+
+
+@pytest.mark.parametrize(("code", "name", "mm"), [(1, "metres", 1e3), (3, "micrometres", 1e-3)])
+@pytest.mark.parametrize(("sform", "qform"), [(1, 0), (0, 1), (1, 1)])
+def test_lengths_in_metres_and_micrometres_become_mm(
+    tmp_path: Path, code: int, name: str, mm: float, sform: int, qform: int
+) -> None:
+    stored = np.diag([1 / mm, 1 / mm, 1 / mm, 1]) @ TEN_MM
+    path = with_unit(tmp_path / "a.nii", stored, code | 8, sform=sform, qform=qform)  # with seconds for time
+    header = read_header(path)
+    assert np.allclose(header.affine, TEN_MM, atol=1e-3)
+    assert [note for note in header.notes if f"its lengths are in {name}; they were converted" in note]
+
+
+@pytest.mark.parametrize("code", [1, 3])
+def test_a_unit_that_makes_no_head_of_a_scan_in_mm_is_not_believed(tmp_path: Path, code: int) -> None:
+    header = read_header(with_unit(tmp_path / "a.nii", TEN_MM, code))
+    assert np.allclose(header.affine, TEN_MM)
+    assert "they are read as mm" in header.notes[0]
+
+
+def test_without_a_unit_or_in_mm_nothing_is_said(tmp_path: Path) -> None:
+    for code in (0, 2, 10):
+        assert read_header(with_unit(tmp_path / "a.nii", TEN_MM, code)).notes == ()
+
+
+def test_lengths_that_make_no_head_in_any_unit_are_refused_with_the_unit(tmp_path: Path) -> None:
+    path = with_unit(tmp_path / "a.nii", np.diag([1e-6, 1e-6, 1e-6, 1]), 1)
+    with pytest.raises(UserError, match="states its lengths in metres"):
+        read_header(path)
+
+
+def test_a_qform_is_read_as_the_standard_s_library_reads_it(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "a.nii", DATA, AFFINES["LPS"], sform=0, qform=1)
+    stored = path.read_bytes()
+    for offset, value in ((76, 0.0), (76, 7.0), (80, -1.0), (264, 1.0001)):
+        raw = bytearray(stored)
+        raw[offset : offset + 4] = np.float32(value).tobytes()
+        path.write_bytes(bytes(raw))
+        assert np.allclose(read_header(path).affine, AFFINES["LPS"], atol=1e-3), (offset, value)
+
+
+def test_labels_that_were_computed_in_fractions_are_rounded(tmp_path: Path) -> None:
+    labels = (np.abs(DATA) % 5).astype(np.uint8)
+    path = write_nifti(tmp_path / "a.nii", (labels * 0.9999).astype(np.float32), AFFINES["RAS"])
+    assert np.array_equal(read_labels(path).labels, labels)
+    shares = write_nifti(tmp_path / "b.nii", (labels / 5).astype(np.float32), AFFINES["RAS"])
+    with pytest.raises(UserError, match="whole numbers"):
+        read_labels(shares)

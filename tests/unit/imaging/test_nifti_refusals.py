@@ -14,6 +14,7 @@ import pytest
 from phantoms import write_nifti
 
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging import nifti_header
 from glioma_annotator.imaging.nifti import read_labels, read_volume
 
 DATA = np.random.default_rng(0).normal(size=(9, 8, 7)).astype(np.float32)
@@ -148,3 +149,16 @@ def test_random_bytes_never_raise_anything_but_a_refusal(tmp_path: Path, plain: 
 
 def test_nibabel_agrees_that_the_good_file_is_good(tmp_path: Path, plain: bytearray) -> None:
     assert nib.load(tmp_path / "good.nii").shape == DATA.shape
+
+
+def test_a_file_that_goes_away_while_it_is_read_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_nifti(tmp_path / "a.nii", np.zeros((4, 4, 4), np.int16))
+    parse = nifti_header._parse
+
+    def gone(path: Path, block: bytes) -> nifti_header.NiftiHeader:
+        path.unlink()
+        return parse(path, block)
+
+    monkeypatch.setattr(nifti_header, "_parse", gone)
+    with pytest.raises(UserError, match="is not there"):
+        nifti_header.read_header(path)

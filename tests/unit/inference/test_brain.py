@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from glioma_annotator.adaptation.score_brain import brain_card
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, UserError
+from glioma_annotator.inference import brain
 from glioma_annotator.inference.brain import ModelBrainFinder, own_statistics
 from glioma_annotator.inference.model_folder import save_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
@@ -78,3 +81,25 @@ def test_no_model_and_a_request_to_stop_are_said(models: Path, tmp_path: Path) -
 
 def test_a_brain_model_is_not_offered_for_segmenting(models: Path) -> None:
     assert ModelSegmenter((models,)).models() == ()
+
+
+def test_a_request_to_stop_is_answered_while_the_model_is_loaded(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loading, release, cancel = threading.Event(), threading.Event(), CancelToken()
+    load = brain._load
+
+    def slowly(folder: Path) -> brain.Network:
+        loading.set()
+        release.wait(30)
+        return load(folder)
+
+    monkeypatch.setattr(brain, "_load", slowly)
+    finder = ModelBrainFinder((models,))
+    threading.Thread(target=lambda: (loading.wait(30), cancel.cancel())).start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(Cancelled):
+            finder.share(scan(), ignore_progress, cancel)
+        assert time.monotonic() - began < 10
+    finally:
+        release.set()
+    assert finder.share(scan(), ignore_progress, CancelToken()).any(), "the next scan loads it again"

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -250,7 +251,9 @@ class TestCache:
         assert len(calls) == 1
         assert [file.suffix for file in (tmp_path / "new").iterdir()] == [".network"]
 
-    @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "no header", "wrong sizes"])
+    @pytest.mark.parametrize(
+        "damage", ["cut", "flipped", "empty", "no header", "wrong sizes", "endless", "nested", "another's"]
+    )
     def test_a_damaged_one_is_made_anew(self, tmp_path: Path, damage: str) -> None:
         load_or_make(tmp_path, "key", lambda: self.MADE)
         (file,) = tmp_path.iterdir()
@@ -262,10 +265,43 @@ class TestCache:
                 "empty": b"",
                 "no header": b"[]\n",
                 "wrong sizes": content.replace(b'"sizes"', b'"sizis"'),
+                "endless": content.replace(b'"sizes": [', b'"sizes": [1e999, '),
+                "nested": b"[" * 100_000 + b"\n",
+                "another's": content.replace(b'"key": "key"', b'"key": "other"'),
             }[damage]
         )
         assert load_or_make(tmp_path, "key", lambda: self.MADE) == self.MADE
         assert file.read_bytes() == content
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"facts": {}},
+            {"facts": {"multiple": "many", "widths": [4, 6]}},
+            {"facts": {"multiple": 4, "widths": [4]}},
+            {"models": 1},
+            {"graph": b"<no graph"},
+            {"graph": b""},
+            {"weights": b""},
+        ],
+    )
+    def test_what_is_no_network_is_made_anew(
+        self, tmp_path: Path, deep_card: ModelCard, deep_network: SegmentationNetwork, wrong: dict[str, Any]
+    ) -> None:
+        cache = tmp_path / "cache"
+        images = images_of((16, 16, 16))
+        made(tmp_path, deep_card, deep_network, cache, exact=False)
+        (file,) = cache.iterdir()
+        kept = load_or_make(cache, file.stem, pytest.fail)
+        parts = [(wrong.get("graph", graph), wrong.get("weights", weights)) for graph, weights in kept.models]
+        file.unlink()
+        broken = Converted(wrong.get("facts", kept.facts), tuple(parts[: wrong.get("models", 3)]))
+        load_or_make(cache, file.stem, lambda: broken)
+        block = made(tmp_path, deep_card, deep_network, cache).run(
+            images, False, PLENTY, ignore_progress, CancelToken()
+        )
+        np.testing.assert_allclose(block.softmax, expected(deep_network, images)[0], atol=1e-5)
+        assert load_or_make(cache, file.stem, pytest.fail).facts == kept.facts
 
     def test_a_folder_that_cannot_be_written_is_done_without(self, tmp_path: Path) -> None:
         blocked = tmp_path / "file"
@@ -276,3 +312,20 @@ class TestCache:
         for number in range(KEPT + 3):
             load_or_make(tmp_path, str(number), lambda: self.MADE)
         assert len(list(tmp_path.iterdir())) == KEPT
+
+    def test_loading_twice_at_once_converts_once(
+        self, tmp_path: Path, deep_card: ModelCard, deep_network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        card = save_model(tmp_path / "model", deep_card, deep_network, half=False)
+        calls: list[Path] = []
+        convert = openvino_runner.convert
+
+        def counted(folder: Path) -> Converted:
+            calls.append(folder)
+            return convert(folder)
+
+        monkeypatch.setattr(openvino_runner, "convert", counted)
+        with ThreadPoolExecutor(3) as pool:
+            loads = [pool.submit(OpenVinoRunner, tmp_path / "model", card, tmp_path / "cache") for _ in range(3)]
+            assert len({load.result().multiple for load in loads}) == 1
+        assert len(calls) == 1

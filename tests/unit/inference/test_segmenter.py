@@ -19,8 +19,8 @@ from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
+from glioma_annotator.inference import covering, engine, openvino_runner, segmenter, torch_runner
 from glioma_annotator.inference import device as devices
-from glioma_annotator.inference import engine, openvino_runner, torch_runner
 from glioma_annotator.inference.cards import CARD, find_cards, load_card
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.model_folder import WEIGHTS, save_model
@@ -468,3 +468,53 @@ class TestMemory:
                 ModelSegmenter([models], lambda options=options: options).segment(  # type: ignore[misc]
                     phantom.images, "", "cpu", ignore_progress, CancelToken()
                 )
+
+    @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("Exception from plugin.cpp:54:\ncan't alloc")])
+    def test_memory_that_does_not_suffice_to_load_is_explained(
+        self, models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def fails(*args: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(openvino_runner.OpenVinoRunner, "_take", fails)
+        with pytest.raises(EnvironmentFailure, match="does not suffice to load the model"):
+            segment(models, phantom.images)
+
+    @pytest.mark.parametrize("where", ["prepare", "eight_bits_and_labels", "post_processed"])
+    def test_exhausted_memory_is_explained_wherever_it_is_needed(
+        self, models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch, where: str
+    ) -> None:
+        def fails(*args: Any, **options: Any) -> Any:
+            raise MemoryError
+
+        monkeypatch.setattr(segmenter, where, fails)
+        with pytest.raises(EnvironmentFailure, match="memory does not suffice to segment"):
+            segment(models, phantom.images)
+
+    def test_patches_follow_where_there_is_no_memory_for_the_padded_images(
+        self, models: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(*args: Any) -> Any:
+            raise MemoryError
+
+        monkeypatch.setattr(covering, "padded_to_multiple", fails)
+        outcome = segment(models, phantom.images)
+        assert outcome.mode == "patches"
+        assert len(outcome.messages) == 2
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_a_model_whose_answer_is_no_number_is_refused(
+    tmp_path: Path, card: ModelCard, phantom: Any, backend: Any
+) -> None:
+    network = build_network(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)
+    with torch.no_grad():
+        for values in network.parameters():
+            if values.ndim == 5:
+                values.mul_(1e30)
+    save_model(tmp_path / "huge", replace(card, name="huge"), network, half=False)
+    options = SegmentationSettings(backend=backend)
+    with pytest.raises(UserError, match="answers with what is no number"):
+        ModelSegmenter([tmp_path], lambda: options).segment(
+            phantom.images, "huge", "cpu", ignore_progress, CancelToken()
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -547,3 +548,43 @@ def test_the_masks_of_mu_glioma_post_have_the_program_s_values(tmp_path: Path) -
     assert [(v.patient, v.key) for v in plan.visits] == [("PatientID_0003", "timepoint_2")]
     mask = next(i for i in plan.items if i.kind is ImportKind.MASK)
     assert (mask.mapping, mask.warnings) == ({0: 0, 2: 2, 4: 4}, ())
+
+
+def test_patients_of_one_name_in_several_spellings_are_pointed_out(tmp_path: Path) -> None:
+    for patient, date in (("Pat01", "2019-01-14"), ("pat_1", "2019-04-17"), ("Pat02", "2019-04-17")):
+        write_visit(tmp_path / patient / date, {T1GD: "t1c.nii.gz"})
+    plan = propose(tmp_path)
+    assert plan.patients == ("Pat01", "Pat02", "pat_1")
+    (doubt,) = plan.problems
+    assert doubt.startswith("Pat01 and pat_1 differ in their spelling alone")
+
+
+def test_a_folder_that_goes_away_while_it_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brats_2021(tmp_path / "stays")
+    brats_2021(tmp_path / "goes")
+    walk = os.walk
+
+    def moved(*args: object, **how: object) -> object:
+        for folder, below, names in walk(*args, **how):  # type: ignore[call-overload]
+            if Path(folder).name == "goes":
+                shutil.rmtree(folder)
+            yield folder, below, names
+
+    monkeypatch.setattr(os, "walk", moved)
+    plan = propose(tmp_path)
+    assert len(plan.items) == 5
+    assert "goes cannot be read (No such file or directory)" in plan.problems[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and links")
+def test_pipes_and_links_to_nowhere_are_left_out_with_a_reason(tmp_path: Path) -> None:
+    folder = brats_2021(tmp_path)
+    os.mkfifo(folder / "pipe.nii.gz")
+    (folder / "loop.nii.gz").symlink_to(folder / "loop.nii.gz")
+    (folder / "gone.nii.gz").symlink_to(folder / "nowhere.nii.gz")
+    plan = propose(folder)
+    assert len(plan.items) == 5
+    problems = " ".join(plan.problems)
+    assert "pipe.nii.gz is left out: it is a pipe" in problems
+    assert "loop.nii.gz is a link that leads back to itself" in problems
+    assert "gone.nii.gz is not there" in problems

@@ -14,6 +14,7 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.workflow.recognition.conventions import HD_GLIO
 from glioma_annotator.workflow.recognition.moments import find_moment
 from glioma_annotator.workflow.recognition.sessions import session_dates
+from glioma_annotator.workflow.recognition.short_dates import read_together
 from glioma_annotator.workflow.recognition.tree import Recognised, recognise
 from glioma_annotator.workflow.recognition.words import describe
 
@@ -450,3 +451,90 @@ def test_session_tables_give_dates() -> None:
     assert session_dates(table) == {"ses-01": dt.date(2019, 1, 14), "ses-02": dt.date(2019, 4, 2)}
     assert session_dates("") == {}
     assert session_dates("session_id\tacq_time\nses-01\t" + "9" * 200_000) == {}
+
+
+def test_six_digits_are_a_date_where_they_can_be_read_in_one_way_alone() -> None:
+    today = dt.date(2026, 11, 23)
+    assert read_together(["190131", "190417"], today) == {
+        "190131": dt.date(2019, 1, 31),
+        "190417": dt.date(2019, 4, 17),
+    }
+    assert read_together(["310119"], today) == {"310119": dt.date(2019, 1, 31)}
+    assert read_together(["012819", "020619"], today) == {
+        "012819": dt.date(2019, 1, 28),
+        "020619": dt.date(2019, 2, 6),
+    }
+    assert read_together(["190114"], today) == {}, "2019 or 2014"
+    assert read_together(["190114", "190417"], today) == {}, "by chance on the 19th"
+    assert len(read_together(["190114", "190417", "190722"], today)) == 3, "three times on the 19th in three years"
+    assert read_together(["195131"], today) == {}, "no month"
+    assert read_together(["270131"], today) == {}, "to come, or 2031"
+    assert read_together(["190131", "310119"], today) == {}, "written in two ways"
+
+
+SHORT_DATES = {
+    "P012/190131/T1.nii.gz": ("P012", "190131", dt.date(2019, 1, 31)),
+    "P012/190131_MR/T1.nii.gz": ("P012", "visit-1", dt.date(2019, 1, 31)),
+    "P012_190131_T1.nii.gz": ("P012", "190131", dt.date(2019, 1, 31)),
+    "190131/P012_T1.nii.gz": ("P012", "visit-1", dt.date(2019, 1, 31)),
+    "P012/190131_preop/T1.nii.gz": ("P012", "preop", dt.date(2019, 1, 31)),
+    "sub-01/ses-190131/anat/sub-01_ses-190131_T1w.nii.gz": ("sub-01", "ses-190131", dt.date(2019, 1, 31)),
+    "P012/190114/T1.nii.gz": ("P012", "190114", None),
+    "P012_190114_T1.nii.gz": ("P012_190114", "visit-1", None),
+    "P190131/T1.nii.gz": ("P190131", "visit-1", None),
+    "190131/T1.nii.gz": ("190131", "visit-1", None),
+    "GBM_190131/T1.nii.gz": ("GBM_190131", "visit-1", None),
+    "P012/T1_190131.nii.gz": ("P012", "visit-1", None),
+    "P012/20190417/T1_190131.nii.gz": ("P012", "2019-04-17", dt.date(2019, 4, 17)),
+    "export_190131/P012/T1.nii.gz": ("P012", "visit-1", None),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), SHORT_DATES.items())
+def test_dates_of_six_digits_in_names(name: str, expected: tuple[str, str, dt.date | None]) -> None:
+    found = one(name)
+    assert (found.patient, found.moment.key, found.moment.date) == expected
+
+
+def test_files_of_one_folder_with_dates_of_six_digits_are_visits_of_their_own() -> None:
+    names = [f"P012/{role}_{date}.nii.gz" for role in ("T1", "FLAIR") for date in ("190131", "190417")]
+    found = recognise([(ROOT / name, ROOT) for name in names])
+    assert [f.moment.key for f in found] == ["190131", "190417", "190131", "190417"]
+    times = recognise([(ROOT / f"P012/{name}.nii.gz", ROOT) for name in ("T1_090531", "FLAIR_091031")])
+    assert {f.moment.key for f in times} == {"visit-1"}, "a time of day, or a number of the scan"
+
+
+def test_one_patients_folders_by_date_are_not_one_visit() -> None:
+    found = recognise([(ROOT / f"{date}/P012_T1.nii.gz", ROOT) for date in ("190131", "190417")])
+    assert [(f.patient, f.moment.key) for f in found] == [("P012", "190131"), ("P012", "190417")]
+
+
+SCAN_NAMES = {
+    "Mueller/Ax_3D_T1_Post.nii.gz": ("Mueller", "visit-1", T1GD),
+    "Mueller/Sag_3D_FLAIR.nii.gz": ("Mueller", "visit-1", FLAIR),
+    "Mueller/t2_space_dark-fluid_sag_p2_iso.nii.gz": ("Mueller", "visit-1", FLAIR),
+    "Mueller/t2_spc_da-fl_sag.nii.gz": ("Mueller", "visit-1", FLAIR),
+    "Mueller/Ax_T2_GRE.nii.gz": ("Mueller", "visit-1", OTHER),
+    "Mueller/t2_fl2d_tra_hemo.nii.gz": ("Mueller", "visit-1", OTHER),
+    "Mueller/t1_fl2d_tra.nii.gz": ("Mueller", "visit-1", T1),
+    "sub-01/ses-01/anat/sub-01_ses-01_acq-post_T1w.nii.gz": ("sub-01", "ses-01", T1GD),
+    "sub-01/ses-01/anat/sub-01_ses-01_acq-pre_T1w.nii.gz": ("sub-01", "ses-01", T1),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), SCAN_NAMES.items())
+def test_words_on_how_a_scan_was_taken_are_no_patient(name: str, expected: tuple[str, str, object]) -> None:
+    assert summary(one(name)) == expected
+
+
+def test_numbers_of_scans_are_no_patients() -> None:
+    names = ["3_t1_mprage_sag", "5_t2_tse_tra", "6_t2_tse_cor", "12_t1_mprage_sag_post_gd"]
+    assert {f.patient for f in recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in names])} == {"out"}
+    for patients in (["001_t1", "001_t2", "002_t1", "002_t2"], ["1_t1", "2_t1", "3_t1"], ["01_t1", "02_t1", "03_t2"]):
+        found = recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in patients])
+        assert {f.patient for f in found} == {n.split("_")[0] for n in patients}
+
+
+def test_planes_of_one_contrast_are_no_patients() -> None:
+    found = recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in ("Ax_T2", "Sag_T2", "Cor_T2", "Ax_T1")])
+    assert {f.patient for f in found} == {"out"}
