@@ -6,6 +6,9 @@ BIN := .venv/bin
 TESTENV := LIBGL_ALWAYS_SOFTWARE=1 OMP_NUM_THREADS=1 QT_LOGGING_RULES="*.debug=false"
 XVFB := xvfb-run -a -s "-screen 0 1920x1200x24 -nolisten tcp"
 
+# Packages of another Python, as the user's shell may name them, are not for .venv.
+unexport PYTHONPATH PYTHONHOME
+
 .PHONY: run test lint bench screenshots setup format constraints clean
 
 run: setup

@@ -3,6 +3,10 @@
 # Python packages at the versions of constraints.txt. Quick when nothing changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONPATH PYTHONHOME # packages of another Python would be taken for installed
+export PIP_USER=0           # whatever pip's own settings say: into .venv
+exec 9<installer/setup.sh   # a second set-up of this folder waits for the first one
+command -v flock >/dev/null && flock 9
 
 # Besides what Qt names: xvfb-run needs xauth, which xvfb only recommends; libharfbuzz0b brings GLib, whose own package
 # has another name in every other release.
@@ -53,11 +57,13 @@ install_system_packages "${packages[@]}"
 # The scripts in .venv name its folder, so a checkout that was moved needs a new one.
 stamp=$({ pwd; "$python" -c 'import sys; print(sys.version)'; cat pyproject.toml constraints.txt; } | sha256sum)
 if [ "$(cat .venv/.setup-stamp 2>/dev/null)" != "$stamp" ]; then
-  if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    ! grep -qF "$PWD/.venv" .venv/bin/activate; then
+  # A set-up that never came to its end, or was interrupted, leaves no stamp: what it installed may be half there.
+  if [ ! -f .venv/.setup-stamp ] || ! grep -qF "$PWD/.venv" .venv/bin/activate ||
+    ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv
   fi
+  rm -f .venv/.setup-stamp
   echo "Installing Python packages into .venv"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
   echo "$stamp" >.venv/.setup-stamp

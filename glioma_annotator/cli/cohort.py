@@ -15,7 +15,7 @@ from glioma_annotator.workflow.tables import cohort_rows
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_EXAMPLE = "idh = wildtype and mgmt = methylated and ET volume up 40 %% from nadir"
+_EXAMPLE = "idh = wildtype and mgmt = methylated and ET volume up 40 % from nadir"
 
 
 def add_cohort_parser(commands: Commands) -> None:

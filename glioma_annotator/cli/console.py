@@ -73,7 +73,12 @@ def _cell(value: object) -> str:
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal; False without one."""
-    if not sys.stdin.isatty():
+    """Ask on the terminal; False without one, and where the input ends instead of an answer (Ctrl+D)."""
+    if sys.stdin is None or not sys.stdin.isatty():
         return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        print()
+        return False
+    return answer.strip().lower() in ("y", "yes")

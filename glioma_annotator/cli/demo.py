@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glioma_annotator import app, paths
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.screen import has_screen
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.measurement import label_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
@@ -44,7 +44,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run_demo_command(args: argparse.Namespace) -> int:
-    headless = args.headless or not _has_screen()
+    headless = args.headless or not has_screen()
     workspace = args.out / "workspace" if headless else paths.user_data() / "demo-workspace"
     with progress_bar("Demo study") as (report, cancel):
         patient = _prepare(workspace, report, cancel)
@@ -57,10 +57,6 @@ def run_demo_command(args: argparse.Namespace) -> int:
     facts["screenshots"] = _screenshots(workspace, patient, args.out / "screenshots")
     _report(facts, args)
     return ExitCode.DONE
-
-
-def _has_screen() -> bool:
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _prepare(workspace: Path, report: Report, cancel: CancelToken) -> str:
@@ -144,8 +140,8 @@ def _days(visits: tuple[Timepoint, ...]) -> list[float]:
 
 
 def _screenshots(workspace: Path, patient: str, out: Path) -> list[str]:
-    if not _has_screen():
-        print("No screen: the window was not drawn (install xvfb for screenshots).", file=sys.stderr)
+    if not has_screen():
+        print("No screen: the window was not drawn (xvfb-run lends one, for screenshots).", file=sys.stderr)
         return []
     from glioma_annotator.ui.tour import take_tour
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from glioma_annotator import __version__, app, paths
 from glioma_annotator.cli.console import ExitCode, print_json, print_table, progress_bar
+from glioma_annotator.cli.home import can_be_written
 from glioma_annotator.errors import GliomaError, UserError
 from glioma_annotator.imports import import_quietly
 from glioma_annotator.inference.cards import CARD, load_card, read_weights
+from glioma_annotator.workflow.profiles import load_profile
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -61,7 +63,7 @@ def add_parser(commands: Commands) -> None:
 def run_doctor(args: argparse.Namespace) -> int:
     if (args.repair or args.verify) and not args.workspace:
         raise UserError("--repair and --verify are about a workspace.", "Name it with --workspace DIR.")
-    checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(args.workspace), _disk()]
+    checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(args.workspace), _profile(), _disk()]
     if args.workspace:
         if args.repair:
             checks += [Check("removed", "ok", name) for name in app.repair_workspace(args.workspace)]
@@ -139,8 +141,18 @@ def _model(folder: Path) -> Check:
     return Check("model", "ok", f"{card.identity}: {card.title}")
 
 
+def _profile() -> Check:
+    try:
+        profile = load_profile()
+    except GliomaError as error:
+        return Check("profile", "problem", str(error))
+    return Check("profile", "ok", f"{profile.name}: {profile.title}")
+
+
 def _disk() -> Check:
     folder = paths.user_data()
+    if not can_be_written(folder):
+        return Check("disk", "warning", f"“{folder}” cannot be written; set GLIOMA_HOME to a folder that can")
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30

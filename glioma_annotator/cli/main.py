@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from glioma_annotator import __version__
 from glioma_annotator.cli.console import ExitCode
+from glioma_annotator.cli.home import find_room_for_caches
+from glioma_annotator.cli.screen import has_screen, needs_screen
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.heap import share_one_heap
 from glioma_annotator.logs import setup_logging
@@ -77,8 +82,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     share_one_heap()
     setup_logging()
+    find_room_for_caches()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that a file's or screen's encoding lacks is no reason to fail
         sys.stdout.reconfigure(errors="replace")
+    try:
+        code = _run(arguments)
+    except SystemExit:  # of the parser: help, or wrong usage
+        if failed := _put_out():
+            return failed
+        raise
+    return _put_out() or code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The exit code of a command line, after what went wrong was said."""
     try:
         if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):
             return _open_window(arguments)
@@ -92,15 +109,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EnvironmentFailure as error:
         _complain(error.what, error.todo)
         return ExitCode.ENVIRONMENT
-    except Cancelled:
+    except (Cancelled, KeyboardInterrupt):
         _complain("Cancelled; what was finished before is kept.", "")
         return ExitCode.CANCELLED
     except BrokenPipeError:
+        _drop_output()
         return ExitCode.DONE
-    except Exception:  # noqa: BLE001 - the last stop: say that it is our fault, keep the details
+    except Exception as error:  # noqa: BLE001 - the last stop: say that it is our fault, keep the details
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return _disk_failed(error)
+        broken = [argument for argument in arguments if not _is_text(argument)]
+        if isinstance(error, UnicodeEncodeError) and broken:
+            _complain(f"“{_shown(broken[0])}” holds a byte that is no UTF-8 text.", "Type it anew.")
+            return ExitCode.USER
         traceback.print_exc()
         _complain("This is a bug in glioma-annotator.", "Please report the lines above.")
         return ExitCode.BUG
+
+
+#: What a disk says that is full or faulty.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
+
+def _put_out() -> ExitCode:
+    """Write what is left of the output now, while a failure can still be told; a reader that has gone is none."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        return _disk_failed(error)
+    return ExitCode.DONE
+
+
+def _disk_failed(error: OSError) -> ExitCode:
+    _drop_output()
+    _complain(f"Something could not be written: {error.strerror}.", "Free disk space, or write to another disk.")
+    return ExitCode.ENVIRONMENT
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere, so that the interpreter's end does not fail by it again."""
+    with suppress(AttributeError, OSError):  # no output at all, or none that is a file
+        output = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, output)
+        os.close(nowhere)
+
+
+def _is_text(argument: str) -> bool:
+    """Whether an argument came as UTF-8; what did not can name a file, and nothing else."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in argument)
+
+
+def _shown(argument: str) -> str:
+    return "".join(letter if _is_text(letter) else "\N{REPLACEMENT CHARACTER}" for letter in argument)[:80]
 
 
 def _open_window(arguments: Sequence[str]) -> int:
@@ -112,6 +176,11 @@ def _open_window(arguments: Sequence[str]) -> int:
         raise UserError(  # a mistyped command must not make a folder of that name
             f"There is no command and no workspace folder “{named}”.",
             f"Commands: {', '.join(COMMANDS)}. For a new workspace of that name, write ./{named}.",
+        )
+    if needs_screen() and not has_screen():
+        raise UserError(
+            "There is no screen to show the window on, or it does not answer.",
+            "Start the program from a desktop; its commands need no screen: 'glioma-annotator --help'.",
         )
     from glioma_annotator.app import make_services
     from glioma_annotator.ui.application import run_window

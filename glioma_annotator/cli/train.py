@@ -66,9 +66,19 @@ def _overridden(config: TrainingConfig, args: argparse.Namespace) -> TrainingCon
     data, run = config.data, config.run
     place = str(args.data.expanduser().resolve()) if args.data else ""  # --resume knows it from wherever it is named
     if place and data.synthetic:
-        data = dataclasses.replace(data, synthetic=place)
+        cases, validation = (_moved(paths, data.synthetic, place) for paths in (data.cases, data.validation))
+        data = dataclasses.replace(data, synthetic=place, cases=cases, validation=validation)
     elif place:
         data = dataclasses.replace(data, cases=(place,))
     if args.minutes is not None:
         run = dataclasses.replace(run, minutes=args.minutes)
     return dataclasses.replace(config, data=data, run=run)
+
+
+def _moved(paths: tuple[str, ...], before: str, now: str) -> tuple[str, ...]:
+    """Folders and patterns of cases, those within the data folder of the file now within the one that was named."""
+    inside = [Path(path).is_relative_to(before) for path in paths]
+    return tuple(
+        str(Path(now) / Path(path).relative_to(before)) if within else path
+        for path, within in zip(paths, inside, strict=True)
+    )

@@ -28,10 +28,30 @@ class QuestionError(UserError):
     """
 
     def __init__(self, question: str, position: int, length: int, reason: str) -> None:
-        found = question[position : position + length].strip()
-        place = f"at “{found}” (character {position + 1})" if found else "at its end"
-        super().__init__(f"The question is not understood {place}: {reason}.", f"{question}\n  {' ' * position}^")
+        found = _one_line(question[position : position + min(length, _NAMED + 1)]).strip()
+        named = found if len(found) <= _NAMED else f"{found[:_NAMED]}…"
+        place = f"at “{named}” (character {position + 1})" if found else "at its end"
+        before, after = shown_around(question, position)
+        super().__init__(
+            f"The question is not understood {place}: {reason}.", f"{before}{after}\n  {' ' * len(before)}^"
+        )
         self.question, self.position, self.length, self.reason = question, position, length, reason
+
+
+#: Characters shown of what is not understood, and before and behind the place.
+_NAMED, _AROUND = 40, 100
+
+
+def shown_around(question: str, position: int) -> tuple[str, str]:
+    """The question before a place and from there on, on one line; of a long one only what lies around."""
+    start, end = max(0, position - _AROUND), position + _AROUND
+    before, after = _one_line(question[start:position]), _one_line(question[position:end])
+    return f"{'…' if start else ''}{before}", f"{after}{'…' if end < len(question) else ''}"
+
+
+def _one_line(text: str) -> str:
+    """The text with as many characters, each of which can be printed beside the others."""
+    return "".join(" " if c.isspace() else c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,9 @@ _TOKENS = re.compile(
 
 
 def tokens_of(question: str) -> list[Token]:
+    broken = re.search(r"[\ud800-\udfff]", question)
+    if broken:
+        raise QuestionError(question, broken.start(), 1, "this came as a byte that is no letter of UTF-8; type it anew")
     found = []
     for match in _TOKENS.finditer(question):
         kind = match.lastgroup or ""

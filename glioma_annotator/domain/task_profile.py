@@ -19,7 +19,7 @@ class TaskProfile:
     ----------
     name, title: key and what the reader sees.
     channels: sequences the task uses, reference first.
-    scheme: labels and regions of its masks.
+    scheme: labels of its masks, each with the value and name it has in every mask, and regions of them.
     response_region: region whose components are measured for response (RANO: enhancing tumour).
     roles: which label plays which part in computed features: `enhancing`, `core`, `oedema`, `cavity` to label names.
     finding_kinds: the controlled vocabulary, in the order shown.

@@ -75,6 +75,7 @@ def test_every_setting_is_described() -> None:
         ("editing.undo_mb", 20.5, "is not a whole number"),
         ("editing.brush_3d", 1, "is not a yes or no"),
         ("author", None, "is not a text"),
+        ("author", "  ", "is empty"),
         ("window.recent_workspaces", "x", "is not a list of texts"),
         ("window.recent_workspaces", [1], "is not a list of texts"),
     ],

@@ -24,7 +24,7 @@ from glioma_annotator.domain.cohort import CohortHit, CohortResult
 from glioma_annotator.domain.cohort_question import parse_question
 from glioma_annotator.domain.cohort_rows import CohortSubjects
 from glioma_annotator.domain.cohort_text import question_text
-from glioma_annotator.domain.cohort_vocabulary import QuestionError
+from glioma_annotator.domain.cohort_vocabulary import QuestionError, shown_around
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui import theme
@@ -227,11 +227,11 @@ class CohortPage(QDialog):
 
     def _explain(self, error: QuestionError) -> None:
         """The question again with the place that is not understood marked, and why."""
-        text, start = error.question, error.position
-        end = max(start + error.length, start)
-        place = escape(text[start:end]) or "&nbsp;&#8203;▲"
+        before, rest = shown_around(error.question, error.position)
+        place = escape(rest[: error.length]) or "&nbsp;&#8203;▲"
         colour = theme.current().danger_text
-        marked = f"{escape(text[:start])}<span style='color:{colour}'><u>{place}</u></span>{escape(text[end:])}"
+        after = escape(rest[error.length :])
+        marked = f"{escape(before)}<span style='color:{colour}'><u>{place}</u></span>{after}"
         self.model.show_hits(())
         self.all.hide()
         self._enable(False)

@@ -33,9 +33,10 @@ WORST_SHOWN = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """An axial slice where two masks differ: `image` as float (i, j), and both masks."""
+    """An axial slice where two masks differ, by `ml`: `image` as float (i, j), and both masks."""
 
     case: str
+    ml: float
     caption: str
     image: NDArray[np.float32]
     reference: LabelArray
@@ -75,7 +76,9 @@ def worst_slice(
     ml = float(per_slice[k]) * float(np.prod(spacing)) / 1000
     caption = f"{case}\naxial {k + 1} of {wrong.shape[2]}: {ml:.2f} mL differ"
     plane = np.nan_to_num(image[:, :, k].astype(np.float32))
-    return Slice(case, caption, plane, reference[:, :, k].copy(), prediction[:, :, k].copy(), spacing[1] / spacing[0])
+    return Slice(
+        case, ml, caption, plane, reference[:, :, k].copy(), prediction[:, :, k].copy(), spacing[1] / spacing[0]
+    )
 
 
 def draw_worst(folder: Path, slices: Sequence[Slice], scheme: LabelScheme) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ from glioma_annotator.workflow.evaluation.scores import CaseScore, score_case
 from glioma_annotator.workflow.evaluation.statistics import Summary, summarise
 from glioma_annotator.workflow.ports import Segmenter
 from glioma_annotator.workflow.segment_files import check_writable, segment_files
+
+if TYPE_CHECKING:
+    from glioma_annotator.workflow.evaluation.plots import Slice  # matplotlib: for reports alone
 
 MASKS = "masks"
 _SHOWN_FAILURES = 5
@@ -249,7 +252,7 @@ class _Sheet:
 
     def __init__(self, folder: Path | None, scheme: LabelScheme) -> None:
         self.folder, self._scheme = folder, scheme
-        self._slices: list[tuple[int, Any]] = []
+        self._slices: list[Slice] = []
         if folder is not None:
             check_writable(folder)
             make_folder(folder)
@@ -261,7 +264,7 @@ class _Sheet:
 
         one = worst_slice(name, image, truth.data, found.data, truth.grid.spacing_mm)
         if one is not None:
-            self._slices.append((int(np.count_nonzero(one.reference != one.prediction)), one))
+            self._slices.append(one)
 
     def pictures(self) -> dict[str, str]:
         """Names of the pictures that `draw` makes, with captions."""
@@ -275,7 +278,7 @@ class _Sheet:
         from glioma_annotator.workflow.evaluation.plots import draw_boxes, draw_worst
 
         draw_boxes(self.folder, scores)
-        draw_worst(self.folder, [one for _, one in sorted(self._slices, key=lambda pair: -pair[0])], self._scheme)
+        draw_worst(self.folder, sorted(self._slices, key=lambda one: -one.ml), self._scheme)
 
 
 def _finish(result: EvaluationResult, sheet: _Sheet, title: str, seed: int, report: Report) -> EvaluationResult:

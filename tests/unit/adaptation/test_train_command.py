@@ -392,3 +392,19 @@ def test_a_training_that_had_ended_is_scored_in_its_log_once(every: int, tmp_pat
     scored = (run / "validation.csv").read_text()
     train("--config", config, "--run", run, "--resume")
     assert (run / "validation.csv").read_text() == scored
+
+
+def test_a_data_folder_that_is_named_holds_the_cases_too_that_the_file_looks_for_in_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cases(tmp_path / "data" / "real", 2)
+    write_cases(tmp_path / "elsewhere", 3)
+    write_healthy_brain(tmp_path / "data" / "healthy" / "ball")
+    (tmp_path / "configs").mkdir()
+    places = 'synthetic = "../absent"\ncases = ["../absent/real/*"]\nvalidation = ["../elsewhere/case3"]'
+    config = configured(tmp_path / "configs", places, 1)
+    train("--config", config, "--run", tmp_path / "run", "--data", tmp_path / "data", "--json")
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    card, _ = load_model(Path(model))
+    assert set(card.training["cases"]) == {"case1", "case2"}
+    assert set(card.training["validation"]) == {"case3"}

@@ -66,3 +66,14 @@ def test_an_empty_folder_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["doctor", "--workspace", str(tmp_path / "none")]) == ExitCode.USER
     assert "There is no workspace" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
+
+
+def test_a_task_profile_of_the_user_s_that_is_wrong_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GLIOMA_HOME", str(tmp_path))
+    assert doctor._profile().state == "ok"
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "glioma.json").write_text("{")
+    found = doctor._profile()
+    assert (found.state, "glioma.json cannot be read" in found.detail) == ("problem", True)

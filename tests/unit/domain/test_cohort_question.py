@@ -131,6 +131,7 @@ def test_conditions_are_read(question: str, condition: object) -> None:
         ("patient = ", "", "a word"),
         ("idh mutant; drop table patients", ";", "no meaning"),
         ("(" * 60 + "idh mutant" + ")" * 60, "(", "too many brackets"),
+        ("patient = 'P\udcff'", "\udcff", "no letter of UTF-8"),
     ],
 )
 def test_what_cannot_be_read_is_pointed_at(question: str, place: str, reason: str) -> None:
@@ -140,6 +141,17 @@ def test_what_cannot_be_read_is_pointed_at(question: str, place: str, reason: st
     assert question[error.position : error.position + error.length] == place
     assert reason in error.reason
     assert error.todo.endswith(" " * error.position + "^")
+
+
+def test_of_a_long_question_the_place_is_shown_with_what_lies_around() -> None:
+    question = "idh = wildtype and " * 2000 + "colour\n= red, " + "a" * 30000
+    with pytest.raises(QuestionError) as caught:
+        parse_question(question)
+    text, mark = caught.value.todo.splitlines()
+    assert text[mark.index("^") - 2 :].startswith("colour = red")
+    assert text.startswith("…") and text.endswith("aaa…")
+    with pytest.raises(QuestionError, match=r"at “a{40}…” \(character 1\)"):
+        parse_question("a" * 60000)
 
 
 def test_labels_of_the_workspace_can_be_asked_about() -> None:

@@ -17,6 +17,7 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.nifti import read_labels, write_labels
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 from glioma_annotator.workflow.evaluate import evaluate_files
+from glioma_annotator.workflow.evaluation import plots
 from glioma_annotator.workflow.evaluation.report import write_tables
 from glioma_annotator.workflow.evaluation.run import Conventions, EvaluationResult, evaluate_folders
 from glioma_annotator.workflow.evaluation.scores import score_case
@@ -123,6 +124,23 @@ def test_equal_masks_have_no_worst_slice_nor_that_of_an_earlier_evaluation(tmp_p
     assert all(score.dice == 1 for score in result.scores)
     assert not (tmp_path / "out" / "worst.png").exists()
     assert "worst.png" not in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_worst_slices_are_in_order_of_what_differs_in_ml_not_of_what_nobody_reviewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, wrong, spacing, reviewed in (("a", 20, 1.0, 12), ("b", 4, 3.0, 12), ("c", 1, 1.0, 4)):
+        truth, found = np.zeros(GRID.shape, np.uint8), np.zeros(GRID.shape, np.uint8)
+        found.reshape(-1)[np.arange(wrong) * 12] = 3
+        truth[reviewed:] = 255
+        grid = Grid(GRID.shape, np.diag([spacing, spacing, spacing, 1.0]))
+        for side, labels in (("R", truth), ("P", found)):
+            (tmp_path / side).mkdir(exist_ok=True)
+            write_labels(tmp_path / side / f"{name}.nii.gz", labels, grid)
+    drawn: list[str] = []
+    monkeypatch.setattr(plots, "draw_worst", lambda _folder, slices, _scheme: drawn.extend(s.case for s in slices))
+    evaluated(tmp_path / "R", tmp_path / "P", tmp_path / "out")
+    assert drawn == ["b", "a", "c"]
 
 
 def test_a_reference_without_a_prediction_is_refused(tmp_path: Path) -> None:

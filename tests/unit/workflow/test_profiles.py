@@ -67,7 +67,48 @@ def test_a_profile_that_contradicts_itself_is_refused_saying_why(
         read_profile(changed(tmp_path, **changes))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "\x00"])
+def scheme(**changes: object) -> dict[str, object]:
+    """The shipped profile's labels and regions with changes to the first label, or to the first region."""
+    plain = json.loads(SHIPPED.read_text(encoding="utf-8"))["scheme"]
+    for name, change in changes.items():
+        plain[name][0].update(change)
+    return {"scheme": plain}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (scheme(labels={"value": 3}), "NETC has the value 3.*there it is ET"),
+        (scheme(labels={"name": "Cyst"}), "Cyst has the value 1.*there it is NETC"),
+        (scheme(labels={"value": 300}), "NETC has the value 300.*there are 1, 2, 3, 4"),
+        (scheme(labels={"value": 0}), "NETC has the value 0"),
+        (scheme(labels={"colour": "blue"}), "colour of NETC"),
+        (scheme(regions={"values": [9]}), "region ET is made of values"),
+        (scheme(regions={"values": []}), "region ET is made of values"),
+        (scheme(regions={"values": [1]}), "region ET is made of other labels"),
+        (scheme(regions={"name": "TC", "values": [1, 3]}), "TC occurs twice|no region ET"),
+    ],
+)
+def test_a_profile_cannot_make_one_tissue_another(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        read_profile(changed(tmp_path, **changes))
+
+
+def test_a_profile_may_leave_labels_out_and_have_regions_of_its_own(tmp_path: Path) -> None:
+    plain = json.loads(SHIPPED.read_text(encoding="utf-8"))["scheme"]
+    plain["labels"], plain["regions"] = plain["labels"][:3], plain["regions"][:3]
+    plain["regions"].append({"name": "Both", "title": "Core and oedema", "values": [1, 2]})
+    profile = read_profile(changed(tmp_path, scheme=plain, roles={"enhancing": "ET"}, finding_kinds=[]))
+    assert [region.name for region in profile.scheme.regions] == ["ET", "TC", "WT", "Both"]
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "glioma.json"
+    path.write_bytes(b"\xef\xbb\xbf" + SHIPPED.read_bytes())
+    assert read_profile(path).name == "glioma"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\x00", "3", "[" * 100_000])
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "glioma.json"
     path.write_text(text)

@@ -1,0 +1,38 @@
+"""A home folder that cannot be written: read-only, or somebody else's."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from glioma_annotator import paths
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, or in the nearest one above it that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def find_room_for_caches() -> None:
+    """Give the libraries a cache folder that can be written: napari writes there at every start, or does not load.
+
+    It lies in the program's own folder where that can be written (`GLIOMA_HOME`), else it lasts as long as the program.
+    """
+    if sys.platform != "linux" or can_be_written(_caches()):
+        return
+    place = paths.user_data() / "cache"
+    if not can_be_written(place):
+        place = Path(tempfile.mkdtemp(prefix="glioma-annotator-"))
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+    os.environ["XDG_CACHE_HOME"] = str(place)
+    os.environ.setdefault("MPLCONFIGDIR", str(place / "matplotlib"))
+
+
+def _caches() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
