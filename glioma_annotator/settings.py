@@ -147,6 +147,8 @@ class SettingInfo:
             fits = type(value) is self.type
         if not fits:
             return f"is not a {_TYPE_NAMES[self.type]}"
+        if self.shown and self.type is str and not str(value).strip():
+            return "is empty"
         if self.choices and value not in self.choices:
             return f"is not one of {', '.join(self.choices)}"
         if isinstance(value, int | float):

@@ -174,7 +174,9 @@ def _covered(grid: Grid, scans: list[Grid], slices: int) -> NDArray[np.bool_]:
     return inside
 
 
-def dice_where(ours: NDArray[np.bool_], reference: NDArray[np.bool_], grid: Grid, scans: list[Grid]) -> dict[str, float]:
+def dice_where(
+    ours: NDArray[np.bool_], reference: NDArray[np.bool_], grid: Grid, scans: list[Grid]
+) -> dict[str, float]:
     """Dice of two masks on `grid`, in all of it and where the scans, their places in one world, reach."""
     covered, inner = _covered(grid, scans, 0), _covered(grid, scans, 1)
     return {

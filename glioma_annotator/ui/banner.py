@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
 
-from glioma_annotator.ui import theme
-from glioma_annotator.ui.panels.parts import push_button
+from glioma_annotator.ui.panels.parts import SmallButton, plain_tip, push_button
 
 Choice = tuple[str, str, Callable[[], None]]
 """What a button says, its tooltip, what it does."""
@@ -25,13 +24,11 @@ class Banner(QFrame):
         self._row.setSpacing(8)
         self.text = QLabel()
         self.text.setWordWrap(True)
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text.setMinimumWidth(120)  # not the longest word's: a file's name would squeeze the panels
         self._row.addWidget(self.text, 1)
         self.buttons: list[QPushButton] = []
-        self._close = QToolButton()
-        self._close.setIcon(theme.icon("close"))
-        self._close.setToolTip("Hide this message")
-        self._close.setAccessibleName("Hide this message")
-        self._close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._close = SmallButton("close", "Hide this message")
         self._close.clicked.connect(self.hide)
         self._row.addWidget(self._close)
         self.hide()
@@ -43,7 +40,7 @@ class Banner(QFrame):
             old.deleteLater()
         self.buttons = []
         self.text.setText(text)
-        self.text.setToolTip(details)
+        self.text.setToolTip(plain_tip(details))
         for place, (title, tip, act) in enumerate(choices, start=1):
             button = push_button(title, tip, self._chosen(act))
             self._row.insertWidget(place, button)

@@ -15,6 +15,13 @@ from glioma_annotator.ui.panels.notes import NotesPanel
 from glioma_annotator.workflow.commands import Command
 
 
+def in_hidden_dock(widget: QWidget | None) -> bool:
+    """Whether a widget lies in a dock of which nothing is in sight, as behind the tab of another."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget is not None and widget.visibleRegion().isEmpty()
+
+
 def make_dock(title: str, name: str, panel: QWidget) -> QDockWidget:
     """A dock that is moved and torn off like the others."""
     return _dock(title, name, _scrolled(panel))
@@ -49,6 +56,7 @@ class ClinicalPages(QTabWidget):
         self._histology = histology
         self.setDocumentMode(True)
         self.tabBar().setDrawBase(False)
+        self.tabBar().setAccessibleName("Pages of the clinical course")
         self.addTab(_scrolled(events), "Events")
         self.addTab(_scrolled(notes), "Notes and reports")
 

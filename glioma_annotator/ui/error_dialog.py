@@ -34,11 +34,13 @@ _FRAME = re.compile(r'File "([^"]+)"')
 _PATH = re.compile(r"(?<![\w.<])(?:[A-Za-z]:)?[/\\](?:[^\s'\"<>|:*?]+[/\\])*[^\s'\"<>|:*?]+")
 _IMAGE_FILE = re.compile(r"[^\s'\"]+\.(?:nii|nii\.gz|hdr|img|dcm|csv|json)\b")
 
+_MOST_TOLD = 4  # in one dialog
 BUG_TITLE = "This is a bug in the program"
 BUG_TODO = (
     "Your work is safe: every finished stroke is on disk already. You can go on; if the program behaves "
     "oddly, close it and start it again. The details below help to find the fault."
 )
+BUG_LOGGED = "Your work is safe: every finished stroke is on disk already. The details are in the program's log."
 
 
 def unwrap(error: BaseException) -> BaseException:
@@ -95,6 +97,8 @@ class ErrorDialog(QDialog):
         words.addWidget(self.what)
         words.addWidget(self.todo)
         self.todo.setVisible(bool(todo))
+        self._words = words
+        self._told = [what]
         head.addLayout(words, 1)
         layout.addLayout(head)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -112,6 +116,22 @@ class ErrorDialog(QDialog):
         layout.addWidget(buttons)
         buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self.setMinimumWidth(520 if bug else 440)
+
+    def add(self, what: str, todo: str) -> None:
+        """Tell of something else that went wrong while the dialog is open; the same is told once."""
+        if what in self._told or len(self._told) == _MOST_TOLD:
+            return
+        self._told.append(what)
+        self._words.addSpacing(8)
+        for text, role in ((what, "strong"), (todo, "")):
+            if text:
+                told = _wrapped(text, role)
+                self._words.addWidget(told)
+                told.show()  # counted at once
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            self.resize(self.width(), max(self.height(), layout.totalHeightForWidth(self.width())))
 
 
 def _wrapped(text: str, role: str = "") -> QLabel:
@@ -169,6 +189,7 @@ class ErrorReporter(QObject):
 
     def _open(self, what: str, todo: str, bug: str = "") -> None:
         if self.dialog is not None:  # a fault in a mouse handler comes many times a second
+            self.dialog.add(what, BUG_LOGGED if bug else todo)
             return
         self.dialog = ErrorDialog(what, todo, bug, self._window)
         self.dialog.destroyed.connect(self._forget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QDialog, QWidget
 
 from glioma_annotator.domain.archive import MergeSummary
@@ -33,7 +33,13 @@ class Keeping(QObject):
     navigator: opens the image at what was found.
     show: opens a dialog over the window, which it is to be made with.
     settings: as they are now. change_settings: uses and keeps others.
+
+    Signals
+    -------
+    warned(list[str]): what the reader should know of what was taken in or restored.
     """
+
+    warned = Signal(list)
 
     def __init__(
         self,
@@ -141,11 +147,13 @@ class Keeping(QObject):
         def done(summary: MergeSummary) -> None:
             if self._study.session is session:
                 self._study.patient_changed.emit()
-            self._study.notice.emit(
+            told = (
                 f"{summary.patient}: {count_text(summary.visits, 'visit')}, {count_text(summary.masks, 'mask')} and"
                 f" {count_text(summary.records, 'record')} added, {summary.changed} brought up to date,"
                 f" {summary.known} known already."
             )
+            self._study.notice.emit(told)
+            self.warned.emit(summary.warnings)
 
         self._study.workers.computing.submit("Importing a patient", work, done, self._study.failed.emit)
 
@@ -177,8 +185,10 @@ class Keeping(QObject):
                 self._study.open_workspace(target, read_only=read_only)
 
         def done(problems: list[str]) -> None:
+            once = Qt.ConnectionType.SingleShotConnection  # opening clears what was told before
+            self._study.visit_changed.connect(lambda: self.warned.emit(problems), once)
             self._study.open_workspace(target)
-            noted = f" {count_text(len(problems), 'thing')} to look at: {problems[0]}" if problems else ""
+            noted = f" {count_text(len(problems), 'thing')} to look at." if problems else ""
             self._study.notice.emit(f"Restored from {backup.name}.{noted}")
 
         def fail(error: BaseException) -> None:

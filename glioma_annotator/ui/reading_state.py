@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
 
-from glioma_annotator.settings import DisplaySettings, EditingSettings
+from glioma_annotator.settings import Settings, value_of
 from glioma_annotator.ui.tools.brush import LARGEST_MM, SMALLEST_MM, BrushSettings
 from glioma_annotator.ui.viewer.types import MaskStyle
 
@@ -60,10 +60,24 @@ class ReadingState(QObject):
         self.crosshair_visible = True
         self.time_log = True
 
-    def use(self, display: DisplaySettings, editing: EditingSettings) -> None:
-        """Start from the reader's settings."""
-        self.style, self.opacity = MaskStyle(display.mask_style), display.mask_opacity
-        self.brush.diameter_mm, self.brush.ball = editing.brush_diameter_mm, editing.brush_3d
+    def use(self, settings: Settings, before: Settings | None = None) -> None:
+        """Start from the reader's settings; of later ones, take only what is other than it was `before`.
+
+        A brush or a mask that was adjusted since stays as it is when something else is set.
+        """
+        display, editing = settings.display, settings.editing
+
+        def new(path: str) -> bool:
+            return before is None or value_of(settings, path) != value_of(before, path)
+
+        if new("display.mask_style"):
+            self.style = MaskStyle(display.mask_style)
+        if new("display.mask_opacity"):
+            self.opacity = display.mask_opacity
+        if new("editing.brush_diameter_mm"):
+            self.brush.diameter_mm = editing.brush_diameter_mm
+        if new("editing.brush_3d"):
+            self.brush.ball = editing.brush_3d
         self.brush.pen_sizes = editing.pen_pressure
         self.time_log = editing.time_log
         self.tool_changed.emit()

@@ -40,6 +40,7 @@ class ReviewDock(QDockWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.tabs.tabBar().setAccessibleName("Pages of the review")
         pages: tuple[tuple[str, QWidget], ...] = (
             ("Islands", self.islands),
             ("History", self.history),

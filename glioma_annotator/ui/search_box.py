@@ -23,7 +23,7 @@ from glioma_annotator.domain.cohort import SearchHit
 from glioma_annotator.ui.asking import NewestOnly
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.navigator import Place
-from glioma_annotator.ui.panels.parts import count_text, quiet
+from glioma_annotator.ui.panels.parts import count_text, plain_tip, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.cohort_words import excerpt
 
@@ -127,7 +127,7 @@ class SearchBox(QLineEdit):
         self.list.clear()
         for hit in hits:
             item = QTreeWidgetItem([hit.patient, hit.timepoint, hit.kind, _line(hit, query)])
-            item.setToolTip(3, f"{hit.title}\n{hit.text}" if hit.text else hit.title)
+            item.setToolTip(3, plain_tip(f"{hit.title}\n{hit.text}" if hit.text else hit.title))
             item.setData(0, _HIT, hit)
             self.list.addTopLevelItem(item)
         if hits:
@@ -175,7 +175,7 @@ class SearchBox(QLineEdit):
             row = self.list.indexOfTopLevelItem(self.list.currentItem()) + step
             self._select(min(max(row, 0), count - 1))
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            if self.popup.isVisible():
+            if self.popup.isVisible() and not self.searching:  # else the list answers what was typed before
                 self._open()
             else:
                 self._ask()
@@ -186,16 +186,7 @@ class SearchBox(QLineEdit):
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Keep keys without Ctrl or Alt from being commands, function keys apart.
-
-        The field lies in the menu bar, and to Qt a key of a menu's command that only the panes hear is heard there too.
-        """
-        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.ShortcutOverride:
-            function = Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35
-            if not function and not event.modifiers() & (_CONTROL | _ALT):
-                event.accept()
-                return True
-        return super().event(event)
+        return _kept(event) or super().event(event)
 
     # the list's place
 
@@ -229,9 +220,30 @@ def _line(hit: SearchHit, query: str) -> str:
     return ": ".join(filter(None, (hit.title, words)))
 
 
+def _kept(event: QEvent) -> bool:
+    """Keep keys without Ctrl or Alt from being commands, function keys apart.
+
+    The corner lies in the menu bar, and to Qt a key of a menu's command that only the panes hear is heard there too.
+    """
+    if not isinstance(event, QKeyEvent) or event.type() is not QEvent.Type.ShortcutOverride:
+        return False
+    function = Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35
+    if function or event.modifiers() & (_CONTROL | _ALT):
+        return False
+    event.accept()
+    return True
+
+
+class _Corner(QWidget):
+    """What stands in the menu bar; Tab and Space work in it as anywhere else."""
+
+    def event(self, event: QEvent) -> bool:
+        return _kept(event) or super().event(event)
+
+
 def make_corner(bar: QMenuBar, study: StudyController, commands: CommandActions, window: QWidget) -> SearchBox:
     """Put the search field and the button of the command palette at the right end of the menu bar; the field."""
-    corner = QWidget(bar)
+    corner = _Corner(bar)
     row = QHBoxLayout(corner)
     row.setContentsMargins(0, 2, 4, 2)
     row.setSpacing(6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from glioma_annotator.ui.clinical_commands import histology_commands
 from glioma_annotator.ui.course_dock import course_commands
 from glioma_annotator.ui.diameter_attaching import attaching_commands
@@ -25,6 +27,11 @@ from glioma_annotator.ui.study_labels import label_commands
 from glioma_annotator.ui.tool_commands import tool_commands
 from glioma_annotator.ui.viewer_commands import viewer_commands
 from glioma_annotator.workflow.commands import Command, CommandRegistry
+
+#: Without a visit, letters typed in the list of patients would change unseen how the next one is shown or painted.
+_OF_A_VISIT = frozenset({"view.mask", "view.outline", "view.crosshair", "view.fainter", "view.stronger", "edit.smaller",
+                         "edit.larger"})  # fmt: skip
+_OF_LABELS = ("edit.label", "view.label")
 
 
 def build_registry(shell: Shell) -> CommandRegistry:
@@ -51,8 +58,15 @@ def build_registry(shell: Shell) -> CommandRegistry:
         _help,
     ):
         for command in make(shell):
-            registry.add(command)
+            registry.add(_with_visit(command, shell))
     return registry
+
+
+def _with_visit(command: Command, shell: Shell) -> Command:
+    """The command, to be run only while a visit is open where it is about one."""
+    if command.id not in _OF_A_VISIT and not command.id.startswith(_OF_LABELS):
+        return command
+    return replace(command, enabled=lambda: shell.study.visit is not None and command.enabled())
 
 
 def _course(shell: Shell) -> list[Command]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -27,7 +27,16 @@ from glioma_annotator.ui import theme
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.job_bar import ElidedLabel
 from glioma_annotator.ui.overview import PatientOverview, VisitOverview
-from glioma_annotator.ui.panels.parts import IconButton, follow_action, heading, push_button, quiet
+from glioma_annotator.ui.panels.parts import (
+    IconButton,
+    SmallButton,
+    follow_action,
+    heading,
+    plain_tip,
+    push_button,
+    quiet,
+    without_keys,
+)
 
 _KEY = Qt.ItemDataRole.UserRole
 _MOST_IN_PROGRESS = 4
@@ -47,6 +56,7 @@ class StartPage(QWidget):
 
     def __init__(self, actions: CommandActions) -> None:
         super().__init__()
+        self._overview: tuple[PatientOverview, ...] = ()
         self.setObjectName("start-page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = QHBoxLayout(self)
@@ -56,7 +66,6 @@ class StartPage(QWidget):
         row.addWidget(self._ways_in(actions))
         row.addWidget(self._patients_part(), 20)
         row.addStretch(1)
-        self._overview: tuple[PatientOverview, ...] = ()
 
     def _ways_in(self, actions: CommandActions) -> QWidget:
         side = QWidget()
@@ -80,10 +89,7 @@ class StartPage(QWidget):
         column.addWidget(heading("Workspace"))
         self.workspace = ElidedLabel(Qt.TextElideMode.ElideMiddle)
         self.workspace.setMinimumHeight(20)
-        self.recent = QToolButton()
-        self.recent.setIcon(theme.icon("history"))
-        self.recent.setToolTip("Workspaces opened before")
-        self.recent.setAccessibleName("Workspaces opened before")
+        self.recent = SmallButton("history", "Workspaces opened before")
         self.recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._recent_menu = QMenu(self.recent)
         self.recent.setMenu(self._recent_menu)
@@ -146,14 +152,14 @@ class StartPage(QWidget):
         """Workspaces opened before, newest first."""
         self._recent_menu.clear()
         for path in paths:
-            self._recent_menu.addAction(path).triggered.connect(
+            self._recent_menu.addAction(without_keys(path)).triggered.connect(
                 lambda _on=False, chosen=path: self.workspace_chosen.emit(Path(chosen))
             )
         self.recent.setVisible(len(paths) > 1)
 
     def show_workspace(self, path: Path, overview: Sequence[PatientOverview]) -> None:
         self.workspace.setText(str(path))
-        self.workspace.setToolTip(str(path))
+        self.workspace.setToolTip(plain_tip(str(path)))
         self._overview = tuple(overview)
         self._fill()
 
@@ -163,7 +169,7 @@ class StartPage(QWidget):
         for patient in self._overview:
             if all(word in patient.patient.key.lower() for word in words):
                 self._add_patient(patient)
-        for column, width in ((1, 140), (2, 160), (3, 150)):
+        for column, width in ((1, 120), (2, 195), (3, 130)):
             self.patients.setColumnWidth(column, width)
         found = self.patients.topLevelItemCount() > 0
         if found and self.patients.topLevelItemCount() <= 4:
@@ -188,7 +194,8 @@ class StartPage(QWidget):
         font.setBold(True)
         item.setFont(0, font)
         item.setData(0, _KEY, (patient.patient.key, ""))
-        item.setToolTip(0, patient.period)
+        item.setToolTip(0, plain_tip(f"{patient.patient.key}: {patient.period}"))
+        item.setToolTip(2, patient.masks)
         for shown in patient.visits:
             sequences = ", ".join(s.name for s in shown.visit.sequences)
             state = shown.mask or "no mask"
@@ -197,7 +204,8 @@ class StartPage(QWidget):
             )
             child.setIcon(0, theme.icon("circle" if shown.mask == "approved" else "circle-outline"))
             child.setData(0, _KEY, (patient.patient.key, shown.visit.key))
-            child.setToolTip(1, sequences)
+            child.setToolTip(1, plain_tip(sequences))
+            child.setToolTip(2, child.text(2))
             item.addChild(child)
         self.patients.addTopLevelItem(item)
 
@@ -220,10 +228,18 @@ class StartPage(QWidget):
         line = QHBoxLayout(row)
         line.setContentsMargins(0, 4, 0, 4)
         steps = f"{shown.unsaved} unsaved step{'' if shown.unsaved == 1 else 's'}"
-        line.addWidget(QLabel(f"{key}, {shown.visit.title}: {steps} kept, not yet a revision"), 1)
+        told = ElidedLabel(Qt.TextElideMode.ElideMiddle)
+        told.setText(f"{key}, {shown.visit.title}: {steps} kept, not yet a revision")
+        told.setToolTip(plain_tip(told.text()))
+        line.addWidget(told, 1)
         choose = partial(self.visit_chosen.emit, key, shown.visit.key)
-        line.addWidget(push_button("Continue", f"Open {shown.visit.title} of {key}", choose))
+        line.addWidget(push_button("Continue", plain_tip(f"Open {shown.visit.title} of {key}"), choose))
         return row
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() is QEvent.Type.PaletteChange and self._overview:
+            self._fill()  # with icons in the palette's colours
+        super().changeEvent(event)
 
     def _on_activated(self, item: QTreeWidgetItem) -> None:
         patient, visit = item.data(0, _KEY)

@@ -25,6 +25,7 @@ from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.domain.histology import HistologySample
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
 from glioma_annotator.ui import theme
+from glioma_annotator.ui.panels.parts import plain_tip, without_keys
 from glioma_annotator.workflow.event_entry import details_text
 from glioma_annotator.workflow.event_entry import when_text as event_when
 from glioma_annotator.workflow.histology_entry import diagnosis_text, sample_title
@@ -161,7 +162,7 @@ class VisitButton(QAbstractButton):
         self.setCheckable(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         names = ", ".join(s.name for s in visit.sequences)
-        self.setToolTip(f"{visit.title}\n{MASK_WORDS[mask]}\n{names}\nClick opens the visit (, and . step)")
+        self.setToolTip(plain_tip(f"{visit.title}\n{MASK_WORDS[mask]}\n{names}\nClick opens the visit (, and . step)"))
         self.setAccessibleName(f"Visit {visit.title}, {MASK_WORDS[mask]}")
 
     def width_for(self, text: str) -> int:
@@ -307,10 +308,7 @@ class _Scale(QWidget):
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             x = event.pos().x()
             told = [m.tip for m in self.marks if self._x(m.start) - 4 <= x <= self._x(m.end) + 4]
-            if told:
-                QToolTip.showText(event.globalPos(), "\n".join(told), self)
-            else:
-                QToolTip.hideText()
+            QToolTip.showText(event.globalPos(), plain_tip("\n".join(told)), self)  # hides it where there is none
             return True
         return super().event(event)
 
@@ -369,12 +367,12 @@ class Timeline(QWidget):
     def show_patient(self, key: str, others: Sequence[str], visits: Sequence[TimelineVisit]) -> None:
         """Show a patient's visits; `others` are the keys of all patients of the workspace."""
         short = QFontMetrics(self.patient.font()).elidedText(key, Qt.TextElideMode.ElideMiddle, _PATIENT_PX)
-        self.patient.setText(f"{short} \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
+        self.patient.setText(f"{without_keys(short)} \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.patient.setAccessibleName(f"Patient {key}; choose another")
-        self.patient.setToolTip(f"{'' if short == key else f'{key}: '}Another patient of this workspace")
+        self.patient.setToolTip(plain_tip(f"{'' if short == key else f'{key}: '}Another patient of this workspace"))
         self._menu.clear()
         for other in others:
-            action = self._menu.addAction(other)
+            action = self._menu.addAction(without_keys(other))
             action.setCheckable(True)
             action.setChecked(other == key)
             action.triggered.connect(lambda _on=False, chosen=other: self.patient_chosen.emit(chosen))

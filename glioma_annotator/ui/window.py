@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.banner import Banner
 from glioma_annotator.ui.command_layout import ICONS, MENU_BREAKS, MENUS, TOOL_BAR, VIEW_ONLY
 from glioma_annotator.ui.command_ui import CommandActions
-from glioma_annotator.ui.course_dock import ClinicalPages, make_dock
+from glioma_annotator.ui.course_dock import ClinicalPages, in_hidden_dock, make_dock
 from glioma_annotator.ui.diameter_attaching import DiameterAttaching
 from glioma_annotator.ui.error_dialog import ErrorReporter
 from glioma_annotator.ui.finding_markers import FindingMarkers
@@ -75,6 +76,7 @@ _log = logging.getLogger(__name__)
 MIN_WIDTH, MIN_HEIGHT = 1280, 720
 _PANEL_WIDTH = 336
 _MOST_RECENT = 8
+_MOST_BEHIND = 300  # fields behind the tabs of docks
 #: Of the docks: a place kept by a window with other docks would scatter the new ones.
 _STATE_VERSION = 2
 
@@ -122,6 +124,7 @@ class MainWindow(QMainWindow):
             self.change_settings,
             self,
         )
+        self.keeping.warned.connect(self.dialogs.tell)
         self.mirror = MirrorCheck(self.study, self.view, self)
         self.study_labels = StudyLabels(self.study, self.reading, self.dialogs.show, self)
         self.attaching = DiameterAttaching(self.findings, self.view, self)
@@ -135,8 +138,8 @@ class MainWindow(QMainWindow):
         self.commands = CommandActions(self.registry, self, self.view, VIEW_ONLY, ICONS)
         self.markers = FindingMarkers(self.findings, self.histology, self.view, self)
         self.link = ViewerLink(self.view, self.study, self.reading, self.toolbox, self)
-        self._held_mask = HeldKey(Qt.Key.Key_H, self.reading.flip_mask, self)
-        self._held_visit = HeldKey(Qt.Key.Key_V, self.together.flip_swapped, self)
+        self._held_mask = HeldKey(Qt.Key.Key_H, self.commands["view.mask"], self.reading.flip_mask, self)
+        self._held_visit = HeldKey(Qt.Key.Key_V, self.commands["visits.swap"], self.together.flip_swapped, self)
         self._build()
         self.display = StudyDisplay(self)
         self._connect()
@@ -256,8 +259,6 @@ class MainWindow(QMainWindow):
             self.toolbox.sketch_changed,
         ):
             signal.connect(refresh)
-        self.commands["view.mask"].triggered.connect(self._held_mask.switched)
-        self.commands["visits.swap"].triggered.connect(self._held_visit.switched)
         self.mask_panel.options.done.connect(self.view.setFocus)
         self.review_dock.islands.done.connect(self.view.setFocus)
         self.mask_panel.labels.change_asked.connect(self.study_labels.ask_change)
@@ -273,15 +274,18 @@ class MainWindow(QMainWindow):
         self.search_box.left.connect(self.view.setFocus)
         self.importing.plan_ready.connect(self.dialogs.confirm_import)
         self.importing.imported.connect(self.dialogs.import_messages)
-        self.start_page.workspace_chosen.connect(study.open_workspace)
+        self.start_page.workspace_chosen.connect(self.dialogs.open_remembered)
 
     def _begin(self) -> None:
         """Open the workspace once the window shows."""
         self.start_page.show_opening()
         if self.services.patient:
             self.view.preload()  # the start page will not be looked at
-        last = self.settings.window.workspace
-        self.study.open_workspace(self.services.workspace or (Path(last) if last else self.services.default_workspace))
+        last, default = self.settings.window.workspace, self.services.default_workspace
+        if self.services.workspace is None and last not in ("", str(default)):
+            self.dialogs.open_remembered(Path(last))
+        else:
+            self.study.open_workspace(self.services.workspace or default)
 
     def _on_first_workspace(self) -> None:
         """The first workspace is open: show what the program was started for."""
@@ -300,16 +304,18 @@ class MainWindow(QMainWindow):
             return
         path = str(session.store.path)
         recent = (path, *(p for p in self.settings.window.recent_workspaces if p != path))[:_MOST_RECENT]
-        self._keep(workspace=path, recent_workspaces=recent)
         self.start_page.show_recent(recent)
+        self._keep(workspace=path, recent_workspaces=recent)
 
     # settings
 
     def change_settings(self, settings: Settings) -> None:
-        """Use and keep other settings."""
-        self.settings = settings
+        """Use and keep other settings. Raises `EnvironmentFailure` when they cannot be kept; they are used anyway."""
+        before, self.settings = self.settings, replace(settings, window=self.settings.window)
+        settings = self.settings  # what the window remembers may have changed while a page was open
+        self.study.services = replace(self.study.services, settings=settings)
+        self._apply_settings(before)
         self.services.save_settings(settings)
-        self._apply_settings()
 
     def _keep(self, **values: str | tuple[str, ...]) -> None:
         """Keep values that the window itself remembers."""
@@ -317,7 +323,7 @@ class MainWindow(QMainWindow):
             self.settings = with_value(self.settings, f"window.{name}", value)
         self.services.save_settings(self.settings)
 
-    def _apply_settings(self) -> None:
+    def _apply_settings(self, before: Settings | None = None) -> None:
         settings = self.settings
         app = QApplication.instance()
         if isinstance(app, QApplication) and app.property("theme") != settings.display.theme:
@@ -325,7 +331,7 @@ class MainWindow(QMainWindow):
             self.commands.repaint_icons()
             self.timeline.repaint_icons()
         self.view.set_convention(Convention(settings.display.convention))
-        self.reading.use(settings.display, settings.editing)
+        self.reading.use(settings, before)
         self.proposing.set_device(settings.segmentation.device)
         if self.study.session is not None:
             self.study.session.author = settings.author
@@ -334,13 +340,24 @@ class MainWindow(QMainWindow):
 
     def _restore_geometry(self) -> None:
         kept = self.settings.window
-        if not kept.geometry or not self.restoreGeometry(QByteArray.fromBase64(kept.geometry.encode("ascii"))):
+        if not kept.geometry or not self.restoreGeometry(_bytes(kept.geometry)):
             self.resize(QSize(1600, 960).boundedTo(self.screen().availableSize()))
         if kept.state:
-            self.restoreState(QByteArray.fromBase64(kept.state.encode("ascii")), _STATE_VERSION)
+            self.restoreState(_bytes(kept.state), _STATE_VERSION)
         self.review_was_open = not self.review_dock.isHidden()
         self.review_dock.hide()  # closed until it is asked for, in every run
         self.display.show_page(study=False)
+
+    # the keyboard
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab passes over what lies behind the tabs of docks, which Qt takes for visible."""
+        for _ in range(_MOST_BEHIND):
+            if not super().focusNextPrevChild(forward):
+                return False
+            if not in_hidden_dock(QApplication.focusWidget()):
+                break
+        return True
 
     # drops
 
@@ -375,3 +392,8 @@ class MainWindow(QMainWindow):
 
 def _local_paths(event: QDragEnterEvent | QDropEvent) -> tuple[Path, ...]:
     return tuple(Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile())
+
+
+def _bytes(kept: str) -> QByteArray:
+    """What was kept as base64; of a settings file changed by hand, something that Qt refuses."""
+    return QByteArray.fromBase64(kept.encode(errors="replace"))

@@ -13,7 +13,7 @@ from shiboken6 import isValid
 
 from glioma_annotator.domain.import_plan import ImportPlan, ImportSummary
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.errors import WorkspaceBusy
+from glioma_annotator.errors import UserError, WorkspaceBusy
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.dialogs.command_palette import CommandPalette
 from glioma_annotator.ui.dialogs.compare_revisions import CompareDialog, ComparedMask
@@ -134,6 +134,30 @@ class WindowDialogs(QObject):
             lambda paths: self._window.study.open_workspace(paths[0]),
         )
 
+    def open_remembered(self, path: Path) -> None:
+        """Open a workspace that was opened before; where it is gone, no empty one is made in its place."""
+        study = self._window.study
+
+        def look(_report: Report, _cancel: CancelToken) -> bool:
+            try:
+                return path.is_dir() and any(path.iterdir())
+            except OSError:
+                return True  # opening it says what is wrong
+
+        def found(there: bool) -> None:
+            if there:
+                study.open_workspace(path)
+                return
+            study.failed.emit(
+                UserError(
+                    f"The workspace {path} is not there.",
+                    "Connect the disk or network folder that it lies on and open it again, or choose another one with "
+                    "File, Open workspace.",
+                )
+            )
+
+        self._window.workers.reading.submit("Looking for the workspace", look, found, study.failed.emit)
+
     def ask_prior_mask(self) -> None:
         self._ask_path(
             "Prior mask of this visit",
@@ -173,11 +197,15 @@ class WindowDialogs(QObject):
 
     def import_messages(self, summary: ImportSummary) -> None:
         """What the reader should know about an import that has ended."""
-        messages = list(summary.messages)
-        if len(messages) > _MOST_MESSAGES:
-            messages[_MOST_MESSAGES - 1 :] = [f"and {len(messages) - _MOST_MESSAGES + 1} more"]
-        if messages:
-            self._window.banner.tell("\n".join(messages), details="\n".join(summary.messages))
+        self.tell(summary.messages)
+
+    def tell(self, messages: Sequence[str]) -> None:
+        """Sentences that stay until they are read; of many the first ones, all in the tooltip."""
+        shown = list(messages)
+        if len(shown) > _MOST_MESSAGES:
+            shown[_MOST_MESSAGES - 1 :] = [f"and {len(shown) - _MOST_MESSAGES + 1} more"]
+        if shown:
+            self._window.banner.tell("\n".join(shown), details="\n".join(messages))
 
     # masks
 
@@ -279,15 +307,22 @@ class WindowDialogs(QObject):
         self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def next_area(self) -> None:
-        """Move the keyboard from the panes to the panel, then to the timeline, then back."""
+        """Move the keyboard from the panes or the start page to the panels in sight, to the timeline, then back."""
         window = self._window
-        areas: list[QWidget] = [window.view, window.mask_panel, window.timeline]
+        docks = [dock for dock in window.findChildren(QDockWidget) if not dock.visibleRegion().isEmpty()]
+        areas: list[QWidget] = [window.pages.currentWidget(), *docks, window.timeline]
         focus = QApplication.focusWidget()
         held = [i for i, area in enumerate(areas) if focus is area or (focus is not None and area.isAncestorOf(focus))]
-        area = areas[(held[0] + 1) % len(areas) if held else 0]
-        target: QWidget | None = area
-        if area is not window.view:
-            reachable = [w for w in area.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus]
-            target = next((w for w in reachable if w.isVisible() and w.isEnabled()), None)
+        first = held[0] + 1 if held else 0
+        targets = (self._reached_first(area) for area in (*areas[first:], *areas[:first]))
+        target = next(filter(None, targets), None)
         if target is not None:
+            target.window().activateWindow()  # a panel may have been torn off
             target.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _reached_first(self, area: QWidget) -> QWidget | None:
+        """What takes the keyboard of an area; None where nothing does."""
+        if area is self._window.view:
+            return area
+        reachable = (w for w in area.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus)
+        return next((w for w in reachable if w.isEnabled() and not w.visibleRegion().isEmpty()), None)

@@ -80,6 +80,7 @@ def test_a_finding_is_added_listed_and_exported(
         (("--workspace", "nowhere"), "no workspace"),
         (("--point", "99999", "0", "0"), "lies outside the images"),
         (("--point", "nan", "0", "0"), "lies outside the images"),
+        (("--text", "gr\udcf6sser"), "not in UTF-8"),
     ],
 )
 def test_a_finding_that_cannot_be_is_explained(
@@ -97,7 +98,7 @@ def test_a_report_is_added_from_a_file_listed_found_and_exported(
     workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.txt"
-    report.write_text("Kein Rezidiv.\nStabile Größe.", "utf-8")
+    report.write_text("Kein Rezidiv.\nStabile Größe.", "utf-8-sig")  # as some editors begin a text
     kind = ("--kind", "radiology report", "--when", "day 91", "--title", "MRI of the head", "--author", "Dr Far")
     assert note(workspace, "--file", report, "--timepoint", "v1", *kind, "--json") == ExitCode.DONE
     added = json.loads(capsys.readouterr().out)
@@ -121,6 +122,7 @@ def test_a_report_is_added_from_a_file_listed_found_and_exported(
         (("--text", "  "), "no text"),
         (("--text", "x", "--when", "soon"), "no date and no day"),
         (("--text", "x", "--timepoint", "v9"), "has no visit v9"),
+        (("--text", "gr\udcf6sser"), "not in UTF-8"),  # as Python hands over a byte of another encoding
         (("--text", "x", "--workspace", "nowhere"), "no workspace"),
         (("--file", "nothing.txt"), "no file nothing.txt"),
     ],

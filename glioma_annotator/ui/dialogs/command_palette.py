@@ -19,7 +19,7 @@ def matches(command: Command, text: str) -> bool:
 
 
 class CommandPalette(QDialog):
-    """A filter line above the commands that can run now; Return runs the selected one."""
+    """A filter line above the commands, those that can run now first; Return runs the selected one."""
 
     def __init__(self, registry: CommandRegistry, parent: QWidget) -> None:
         super().__init__(parent)
@@ -50,7 +50,7 @@ class CommandPalette(QDialog):
 
     def _fill(self) -> None:
         self.list.clear()
-        found = [c for c in self._registry if matches(c, self.filter.text())]
+        found = [c for c in self._registry if c.listed() and matches(c, self.filter.text())]
         # Commands whose title holds the text come first; those found by their help follow.
         text = self.filter.text().lower().strip()
         found.sort(key=lambda c: (not c.enabled(), text not in c.title.lower()))

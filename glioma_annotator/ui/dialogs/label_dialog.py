@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
@@ -25,6 +27,7 @@ _Button = QDialogButtonBox.StandardButton
 _OFFERED = 6
 #: Colours nearer than this (delta E, to the reader who sees the least difference) are hard to tell apart in a mask.
 _ALIKE = 12.0
+_MOST_NAMED = 4
 
 
 class LabelDialog(QDialog):
@@ -45,7 +48,7 @@ class LabelDialog(QDialog):
         self._scheme = scheme
         self._value = label.value if label is not None else scheme.free_value or 0
         others = [other.colour for other in scheme.labels if other.value != self._value]
-        offered = suggested(others)[:_OFFERED]
+        offered = suggested(others)[:_OFFERED] or (_another(others),)
         self.colour = label.colour if label is not None else offered[0]
         self.name = QLineEdit(label.name if label is not None else "")
         self.name.setMaxLength(LONGEST_NAME)
@@ -57,11 +60,12 @@ class LabelDialog(QDialog):
         self.title.setAccessibleName("What the label means")
         self.title.setToolTip("Shown when the pointer rests on the label")
         self._colours = QButtonGroup(self)
+        self._chosen: QToolButton | None = None  # the colour that is none of those offered
         row = QHBoxLayout()
         row.setSpacing(4)
         shown = offered if self.colour in offered else (self.colour, *offered[: _OFFERED - 1])
         for colour in shown:
-            row.addWidget(self._swatch(colour))
+            row.addWidget(self._swatch(colour, self._praise(colour)))
         self.other = QToolButton()
         self.other.setText("Other…")
         self.other.setProperty("boxed", True)
@@ -77,6 +81,8 @@ class LabelDialog(QDialog):
         form.addRow("Meaning", self.title)
         form.addRow("Colour", row)
         self.note = quiet()
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        self._compared = self._alike = ""
         self.buttons = QDialogButtonBox(_Button.Ok | _Button.Cancel)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
@@ -90,14 +96,23 @@ class LabelDialog(QDialog):
         self.name.textChanged.connect(self._refresh)
         self._refresh()
 
-    def _swatch(self, colour: str) -> QToolButton:
+    def _near(self, colour: str) -> list[str]:
+        """Names of the other labels whose colours some readers can hardly tell from this one."""
+        others = [other for other in self._scheme.labels if other.value != self._value]
+        return [other.name for other in others if difference(other.colour, colour) < _ALIKE]
+
+    def _praise(self, colour: str) -> str:
+        easy = ": easy to tell from the other labels, also for colour-blind readers"
+        return colour if self._near(colour) else colour + easy
+
+    def _swatch(self, colour: str, tip: str) -> QToolButton:
         button = QToolButton()
         button.setIcon(swatch(colour, 18))
         button.setIconSize(QSize(18, 18))
         button.setCheckable(True)
         button.setChecked(colour == self.colour)
         button.setAccessibleName(f"Colour {colour}")
-        button.setToolTip(f"{colour}: easy to tell from the other labels, also for colour-blind readers")
+        button.setToolTip(tip)
         button.clicked.connect(lambda: self.choose_colour(colour))
         self._colours.addButton(button)
         return button
@@ -112,10 +127,13 @@ class LabelDialog(QDialog):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def chosen(colour: QColor) -> None:
-            button = self._swatch(colour.name().upper())
-            self._row.insertWidget(0, button)
-            button.setChecked(True)
-            self.choose_colour(colour.name().upper())
+            name = colour.name().upper()
+            if self._chosen is not None:  # it gives way to the new one, or the row would grow past the dialog
+                self._chosen.deleteLater()
+            self._chosen = self._swatch(name, self._praise(name))
+            self._row.insertWidget(0, self._chosen)
+            self._chosen.setChecked(True)
+            self.choose_colour(name)
 
         dialog.colorSelected.connect(chosen)
         dialog.open()
@@ -130,7 +148,14 @@ class LabelDialog(QDialog):
         label = self.label
         fault = self._scheme.fault(label)
         self.buttons.button(_Button.Ok).setEnabled(not fault)
-        others = [other for other in self._scheme.labels if other.value != label.value]
-        near = [other.name for other in others if difference(other.colour, label.colour) < _ALIKE]
-        alike = f"Some readers can hardly tell this colour from that of {', '.join(near)}." if near else ""
-        self.note.setText((fault if label.name else "") or alike or f"Its value in the mask is {label.value}.")
+        if self._compared != label.colour:
+            self._compared, near = label.colour, self._near(label.colour)
+            many = [*near[:_MOST_NAMED], f"{len(near) - _MOST_NAMED} more"] if len(near) > _MOST_NAMED else near
+            self._alike = f"Some readers can hardly tell this colour from that of {', '.join(many)}." if near else ""
+        self.note.setText((fault if label.name else "") or self._alike or f"Its value in the mask is {label.value}.")
+
+
+def _another(taken: Sequence[str]) -> str:
+    """A light colour that no label has, once all that are easy to tell apart are taken."""
+    hues = (QColor.fromHsvF(n * 0.618 % 1, 0.55, 1.0).name().upper() for n in range(len(taken) + 1))
+    return next(colour for colour in hues if colour not in {known.upper() for known in taken})

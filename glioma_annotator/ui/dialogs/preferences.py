@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from glioma_annotator.settings import SettingInfo, Settings, iter_settings, value_of, with_value
-from glioma_annotator.ui.panels.parts import heading
+from glioma_annotator.ui.panels.parts import DecimalField, heading
 
 _Button = QDialogButtonBox.StandardButton
 
@@ -63,6 +63,11 @@ class PreferencesDialog(QDialog):
         column.addLayout(form)
         column.addStretch(1)
         buttons = QDialogButtonBox(_Button.Ok | _Button.Cancel | _Button.RestoreDefaults)
+        self._ok = buttons.button(_Button.Ok)
+        for control in self.controls.values():
+            if isinstance(control, QLineEdit):
+                control.textChanged.connect(self._refresh)
+        self._refresh()
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
         buttons.button(_Button.RestoreDefaults).setText("Restore defaults")
@@ -81,6 +86,12 @@ class PreferencesDialog(QDialog):
     def _show_defaults(self) -> None:
         for info in self._infos:
             self._show[info.path](info.default)
+
+    def _refresh(self) -> None:
+        faults = [f"{info.description}: it {info.fault(self._read[info.path]())}" for info in self._infos
+                  if info.fault(self._read[info.path]())]  # fmt: skip
+        self._ok.setEnabled(not faults)
+        self._ok.setToolTip("\n".join(faults))
 
     def _accept(self) -> None:
         settings = self._settings
@@ -101,7 +112,7 @@ def _make_control(info: SettingInfo) -> QWidget:
     if info.type is bool:
         return QCheckBox()
     if info.type in (int, float):
-        spin = QSpinBox() if info.type is int else QDoubleSpinBox()
+        spin = QSpinBox() if info.type is int else DecimalField()
         low, high = info.minimum, info.maximum
         if isinstance(spin, QSpinBox):
             spin.setRange(0 if low is None else int(low), 2**31 - 1 if high is None else int(high))
@@ -123,5 +134,5 @@ def _access(widget: QWidget) -> tuple[Callable[[], Any], Callable[[Any], None]]:
     if isinstance(widget, QSpinBox | QDoubleSpinBox):
         return widget.value, widget.setValue
     if isinstance(widget, QLineEdit):
-        return widget.text, widget.setText
+        return lambda: widget.text().strip(), widget.setText
     raise TypeError(f"no setting is shown as a {type(widget).__name__}")

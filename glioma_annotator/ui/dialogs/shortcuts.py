@@ -57,12 +57,13 @@ class ShortcutPage(QDialog):
         words = text.lower().split()
         self._add("Mouse over a pane", [(k, "", w) for k, w in MOUSE if all(x in f"{k} {w}".lower() for x in words)])
         self.list.expandAll()
-        for column, width in enumerate((190, 190)):
+        for column, width in enumerate((190, 230)):
             self.list.setColumnWidth(column, width)
 
     @staticmethod
     def _found(command: Command, text: str) -> bool:
-        return matches(command, text) or text.lower() in [k.lower() for k in command.shortcuts]
+        sought, keys = text.strip().lower(), [k.lower() for k in command.shortcuts]
+        return matches(command, text) or sought in keys or ("+" in sought and any(sought in k for k in keys))
 
     def _add(self, title: str, rows: list[tuple[str, str, str]]) -> None:
         if not rows:
@@ -76,6 +77,7 @@ class ShortcutPage(QDialog):
         for row in rows:
             item = QTreeWidgetItem(list(row))
             item.setTextAlignment(0, Qt.AlignmentFlag.AlignLeft)
+            item.setToolTip(1, row[1])
             item.setToolTip(2, row[2])
             parent.addChild(item)
 

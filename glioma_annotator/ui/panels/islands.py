@@ -9,7 +9,6 @@ from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDoubleSpinBox,
     QHBoxLayout,
     QHeaderView,
     QTableWidget,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from glioma_annotator.domain.island import Island
-from glioma_annotator.ui.panels.parts import count_text, push_button, quiet, swatch
+from glioma_annotator.ui.panels.parts import DecimalField, count_text, push_button, quiet, swatch
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
 
@@ -78,6 +77,7 @@ class IslandsPanel(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setAlternatingRowColors(True)
         self.table.setShowGrid(False)
+        self.table.setTabKeyNavigation(False)  # Tab goes on to the buttons
         self.table.setAccessibleName("Islands of the mask")
         self.table.verticalHeader().setDefaultSectionSize(24)
         header = self.table.horizontalHeader()
@@ -94,7 +94,7 @@ class IslandsPanel(QWidget):
         for button in (self.delete, self.keep, self.relabel):
             button.setProperty("role", "narrow")
             row.addWidget(button, 1)
-        self.under = QDoubleSpinBox()
+        self.under = DecimalField()
         self.under.setRange(0.0, 100.0)
         self.under.setDecimals(2)
         self.under.setSingleStep(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QGridLayout,
@@ -20,11 +20,51 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.labels import Label, LabelScheme
 from glioma_annotator.domain.measurement import region_volumes_ml
-from glioma_annotator.ui import theme
-from glioma_annotator.ui.panels.parts import IconButton, SwitchButton, follow_action, ml_text, quiet, swatch
+from glioma_annotator.ui.panels.parts import (
+    IconButton,
+    SmallButton,
+    SwitchButton,
+    follow_action,
+    ml_text,
+    plain_tip,
+    quiet,
+    swatch,
+    without_keys,
+)
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.study_labels import own_labels
+
+_SWATCH_PX = 14
+_AROUND_PX = 24  # a name's button around the colour and the words
+
+
+class _Name(QToolButton):
+    """A label's name with its colour, shortened to the room that volume and switches leave."""
+
+    def __init__(self, label: Label) -> None:
+        super().__init__()
+        self._name = label.name
+        self.setIcon(swatch(label.colour))
+        self.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(64)
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._tip = f"{label.title}: paint with this label ({label.value})"
+        self.setAccessibleName(f"Active label {label.name}, {label.title}")
+        self._shorten()
+
+    def _shorten(self) -> None:
+        room = self.width() - _SWATCH_PX - _AROUND_PX
+        short = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, room)
+        self.setText(f" {without_keys(short)}")
+        self.setToolTip(plain_tip(self._tip if short == self._name else f"{self._name}: {self._tip}"))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._shorten()
 
 
 class LabelList(QWidget):
@@ -101,6 +141,7 @@ class LabelList(QWidget):
         grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(0)
         grid.setColumnStretch(0, 1)
+        grid.setSizeConstraint(QGridLayout.SizeConstraint.SetMinimumSize)  # never squeezed until the panel has grown
         own = own_labels(self._scheme)
         for row, label in enumerate(self._scheme.labels):
             self._add_row(grid, row, label)
@@ -110,12 +151,8 @@ class LabelList(QWidget):
 
     def _add_menu(self, grid: QGridLayout, row: int, label: Label) -> None:
         """What can be done to a label that was added."""
-        more = QToolButton()
-        more.setIcon(theme.icon("dots-vertical"))
+        more = SmallButton("dots-vertical", f"Change or delete {label.name}")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        more.setAccessibleName(f"Change or delete {label.name}")
-        more.setToolTip(f"Change or delete {label.name}")
         menu = QMenu(more)
         menu.addAction("Change…").triggered.connect(lambda: self.change_asked.emit(label))
         menu.addAction("Delete").triggered.connect(lambda: self.delete_asked.emit(label))
@@ -125,23 +162,14 @@ class LabelList(QWidget):
 
     def _add_row(self, grid: QGridLayout, row: int, label: Label) -> None:
         reading = self._reading
-        name = QToolButton()
-        name.setText(f" {label.name}")
-        name.setIcon(swatch(label.colour))
-        name.setIconSize(QSize(14, 14))
-        name.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        name.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        name.setCheckable(True)
-        name.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        name.setToolTip(f"{label.title}: paint with this label ({label.value})")
-        name.setAccessibleName(f"Active label {label.name}, {label.title}")
+        name = _Name(label)
         value = label.value
         name.clicked.connect(lambda _on: reading.set_label(value))
         self._choice.addButton(name)
         volume = QLabel()
         volume.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         volume.setMinimumWidth(72)
-        volume.setToolTip(f"Volume of {label.name} in the mask as it stands")
+        volume.setToolTip(plain_tip(f"Volume of {label.name} in the mask as it stands"))
         eye = SwitchButton("eye-off-outline", "eye-outline", f"Show {label.name}", f"Show or hide {label.name}")
         eye.clicked.connect(lambda on: reading.set_label_visible(value, on))
         lock = SwitchButton(

@@ -11,7 +11,7 @@ from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.panels.edit_rules import EditRulesForm
 from glioma_annotator.ui.panels.labels import LabelList
-from glioma_annotator.ui.panels.parts import heading, line
+from glioma_annotator.ui.panels.parts import CalmFields, heading, line
 from glioma_annotator.ui.panels.revisions import RevisionList
 from glioma_annotator.ui.panels.segmenting import ProposalBox, SegmentBox
 from glioma_annotator.ui.panels.tool_options import ToolOptions
@@ -78,6 +78,7 @@ class MaskPanel(QScrollArea):
         column.addWidget(heading("Revisions"))
         column.addWidget(revisions, 1)
         self.setWidget(inside)
+        CalmFields(self).calm(inside)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_VOLUME_DELAY_MS)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QWidget
 
+from glioma_annotator.ui.panels.parts import CalmFields, DecimalField
 from glioma_annotator.ui.tools.options import OptionInfo, describe
 
 _Set = Callable[[str, object], None]
@@ -55,6 +56,7 @@ class OptionForm(QWidget):
                 label = QLabel(info.title)
                 label.setToolTip(info.help)
                 form.addRow(label, field)
+        CalmFields(self).calm(self)
         self.refresh()
 
     def _field(self, info: OptionInfo) -> QWidget:
@@ -69,7 +71,7 @@ class OptionForm(QWidget):
             combo.setMinimumContentsLength(10)
             combo.activated.connect(lambda place: self._change(name, str(combo.itemData(place))))
             return combo
-        spin = QDoubleSpinBox()
+        spin = DecimalField()
         spin.setMinimumHeight(_NUMBER_PX)
         spin.setDecimals(info.decimals)
         spin.setRange(info.minimum, info.maximum)

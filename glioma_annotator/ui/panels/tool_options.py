@@ -6,8 +6,9 @@ import math
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSlider, QToolButton, QWidget
 
+from glioma_annotator.ui.panels.parts import DecimalField
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.tools.brush import LARGEST_MM, SMALLEST_MM
 from glioma_annotator.ui.viewer.types import MaskStyle
@@ -48,7 +49,7 @@ class ToolOptions(QWidget):
         grid.setColumnStretch(1, 1)
         tip = f"Diameter of brush and eraser in mm ({brush_size_keys}, or Shift and the wheel)"
         self.slider = _slider(tip, "Brush diameter slider")
-        self.diameter = QDoubleSpinBox()
+        self.diameter = DecimalField()
         self.diameter.setRange(SMALLEST_MM, LARGEST_MM)
         self.diameter.setDecimals(1)
         self.diameter.setSingleStep(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from glioma_annotator.domain.cohort import SearchHit
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.import_plan import ImportItem, ImportKind, ImportPlan, ImportVisit
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
@@ -73,6 +75,18 @@ def test_the_import_dialog_says_what_was_found_and_left_out(dialog: ImportDialog
     assert dialog.summary.text() == "1 patient, 2 visits, 3 sequences, 1 mask; 1 file with warnings"
     assert "notes.nii is left out" in dialog.problems.text()
     assert dialog.ok.isEnabled()
+
+
+def test_parts_of_one_mask_are_counted_as_one(qtbot: QtBot, parent: QWidget, tmp_path: Path) -> None:
+    mask = write_nifti(tmp_path / "seg.nii.gz", np.zeros((3, 3, 3), np.uint8), np.diag([2.0, 2.0, 5.0, 1.0]))
+    found = plan(mask)
+    part = replace(found.items[3], part_of="scans")
+    other = replace(part, path=tmp_path / "other.nii.gz", name="other")
+    made = ImportDialog(
+        replace(found, items=(*found.items[:3], part, other)), FakeStore(tmp_path), GLIOMA_POST_TREATMENT, parent
+    )
+    qtbot.addWidget(made)
+    assert made.summary.text().startswith("1 patient, 2 visits, 3 sequences, 1 mask;")
 
 
 def test_warnings_and_full_paths_are_shown(dialog: ImportDialog) -> None:
@@ -266,6 +280,45 @@ def test_the_palette_finds_a_command_by_words_and_runs_it(qtbot: QtBot, bench: A
     assert palette.list.currentItem().text(0) == "Label RC"
     qtbot.keyClick(palette.filter, Qt.Key.Key_Return)
     assert window.reading.brush.value == 4
+
+
+def test_the_palette_stays_open_on_a_command_that_cannot_run_and_lists_what_menus_list(
+    qtbot: QtBot, bench: Any
+) -> None:
+    window = bench.open_window()
+    window.commands["help.palette"].trigger()
+    palette = window.dialogs.open
+    palette.filter.setText("lasso")
+    assert palette.list.topLevelItem(0).text(0) == "Lasso"
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Return):
+        qtbot.keyClick(palette.filter, key)
+    assert palette.isVisible()
+    palette.filter.setText("added label")  # there are none
+    assert palette.list.topLevelItemCount() == 0
+    palette.close()
+
+
+def test_shortcuts_are_found_by_their_keys(qtbot: QtBot, bench: Any) -> None:
+    page = ShortcutPage(bench.open_window().registry, None)
+    qtbot.addWidget(page)
+    for typed in ("ctrl+alt", " Ctrl+Alt+H "):
+        page.filter.setText(typed)
+        groups = [page.list.topLevelItem(n) for n in range(page.list.topLevelItemCount())]
+        assert "Changes…" in [group.child(n).text(1) for group in groups for n in range(group.childCount())]
+
+
+def test_return_opens_nothing_that_an_earlier_text_found(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    chosen: list[object] = []
+    box = window.search_box
+    box.chosen.connect(chosen.append)
+    box.setFocus()
+    box._show("ab", (SearchHit("finding", "f", "PAT-0043", "", "ab", ""),))
+    assert box.popup.isVisible()
+    box._pause.start()  # as after one more letter
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert not chosen
+    qtbot.waitUntil(lambda: not box.searching)
 
 
 def test_the_shortcut_page_opens_with_a_question_mark_and_can_be_searched(qtbot: QtBot, bench: Any) -> None:

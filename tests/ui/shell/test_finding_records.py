@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
+from glioma_annotator.domain.archive import MergeSummary
 from glioma_annotator.domain.cohort import CohortHit, CohortResult
 from glioma_annotator.domain.finding import Finding
 from glioma_annotator.domain.note import Note, NoteKind
@@ -297,7 +298,7 @@ def test_an_identity_is_shown_only_when_asked_for_and_recorded(bench, window: Ma
     assert dialog.name.text() == ""
     qtbot.mouseClick(dialog.show_button, Qt.MouseButton.LeftButton)
     assert (dialog.name.text(), dialog.birth_date.text()) == ("Jane Doe", "1958-07-31")
-    for wrong in ("someday", "1958"):
+    for wrong in ("someday", "1958", "2958-07-31"):
         dialog.birth_date.setText(wrong)
         qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
         assert dialog.wrong.text() == f"“{wrong}” is no birth date. Write 1958-07-31."
@@ -323,6 +324,22 @@ def test_a_patient_is_exported_without_identities_unless_asked(
     file = tmp_path / "out.zip"
     qtbot.waitUntil(lambda: file.exists() and not window.workers.jobs)
     assert file.read_text() == (f"{PATIENT} with identities" if identities else PATIENT)
+
+
+def test_what_an_archive_or_a_restored_copy_brings_up_stays_until_it_is_read(  # type: ignore[no-untyped-def]
+    bench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    faults = ["patients/P/V/T1.nii.gz is missing.", "patients/P/V/T2.nii.gz is missing."]
+    window = bench.open_window(restore_backup=lambda *_args: faults)
+    summary = MergeSummary(PATIENT, visits=1, warnings=["Mask 2 is older than the mask of this visit."])
+    monkeypatch.setattr(bench.store, "import_patient", lambda *_args, **_named: summary)
+    window.keeping.read_archive(tmp_path / "a.zip", "")
+    qtbot.waitUntil(lambda: not window.workers.jobs and window.banner.isVisible())
+    assert window.banner.text.text() == summary.warnings[0]
+    assert "1 visit" in window.status.notice.text()
+    window.keeping.restore(tmp_path / "daily.db", bench.store.path)
+    qtbot.waitUntil(lambda: not window.workers.jobs and window.banner.text.text() == "\n".join(faults))
+    assert window.banner.isVisible()
 
 
 def test_a_refused_archive_is_explained(bench, window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from psygnal import EmitLoopError, Signal
 from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.ui.error_dialog import BUG_TITLE, details, unwrap
+from glioma_annotator.ui.error_dialog import BUG_LOGGED, BUG_TITLE, details, unwrap
 
 
 def shown(qtbot: QtBot, window: Any) -> Any:
@@ -67,6 +68,21 @@ def test_many_errors_open_one_dialog(qtbot: QtBot, bench: Any) -> None:
     first = window.errors.dialog
     window.errors.show(UserError("Another.", ""))
     assert window.errors.dialog is first
+    close(qtbot, window)
+
+
+def test_what_else_goes_wrong_is_told_in_the_open_dialog_once_each(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_window()
+    window.errors.show(UserError("The settings could not be saved.", "Make room."))
+    for _ in range(3):
+        window.errors.show(EnvironmentFailure("The workspace could not be opened.", "Copy it to another disk."))
+    window.errors.show(ValueError("a bug"))
+    dialog = shown(qtbot, window)
+    told = [label.text() for label in dialog.findChildren(QLabel) if label.text() and label.isVisible()]
+    assert told.count("The workspace could not be opened.") == told.count("Copy it to another disk.") == 1
+    assert told.count(BUG_TITLE) == told.count(BUG_LOGGED) == 1
+    for label in dialog.findChildren(QLabel):
+        assert label.height() >= label.heightForWidth(label.width())
     close(qtbot, window)
 
 
