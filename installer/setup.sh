@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 unset PYTHONPATH PYTHONHOME # packages of another Python would be taken for installed
 export PIP_USER=0           # whatever pip's own settings say: into .venv
 exec 9<installer/setup.sh   # a second set-up of this folder waits for the first one
-command -v flock >/dev/null && flock 9
+if command -v flock >/dev/null; then flock 9 2>/dev/null || true; fi # some network disks refuse locks
 
 # Besides what Qt names: xvfb-run needs xauth, which xvfb only recommends; libharfbuzz0b brings GLib, whose own package
 # has another name in every other release.

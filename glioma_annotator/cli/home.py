@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from glioma_annotator import paths
@@ -24,7 +25,8 @@ def find_room_for_caches() -> None:
 
     It lies in the program's own folder where that can be written (`GLIOMA_HOME`), else it lasts as long as the program.
     """
-    if sys.platform != "linux" or can_be_written(_caches()):
+    caches = _caches()
+    if sys.platform != "linux" or (caches is not None and can_be_written(caches)):
         return
     place = paths.user_data() / "cache"
     if not can_be_written(place):
@@ -34,5 +36,10 @@ def find_room_for_caches() -> None:
     os.environ.setdefault("MPLCONFIGDIR", str(place / "matplotlib"))
 
 
-def _caches() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+def _caches() -> Path | None:
+    """The libraries' cache folder; None for a user without a home, as in some containers."""
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named)
+    with suppress(RuntimeError):
+        return Path("~/.cache").expanduser()
+    return None

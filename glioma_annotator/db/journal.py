@@ -25,6 +25,7 @@ from glioma_annotator.imaging.atomic_file import atomic_write, flush_folder, new
 
 _log = logging.getLogger(__name__)
 
+_SET_ASIDE = ".set-aside"  # within the name of such a journal
 _UNWRITTEN = "The last step could not be written to the journal of unsaved steps"
 _UNFLUSHED = "The disk did not confirm the journal of unsaved steps"
 
@@ -73,6 +74,7 @@ class FileJournal:
     read_only: refuse every change.
     visit: the timepoint's uid; its number may be another visit's after an older database was put in place.
     newest: id of the timepoint's newest revision; None while it has none.
+    kept: files that were set aside of this timepoint's journals.
 
     Raises `EnvironmentFailure` when the file cannot be read.
     """
@@ -85,6 +87,7 @@ class FileJournal:
         read_only: bool,
         visit: str = "",
         newest: int | None = None,
+        kept: Sequence[Path] = (),
     ) -> None:
         self._path = path
         self._visit = visit
@@ -103,7 +106,7 @@ class FileJournal:
                 self._set_aside()
                 found = None
             if found is None or not found.steps:
-                found = self._taken_back(newest) or found
+                found = self._taken_back(kept, newest) or found
         if found is not None and self._fits(found.start):
             self._start, self._first, self._end = found.start, found.first, found.end
 
@@ -248,16 +251,16 @@ class FileJournal:
         return parent is None or self._content_of(parent) == start.content_sha256
 
     def _set_aside(self) -> None:
-        name = free_name(f"{self._path.stem}.set-aside", lambda n: self._path.with_name(n).exists())
+        name = free_name(f"{self._path.stem}{_SET_ASIDE}", lambda n: self._path.with_name(n).exists())
         with explained("A journal of unsaved steps could not be set aside"):
             self._path.rename(self._path.with_name(name))
         _log.warning("a journal was set aside: it starts from another state of its mask, or is damaged")
 
-    def _taken_back(self, newest: int | None) -> _Found | None:
+    def _taken_back(self, kept: Sequence[Path], newest: int | None) -> _Found | None:
         """What the last journal set aside holds whose steps start from the newest revision; its file is ours again."""
         with explained("A journal of unsaved steps could not be taken back"):
-            kept = self._path.parent.glob(f"{self._path.stem}.set-aside*")
-            for file in sorted(kept, key=lambda file: file.stat().st_mtime, reverse=True):
+            there = [file for file in kept if file.exists()]
+            for file in sorted(there, key=lambda file: file.stat().st_mtime, reverse=True):
                 found = self._read(file)
                 if found and found.steps and self._fits(found.start) and found.start.parent_revision_id == newest:
                     file.replace(self._path)
@@ -290,6 +293,15 @@ class FileJournal:
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
+
+
+def journals_set_aside(folder: Path) -> dict[str, list[Path]]:
+    """The journals that were set aside, by the stem of the name that they had. Raises `EnvironmentFailure`."""
+    found: dict[str, list[Path]] = {}
+    with explained("The journals of unsaved steps could not be read"):
+        for file in folder.glob(f"*{_SET_ASIDE}*"):
+            found.setdefault(file.name.partition(_SET_ASIDE)[0], []).append(file)
+    return found
 
 
 def _header(start: _Start) -> bytes:

@@ -87,7 +87,8 @@ def _set_aside(layout: Layout) -> Path | None:
     kept = layout.backups / f"{stem}.db"
     there = layout.database.exists()
     if there:
-        _fold(layout.database)
+        if layout.database.stat().st_size:  # beside an empty file, SQLite deletes a WAL file
+            _fold(layout.database)
         layout.database.replace(kept)  # first: killed after this, it is missed; without its WAL file it would open
     for end in _SIDE_FILES:
         side = layout.database.with_name(f"{layout.database.name}{end}")

@@ -16,7 +16,7 @@ from glioma_annotator.db.backups import back_up_before_migration
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
 from glioma_annotator.db.filing import require_fitting, require_mask, unused_name, write_images, write_mask
-from glioma_annotator.db.journal import FileJournal
+from glioma_annotator.db.journal import FileJournal, journals_set_aside
 from glioma_annotator.db.layout import Layout, full_path
 from glioma_annotator.db.lock import WorkspaceLock, current_user
 from glioma_annotator.db.measures import mask_places_mm
@@ -123,6 +123,7 @@ class Workspace(Upkeep):
         self.cohort = self._all.cohort
         self._journals: dict[int, FileJournal] = {}
         self._journals_guard = threading.Lock()
+        self._set_aside: dict[str, list[Path]] | None = None  # journals, as they were found at first
         if not self.read_only:
             self.measures.complete()
             self.registrations.take_over()
@@ -290,13 +291,17 @@ class Workspace(Upkeep):
         with self._journals_guard:
             if timepoint_id not in self._journals:
                 path = self._layout.journal / f"timepoint-{timepoint_id:06d}.journal"
-                newest = max(self.revisions(timepoint_id), key=lambda revision: revision.number, default=None)
+                if self._set_aside is None:
+                    self._set_aside = journals_set_aside(self._layout.journal)
+                kept = self._set_aside.get(path.stem, ())
+                newest = max(self.revisions(timepoint_id) if kept else (), key=lambda r: r.number, default=None)
                 self._journals[timepoint_id] = FileJournal(
                     path,
                     self._content_of(timepoint_id),
                     read_only=self.read_only,
                     visit=self._all.timepoints.uid(timepoint_id),
                     newest=newest.id if newest else None,
+                    kept=kept,
                 )
             return self._journals[timepoint_id]
 

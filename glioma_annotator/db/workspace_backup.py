@@ -8,11 +8,10 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from glioma_annotator import __version__
-from glioma_annotator.db.archive import ArchiveReader, read_archive, write_archive
+from glioma_annotator.db.archive import ArchiveReader, ArchiveWriter, read_archive, write_archive
 from glioma_annotator.db.backups import stamp
 from glioma_annotator.db.connection import Connections
 from glioma_annotator.db.failures import explained
@@ -47,20 +46,17 @@ def back_up_workspace(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stem = free_name(f"glioma-backup-{stamp()}", lambda name: (folder / f"{name}.zip").exists())
     target = folder / f"{stem}.zip"
-    problems = []
-    journals = _journals(layout)
+    problems, facts = [], dict[str, object](program=__version__)
     place = layout.backups if _takes_copy(layout, connections.size_bytes) else folder
     copy = place / f".{stem}.{uuid.uuid4().hex[:8]}.db.tmp"  # two backups may begin in one second
     try:
-        connections.back_up(copy, part(report, 0, 0.2), cancel)
-        recorded, schema = _recorded_files(copy)
-        unrecorded = _other_files(layout, recorded)
-        progress = StepProgress(report, len(recorded) + len(unrecorded) + 1, "Backing up", 0.2)
-        files = 1 + len(journals)
-        with write_archive(target, KIND, {"program": __version__, "schema": schema}) as archive:
+        with write_archive(target, KIND, facts) as archive:
+            files = 1 + _add_journals(archive, layout, cancel)
+            connections.back_up(copy, part(report, 0, 0.2), cancel)
+            recorded, facts["schema"] = _recorded_files(copy)
+            unrecorded = _other_files(layout, recorded)
+            progress = StepProgress(report, len(recorded) + len(unrecorded) + 1, "Backing up", 0.2)
             archive.add_file(_DATABASE, copy)
-            for name, content in journals.items():
-                archive.add(name, content)
             progress.step()
             for path, sha256 in recorded.items():
                 cancel.raise_if_cancelled()
@@ -105,15 +101,21 @@ def _recorded_files(database: Path) -> tuple[dict[str, str], int]:
         copy.close()
 
 
-def _journals(layout: Layout) -> dict[str, bytes]:
-    """What the journals hold, by their names in an archive. Raises `EnvironmentFailure`."""
-    found = {}
-    with explained("The journals of unsaved steps could not be read"):
-        for file in sorted(layout.journal.glob("*")):
-            if file.is_file() and not file.name.endswith(".tmp"):
-                with suppress(FileNotFoundError):  # set aside meanwhile
-                    found[layout.relative(file)] = file.read_bytes()
-    return found
+def _add_journals(archive: ArchiveWriter, layout: Layout, cancel: CancelToken) -> int:
+    """How many journals there were, each as it was at one moment. Raises `EnvironmentFailure`, `Cancelled`."""
+    added = 0
+    for file in sorted(layout.journal.glob("*")):
+        cancel.raise_if_cancelled()
+        if not file.is_file() or file.name.endswith(".tmp"):
+            continue
+        with explained("The journals of unsaved steps could not be read"):
+            try:
+                content = file.read_bytes()
+            except FileNotFoundError:
+                continue  # set aside meanwhile
+        archive.add(layout.relative(file), content)
+        added += 1
+    return added
 
 
 def _plain_names(layout: Layout, files: Sequence[Path]) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from glioma_annotator.ui.panels.parts import count_text, ml_text
 from glioma_annotator.ui.placed_records import PlacedRecords
 from glioma_annotator.workflow.finding_entry import finding_at, finding_moved, finding_of_region
 from glioma_annotator.workflow.jobs import Job
+from glioma_annotator.workflow.measure import with_own_labels
 from glioma_annotator.workflow.profiles import load_profile
 from glioma_annotator.workflow.study import OpenTimepoint
 
@@ -44,7 +45,7 @@ class FindingsController(PlacedRecords):
 
     def _own_profile(self) -> TaskProfile:
         """The profile with the labels that readers added to the study."""
-        return replace(self.profile, scheme=self.study.scheme)
+        return with_own_labels(self.study.require_session().store, self.profile)
 
     def all(self) -> tuple[Finding, ...]:
         """Of the open patient, oldest first."""

@@ -92,7 +92,7 @@ class Together(QObject):
     @property
     def running_here(self) -> bool:
         """Whether that of the two visits is."""
-        return self.running and self._shows(self._job.visits)
+        return self.running and self._shows(self._job.visits, turned=True)
 
     @property
     def settling(self) -> bool:
@@ -109,10 +109,10 @@ class Together(QObject):
         visit = self.study.visit
         return (visit.timepoint, self.other) if visit is not None and self.other is not None else None
 
-    def _shows(self, pair: Pair | None) -> bool:
-        """Whether these are the two visits on the screen."""
-        shown = self._pair
-        return shown is not None and pair is not None and [v.id for v in shown] == [v.id for v in pair]
+    def _shows(self, pair: Pair | None, *, turned: bool = False) -> bool:
+        """Whether these are the two visits on the screen; where `turned`, whichever of them is read."""
+        shown, asked = ([visit.id for visit in of or ()] for of in (self._pair, pair))
+        return bool(shown) and (shown == asked or (turned and shown == asked[::-1]))
 
     def _on_visit(self) -> None:
         self._shown = self.other = self.found = self.changes = None
@@ -211,7 +211,7 @@ class Together(QObject):
 
     def _stopped(self, visits: Pair, error: UserError | None) -> None:
         """The job was refused, or cancelled; other visits may be on the screen by then."""
-        if self._shows(visits):
+        if self._shows(visits, turned=True):
             self.note, self.failed = str(error or "Cancelled; the visits lie where they did."), error is not None
         elif error is not None:
             fixed, moving = visits
@@ -229,10 +229,10 @@ class Together(QObject):
 
     def _take(self, pair: Pair, found: VisitRegistration) -> None:
         self._known.put(*pair, found)
-        if not self._shows(pair):
+        if not self._shows(pair, turned=True):
             self.study.notice.emit(f"{found.earlier} is registered to {found.later}: open them to check it.")
             return
-        self.found = found
+        self._look_up()
         self._place()
         if self.picture is Picture.AS_SCANNED:
             self.view.comparing.set_picture(Picture.REGISTERED)

@@ -169,7 +169,7 @@ class StartPage(QWidget):
         for patient in self._overview:
             if all(word in patient.patient.key.lower() for word in words):
                 self._add_patient(patient)
-        for column, width in ((1, 120), (2, 195), (3, 130)):
+        for column, width in ((1, 120), (2, 195), (3, 150)):
             self.patients.setColumnWidth(column, width)
         found = self.patients.topLevelItemCount() > 0
         if found and self.patients.topLevelItemCount() <= 4:

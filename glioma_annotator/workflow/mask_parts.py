@@ -21,6 +21,7 @@ from glioma_annotator.workflow.recognition.tissues import (
     LAYERS,
     NETC,
     SNFH,
+    known_words,
     other_words,
     tells_alone,
     tissue_of,
@@ -51,6 +52,8 @@ def with_parts(items: Sequence[ImportItem]) -> tuple[ImportItem, ...]:
 
 def joined(parts: Sequence[LabelArray]) -> LabelArray:
     """One mask (i, j, k) of several on the same voxels: the inner layer counts where regions hold one another."""
+    if len(parts) == 1:
+        return parts[0]
     whole = np.zeros_like(parts[0])
     for value in (*LAYERS, *_others(parts)):
         for part in parts:
@@ -76,9 +79,11 @@ def _join_files(items: list[ImportItem], members: Sequence[int]) -> None:
             sets.setdefault(other_words(name), {})[index] = value
     for other, named in sets.items():
         parts = [items[index] for index in named]
+        told = {(value, known_words(_own_name(items[index]))) for index, value in named.items()}
+        twice = len(told) < len(named)  # of a reader and a model: gt_ET, seg_ET
         for index, value in named.items():
             item = items[index]
-            if len(set(named.values())) > 1:
+            if len(set(named.values())) > 1 and not twice:
                 group = "/".join((str(item.path.parent), *sorted(other)))
                 items[index] = _part(item, value, group, parts)
             elif tells_alone(_own_name(item)) and _values(item) in ([1], [255]):
@@ -116,17 +121,30 @@ def _background(inside: Sequence[NDArray[np.bool_]]) -> int | None:
 
 
 def _meaning(inside: Sequence[NDArray[np.bool_]]) -> tuple[list[int], str] | None:
-    """The program's value of each channel, and how it is known: one lies within the other, or their order tells."""
+    """The program's value of each channel, and how it is known: one lies within the other, or their order tells.
+
+    None where they may be lesions or readers: tissues of one tumour touch each other, and differ.
+    """
     found = [n for n, one in enumerate(inside) if one.any()]
     apart = not any((inside[a] & inside[b]).any() for a, b in combinations(found, 2))
     if len(inside) == 3 and not apart:
-        order = sorted(range(3), key=lambda n: -np.count_nonzero(inside[n]))
-        if any((inside[inner] & ~inside[outer]).any() for outer, inner in pairwise(order)):
+        sizes = [np.count_nonzero(one) for one in inside]
+        order = sorted(range(3), key=lambda n: -sizes[n])
+        beyond = any((inside[inner] & ~inside[outer]).any() for outer, inner in pairwise(order))
+        if beyond or len(set(sizes)) == 1:
             return None
         return [_REGIONS[order.index(n)] for n in range(3)], " by what lies within what"
-    if not found or not apart or len(inside) not in (3, 4):
+    if not apart or len(inside) not in (3, 4) or not _touch([inside[n] for n in found]):
         return None
     return list(GLIOMA_POST_TREATMENT.values[: len(inside)]), " by the order of the channels (check it)"
+
+
+def _touch(found: Sequence[NDArray[np.bool_]]) -> bool:
+    """Whether each of several masks touches another one."""
+    from scipy.ndimage import binary_dilation  # here, to keep it off the program's start
+
+    whole = np.logical_or.reduce(found) if len(found) > 1 else None
+    return whole is not None and all((binary_dilation(one) & whole & ~one).any() for one in found)
 
 
 def _part(item: ImportItem, value: int, group: str, members: Sequence[ImportItem], known: str = "") -> ImportItem:

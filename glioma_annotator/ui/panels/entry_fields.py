@@ -156,6 +156,7 @@ class Words(QPlainTextEdit):
     def __init__(self, name: str, height: int = 56) -> None:
         super().__init__()
         self._height = height
+        self._shown = ""
         self.left: Callable[[], None] = lambda: None
         self.setTabChangesFocus(True)
         self.setAccessibleName(name)
@@ -172,13 +173,15 @@ class Words(QPlainTextEdit):
     @property
     def typed(self) -> bool:
         """Whether the reader changed what was shown: a text is never kept in another form for having been looked at."""
-        return self.document().isModified()
+        return self.toPlainText() != self._shown
 
-    def show_words(self, words: str) -> None:
-        """Show a text, unless it is what the reader is typing already."""
-        if self.words != words:
+    def show_words(self, words: str, *, other: bool) -> None:
+        """Show a text; what is being typed stays unless it is of `other`, another record."""
+        if self.words != words and (other or not self.hasFocus()):
             self.setPlainText(words)
-        self.document().setModified(False)
+            self._shown = self.toPlainText()
+        elif self.words == words:  # also what was typed and is kept now
+            self._shown = self.toPlainText()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)

@@ -334,8 +334,7 @@ class FindingsPanel(QWidget):
         self.confidence.show_value(finding.confidence)
         self.status.show_value(finding.status)
         self.location.show_words(finding.location, other=other)
-        if other or not self.text.hasFocus():
-            self.text.show_words(finding.text)
+        self.text.show_words(finding.text, other=other)
         self.samples.show_finding(finding)
         x, y, z = finding.point_mm
         what = finding.label or "the drawn region"

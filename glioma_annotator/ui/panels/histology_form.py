@@ -183,8 +183,7 @@ class HistologyForm(QWidget):
         self._show_points(sample)
         self.from_findings.setText(origins)
         self.from_findings.setVisible(bool(origins))
-        if other or not self.microscopy.hasFocus():
-            self.microscopy.show_words(sample.microscopy)
+        self.microscopy.show_words(sample.microscopy, other=other)
         self.markers.show_sample(sample, editable=editable, other=other)
         self.grade.show_value(sample.grade)
         stated = sample.diagnosis

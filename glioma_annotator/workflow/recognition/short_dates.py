@@ -1,7 +1,7 @@
 """Dates of six digits in names: 190131 is 31 January 2019, but 190114 may be of 2019 or of 2014.
 
-Six digits are read only where one order of year, month and day is possible for all of a patient's visits; what stays
-open is left to the reader.
+Six digits are read only where one order of year, month and day is possible for all of a patient's visits. Where those
+of any patient cannot be a date, all are numbers of examinations. What stays open is left to the reader.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def with_short_dates(found: Sequence[Recognised], today: dt.date | None = None) 
         if digits:
             by_patient.setdefault(item.patient, set()).add(digits)
             by_visit.setdefault((item.patient, item.moment.key), set()).add(digits)
-    dates = {patient: read_together(texts, now) for patient, texts in by_patient.items()}
+    dates = _dates(by_patient, now)
     result = []
     for item, digits in zip(items, told, strict=True):
         if date := dates.get(item.patient, {}).get(digits):
@@ -56,6 +56,13 @@ def with_short_dates(found: Sequence[Recognised], today: dt.date | None = None) 
             item = replace(item, moment=replace(item.moment, key=digits if several else item.moment.key, date=date))
         result.append(item)
     return result
+
+
+def _dates(texts: Mapping[str, Collection[str]], today: dt.date) -> Mapping[str, Mapping[str, dt.date]]:
+    """What the six digits of each patient mean; nothing where some patient's cannot be a date."""
+    if any(not any(_read(text, order, today) for order in _ORDERS) for told in texts.values() for text in told):
+        return {}
+    return {patient: read_together(told, today) for patient, told in texts.items()}
 
 
 def read_together(texts: Collection[str], today: dt.date) -> Mapping[str, dt.date]:
@@ -86,7 +93,7 @@ def _of_one_patient(found: Sequence[Recognised], today: dt.date) -> list[Recogni
     for part in parts:
         if part:
             texts.setdefault(part[1], set()).add(part[2])
-    sure = {patient for patient, told in texts.items() if read_together(told, today)}
+    sure = {patient for patient, told in _dates(texts, today).items() if told}
     return [
         replace(item, patient=part[1], moment=replace(item.moment, key=part[2], number=None))
         if part and part[1] in sure

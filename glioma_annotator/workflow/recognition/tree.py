@@ -24,8 +24,8 @@ _PATIENT_KEY = re.compile(
 _SURE_KEY = re.compile(r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\d", re.I)
 #: A number that is a patient's where a visit's folder lies below it.
 _NUMBERED = re.compile(r"\d{3,}")
-#: A scan's number among those of a visit.
-_COUNT = re.compile(r"[1-9]\d{0,3}")
+#: A scan's number among those of a visit, and what may follow it.
+_COUNT = re.compile(r"([1-9]\d{0,3})(?:[-_. ]+(.+))?")
 _VISIT = re.compile(r"[vmdt]\d{1,4}", re.I)
 
 
@@ -233,15 +233,20 @@ def _told(texts: Iterable[str]) -> Moment | None:
 def _split_flat_folders(found: list[Recognised]) -> list[Recognised]:
     """Patients of a folder in which files of several patients lie side by side (anna_t1, bert_t1, ...)."""
     seen: dict[tuple[Path, str, str], dict[SequenceRole, set[str]]] = {}
+    images: dict[Path, list[Recognised]] = {}
     for item in found:
-        prefix = _prefix(item)
-        if prefix and item.content.role is not SequenceRole.OTHER and item.content.kind is ImportKind.IMAGE:
+        if item.content.kind is not ImportKind.IMAGE:
+            continue
+        images.setdefault(item.path.parent, []).append(item)
+        if (prefix := _prefix(item)) and item.content.role is not SequenceRole.OTHER:
             roles = seen.setdefault((item.path.parent, item.patient, item.moment.key), {})
             roles.setdefault(item.content.role, set()).add(prefix)
     mixed = {
         place
         for place, roles in seen.items()
-        if any(len(prefixes) > 1 for prefixes in roles.values()) and not _numbered(place[0], found)
+        if any(len(prefixes) > 1 for prefixes in roles.values())
+        and not all(words.names_scan(prefix) for prefixes in roles.values() for prefix in prefixes)
+        and not _numbered(images[place[0]])
     }
     return [
         replace(i, patient=_prefix(i)) if _prefix(i) and (i.path.parent, i.patient, i.moment.key) in mixed else i
@@ -249,20 +254,20 @@ def _split_flat_folders(found: list[Recognised]) -> list[Recognised]:
     ]
 
 
-def _numbered(folder: Path, found: Sequence[Recognised]) -> bool:
+def _numbered(images: Sequence[Recognised]) -> bool:
     """Whether the images of a folder begin with numbers, each of which occurs once, as scans of one visit are counted.
 
     Numbers with zeros in front are patients'.
     """
-    images = [i for i in found if i.path.parent == folder and i.content.kind is ImportKind.IMAGE]
-    numbers = [prefix for i in images if _COUNT.fullmatch(prefix := _prefix(i))]
-    return len(numbers) == len(set(numbers)) == len(images) and len({i.content.role for i in images}) > 1
+    counts = [match for i in images if (match := _COUNT.fullmatch(_prefix(i)))]
+    numbers = {match[1] for match in counts if not match[2] or words.names_scan(match[2])}
+    return len(numbers) == len(images) and len({i.content.role for i in images}) > 1
 
 
 def _prefix(item: Recognised) -> str:
     """The part of a file's name that may be a patient's."""
     prefix, rest = _split_stem(stem_of(item.path))
-    return prefix if rest and (prefix.isdigit() or not words.names_scan(prefix)) else ""
+    return prefix if rest else ""
 
 
 def _split_visits(found: Sequence[Recognised], stated: bool = False) -> list[Recognised]:

@@ -61,7 +61,7 @@ _YEAR_OR_VERSION = re.compile(r"(?:19|20)\d{2}|v\d+")
 #: How a scan was taken: its plane, its kind of sequence.
 _SCAN = frozenset(
     "ax axial tra trans transversal transverse sag sagittal cor coronal obl oblique 2d 3d cube space spc vista"
-    " tse fse se ir fs fatsat stir water inphase opp dixon mpr recon sense wip iso p2 p3".split()
+    " tse fse se ir fs fatsat stir water inphase opp dixon mpr recon sense wip iso".split()
 )
 #: Words of folders that hold a part of one visit.
 _SERIES = frozenset("series serie ser se im run echo acq rep recon slab stack".split())
@@ -188,8 +188,9 @@ def names_role(folder: str) -> bool:
 
 
 def names_scan(text: str) -> bool:
-    """Whether a text holds nothing but words on how a scan was taken, and numbers: no patient's name."""
-    return all(w in _SCAN or w in _CONTRAST or w in _OTHER for w in tokens(text) if not w.isdigit())
+    """Whether a text holds nothing but words on how a scan was taken, with numbers or without: no patient's name."""
+    words = [w for w in tokens(text) if not w.isdigit()]
+    return bool(words) and all(w in _SCAN or w in _CONTRAST or w in _OTHER for w in words)
 
 
 def is_word(token: str) -> bool:

@@ -61,7 +61,7 @@ def test_a_text_that_was_looked_at_only_is_not_typed(qtbot: QtBot) -> None:
         qtbot.addWidget(field)
         field.show()
     line.show_words("left\nfrontal ", other=True)
-    words.show_words("two\r\nlines \n")
+    words.show_words("two\r\nlines \n", other=True)
     words.hide()
     assert (line.typed, words.typed, kept) == (False, False, [])
     words.show()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,14 @@ def test_long_names_squeeze_neither_the_panels_nor_what_is_in_progress(qtbot: Qt
     qtbot.waitUntil(lambda: bool(window.start_page._overview))
     (known, *_) = window.start_page._overview
     unsaved = tuple(replace(visit, unsaved=2) for visit in known.visits)
-    long = replace(known, patient=replace(known.patient, key="P" * 200), visits=unsaved)
+    opened = dt.datetime(2026, 10, 28, 20, 48, tzinfo=dt.UTC)
+    long = replace(known, patient=replace(known.patient, key="P" * 200), visits=unsaved, opened=opened)
     window.start_page.show_workspace(Path("/w"), (long,))
     told = window.start_page.progress_box.findChild(ElidedLabel)
     assert told.toolTip().endswith("2 unsaved steps kept, not yet a revision")
     assert window.start_page.minimumSizeHint().width() < 1280
     rows = window.start_page.patients
+    assert rows.columnWidth(3) >= rows.sizeHintForColumn(3), "when it was opened last is cut"
     assert rows.topLevelItem(0).toolTip(2) == "1 approved, 1 draft, 1 no mask"
     assert rows.topLevelItem(0).child(0).toolTip(2) == "approved, unsaved steps"
 

@@ -15,7 +15,8 @@ from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.finding import Finding, FindingSource, Side
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.histology import HistologySample, Marker, MarkerResult, MarkerStatus, SampleKind
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
+from glioma_annotator.domain.identity import new_id
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label, Region
 from glioma_annotator.domain.note import Note
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui.window import MainWindow
@@ -111,6 +112,21 @@ def test_what_is_being_typed_is_kept_when_the_workspace_is_left(window: MainWind
     assert (finding.text, sample.day) == (FINDING.text, SAMPLE.day)
 
 
+def test_a_text_that_was_kept_is_kept_again_when_its_last_words_are_undone(window: MainWindow, qtbot: QtBot) -> None:
+    window.commands["study.findings"].trigger()
+    window.findings.select(FINDING.id)
+    field = window.findings_panel.text
+    qtbot.waitUntil(field.isVisible)
+    field.setFocus()
+    before = field.words
+    qtbot.keyClicks(field, "very ")
+    qtbot.waitUntil(lambda: window.findings.get(FINDING.id).text == f"very {before}")
+    field.undo()
+    assert field.words == before
+    window.findings.select("")  # at once
+    assert window.findings.get(FINDING.id).text == before
+
+
 def test_a_finding_of_the_mask_takes_along_what_lies_where_it_is_moved(window: MainWindow, qtbot: QtBot) -> None:
     visit = window.study.require_visit()
     mask = visit.editor.labels.copy()
@@ -159,6 +175,23 @@ def test_a_finding_on_a_label_of_the_reader_s_own_takes_it_along(window: MainWin
     made = window.findings.all()[-1]
     assert made.label == "HAEM"
     assert made.volume_ml == pytest.approx(2 * visit.timepoint.grid.voxel_volume_ml)
+
+
+def test_a_finding_that_is_moved_keeps_a_region_of_the_reader_s_own_profile(window: MainWindow, qtbot: QtBot) -> None:
+    visit, profile = window.study.require_visit(), window.findings.profile
+    region = Region("HARD", "Enhancing or cyst", (3, 4))
+    scheme = replace(profile.scheme, regions=(*profile.scheme.regions, region))
+    window.findings._profile = replace(profile, scheme=scheme)
+    mask = visit.editor.labels.copy()
+    mask[8:10, 8:9, 8:9] = 3
+    visit.editor.apply("a lesion", mask)
+    box = Box((20, 20, 20), (22, 22, 22))
+    finding = replace(FINDING, id=new_id(), label="HARD", source=FindingSource.COMPONENT, box=box, volume_ml=1.0)
+    window.findings._added(finding)
+    window.view.crosshair_index = (8, 8, 8)
+    window.findings.move_to_crosshair(finding)
+    qtbot.waitUntil(lambda: window.findings.get(finding.id) not in (None, finding))
+    assert window.findings.get(finding.id).label == "HARD"
 
 
 def test_an_event_may_not_end_before_it_begins_in_whatever_way_both_are_given(window: MainWindow) -> None:

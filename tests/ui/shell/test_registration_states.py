@@ -184,6 +184,24 @@ def test_a_refusal_is_told_of_the_visits_it_is_about(window: MainWindow, registr
     assert any(FIRST in notice and "could not be registered" in notice for notice in notices)
 
 
+def test_a_registration_that_ends_when_the_other_of_the_two_is_read_is_shown_from_there(
+    window: MainWindow, registrar: Registrar, qtbot: QtBot
+) -> None:
+    here, there = pair(window)
+    registrar.waits = True
+    window.visits_bar.register.click()
+    qtbot.waitUntil(lambda: window.together.running)
+    window.study.open_visit(there)
+    qtbot.waitUntil(lambda: window.study.visit is not None and window.study.visit.id == there.id)
+    window.together.choose_other(here)
+    qtbot.waitUntil(lambda: window.together.other is not None and window.together.other.id == here.id)
+    assert told(window).startswith("Registering")
+    registrar.waits = False
+    settle(qtbot, window)
+    assert "Not accepted yet" in told(window) and window.together.found is not None
+    assert window.together.found.placed.matrix == pytest.approx(np.linalg.inv(SHIFT))
+
+
 def test_what_was_nudged_and_accepted_from_the_other_visit_is_seen_from_this_one(
     bench: Any, window: MainWindow, qtbot: QtBot
 ) -> None:

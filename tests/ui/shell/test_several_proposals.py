@@ -106,6 +106,7 @@ def test_a_new_proposal_is_told_and_no_older_sentence_comes_back_in_its_place(qt
 
 def test_what_is_told_while_a_job_runs_is_seen(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
+    window.resize(1280, 720)
     status = window.status
     window.commands["segment.run"].trigger()
     qtbot.waitUntil(lambda: status.job_bar.progress.value() == 50)
@@ -113,6 +114,7 @@ def test_what_is_told_while_a_job_runs_is_seen(qtbot: QtBot, bench: Any) -> None
     window.study.notice.emit("Saved as revision 3.")
     qtbot.waitUntil(lambda: status.notice.isVisible() and status.notice.width() > 100)
     assert status.job_bar.isVisible() and status.job_bar.cancel.isVisible()
+    assert status.job_bar.message.width() > 100, "what the job is can be read beside it"
     status._notice_timer.timeout.emit()
     assert not status.notice.isVisible()
 

@@ -53,6 +53,21 @@ def test_caches_stay_where_they_can_be_written(
 
 
 @linux
+def test_a_user_without_a_home_has_caches_in_the_programs_folder(
+    writable: set[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    writable.add(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("GLIOMA_HOME", str(tmp_path))
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    home.find_room_for_caches()
+    assert os.environ["XDG_CACHE_HOME"] == str(tmp_path / "cache")
+
+
+@linux
 def test_caches_of_a_read_only_home_go_to_the_programs_folder_else_to_one_that_does_not_last(
     writable: set[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

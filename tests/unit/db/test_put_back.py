@@ -7,7 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -195,11 +195,15 @@ def test_a_copy_comes_with_what_waits_in_the_wal_file_beside_it(
     assert _notes(workspace.path) == ["last words"]
 
 
-def test_a_wal_file_of_a_lost_database_is_not_applied_to_the_copy(workspace: Workspace, visit: Timepoint) -> None:
+@pytest.mark.parametrize("lost", ["deleted", "empty"])
+def test_a_wal_file_of_a_lost_database_is_kept_and_not_applied_to_the_copy(
+    workspace: Workspace, visit: Timepoint, lost: str
+) -> None:
     copy = workspace.back_up(7)
     _killed_with_a_note(workspace)
-    (workspace.path / "glioma.db").unlink()
-    assert put_back(copy, workspace.path) is None
+    database = workspace.path / "glioma.db"
+    database.unlink() if lost == "deleted" else database.write_bytes(b"")
+    assert (put_back(copy, workspace.path) is None) == (lost == "deleted")
     assert _notes(workspace.path) == []
     assert list((workspace.path / "backups").glob("before-restore-*.db-wal"))
 
@@ -279,6 +283,28 @@ def test_steps_on_a_mask_saved_since_come_back_with_the_database_that_was_kept(
         assert [entry.action for entry in again.journal(number).entries()] == [JournalAction.UNDO]
         assert again.journal(number).parent_revision_id == 1
         assert again.check() == []
+
+
+def test_the_journals_of_many_visits_are_looked_for_once(
+    workspace: Workspace, visit: Timepoint, make_visit: Callable[..., Timepoint], images: dict[str, Volume],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for key in ("second", "third"):
+        workspace.add_timepoint(make_visit(visit.patient_id, key), images)
+    (workspace.path / "journal" / "timepoint-000002.set-aside").write_bytes(b"damaged")
+    (workspace.path / "journal" / "timepoint-000003.set-aside").touch()
+    asked: list[str] = []
+    listed = Path.glob
+
+    def glob(folder: Path, pattern: str) -> Iterable[Path]:
+        asked.append(pattern)
+        return listed(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", glob)
+    workspace.journal(visit.id or 0)
+    (workspace.path / "journal" / "timepoint-000003.set-aside").unlink()  # by hand, meanwhile
+    assert [workspace.journal(number).entries() for number in (2, 3)] == [(), ()]
+    assert len(asked) == 1  # the start page asks for every visit's
 
 
 def test_steps_that_were_set_aside_do_not_push_out_later_work(

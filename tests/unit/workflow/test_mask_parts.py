@@ -49,6 +49,12 @@ NAMES = {
     "peritumoral_edema": 2,
     "ED": 2,
     "resection_cavity": 4,
+    "contrast_enhancing_tumor": 3,
+    "non_contrast_enhancing_tumor": 1,
+    "tumor_without_enhancement": 1,
+    "enhancing_core": 3,
+    "enhancing_and_necrotic": None,
+    "nnU-Net_ET": None,
     "seg_TC": 1,
     "whole_tumor": 2,
     "seg": None,
@@ -93,6 +99,11 @@ def test_each_readers_parts_make_a_mask_of_their_own(tmp_path: Path) -> None:
     assert np.array_equal(second, np.where(NETC, 3, MASK))
 
 
+def test_masks_of_one_tissue_by_a_reader_and_a_model_are_not_joined(tmp_path: Path) -> None:
+    files = {f"{by}_{name}.nii.gz": inside for by in ("gt", "seg") for name, inside in (("ET", ET), ("ED", SNFH))}
+    assert [i.part_of for i in masks(visit_with(tmp_path, files))] == [""] * 4
+
+
 def test_a_part_may_be_left_out_or_be_taken_for_an_image(tmp_path: Path) -> None:
     plan = visit_with(tmp_path, {"ET.nii.gz": ET, "NCR.nii.gz": NETC, "ED.nii.gz": SNFH})
     index = next(n for n, i in enumerate(plan.items) if i.path.name == "NCR.nii.gz")
@@ -127,6 +138,24 @@ def test_channels_that_overlap_in_part_stay_apart_and_are_to_be_checked(tmp_path
     plan = visit_with(tmp_path, {"seg.nii.gz": np.stack([*halves, ~halves[0]], axis=-1)})
     assert [i.part_of for i in masks(plan)] == ["", "", ""]
     assert all("check which tissue" in i.warnings[0] for i in masks(plan))
+
+
+def ball(i: int, radius: float) -> NDArray[np.bool_]:
+    place = np.moveaxis(np.indices(MASK.shape), 0, -1) - (i, 16, 16)
+    return np.asarray((place**2).sum(axis=-1) <= radius**2)
+
+
+NO_TISSUES = {
+    "lesions": [ball(6, 2), ball(14, 2), ball(22, 2)],
+    "one lesion": [ball(6, 2), ball(6, 0) & False, ball(6, 0) & False],
+    "readers who agree": [ball(14, 4)] * 3,
+}
+
+
+@pytest.mark.parametrize("channels", NO_TISSUES.values(), ids=NO_TISSUES)
+def test_channels_that_may_be_lesions_or_readers_stay_apart(tmp_path: Path, channels: list[NDArray[np.bool_]]) -> None:
+    plan = visit_with(tmp_path, {"lesions.nii.gz": np.stack(channels, axis=-1)})
+    assert [i.part_of for i in masks(plan)] == ["", "", ""]
 
 
 def test_one_tissues_mask_alone_is_read_as_before_unless_its_name_is_clear(tmp_path: Path) -> None:

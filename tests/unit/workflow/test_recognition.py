@@ -504,6 +504,12 @@ def test_files_of_one_folder_with_dates_of_six_digits_are_visits_of_their_own() 
     assert {f.moment.key for f in times} == {"visit-1"}, "a time of day, or a number of the scan"
 
 
+def test_numbers_of_examinations_are_no_dates_for_any_patient() -> None:
+    for names in (["P01/120831", "P02/482913"], ["P01_120831", "P02_482913"]):
+        found = recognise([(ROOT / f"out/{name}/T1.nii.gz", ROOT / "out") for name in names])
+        assert [f.moment.date for f in found] == [None, None]
+
+
 def test_one_patients_folders_by_date_are_not_one_visit() -> None:
     found = recognise([(ROOT / f"{date}/P012_T1.nii.gz", ROOT) for date in ("190131", "190417")])
     assert [(f.patient, f.moment.key) for f in found] == [("P012", "190131"), ("P012", "190417")]
@@ -530,6 +536,8 @@ def test_words_on_how_a_scan_was_taken_are_no_patient(name: str, expected: tuple
 def test_numbers_of_scans_are_no_patients() -> None:
     names = ["3_t1_mprage_sag", "5_t2_tse_tra", "6_t2_tse_cor", "12_t1_mprage_sag_post_gd"]
     assert {f.patient for f in recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in names])} == {"out"}
+    names = ["3_Ax_T1_SE", "4_t1_mprage", "5_Sag_FLAIR"]
+    assert {f.patient for f in recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in names])} == {"out"}
     for patients in (["001_t1", "001_t2", "002_t1", "002_t2"], ["1_t1", "2_t1", "3_t1"], ["01_t1", "02_t1", "03_t2"]):
         found = recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in patients])
         assert {f.patient for f in found} == {n.split("_")[0] for n in patients}
@@ -538,3 +546,9 @@ def test_numbers_of_scans_are_no_patients() -> None:
 def test_planes_of_one_contrast_are_no_patients() -> None:
     found = recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in ("Ax_T2", "Sag_T2", "Cor_T2", "Ax_T1")])
     assert {f.patient for f in found} == {"out"}
+
+
+def test_initials_that_could_tell_how_a_scan_was_taken_are_patients_among_others() -> None:
+    for patients in (("AB", "IR"), ("p2", "p3"), ("p1", "p2")):
+        found = recognise([(ROOT / f"out/{p}_{role}.nii.gz", ROOT) for p in patients for role in ("t1", "flair")])
+        assert {f.patient for f in found} == set(patients)
