@@ -21,13 +21,13 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.model_card import BRAIN, ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
-from glioma_annotator.imaging.brain_extraction import mask_of_share, mean_share
+from glioma_annotator.imaging.brain_extraction import BRAIN_SHARE, mask_of_share, mean_share
 from glioma_annotator.imaging.components import fill_holes, largest
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.imaging.registration import Registration, placed, placed_grid, register
 from glioma_annotator.imaging.resampling import resample_to
 from glioma_annotator.inference.brain import BRAIN_SCHEME, PERCENTILES, ModelBrainFinder
-from glioma_annotator.inference.model_folder import load_card, save_model
+from glioma_annotator.inference.model_folder import load_card, load_model, save_model
 from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, SegmentationNetwork, build_network
 from glioma_annotator.progress import CancelToken, ignore_progress
 
@@ -114,7 +114,7 @@ def best_threshold(heads: list[Found]) -> float:
 def simulated_scores(finder: ModelBrainFinder, maps: list[HeadMap], count: int) -> dict[str, Any]:
     """Dice on painted heads of label maps kept out of training: mean, median, least; mean by kind of contrast."""
     heads = simulated_shares(finder, maps, _SCORE_SEED, count)
-    scores = [(dice(fill_holes(largest(h.share >= 0.5)), h.brain), h.scanned) for h in heads]
+    scores = [(dice(fill_holes(largest(h.share >= BRAIN_SHARE)), h.brain), h.scanned) for h in heads]
     every = [score for score, _ in scores]
     by_contrast = {}
     for name, kind in (("as scanners give it", True), ("at random", False)):
@@ -192,6 +192,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with label_maps/synthseg and raw_clinical/")
     parser.add_argument("--run", type=Path, required=True, help="folder of `train_brain`")
     parser.add_argument("--start", type=Path, help="model folder that the training began with")
+    parser.add_argument(
+        "--mean-with", type=Path, help="model folder: take the weights half-way between its and the run's"
+    )
     parser.add_argument("--heads", type=int, default=30, help="simulated heads to measure on, and to calibrate with")
     parsed = parser.parse_args(arguments)
     state = torch.load(parsed.run / CHECKPOINT, weights_only=True)
@@ -210,14 +213,18 @@ def main(arguments: list[str] | None = None) -> None:
     }
     if parsed.start:
         training["before"] = dict(load_card(parsed.start).training)
+    if parsed.mean_with:
+        card, other = load_model(parsed.mean_with)
+        halfway(network, other)
+        training["mean_with"] = card.identity
     folder = parsed.run / "brain"
     save_model(folder, brain_card(training), network.eval())
     learnt = [p for p in label_map_files(parsed.data) if p.name not in HELD_OUT]
     maps = load_head_maps(learnt[:: max(len(learnt) // _CALIBRATION_MAPS, 1)])
     threshold = best_threshold(simulated_shares(ModelBrainFinder((folder,)), maps, _CALIBRATION_SEED, parsed.heads))
     training["threshold"] = (
-        f"What was called brain at 0.5 needs {threshold}, by the head's bias: the best on {parsed.heads} new heads "
-        "painted from label maps used in training."
+        f"What was called brain at {threshold} is so at {BRAIN_SHARE}, by the head's bias: the best on {parsed.heads} "
+        "new heads painted from label maps used in training."
     )
     lower_bias(network, threshold)
     save_model(folder, brain_card(training), network)
@@ -232,12 +239,23 @@ def main(arguments: list[str] | None = None) -> None:
     print(json.dumps(scores, indent=2))
 
 
+def halfway(network: SegmentationNetwork, other: SegmentationNetwork) -> None:
+    """Let weights become the mean of themselves and those of another network of the same build, in place."""
+    theirs = other.state_dict()
+    mean = {name: (t + theirs[name]) / 2 if t.is_floating_point() else t for name, t in network.state_dict().items()}
+    network.load_state_dict(mean)
+
+
 def lower_bias(network: SegmentationNetwork, threshold: float) -> None:
-    """Let a share of `threshold` become a half, by the bias of the head's logit for brain, in place."""
+    """Let a share of `threshold` become `BRAIN_SHARE`, by the bias of the head's logit for brain, in place."""
     bias = network.head.bias
     assert bias is not None  # heads have one
     with torch.no_grad():
-        bias[1] -= math.log(threshold / (1 - threshold))
+        bias[1] -= _logit(threshold) - _logit(BRAIN_SHARE)
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 if __name__ == "__main__":

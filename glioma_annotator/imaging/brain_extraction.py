@@ -21,6 +21,8 @@ _STRIDE = 3
 LONGEST_MM = 400.0
 #: A smaller mask is no brain: a child's of one year has about 900 mL, a slab of five thick slices about 200 mL.
 LEAST_BRAIN_ML = 100.0
+#: From this mean share of looks and scans on a voxel is brain: more than half of them, so that ties are none.
+BRAIN_SHARE = 0.55
 #: Half the width of the widest gap that is closed. Sulci are within the share of brain that models learn.
 GAP_MM = 2.0
 
@@ -78,13 +80,13 @@ def mean_share(shares: Sequence[Volume], grid: Grid) -> NDArray[np.float32]:
 
 
 def mask_of_share(share: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
-    """The brain mask (i, j, k) of the share of brain in each voxel: at least a half, largest component, holes filled.
+    """The brain mask (i, j, k) of the share of brain in each voxel: `BRAIN_SHARE`, largest component, holes filled.
 
     Gaps of up to twice `GAP_MM` are closed: the mask goes over the sulci, not into them.
 
     Raises `UserError` when there is no brain.
     """
-    mask = fill_holes(_closed(largest(share >= 0.5), grid))
+    mask = fill_holes(_closed(largest(share >= BRAIN_SHARE), grid))
     if np.count_nonzero(mask) * grid.voxel_volume_ml < LEAST_BRAIN_ML:
         raise UserError(
             "No brain was found in the scan.",

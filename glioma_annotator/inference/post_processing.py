@@ -101,8 +101,9 @@ def post_processed(
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
         if 0 < volume_ml < rule.below_ml and not (rule.alone and (result[~few] != 0).any()):
             result[few] = rule.becomes
+            lost = f"{volume_ml:.2f}" if volume_ml >= 0.005 else "Under 0.01"
             messages.append(
-                f"{volume_ml:.2f} mL of {names[rule.label]}, less than {rule.below_ml:g} mL, were taken for "
+                f"{lost} mL of {names[rule.label]}, less than {rule.below_ml:g} mL, were taken for "
                 f"{names[rule.becomes]}."
             )
     for lining in rules.linings if operated else ():

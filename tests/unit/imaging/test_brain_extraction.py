@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.brain_extraction import at_spacing, mask_of_share, scaled
+from glioma_annotator.imaging.brain_extraction import at_spacing, mask_of_share, mean_share, scaled
 
 ANISOTROPIC = Grid((40, 44, 10), np.diag([0.9, 0.9, 5.5, 1.0]))
 
@@ -68,6 +68,15 @@ def test_the_mask_is_one_solid_piece() -> None:
     expected = ball(grid, (60, 60, 60), 40)
     assert mask[expected].all()
     assert np.count_nonzero(mask) < 1.05 * np.count_nonzero(expected)
+
+
+def test_what_only_half_of_the_scans_call_brain_is_none() -> None:
+    grid = Grid((60, 60, 60), np.diag([2.0, 2.0, 2.0, 1.0]))
+    inner, outer = ball(grid, (60, 60, 60), 36), ball(grid, (60, 60, 60), 44)
+    votes = [Volume(part.astype(np.float32), grid) for part in (inner, inner, outer, outer)]
+    mask = mask_of_share(mean_share(votes, grid), grid)
+    assert np.count_nonzero(mask) < 1.1 * np.count_nonzero(inner)
+    assert mask[inner].all()
 
 
 def test_the_mask_goes_over_the_sulci_not_into_them() -> None:

@@ -77,6 +77,8 @@ def test_too_little_of_a_label_becomes_another_and_the_reader_is_told(labels: np
     found, messages = processed(labels, rules)
     assert (found[2, 2, 2:7] == NETC).all()
     assert messages == ("0.01 mL of ET, less than 0.2 mL, were taken for NETC.",)
+    labels[2, 2, 3:7] = 0
+    assert processed(labels, rules)[1] == ("Under 0.01 mL of ET, less than 0.2 mL, were taken for NETC.",)
     enough = np.full(GRID.shape, ET, np.uint8)
     found, messages = processed(enough, rules)
     assert (found == ET).all() and messages == ()
