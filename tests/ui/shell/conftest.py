@@ -17,6 +17,7 @@ from phantoms import FLAIR, T1, T1GD, T2, head
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
+from registrar import Registrar
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
@@ -29,6 +30,7 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.reslicing import Placement
 from glioma_annotator.progress import CancelToken, Progress, Report
 from glioma_annotator.settings import Settings
+from glioma_annotator.ui import registration as registration_module
 from glioma_annotator.ui import window as window_module
 from glioma_annotator.ui.application import make_application
 from glioma_annotator.ui.services import Services
@@ -300,3 +302,12 @@ def bench(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         assert fault is None, fault.what.text()
         window.deleteLater()
     assert not [t for t in threading.enumerate() if t.name == "jobs" and t.is_alive()]
+
+
+@pytest.fixture
+def registrar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registrar]:
+    """In place of the registration of two visits."""
+    made = Registrar()
+    monkeypatch.setattr(registration_module, "register_visits", made)
+    yield made
+    made.waits = False

@@ -10,46 +10,19 @@ import numpy as np
 import pytest
 from PySide6.QtGui import QTextDocumentFragment
 from pytestqt.qtbot import QtBot
+from registrar import SHIFT, Registrar
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.registration import Method, Registration
 from glioma_annotator.imaging.reslicing import Deformation
 from glioma_annotator.ui import registration as registration_module
 from glioma_annotator.ui.window import MainWindow
-from glioma_annotator.workflow.timepoints_together import VisitRegistration, keep_registration, kept_registration
+from glioma_annotator.workflow.timepoints_together import keep_registration, kept_registration
 
 FIRST, THIRD = "2019-01-14", "2019-10-21"
 SHAPE = (4, 4, 4)
 GRID = Grid(SHAPE, np.diag([60.0, 60.0, 60.0, 1.0]))
-SHIFT = np.eye(4)
-SHIFT[0, 3] = 12.0
-
-
-class Registrar:
-    """Stands in for the registration: its result at once, or a refusal."""
-
-    def __init__(self) -> None:
-        self.refusal: UserError | None = None
-        self.waits = False
-
-    def __call__(
-        self, _store: object, later: Any, earlier: Any, method: Method, report: Any, cancel: Any
-    ) -> VisitRegistration:
-        while self.waits:
-            cancel.raise_if_cancelled()
-        if self.refusal is not None:
-            raise self.refusal
-        found = Registration(SHIFT, method, 1.0, 0.42, 0.1)
-        return VisitRegistration(later.key, earlier.key, "T1Gd", found, quality=0.42)
-
-
-@pytest.fixture
-def registrar(monkeypatch: pytest.MonkeyPatch) -> Registrar:
-    made = Registrar()
-    monkeypatch.setattr(registration_module, "register_visits", made)
-    return made
 
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,46 +11,16 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QTextDocumentFragment
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
+from registrar import SHIFT, Registrar
 
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.registration import Method, Registration
-from glioma_annotator.progress import CancelToken, Progress, Report
 from glioma_annotator.ui import registration as registration_module
 from glioma_annotator.ui.viewer.comparing import Picture
 from glioma_annotator.ui.window import MainWindow
 from glioma_annotator.workflow.record_history import deleted_items, restore_item
-from glioma_annotator.workflow.timepoints_together import VisitRegistration, kept_registration
+from glioma_annotator.workflow.timepoints_together import kept_registration
 
 FIRST, THIRD = "2019-01-14", "2019-10-21"
-SHIFT = np.eye(4)
-SHIFT[0, 3] = 12.0
-
-
-class Registrar:
-    """Stands in for the registration: its result at once, or a refusal, or it waits to be cancelled."""
-
-    def __init__(self) -> None:
-        self.refusal: UserError | None = None
-        self.waits = False
-
-    def __call__(
-        self, _store: object, later: object, earlier: object, method: Method, report: Report, cancel: CancelToken
-    ) -> VisitRegistration:
-        if self.refusal is not None:
-            raise self.refusal
-        while self.waits:
-            report(Progress(0.4, "Registering"))
-            cancel.raise_if_cancelled()
-        found = Registration(SHIFT, method, 1.0, 0.42, 0.1)
-        return VisitRegistration(later.key, earlier.key, "T1Gd", found, quality=0.42)  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def registrar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registrar]:
-    made = Registrar()
-    monkeypatch.setattr(registration_module, "register_visits", made)
-    yield made
-    made.waits = False
 
 
 def shown(bench: Any, qtbot: QtBot, visit: int = 1) -> MainWindow:
