@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,16 +32,22 @@ def mean_of_models(parts: Sequence[tuple[Path, float]], out: Path) -> ModelCard:
     if folder is None:
         raise UserError("None of the parts is a model's folder.", "Name at least one: its card describes the network.")
     card, network = load_model(folder)
-    mean = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in network.state_dict().items()}
-    for path, share in parts:
-        state = _weights(path)
-        if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in mean.items()}:
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    states = [(_weights(path), share) for path, share in parts]
+    for (path, _share), (state, _) in zip(parts, states, strict=True):
+        if {name: tensor.shape for name, tensor in state.items()} != shapes:
             raise UserError(f"“{path}” is of another network than “{folder}”.", "Take models of one network only.")
-        for name, tensor in state.items():
-            mean[name] += share * tensor.double()
-    network.load_state_dict({name: tensor.to(network.state_dict()[name].dtype) for name, tensor in mean.items()})
+    network.load_state_dict(mean_weights(states))
     parents = [f"{share:g} of {path.name if path.is_file() else load_model(path)[0].identity}" for path, share in parts]
     return save_model(out, replace(card, training={**card.training, "mean_of": parents}, scores={}), network)
+
+
+def mean_weights(states: Sequence[tuple[Mapping[str, Tensor], float]]) -> dict[str, Tensor]:
+    """The mean of networks' weights, each with its share; names and shapes are the same in all."""
+    return {
+        name: sum((share * state[name].double() for state, share in states), torch.zeros(())).to(tensor.dtype)
+        for name, tensor in states[0][0].items()
+    }
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

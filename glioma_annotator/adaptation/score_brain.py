@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from glioma_annotator import __version__
+from glioma_annotator.adaptation.mean_of_models import mean_weights
 from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
 from glioma_annotator.adaptation.train_brain import CHECKPOINT, HELD_OUT, PARAMETERS, label_map_files
 from glioma_annotator.domain.geometry import Grid
@@ -215,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
         training["before"] = dict(load_card(parsed.start).training)
     if parsed.mean_with:
         card, other = load_model(parsed.mean_with)
-        halfway(network, other)
+        network.load_state_dict(mean_weights([(network.state_dict(), 0.5), (other.state_dict(), 0.5)]))
         training["mean_with"] = card.identity
     folder = parsed.run / "brain"
     save_model(folder, brain_card(training), network.eval())
@@ -237,13 +238,6 @@ def main(arguments: list[str] | None = None) -> None:
         scores["TCGA-FG-6692"] = {"against": _AGAINST, **real_scores(finder, case)}
     save_model(folder, replace(load_card(folder), scores=scores), network)
     print(json.dumps(scores, indent=2))
-
-
-def halfway(network: SegmentationNetwork, other: SegmentationNetwork) -> None:
-    """Let weights become the mean of themselves and those of another network of the same build, in place."""
-    theirs = other.state_dict()
-    mean = {name: (t + theirs[name]) / 2 if t.is_floating_point() else t for name, t in network.state_dict().items()}
-    network.load_state_dict(mean)
 
 
 def lower_bias(network: SegmentationNetwork, threshold: float) -> None:

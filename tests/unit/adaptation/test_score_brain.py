@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from glioma_annotator.adaptation.score_brain import Found, best_threshold, dice_where, halfway
+from glioma_annotator.adaptation.score_brain import Found, best_threshold, dice_where
 from glioma_annotator.domain.geometry import Grid
-from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_network
 
 SHAPE = (20, 20, 20)
 
@@ -25,16 +23,6 @@ def test_the_share_chosen_is_the_best_on_the_mean_of_all_heads_not_on_most_of_th
     assert best_threshold([found(0.52)]) == 0.55
     # To two of three 0.55 is as good as 0.65; the third needs the latter.
     assert best_threshold([found(0.52), found(0.52), found(0.62)]) == 0.65
-
-
-def test_halfway_lies_between_two_networks() -> None:
-    one, other = (build_network(RESIDUAL_INCEPTION_UNET, {"filters": [2, 4]}, 1, 2) for _ in range(2))
-    before = {name: tensor.clone() for name, tensor in one.state_dict().items()}
-    halfway(one, other)
-    for name, tensor in one.state_dict().items():
-        if tensor.is_floating_point():
-            assert torch.allclose(tensor, (before[name] + other.state_dict()[name]) / 2)
-    assert not torch.equal(one.head.weight, before["head.weight"])
 
 
 def test_where_scans_do_not_reach_and_at_their_end_slices_masks_are_not_compared() -> None:
