@@ -42,7 +42,7 @@ class Network:
     """A model as a function from images (channel, i, j, k) to softmax (class, i, j, k)."""
 
     def __init__(self, folder: Path, card: ModelCard, full_precision: bool) -> None:
-        self._runner = OpenVinoRunner(folder, card, paths.network_cache(), full_precision=full_precision)
+        self._runner = OpenVinoRunner(folder, card, paths.network_cache(), "float32" if full_precision else "float")
         self.multiple = self._runner.multiple
 
     def __call__(self, images: NDArray[np.float32]) -> covering.Block:

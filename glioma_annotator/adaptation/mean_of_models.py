@@ -39,7 +39,8 @@ def mean_of_models(parts: Sequence[tuple[Path, float]], out: Path) -> ModelCard:
             raise UserError(f"“{path}” is of another network than “{folder}”.", "Take models of one network only.")
     network.load_state_dict(mean_weights(states))
     parents = [f"{share:g} of {path.name if path.is_file() else load_model(path)[0].identity}" for path, share in parts]
-    return save_model(out, replace(card, training={**card.training, "mean_of": parents}, scores={}), network)
+    card = replace(card, training={**card.training, "mean_of": parents}, scores={}, ranges={})
+    return save_model(out, card, network)
 
 
 def mean_weights(states: Sequence[tuple[Mapping[str, Tensor], float]]) -> dict[str, Tensor]:

@@ -53,6 +53,9 @@ def add_segment_parser(commands: Commands) -> None:
     parser.add_argument(
         "--backend", choices=("auto", "openvino", "torch"), help="what computes; without it, as the settings have it"
     )
+    parser.add_argument(
+        "--precision", choices=("auto", "8-bit", "float"), help="numbers OpenVINO computes with; else as in the settings"
+    )
     parser.add_argument("--memory", type=_gib, metavar="GIB", help="memory a segmentation may use")
     parser.add_argument("--flips", action="store_true", help="average with the mirrored images: twice the time")
     parser.add_argument("--raw", action="store_true", help="leave out the post-processing that the card asks for")
@@ -71,7 +74,12 @@ def _gib(text: str) -> float:
 def segmentation_options(args: argparse.Namespace) -> SegmentationSettings:
     """The user's settings with what the command line says instead."""
     settings = load_settings().segmentation
-    chosen: dict[str, Any] = {"mode": args.mode, "backend": args.backend, "memory_gib": args.memory}
+    chosen: dict[str, Any] = {
+        "mode": args.mode,
+        "backend": args.backend,
+        "precision": args.precision,
+        "memory_gib": args.memory,
+    }
     given = {name: value for name, value in chosen.items() if value is not None}
     return dataclasses.replace(
         settings,

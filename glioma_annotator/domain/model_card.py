@@ -341,6 +341,8 @@ class ModelCard:
     optional: channels that may be absent; the network then reads zeros (it was trained with channels left out).
     one_of: at least one of these channels must be there; empty for no such rule.
     post_processing: what is done to its mask afterwards.
+    ranges: smallest and largest value of the network's inner tensors by name, so that it can be computed in 8 bits
+        (`inference.eight_bit`); empty where it cannot.
     """
 
     name: str
@@ -363,6 +365,7 @@ class ModelCard:
     optional: tuple[SequenceRole, ...] = ()
     one_of: tuple[SequenceRole, ...] = ()
     post_processing: PostProcessing = PostProcessing()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:

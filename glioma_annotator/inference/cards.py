@@ -177,6 +177,7 @@ def _parse(data: Mapping[str, Any]) -> ModelCard:
         optional=tuple(SequenceRole(role) for role in data.get("optional", ())),
         one_of=tuple(SequenceRole(role) for role in data.get("one_of", ())),
         post_processing=_post_processing(data.get("post_processing", {})),
+        ranges={str(name): (float(low), float(high)) for name, (low, high) in data.get("ranges", {}).items()},
     )
 
 
@@ -264,6 +265,9 @@ def contradiction(card: ModelCard) -> str:
             {*card.one_of} - {*card.optional}
         ),
         "all channels are optional": set(card.optional) == set(card.channels) and not card.one_of,
+        "a range is not one around 0": not all(
+            -math.inf < low <= 0 <= high < math.inf for low, high in card.ranges.values()
+        ),
         "a volume of its post-processing is not a number of mL": not all(0 <= ml < math.inf for ml in volumes),
         "its post-processing names a value that no label has": any(
             rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small

@@ -61,7 +61,7 @@ class Engine:
 
     def __init__(self, cache: Path | None = None) -> None:
         self._cache = cache or paths.network_cache()
-        self._key: tuple[Path, str, str, str] | None = None
+        self._key: tuple[Path, str, str, str, str] | None = None
         self._runner: Runner | None = None
 
     def predict(
@@ -92,7 +92,7 @@ class Engine:
         suffice, and `Cancelled`.
         """
         work = _Work(card, images, brain, options, features, report, cancel)
-        runner = self._load(folder, card, device, options.backend, cancel)
+        runner = self._load(folder, card, device, options, cancel)
         try:
             return work.done_by(runner)
         except OutOfMemory as error:
@@ -100,18 +100,21 @@ class Engine:
             if not runner.gpu or device != "auto":
                 raise _too_little(runner) from error
         message = f"The memory of the {runner.name} did not suffice; the CPU was used."
-        runner = self._load(folder, card, "cpu", options.backend, cancel)
+        runner = self._load(folder, card, "cpu", options, cancel)
         try:
             result = work.done_by(runner)
         except OutOfMemory as error:
             raise _too_little(runner) from error
         return replace(result, messages=(message, *result.messages))
 
-    def _load(self, folder: Path, card: ModelCard, device: str, backend: str, cancel: CancelToken) -> Runner:
-        key = (folder, card.weights_sha256, device, backend)
+    def _load(
+        self, folder: Path, card: ModelCard, device: str, options: SegmentationSettings, cancel: CancelToken
+    ) -> Runner:
+        backend, precision = options.backend, options.precision
+        key = (folder, card.weights_sha256, device, backend, precision)
         if self._runner is None or self._key != key:
             self._forget()
-            self._runner = wait_for(lambda: make_runner(folder, card, device, backend, self._cache), cancel)
+            self._runner = wait_for(lambda: make_runner(folder, card, device, backend, self._cache, precision), cancel)
             self._key = key
         return self._runner
 
@@ -119,12 +122,14 @@ class Engine:
         self._key = self._runner = None
 
 
-def make_runner(folder: Path, card: ModelCard, device: str, backend: str, cache: Path) -> Runner:
+def make_runner(
+    folder: Path, card: ModelCard, device: str, backend: str, cache: Path, precision: str = "auto"
+) -> Runner:
     """The model loaded on a device ("auto", "cpu", "cuda") by a backend ("auto", "openvino", "torch").
 
     "auto" takes a GPU by torch when there is one, else OpenVINO, else torch on the CPU. Torch is not imported when
-    OpenVINO computes what it has converted before. Raises `UserError` for a damaged model, an absent device or
-    backend, `EnvironmentFailure` when memory does not suffice.
+    OpenVINO computes what it has converted before; `precision` ("auto", "8-bit", "float") is OpenVINO's. Raises
+    `UserError` for a damaged model, an absent device or backend, `EnvironmentFailure` when memory does not suffice.
     """
     if device not in DEVICES:
         raise UserError(f"There is no device called “{device}”.", f"Choose one of {', '.join(DEVICES)}.")
@@ -135,7 +140,7 @@ def make_runner(folder: Path, card: ModelCard, device: str, backend: str, cache:
     try:
         on_gpu = device == "cuda" or (device == "auto" and backend != "openvino" and gpu_present())
         if not on_gpu and backend != "torch" and openvino_runner.available():
-            return openvino_runner.OpenVinoRunner(folder, card, cache)
+            return openvino_runner.OpenVinoRunner(folder, card, cache, precision)
         from glioma_annotator.inference.device import choose_device
         from glioma_annotator.inference.torch_runner import TorchRunner, out_of_memory_named
 

@@ -7,6 +7,7 @@ move memory, are written as 1x1x1 convolutions that add up. On the published net
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -16,15 +17,24 @@ from torch.nn import functional
 from glioma_annotator.inference.fusing import FusedInceptionBlock
 from glioma_annotator.inference.networks import ResidualInceptionBlock, ResidualInceptionUNet, SegmentationNetwork
 
+#: Last parts of the names of the places where convolutions read.
+PLACES = ("at_input", "at_both", "at_point", "at_pick", "at_second", "at_pooled")
+
 
 def exportable(network: SegmentationNetwork) -> SegmentationNetwork:
-    """A copy in evaluation mode whose inception blocks are `SummingInceptionBlock`s; equal up to rounding."""
+    """A copy in evaluation mode whose inception blocks are `SummingInceptionBlock`s; equal up to rounding.
+
+    Where its convolutions read there are identities, named in `PLACES`, to be replaced by what rounds or watches.
+    """
     copied = copy.deepcopy(network).eval()
     if isinstance(copied, ResidualInceptionUNet):
         for blocks in (copied.encoders, copied.decoders):
             for level, block in enumerate(blocks):
                 if isinstance(block, ResidualInceptionBlock):
                     blocks[level] = SummingInceptionBlock(block)
+        for steps in (copied.downs, copied.ups):
+            for level, step in enumerate(steps):
+                steps[level] = nn.Sequential(OrderedDict(at_input=nn.Identity(), step=step))
     return copied.requires_grad_(False)
 
 
@@ -52,14 +62,19 @@ class SummingInceptionBlock(nn.Module):
         self.from_point, self.from_second, self.from_pooled = map(_pointwise, (of_point, of_second, of_pooled))
         self.from_both = _pointwise(torch.cat([of_single, torch.zeros_like(of_single)], dim=1))
         self.from_both.bias = fused.reduce.bias
+        self.at_input, self.at_both, self.at_point = nn.Identity(), nn.Identity(), nn.Identity()
+        self.at_pick, self.at_second, self.at_pooled = nn.Identity(), nn.Identity(), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        both = functional.relu(self.both(x))
+        read = self.at_input(x)
+        both = self.at_both(functional.relu(self.both(read)))
+        second = self.second(self.at_pick(self.pick(both)))
         out = self.from_both(both)
-        out = out + self.from_point(functional.relu(self.point(x)))
-        out = out + self.from_second(functional.relu(self.second(self.pick(both))))
-        out = out + self.from_pooled(functional.relu(self.pooled(self.pool(x))))
-        result: Tensor = self.reduce_norm(functional.relu(out)) + self.shortcut(x)
+        out = out + self.from_point(self.at_point(functional.relu(self.point(read))))
+        out = out + self.from_second(self.at_second(functional.relu(second)))
+        out = out + self.from_pooled(self.at_pooled(functional.relu(self.pooled(self.pool(read)))))
+        past = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(read)
+        result: Tensor = self.reduce_norm(functional.relu(out)) + past
         return result
 
 
@@ -127,17 +142,16 @@ class _Decode(nn.Module):
         return torch.softmax(self.head(features), dim=1), features.to(torch.float16)
 
 
-def converted(network: SegmentationNetwork, in_channels: int, openvino: Any) -> tuple[dict[str, Any], list[Any]]:
-    """OpenVINO models of a network for any size of block, and facts about them.
+def converted(ready: SegmentationNetwork, in_channels: int, openvino: Any) -> tuple[dict[str, Any], list[Any]]:
+    """OpenVINO models of an `exportable` network for any size of block, and facts about them.
 
     One model, from float32 (1, channel, i, j, k) to softmax and float16 features (1, ..., i, j, k); or three that do
     the same one after the other, so that the first and last, which are most of the work and need few neighbours, can
     run on slabs: encode, middle, decode. Facts: "multiple" of block sizes, "widths" of the two finest levels.
     """
-    ready = exportable(network)
-    size = 2 * network.multiple
+    size = 2 * ready.multiple
     image = torch.zeros(1, in_channels, size, size, size)
-    facts: dict[str, Any] = {"multiple": network.multiple, "widths": [network.head.in_channels, 0]}
+    facts: dict[str, Any] = {"multiple": ready.multiple, "widths": [ready.head.in_channels, 0]}
     if not isinstance(ready, ResidualInceptionUNet):
         return facts, [openvino.convert_model(_Whole(ready), example_input=image)]
     encode = _Encode(ready)

@@ -28,9 +28,10 @@ KEPT = 12
 _log = logging.getLogger(__name__)
 
 
-def key_of(card: ModelCard, version: str) -> str:
+def key_of(card: ModelCard, version: str, eight_bit: bool = False) -> str:
     """What a converted network depends on: the weights, the network's card and the converter's version."""
-    text = json.dumps([FORM, version, card.architecture, card.parameters, len(card.channels), card.weights_sha256])
+    facts = [FORM, version, card.architecture, card.parameters, len(card.channels), card.weights_sha256]
+    text = json.dumps([*facts, sorted(card.ranges.items())] if eight_bit else facts)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

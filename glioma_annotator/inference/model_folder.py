@@ -76,9 +76,14 @@ def save_model(folder: Path, card: ModelCard, network: torch.nn.Module, half: bo
     make_folder(folder)
     with atomic_write(folder / WEIGHTS) as file:
         file.write(content)
+    save_card(folder, card)
+    return card
+
+
+def save_card(folder: Path, card: ModelCard) -> None:
+    """Write a model folder's card alone. Raises `EnvironmentFailure` as `save_model` does."""
     with atomic_write(folder / CARD) as file:
         file.write(json.dumps(card_to_json(card), indent=2, ensure_ascii=False).encode() + b"\n")
-    return card
 
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:

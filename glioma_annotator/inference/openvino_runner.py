@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import math
 import os
+import platform
 import sys
 import tempfile
 import threading
@@ -21,7 +23,8 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Shape
 from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.inference.cards import read_weights
+from glioma_annotator.errors import UserError
+from glioma_annotator.inference.cards import CARD, COPY_AGAIN, read_weights
 from glioma_annotator.inference.ir_cache import Converted, key_of, load_or_make
 from glioma_annotator.inference.runner import Block, OutOfMemory
 from glioma_annotator.inference.waiting import wait_for
@@ -49,6 +52,23 @@ def available() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+@functools.cache
+def fast_in_eight_bits() -> bool:
+    """Whether the processor has instructions for products of 8-bit numbers (VNNI), several times faster than others.
+
+    Without them OpenVINO's 8-bit sums may overflow. Every x86 processor with bfloat16 has them; of others only Linux
+    tells.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return True
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
 def import_openvino() -> Any:
     """The package, without its telemetry, which would report imports and conversions over the network.
 
@@ -62,16 +82,27 @@ def import_openvino() -> Any:
     return openvino
 
 
-def convert(folder: Path) -> Converted:
-    """The network of a model folder, converted. Takes seconds and imports torch. Raises what `load_model` raises."""
-    from glioma_annotator.inference.exporting import converted
+def convert(folder: Path, eight_bit: bool = False) -> Converted:
+    """The network of a model folder, converted. Takes seconds and imports torch. Raises what `load_model` raises.
+
+    `eight_bit`: to be computed in 8 bits, with the card's ranges.
+    """
+    from glioma_annotator.inference.exporting import converted, exportable
     from glioma_annotator.inference.model_folder import load_model
 
     openvino = import_openvino()
     card, network = load_model(folder)
+    ready = exportable(network)
+    if eight_bit:
+        from glioma_annotator.inference.eight_bit import round_to_eight_bits
+
+        try:
+            round_to_eight_bits(ready, card.ranges)
+        except ValueError as error:
+            raise UserError(f"The model card “{folder / CARD}” contradicts itself: {error}.", COPY_AGAIN) from error
     with warnings.catch_warnings():  # tracing warns of every size it takes as fixed; none of ours is
         warnings.simplefilter("ignore")
-        facts, models = converted(network, len(card.channels), openvino)
+        facts, models = converted(ready, len(card.channels), openvino)
     parts = []
     with tempfile.TemporaryDirectory() as scratch:
         for model in models:
@@ -82,7 +113,7 @@ def convert(folder: Path) -> Converted:
 
 
 class OpenVinoRunner:
-    """Fulfils `Runner` with OpenVINO on the processor, in bfloat16 where it computes in it.
+    """Fulfils `Runner` with OpenVINO on the processor, in 8 bits and bfloat16 where it computes in them.
 
     Of a residual-inception U-Net the finest level, most of the work and of the memory, runs in slabs of planes that
     overlap by the few voxels it sees; the result is that of one pass. Other networks run as a whole.
@@ -91,18 +122,20 @@ class OpenVinoRunner:
     ----------
     folder, card: the model.
     cache: folder for converted networks.
-    full_precision: compute in float32 everywhere, to compare with.
+    precision: "8-bit" where the model allows, "float" (bfloat16 where the processor has it), "float32" to compare with,
+        or "auto": 8 bits where the model allows and the processor has instructions for them, else "float".
 
     Raises what `load_model` raises.
     """
 
     gpu = False
 
-    def __init__(self, folder: Path, card: ModelCard, cache: Path, full_precision: bool = False) -> None:
+    def __init__(self, folder: Path, card: ModelCard, cache: Path, precision: str = "auto") -> None:
         read_weights(folder, card)  # a damaged model is refused even where it lies converted in the cache
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
-        mixed = not full_precision and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        mixed = precision != "float32" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        eight_bit = bool(card.ranges) and (precision == "8-bit" or (precision == "auto" and fast_in_eight_bits()))
         self._type = self._openvino.Type.bf16 if mixed else self._openvino.Type.f32
         self._stored: type[np.generic] = np.uint16 if mixed else np.float32  # NumPy has no bfloat16: its bits
         self._settings: dict[str, Any] = {
@@ -112,10 +145,11 @@ class OpenVinoRunner:
         }
         if os.environ.get("OMP_NUM_THREADS", "").isdigit():  # what other numerical libraries obey
             self._settings["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
-        self.name = f"CPU, OpenVINO, {'bfloat16' if mixed else 'float32'}"
+        self.name = f"CPU, OpenVINO, {'8 bits and ' * eight_bit}{'bfloat16' if mixed else 'float32'}"
         self._bytes = 2 if mixed else 4
         with out_of_memory_named(), _CONVERTING:
-            load_or_make(cache, key_of(card, self._openvino.__version__), lambda: convert(folder), self._take)
+            key = key_of(card, self._openvino.__version__, eight_bit)
+            load_or_make(cache, key, lambda: convert(folder, eight_bit), self._take)
         self._requests: dict[int, tuple[Any, Any]] = {}
         self._ending: list[tuple[Any, list[Any]]] = []  # what a request to stop left running, and what it reads
 

@@ -17,7 +17,10 @@ from glioma_annotator.inference.networks import RESIDUAL_INCEPTION_UNET, build_n
 def _model(folder: Path, seed: int, parameters: dict[str, object] = PARAMETERS) -> Path:
     torch.manual_seed(seed)
     save_model(
-        folder, tiny_card(parameters=parameters), build_network(RESIDUAL_INCEPTION_UNET, parameters, 3, 5), False
+        folder,
+        tiny_card(parameters=parameters, ranges={"a": (0.0, 1.0)}),
+        build_network(RESIDUAL_INCEPTION_UNET, parameters, 3, 5),
+        False,
     )
     return folder
 
@@ -31,7 +34,7 @@ def test_every_weight_is_the_mean_by_share(tmp_path: Path) -> None:
             tensor, 0.75 * first[name] + 0.25 * second[name], rtol=2e-3, atol=1e-4, check_dtype=False
         )
     assert not torch.equal(mean["head.weight"], first["head.weight"])
-    assert card.scores == {}
+    assert card.scores == card.ranges == {}
     assert [text.split()[0] for text in card.training["mean_of"]] == ["0.75", "0.25"]
 
 

@@ -18,12 +18,15 @@ def test_without_options_the_user_s_settings_count() -> None:
 
 
 def test_options_of_the_command_come_first() -> None:
-    given = options("--mode", "patches", "--backend", "torch", "--memory", "1.5", "--flips", "--raw")
+    given = options(
+        "--mode", "patches", "--backend", "torch", "--memory", "1.5", "--precision", "8-bit", "--flips", "--raw"
+    )
     expected = Settings()
     for name, value in {
         "mode": "patches",
         "backend": "torch",
         "memory_gib": 1.5,
+        "precision": "8-bit",
         "flips": True,
         "post_processing": False,
     }.items():

@@ -26,6 +26,7 @@ def test_every_field_comes_back_as_written(tmp_path: Path, card: ModelCard) -> N
         optional=card.channels,
         one_of=(SequenceRole.T1GD, SequenceRole.FLAIR),
         post_processing=GLIOMA_POST_PROCESSING,
+        ranges={"encoders.0.at_both": (0.0, 2.5), "ups.0.at_input": (-1.5, 3.0)},
     )
     assert load_card(write(tmp_path / "full", full)) == full
 
@@ -120,6 +121,8 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
             "enclosed tissue is not a length",
         ),
         ({"post_processing": {"mirrored": [{"label": 2, "share": 0}]}}, "mirrored tissue is out of range"),
+        ({"ranges": {"ups.0.at_input": [1.0, 2.0]}}, "a range is not one around 0"),
+        ({"ranges": {"ups.0.at_input": [0.0]}}, "cannot be understood"),
     ],
 )
 def test_a_card_that_makes_no_sense_is_refused(
