@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QScrollArea, QTabWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QTabWidget, QWidget
 
 from glioma_annotator.ui.findings import FindingsController
 from glioma_annotator.ui.histology import HistologyController
@@ -22,28 +22,29 @@ def in_hidden_dock(widget: QWidget | None) -> bool:
     return widget is not None and widget.visibleRegion().isEmpty()
 
 
-def make_dock(title: str, name: str, panel: QWidget) -> QDockWidget:
+def make_dock(title: str, name: str, panel: QWidget, window: QMainWindow) -> QDockWidget:
     """A dock that is moved and torn off like the others."""
-    return _dock(title, name, _scrolled(panel))
+    dock, scroll = _dock(title, name, window), _scroll()
+    dock.setWidget(scroll)
+    scroll.setWidget(panel)  # last: whatever is put in elsewhere with all that it holds takes on the looks there again
+    return dock
 
 
-def _scrolled(panel: QWidget) -> QScrollArea:
+def _scroll() -> QScrollArea:
     scroll = QScrollArea()
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QScrollArea.Shape.NoFrame)
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     scroll.setMinimumWidth(280)
-    scroll.setWidget(panel)
     return scroll
 
 
-def _dock(title: str, name: str, content: QWidget) -> QDockWidget:
-    dock = QDockWidget(title)
+def _dock(title: str, name: str, window: QMainWindow) -> QDockWidget:
+    dock = QDockWidget(title, window)
     dock.setObjectName(name)
     feature = QDockWidget.DockWidgetFeature
     dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
-    dock.setWidget(content)
     return dock
 
 
@@ -57,11 +58,16 @@ class ClinicalPages(QTabWidget):
         self.setDocumentMode(True)
         self.tabBar().setDrawBase(False)
         self.tabBar().setAccessibleName("Pages of the clinical course")
-        self.addTab(_scrolled(events), "Events")
-        self.addTab(_scrolled(notes), "Notes and reports")
 
-    def make_dock(self) -> QDockWidget:
-        return _dock("Clinical", "clinical-dock", self)
+    def make_dock(self, window: QMainWindow) -> QDockWidget:
+        dock = _dock("Clinical", "clinical-dock", window)
+        dock.setWidget(self)
+        pages: tuple[tuple[str, QWidget], ...] = (("Events", self.events), ("Notes and reports", self.notes))
+        for title, page in pages:
+            scroll = _scroll()
+            self.addTab(scroll, title)
+            scroll.setWidget(page)
+        return dock
 
     def show_record(self, place: Place, bring_up: Callable[[], None]) -> None:
         """Show an event, note, report or sample that a search found; findings show themselves."""

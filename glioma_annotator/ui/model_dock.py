@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QDockWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 from glioma_annotator.ui.adapting import Adapting
 from glioma_annotator.ui.panels.adapting import AdaptPanel
@@ -13,7 +13,11 @@ from glioma_annotator.workflow.commands import Command
 
 
 def make_model_dock(
-    adapting: Adapting, study: StudyController, show_page: Callable[[], None], show_visits: Callable[[], None]
+    adapting: Adapting,
+    study: StudyController,
+    show_page: Callable[[], None],
+    show_visits: Callable[[], None],
+    window: QMainWindow,
 ) -> QDockWidget:
     """The panel in a dock of its own, to be tabbed with the others.
 
@@ -21,7 +25,7 @@ def make_model_dock(
     ----------
     show_page: opens the models page. show_visits: puts another visit beside the open one.
     """
-    dock = QDockWidget("Model")
+    dock = QDockWidget("Model", window)
     dock.setObjectName("model-dock")
     feature = QDockWidget.DockWidgetFeature
     dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)

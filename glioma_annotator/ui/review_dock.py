@@ -29,8 +29,9 @@ class ReviewDock(QDockWidget):
         reading: ReadingState,
         uncertainty: Uncertainty,
         jump: Callable[[tuple[int, int, int]], None],
+        window: QMainWindow,
     ) -> None:
-        super().__init__("Review")
+        super().__init__("Review", window)
         self.setObjectName("review-dock")
         feature = QDockWidget.DockWidgetFeature
         self.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable | feature.DockWidgetClosable)

@@ -176,26 +176,26 @@ class MainWindow(QMainWindow):
         self.mask_panel = MaskPanel(
             self.study.scheme, self.reading, self.study, self.proposing, self.revisions, self.toolbox, self.commands
         )
-        self.mask_dock = QDockWidget("Mask")
+        self.mask_dock = QDockWidget("Mask", self)
         self.mask_dock.setObjectName("mask-dock")
         feature = QDockWidget.DockWidgetFeature
         self.mask_dock.setFeatures(feature.DockWidgetMovable | feature.DockWidgetFloatable)
         self.mask_dock.setWidget(self.mask_panel)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.mask_dock)
-        self.review_dock = ReviewDock(self.study, self.reading, self.uncertainty, self._jump)
+        self.review_dock = ReviewDock(self.study, self.reading, self.uncertainty, self._jump, self)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.review_dock)
         self.model_dock = make_model_dock(
-            self.adapting, self.study, self.dialogs.models_page, self.commands["view.timepoints"].trigger
+            self.adapting, self.study, self.dialogs.models_page, self.commands["view.timepoints"].trigger, self
         )
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.model_dock)
         self.findings_panel = FindingsPanel(self.findings, self.histology, self.commands)
-        self.findings_dock = make_dock("Findings", "findings-dock", self.findings_panel)
+        self.findings_dock = make_dock("Findings", "findings-dock", self.findings_panel, self)
         self.histology_panel = HistologyPanel(self.histology, self.findings, self.commands)
-        self.histology_dock = make_dock("Histology", "histology-dock", self.histology_panel)
+        self.histology_dock = make_dock("Histology", "histology-dock", self.histology_panel, self)
         self.clinical_panel = ClinicalPanel(self.study, self.commands)
         self.notes_panel = NotesPanel(self.study)
         self.clinical_pages = ClinicalPages(self.clinical_panel, self.notes_panel, self.histology)
-        self.clinical_dock = self.clinical_pages.make_dock()
+        self.clinical_dock = self.clinical_pages.make_dock(self)
         for dock in (self.findings_dock, self.histology_dock, self.clinical_dock):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
             self.tabifyDockWidget(self.mask_dock, dock)

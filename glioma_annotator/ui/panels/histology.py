@@ -68,7 +68,6 @@ class HistologyPanel(QWidget):
         self.scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.scroller.setMinimumHeight(150)
         self.scroller.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # what the rest leaves
-        self.scroller.setWidget(self.form)
         self.advice = AdviceBox(self._use)
         self.delete = push_button("Delete sample", "Take it out of the list; it can be brought back", self._delete)
         self.delete.setProperty("role", "narrow")
@@ -82,6 +81,7 @@ class HistologyPanel(QWidget):
         column.addWidget(self.empty)
         column.addWidget(self.table)
         column.addWidget(self.scroller, 1)
+        self.scroller.setWidget(self.form)
         column.addWidget(self.advice)
         column.addLayout(last)
         self._space = quiet()

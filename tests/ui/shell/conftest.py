@@ -265,7 +265,7 @@ def settle(qtbot: QtBot, window: MainWindow) -> None:
 
 
 @pytest.fixture
-def bench(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(qapp: QApplication, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(window_module, "StudyView", PlainView)
     windows: list[MainWindow] = []
     store = FakeStore(tmp_path / "workspace")
@@ -280,7 +280,8 @@ def bench(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             "save_settings": made.saved.append,
             "default_workspace": tmp_path / "workspace",
         }
-        make_application([], "dark")
+        if qapp.property("theme") != "dark":  # put on again, a look goes through the widgets of the window before
+            make_application([], "dark")
         window = MainWindow(Services(**(given | changes)))
         windows.append(window)
         window.errors.install()

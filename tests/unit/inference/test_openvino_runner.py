@@ -19,7 +19,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.inference import openvino_runner
 from glioma_annotator.inference.cards import WEIGHTS
-from glioma_annotator.inference.ir_cache import KEPT, Converted, load_or_make
+from glioma_annotator.inference.ir_cache import KEPT, Converted, key_of, load_or_make
 from glioma_annotator.inference.model_folder import save_model
 from glioma_annotator.inference.networks import SegmentationNetwork, build_network
 from glioma_annotator.inference.openvino_runner import MARGIN, OpenVinoRunner, slab_length, slabs
@@ -286,22 +286,30 @@ class TestCache:
         ],
     )
     def test_what_is_no_network_is_made_anew(
-        self, tmp_path: Path, deep_card: ModelCard, deep_network: SegmentationNetwork, wrong: dict[str, Any]
+        self,
+        tmp_path: Path,
+        deep_card: ModelCard,
+        deep_network: SegmentationNetwork,
+        network_cache: Path,
+        wrong: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         cache = tmp_path / "cache"
         images = images_of((16, 16, 16))
-        made(tmp_path, deep_card, deep_network, cache, exact=False)
-        (file,) = cache.iterdir()
-        kept = load_or_make(cache, file.stem, pytest.fail)
+        card = save_model(tmp_path / "model", deep_card, deep_network, half=False)
+        key = key_of(card, openvino_runner.import_openvino().__version__)
+        kept = load_or_make(network_cache, key, lambda: openvino_runner.convert(tmp_path / "model"))
         parts = [(wrong.get("graph", graph), wrong.get("weights", weights)) for graph, weights in kept.models]
-        file.unlink()
         broken = Converted(wrong.get("facts", kept.facts), tuple(parts[: wrong.get("models", 3)]))
-        load_or_make(cache, file.stem, lambda: broken)
+        load_or_make(cache, key, lambda: broken)
+        again: list[Path] = []
+        monkeypatch.setattr(openvino_runner, "convert", lambda folder, *_: (again.append(folder), kept)[1])
         block = made(tmp_path, deep_card, deep_network, cache).run(
             images, False, PLENTY, ignore_progress, CancelToken()
         )
+        assert len(again) == 1
         np.testing.assert_allclose(block.softmax, expected(deep_network, images)[0], atol=1e-5)
-        assert load_or_make(cache, file.stem, pytest.fail).facts == kept.facts
+        assert load_or_make(cache, key, pytest.fail).facts == kept.facts
 
     def test_a_folder_that_cannot_be_written_is_done_without(self, tmp_path: Path) -> None:
         blocked = tmp_path / "file"
@@ -320,9 +328,9 @@ class TestCache:
         calls: list[Path] = []
         convert = openvino_runner.convert
 
-        def counted(folder: Path) -> Converted:
+        def counted(folder: Path, *arguments: bool) -> Converted:
             calls.append(folder)
-            return convert(folder)
+            return convert(folder, *arguments)
 
         monkeypatch.setattr(openvino_runner, "convert", counted)
         with ThreadPoolExecutor(3) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,40 @@ from glioma_annotator.domain.import_plan import ImportPlan, Preparation
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, UserError
+from glioma_annotator.imaging import registration
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 from glioma_annotator.workflow.import_study import propose_import, run_import, with_preparation
 from glioma_annotator.workflow.preparation import NO_MODEL, Prepared, place_mask
 
 SKULL = 600.0
+_FOUND: dict[str, registration.Registration] = {}
+
+
+@pytest.fixture(autouse=True)
+def _each_pair_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registering is the longest part of these tests, and the same scans with the same masks give the same place."""
+    real = registration.register
+
+    def register(
+        fixed: Volume,
+        moving: Volume,
+        *,
+        fixed_mask: NDArray[np.bool_] | None,
+        moving_mask: NDArray[np.bool_] | None,
+        finest_mm: float,
+        cancel: CancelToken,
+    ) -> registration.Registration:
+        given = (fixed.data, fixed.grid.affine, moving.data, moving.grid.affine, fixed_mask, moving_mask)
+        told = [b"" if a is None else str(a.shape).encode() + a.tobytes() for a in given]
+        key = hashlib.sha256(b"|".join([*told, repr(finest_mm).encode()])).hexdigest()
+        if key not in _FOUND or cancel.cancelled:
+            _FOUND[key] = real(
+                fixed, moving, fixed_mask=fixed_mask, moving_mask=moving_mask, finest_mm=finest_mm, cancel=cancel
+            )
+        return _FOUND[key]
+
+    monkeypatch.setattr(registration, "register", register)
 
 
 def upright(mm: float = 6.0, slice_mm: float | None = None) -> Grid:
