@@ -56,7 +56,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, IGNORE
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import GliomaError, UserError
 from glioma_annotator.heap import kept_memory
 from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.nifti import read_volume
@@ -66,6 +66,7 @@ from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.progress import CancelToken, ignore_progress
 
 FILES = {SequenceRole.T1: "t1", SequenceRole.T1GD: "t1ce", SequenceRole.T2: "t2", SequenceRole.FLAIR: "flair"}
+PARTS = ("patients", "domain", "brats", "speed")
 SEED = 20261120
 #: Time that an adaptation gets which runs beside the viewer's benchmark.
 JOB_SECONDS = 60.0
@@ -319,7 +320,7 @@ def one_adaptation() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["speed"], help="patients, domain, brats, speed")
+    parser.add_argument("parts", nargs="*", default=["speed"], help=", ".join(PARTS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="backgrounds and brats_dev")
     parser.add_argument("--model", type=Path, default=paths.resources() / "models" / "glioma", help="starting model")
     parser.add_argument("--starts", type=Path, help="brats: folder with a starting model for every case")
@@ -337,9 +338,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, help="folder for adaptation.json, .txt and .png")
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
     torch.set_num_threads(options.threads)
     if not options.data.is_dir() and options.parts != ["speed"]:
-        print("There is no folder of backgrounds: give --data.")
+        print(f"There is no folder of backgrounds “{options.data}”: name it with --data.")
         return
     bench = Bench(options)
     bench.resume()
@@ -351,4 +354,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

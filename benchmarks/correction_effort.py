@@ -33,7 +33,7 @@ from parts.assistant import ToolUser
 from parts.reader import SCHEME, Case, Reader, regional_dice
 
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.errors import UserError
+from glioma_annotator.errors import GliomaError, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.proposal import merged
 
@@ -158,4 +158,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

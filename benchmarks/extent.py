@@ -32,6 +32,7 @@ from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.errors import GliomaError
 from glioma_annotator.imaging.case_files import find_cases
 from glioma_annotator.imaging.label_conventions import read_mask
 from glioma_annotator.imaging.nifti import read_volume
@@ -98,7 +99,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=880_001)
     options = parser.parse_args()
     if options.cases is None and not (options.patients and options.data):
-        parser.error("name --cases, or --patients and --data")
+        print("Nothing to do: name --cases, or --patients and --data.")
+        return
     print(f"{'':34}without   " + "   ".join(f"{level:.2f}" for level in LEVELS))
     with tempfile.TemporaryDirectory() as scratch:
         for model in options.model or [paths.resources() / "models" / "glioma"]:
@@ -115,4 +117,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

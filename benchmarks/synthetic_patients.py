@@ -23,6 +23,7 @@ from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
+from glioma_annotator.errors import GliomaError
 from glioma_annotator.progress import CancelToken, ignore_progress
 
 _FIRST_SEED = 880_001  # far from the seeds of any training
@@ -31,12 +32,15 @@ _LEAST_ML = 0.3  # less of a region says little about it
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="data folder with healthy/, atlas/, ...")
     parser.add_argument("--model", default="")
     parser.add_argument("--patients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=_FIRST_SEED, help="of the first patient")
     parser.add_argument("--shift", action="store_true")
     args = parser.parse_args()
+    if args.data is None:
+        print("Nothing to do: name the folder of tumour-free brains with --data.")
+        return
     source = SampleSource(load_backgrounds(args.data))
     segmenter = make_segmenter()
     found: dict[tuple[str, str, str], list[float]] = {}
@@ -70,4 +74,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

@@ -36,6 +36,7 @@ from glioma_annotator.adaptation.training_cases import prepare_cases
 from glioma_annotator.adaptation.validation import CaseValidation
 from glioma_annotator.domain.adaptation import AdaptationCase, AdaptationMethod, AdaptationRequest
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.errors import GliomaError
 from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.imaging.label_conventions import LabelConvention, convention_of_set, read_mask
 from glioma_annotator.imaging.nifti import read_volume
@@ -219,4 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

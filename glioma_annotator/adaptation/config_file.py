@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import difflib
+import os
 import tomllib
 import types
 import typing
@@ -20,6 +21,8 @@ from glioma_annotator.inference.networks import ARCHITECTURES, RESIDUAL_INCEPTIO
 
 #: What float32, in which losses and weights are kept, cannot hold.
 _INFINITE = 3e38
+#: No whole number that a training can do anything with is as large; TOML's own end there, too.
+_LARGEST = 2**63
 _MOST_WORKERS = 256
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -36,10 +39,12 @@ def read_config(path: Path) -> TrainingConfig:
         raise UserError(
             f"The configuration “{path}” cannot be read: {error.strerror}.", "Give a TOML file with --config."
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, endless digits, endless brackets
         raise UserError(f"The configuration “{path.name}” is not valid TOML: {error}.", "Correct the file.") from error
     try:
         config: TrainingConfig = _table(TrainingConfig, data, "")
+    except RecursionError as error:
+        raise UserError(f"The configuration “{path.name}” is nested too deeply.", "Correct the file.") from error
     except ValueError as error:
         raise UserError(f"The configuration “{path.name}” is wrong: {error}.", "Correct the file.") from error
     config = _located(config, path.parent.resolve())
@@ -168,10 +173,10 @@ def _synthetic_channels() -> list[str]:
 
 
 def _located(config: TrainingConfig, folder: Path) -> TrainingConfig:
-    """Paths counted from `folder`; `~` is the home folder."""
+    """Paths counted from `folder`; `~` is the home folder, as far as it is known."""
 
     def located(place: str) -> str:
-        return str(folder / Path(place).expanduser()) if place else place
+        return str(folder / os.path.expanduser(place)) if place else place  # noqa: PTH111 - Path's raises
 
     data, init = config.data, config.network.init
     data = dataclasses.replace(
@@ -219,6 +224,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     right = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if not right:
         raise ValueError(f"“{where}” must be {_KINDS[kind]}")
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise ValueError(f"“{where}” is larger than any that makes sense")
     return float(value) if kind is float else value
 
 

@@ -18,7 +18,7 @@ from glioma_annotator.imaging.case_files import find_cases
 from glioma_annotator.imaging.label_conventions import convention_of_set, read_mask
 from glioma_annotator.imaging.metrics import region_scores
 from glioma_annotator.imaging.nifti import read_volume
-from glioma_annotator.inference.model_folder import load_model, save_model
+from glioma_annotator.inference.model_folder import load_card, load_model, save_model
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, ignore_progress
 
@@ -30,6 +30,7 @@ def score_model(model: Path, cases: Path, operated: bool | None = None) -> Score
 
     `operated` is False for cases before any surgery, in which no resection cavity is looked for.
     """
+    load_card(model)  # a folder without one is told here
     segmenter = ModelSegmenter([model])
     scores: Scores = {}
     found = find_cases([cases])

@@ -289,8 +289,9 @@ def _card(config: TrainingConfig) -> ModelCard:
 
 def _history(config: TrainingConfig, outcome: TrainingOutcome, record: Mapping[str, Any]) -> dict[str, Any]:
     """What the card tells about the training."""
+    kinds = {"synthetic tumours": config.data.synthetic, "real cases": record["data"]["cases"]}
     history: dict[str, Any] = {
-        "kind": config.card.kind or ("synthetic tumours" if config.data.synthetic else "real cases"),
+        "kind": config.card.kind or " and ".join(kind for kind, learnt in kinds.items() if learnt),
         "sources": dict(config.card.sources),
         **{name: value for name, value in record["data"].items() if value},
         "output": config.output.value,

@@ -21,6 +21,7 @@ from glioma_annotator.adaptation.synthesis.head_shapes import HeadShapes, learn_
 from glioma_annotator.adaptation.synthesis.heads import SPACING_MM, HeadMap, draw_head, load_head_maps
 from glioma_annotator.adaptation.widening import widen
 from glioma_annotator.domain.geometry import Shape
+from glioma_annotator.errors import GliomaError
 from glioma_annotator.heap import kept_memory
 from glioma_annotator.inference.brain import COARSER
 from glioma_annotator.inference.model_folder import load_model
@@ -248,4 +249,7 @@ def label_map_files(data: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

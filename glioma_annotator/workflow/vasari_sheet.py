@@ -40,8 +40,13 @@ def propose_sheet(
     are which tissue, or the visit has no mask; `Cancelled`.
     """
     visit = course.visits[index]
-    if not profile.vasari or not all(role in profile.roles for role in _ROLES):
+    if not profile.vasari:
         raise UserError(f"The task profile {profile.name} has no VASARI sheet.", "Choose another profile.")
+    if missing := [role for role in _ROLES if role not in profile.roles]:
+        raise UserError(
+            f"The task profile {profile.name} does not say which label is {', '.join(missing)}.",
+            "Add it under “roles” in the profile's file.",
+        )
     tissue = _tissue(store, visit, profile)
     if tissue is None:
         raise UserError(f"{visit.timepoint.title} has no mask.", "Segment the visit first.")

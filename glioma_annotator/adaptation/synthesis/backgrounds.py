@@ -6,10 +6,10 @@ divided by its local white matter, so that white matter is 1 everywhere. Receive
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -19,6 +19,8 @@ from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.adaptation.synthesis.tumour import CSF, GREY, OUTSIDE, WHITE
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.components import largest
+from glioma_annotator.imaging.nifti import read_volume
 
 _MARGIN = 4
 
@@ -139,26 +141,27 @@ def load_backgrounds(data: Path) -> list[RealBackground]:
     Reads `healthy/kirby*` (T1, T2, FLAIR), `healthy/open_ms_*` (T1 with Gd, T2, FLAIR; multiple-sclerosis lesions stay
     in as background), `atlas/sri24` (T1, T2; FLAIR derived from proton density), and of `unlabelled/*`,
     `raw_clinical/*/sri24_bet` and the last visit of `longitudinal/*` the hemisphere without tumour, mirrored.
-    Raises `UserError` when none of them is there.
+    Raises `UserError` when none of them is there, or a file of them is missing, damaged or of another size.
     """
     found: list[RealBackground] = []
-    for folder in sorted((data / "healthy").glob("*")):
+    for folder in _folders(data / "healthy"):
         post = folder / "T1POST.nii.gz"
         t1 = folder / "MPRAGE.nii.gz"
         t2 = folder / ("T2.nii.gz" if post.exists() else "T2w.nii.gz")
         if post.exists():
             t1 = folder / "T1.nii.gz"
-        images = np.stack([_read(p) for p in (t1, post if post.exists() else t1, t2, folder / "FLAIR.nii.gz")])
+        images = _read_together([t1, post if post.exists() else t1, t2, folder / "FLAIR.nii.gz"])
         found.append(_prepare(folder.name, images, post.exists()))
     sri = data / "atlas" / "sri24"
     if sri.is_dir():
-        spgr, late, density = (_read(sri / f"{name}.nii.gz") for name in ("spgr", "late", "erly"))
-        fluid = ndimage.gaussian_filter((_read(sri / "tissues.nii.gz") == 1).astype(np.float32), 0.7)
+        names = ("spgr", "late", "erly", "tissues")
+        spgr, late, density, tissues = _read_together([sri / f"{name}.nii.gz" for name in names])
+        fluid = ndimage.gaussian_filter((tissues == 1).astype(np.float32), 0.7)
         flair = density * (1 - fluid) + 0.35 * np.median(density[density > 0]) * fluid
         flair[density <= 0] = 0
         found.append(_prepare("sri24", np.stack([spgr, spgr, late, flair]), False))
     for name, paths in _cases_with_tumour(data).items():
-        images = np.stack([_read(path) for path in paths])
+        images = _read_together(paths)
         found.append(_prepare(f"{name} mirrored", _mirror_healthy_half(images), True))
     if not found:
         raise UserError(f"No tumour-free brains were found in {data}.", "Name a folder with healthy/ or atlas/sri24.")
@@ -168,10 +171,10 @@ def load_backgrounds(data: Path) -> list[RealBackground]:
 def _cases_with_tumour(data: Path) -> dict[str, list[Path]]:
     """Stripped scans of gliomas without a mask: T1, T1Gd, T2, FLAIR by a name."""
     cases = {}
-    for folder in sorted((data / "unlabelled").glob("*")):
+    for folder in _folders(data / "unlabelled"):
         cases[folder.name] = [folder / f"{folder.name}-{c}.nii.gz" for c in ("t1n", "t1c", "t2w", "t2f")]
-    for folder in sorted((data / "longitudinal").glob("*")):
-        visits = sorted(path for path in folder.iterdir() if path.is_dir())
+    for folder in _folders(data / "longitudinal"):
+        visits = _folders(folder)
         if visits:
             cases[folder.name] = [visits[-1] / f"{c}.nii.gz" for c in ("t1", "t1ce", "t2", "flair")]
     for folder in sorted((data / "raw_clinical").glob("*/sri24_bet")):
@@ -180,16 +183,24 @@ def _cases_with_tumour(data: Path) -> dict[str, list[Path]]:
 
 
 def load_label_maps(data: Path) -> list[LabelMapBackground]:
-    """The anatomical label maps in `label_maps/synthseg`, brain only; empty when there are none."""
+    """The anatomical label maps in `label_maps/synthseg`, brain only; empty when there are none.
+
+    Maps of whole heads hold the fluid of the spine, too: a brain ends a little beyond its own tissue.
+    Raises `UserError` for a damaged file, and labels that are not SynthSeg's.
+    """
     table = np.zeros(1024, dtype=np.uint8)
     for number, name in enumerate(_TISSUE_RANGES, start=1):
         table[list(_SYNTHSEG_TISSUE[name])] = number
     found = []
     for path in sorted((data / "label_maps" / "synthseg").glob("*.nii.gz")):
-        classes = table[_read(path).astype(np.int32)]
-        box = Box.around(classes)
+        labels = _read(path).astype(np.int32)
+        if not 0 <= labels.min() <= labels.max() < len(table):
+            raise UserError(f"“{path}” holds labels that are not SynthSeg's.", "Remove it from the data folder.")
+        classes = table[labels]
+        box = Box.around(largest(tissue_of_classes(classes) > CSF))
         if box is not None:
-            found.append(LabelMapBackground(path.name, np.pad(classes[box.slices], _MARGIN)))
+            inside = classes[box.grown(_MARGIN).clipped(classes.shape).slices]
+            found.append(LabelMapBackground(path.name, np.pad(np.where(largest(inside > 0), inside, 0), _MARGIN)))
     return found
 
 
@@ -204,14 +215,29 @@ def load_shapes(data: Path) -> list[NDArray[np.uint8]]:
     return shapes
 
 
+def _folders(place: Path) -> list[Path]:
+    """The folders in a folder, in order; none where there is no such folder."""
+    return sorted(path for path in place.glob("*") if path.is_dir())
+
+
 def _read(path: Path) -> Field:
-    """A file's voxels at 1 mm in closest canonical order, float32 (i, j, k)."""
-    image = nib.as_closest_canonical(nib.load(path))
-    array = np.squeeze(np.asarray(image.dataobj, dtype=np.float32))
-    spacing = np.asarray(image.header.get_zooms()[:3])
+    """A file's voxels at 1 mm in closest canonical order, float32 (i, j, k). Raises `UserError`."""
+    volume = read_volume(path).volume
+    spacing = volume.grid.spacing_mm
     if np.allclose(spacing, 1.0, atol=0.02):
-        return array
-    return np.asarray(ndimage.zoom(array, spacing, order=1))
+        return volume.data
+    return np.asarray(ndimage.zoom(volume.data, spacing, order=1))
+
+
+def _read_together(paths: Sequence[Path]) -> Field:
+    """The images of one brain, (image, i, j, k). Raises `UserError` where they differ in size."""
+    images = [_read(path) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != images[0].shape:
+            raise UserError(
+                f"“{path}” has other voxels than {paths[0].name} beside it.", "Resample it, or remove its folder."
+            )
+    return np.stack(images)
 
 
 def _prepare(name: str, images: Field, has_gadolinium: bool) -> RealBackground:

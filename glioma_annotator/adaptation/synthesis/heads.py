@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -22,6 +21,7 @@ from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.domain.geometry import Box, Shape
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.components import fill_holes, largest
+from glioma_annotator.imaging.nifti import read_volume
 
 SPACING_MM = 2.0
 """Voxel size of the brain model."""
@@ -70,7 +70,7 @@ class HeadSample:
 
 
 def load_head_maps(paths: Iterable[Path]) -> list[HeadMap]:
-    """The label maps in the files named. Raises `UserError` when there are none."""
+    """The label maps in the files named. Raises `UserError` when there are none, or one cannot be read."""
     maps = [head_map(path.name, _labels(path)) for path in paths]
     if not maps:
         raise UserError("No whole-head label maps were found.", "Name a folder with label_maps/synthseg.")
@@ -78,8 +78,7 @@ def load_head_maps(paths: Iterable[Path]) -> list[HeadMap]:
 
 
 def _labels(path: Path) -> NDArray[np.int16]:
-    image = nibabel.as_closest_canonical(nibabel.load(path))
-    return np.asarray(image.dataobj).astype(np.int16)
+    return read_volume(path).volume.data.astype(np.int16)
 
 
 def head_map(name: str, labels: NDArray[np.int16]) -> HeadMap:

@@ -15,6 +15,7 @@ from glioma_annotator.adaptation.augmentation import TorchIOAugmentation
 from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds, load_label_maps, load_shapes
 from glioma_annotator.adaptation.synthesis.samples import CHANNELS, Sample, SampleSource, draw_sample
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.errors import GliomaError
 
 _INCHES = 1.3
 
@@ -60,6 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--patch", type=int, default=80, help="edge of a sample in voxels of 1 mm")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
+    if options.samples < 1 or options.patch < 16 or options.seed < 0:
+        parser.error("there must be a sample, of 16 voxels at least, and the seed cannot be negative")
     source = SampleSource(
         load_backgrounds(options.data),
         load_label_maps(options.data),
@@ -71,4 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GliomaError as error:
+        raise SystemExit(str(error)) from None

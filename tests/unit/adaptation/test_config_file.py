@@ -82,6 +82,11 @@ def test_the_configurations_that_come_with_the_program_are_right(file: str, name
         ("name = 'm'\n[network]\nparameters = 3", "“network.parameters” must be a table"),
         ("name = 'm'\n[[stages]]\nend = 1", r"“stages\[0\].end” is unknown"),
         ("name = ", "not valid TOML"),
+        ("name = " + "[" * 100_000, "not valid TOML"),
+        ("name = 'm'\n[card.sources." + "a." * 3000 + "a]\nb = 1", "nested too deeply"),
+        ("name = " + "9" * 5000, "not valid TOML"),
+        ("name = 'm'\n[run]\nminutes = " + "9" * 400, "“run.minutes” is larger"),
+        ("name = 'm'\n[patches]\nper_volume = " + "9" * 40, "“patches.per_volume” is larger"),
         ("name = 'm'", "no data"),
         ("name = 'a/b'", "path separator"),
         ("name = '..'", "path separator"),
@@ -101,7 +106,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str) -> None:
         ("steps = 10", "steps = 10\ndevice = 'tpu'", "run.device"),
         ("steps = 10", "steps = 10\nema = 1.0", "run.ema"),
         ("steps = 10", "steps = 10\nseed = -1", "run.seed"),
-        ("steps = 10", "steps = 10\nseed = 99999999999999999999", "run.seed"),
+        ("steps = 10", "steps = 10\nseed = 99999999999999999999", "run.seed” is larger"),
         ("size = 32", "size = 20", "multiple of 8"),
         ("learning_rate = 1", "learning_rate = 0", "learning_rate"),
         ("learning_rate = 1", "learning_rate = inf", "learning_rate"),
@@ -137,6 +142,12 @@ def test_it_does_not_matter_from_where_the_file_is_named(tmp_path: Path, monkeyp
     path = written(tmp_path, GOOD)
     monkeypatch.chdir(tmp_path)
     assert read_config(Path(path.name)) == read_config(path)
+
+
+def test_the_home_folder_of_nobody_is_a_path_like_any_other(tmp_path: Path) -> None:
+    text = GOOD.replace("[patches]", "validation = ['~nobody-of-that-name/x']\n[patches]")
+    config = read_config(written(tmp_path, text))
+    assert config.data.validation == (str(tmp_path / "~nobody-of-that-name/x"),)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

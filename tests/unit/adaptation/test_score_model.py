@@ -75,3 +75,5 @@ def test_the_masks_of_a_folder_are_read_as_one_set(model: Path, cases: Path) -> 
 def test_by_command_what_is_wrong_is_told_without_a_traceback(model: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no cases"):
         main(["--model", str(model), "--cases", str(tmp_path / "none")])
+    with pytest.raises(SystemExit, match="none” holds no model"):
+        main(["--model", str(tmp_path / "none"), "--cases", str(tmp_path / "none")])

@@ -12,7 +12,12 @@ import pytest
 from scipy import ndimage
 
 from glioma_annotator.adaptation.synthesis import acquisition, contrast, samples, tumour
-from glioma_annotator.adaptation.synthesis.backgrounds import LabelMapBackground, RealBackground, load_backgrounds
+from glioma_annotator.adaptation.synthesis.backgrounds import (
+    LabelMapBackground,
+    RealBackground,
+    load_backgrounds,
+    load_label_maps,
+)
 from glioma_annotator.adaptation.synthesis.noise import smooth_noise
 from glioma_annotator.adaptation.synthesis.samples import SampleShares, SampleSource, draw_sample
 from glioma_annotator.adaptation.synthesis.tumour import ET, NETC, RC, SNFH, TumourKind, TumourPlan
@@ -307,6 +312,45 @@ def test_label_maps_give_brains_of_varied_contrast() -> None:
     maps = SampleSource([], [LabelMapBackground("cube", classes)], shares=SampleShares(0.5, 0.2, 0.1, 1.0, 0.0))
     samples = [draw_sample(maps, 32, seed=4, index=index) for index in range(4)]
     assert len({float(s.images.std()) for s in samples}) == 4
+
+
+def write_label_map(data: Path, labels: np.ndarray) -> Path:
+    path = data / "label_maps" / "synthseg" / "map.nii.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(labels.astype(np.int16), np.eye(4)), path)
+    return path
+
+
+def test_a_label_map_s_brain_ends_where_its_tissue_does_not_with_the_fluid_of_the_spine(tmp_path: Path) -> None:
+    labels = np.zeros((40, 40, 90), dtype=np.int16)
+    labels[9:31, 9:31, 61:83] = 24  # fluid around white matter, in the canal of the spine, and a stray voxel
+    labels[11:29, 11:29, 63:81] = 2
+    labels[19:21, 19:21, :61] = 24
+    labels[2, 2, 2] = labels[7, 7, 59] = 24
+    labels[:, :, 88] = 512  # scalp
+    write_label_map(tmp_path, labels)
+    (brain,) = load_label_maps(tmp_path)
+    assert np.array_equal(np.ptp(np.argwhere(brain.tissue > 0), axis=0) + 1, (22, 22, 24))
+    assert (brain.tissue == tumour.WHITE).sum() == 18**3
+
+
+def test_what_is_wrong_with_a_generator_s_data_is_named(tmp_path: Path) -> None:
+    write_label_map(tmp_path, np.full((4, 4, 4), 2000))
+    with pytest.raises(UserError, match=r"map\.nii\.gz.*labels that are not SynthSeg's"):
+        load_label_maps(tmp_path)
+    write_label_map(tmp_path, np.zeros((4, 4, 4))).write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"map\.nii\.gz"):
+        load_label_maps(tmp_path)
+    brain = tmp_path / "healthy" / "kirby1"
+    brain.mkdir(parents=True)
+    (brain.parent / ".DS_Store").touch()
+    for name, size in (("MPRAGE", 8), ("T2w", 9)):
+        nib.save(nib.Nifti1Image(np.ones((8, 8, size), np.float32), np.eye(4)), brain / f"{name}.nii.gz")
+    with pytest.raises(UserError, match=r"FLAIR\.nii\.gz is not there"):
+        load_backgrounds(tmp_path)
+    nib.save(nib.Nifti1Image(np.ones((8, 8, 8), np.float32), np.eye(4)), brain / "FLAIR.nii.gz")
+    with pytest.raises(UserError, match=r"T2w\.nii\.gz” has other voxels than MPRAGE"):
+        load_backgrounds(tmp_path)
 
 
 def test_only_the_cerebellum_of_normal_brain_is_brightened() -> None:

@@ -91,6 +91,7 @@ def test_synthetic_tumours_become_a_model_with_their_provenance(tmp_path: Path) 
     train("--config", config, "--run", tmp_path / "run", "--data", tmp_path / "data")
     card, _ = load_model(tmp_path / "run" / "model")
     assert card.training["backgrounds"] == ["ball"]
+    assert card.training["kind"] == "synthetic tumours"
     assert "validation" not in card.scores
     assert (tmp_path / "run" / "dice.svg").is_file()
 
@@ -408,3 +409,4 @@ def test_a_data_folder_that_is_named_holds_the_cases_too_that_the_file_looks_for
     card, _ = load_model(Path(model))
     assert set(card.training["cases"]) == {"case1", "case2"}
     assert set(card.training["validation"]) == {"case3"}
+    assert card.training["kind"] == "synthetic tumours and real cases"

@@ -57,6 +57,8 @@ def test_a_visit_without_mask_and_a_profile_without_sheet_are_refused() -> None:
         propose_sheet(course.store, loaded, 1, load_profile(), CancelToken())
     with pytest.raises(UserError, match="no VASARI sheet"):
         propose_sheet(course.store, loaded, 0, replace(load_profile(), vasari=()), CancelToken())
+    with pytest.raises(UserError, match="does not say which label is core, oedema"):
+        propose_sheet(course.store, loaded, 0, replace(load_profile(), roles={"enhancing": "ET"}), CancelToken())
 
 
 def test_computing_stops_when_cancelled() -> None:
