@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -82,6 +82,9 @@ class FakeShelf:
         own = self.choices.get(patient)
         names = own or self.choices.get("") or ["base"]
         return CurrentModel(patient, names[0], bool(own and patient), "", tuple(Choice(n, "") for n in names[1:]))
+
+    def currents(self, patients: Sequence[str]) -> tuple[CurrentModel, ...]:
+        return tuple(map(self.current, patients))
 
     def problems(self) -> tuple[str, ...]:
         return self.told

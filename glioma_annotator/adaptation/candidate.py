@@ -44,6 +44,8 @@ _LIMIT = "Adapted: better for those it learnt from, perhaps worse for others."
 #: holds already and what was known mostly still does (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
 #: 2022).
 SHARES = (1.0, 0.75, 0.5, 0.25)
+#: How much of a judgement is done when the held-out visits have passed the network, and when the rule was applied.
+_PASSED, _RULED = 0.5, 0.7
 #: What a gain on painted lesions counts beside one on the visit itself, where candidates are compared: they say more
 #: about places and sizes that the visit does not show, and less about this patient.
 PAINTED_COUNTS = 0.5
@@ -87,7 +89,8 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
         if value.is_floating_point()
     )
     best: Candidate | None = None
-    for share in SHARES if context.nearer else SHARES[:1]:
+    shares = SHARES if context.nearer else SHARES[:1]
+    for number, share in enumerate(shares):
         context.cancel.raise_if_cancelled()
         if best is not None and context.seconds_left() < took:
             break
@@ -96,6 +99,7 @@ def best_share(network: SegmentationNetwork, method: AdaptationMethod, steps: in
                 if value.is_floating_point():
                     value.copy_(torch.lerp(context.start[name].to(value), trained[name], share))
         began = budget.now()
+        context.judging = number / len(shares), 1 / len(shares)
         try:
             found = measured(network, method, steps, context, share)
         except TimeUp:
@@ -157,11 +161,18 @@ def measured(
     if method is AdaptationMethod.LAST_LAYER:
         marked = [marked_of(found, network.head) for found in context.held_features]
     else:
-        marked = [predict(network, case, context.device, context.cancel) for case in context.held_cases()]
+        marked = []
+        for number, case in enumerate(context.held_cases(), start=1):
+            marked.append(predict(network, case, context.device, context.cancel))
+            context.judged(_PASSED * number / len(context.held_cases()))
     verdict, guard = context.held_out.verdict(marked), None
     classes = [found.classes for found in marked]
+    context.judged(_RULED)
     if context.guard is not None:
-        lesions = [predict(network, p.case, context.device, context.cancel).classes for p in context.guard.parts]
+        lesions = []
+        for number, painted in enumerate(context.guard.parts, start=1):
+            lesions.append(predict(network, painted.case, context.device, context.cancel).classes)
+            context.judged(_RULED + (1 - _RULED) * number / len(context.guard.parts))
         guard = context.guard.verdict(lesions, gains(verdict))
         verdict = guarded(verdict, guard)
     return Candidate(network, verdict, method, steps, classes, share, guard)

@@ -41,7 +41,11 @@ from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import SegmentationNetwork
 from glioma_annotator.inference.runner import OutOfMemory
 from glioma_annotator.inference.torch_runner import out_of_memory_named
-from glioma_annotator.progress import CancelToken, Report
+from glioma_annotator.progress import CancelToken, Report, StepProgress
+
+#: Where the progress stands when the visits are read; of what lies between that and the first method, what the passes
+#: make up: the rest are the painted lesions.
+_READ, _PASSES = 0.05, 0.6
 
 
 def adapt(
@@ -95,7 +99,7 @@ def _adapt(
     device: ComputeDevice,
     messages: tuple[str, ...],
 ) -> AdaptationOutcome:
-    telling.stage(0.0, 0.05, "Reading the visits")
+    telling.stage(0.0, _READ, "Reading the visits")
     start_card, network = load_model(start)
     cases = _prepared(request.cases, start_card, budget)
     holdout = _prepared(request.holdout, start_card, budget)
@@ -104,12 +108,15 @@ def _adapt(
     told = [*messages, *(m for case in (*cases, *holdout) for m in case.messages), *outlined]
     told += _missing_tissues(parts, card)
 
-    wanted = METHODS if request.method is AdaptationMethod.AUTO else (request.method,)
-    telling.stage(0.05, passed(wanted), "Passing the visits through the network")
+    wanted = _wanted(request)
+    ready = passed(wanted)
+    passes = _READ + _PASSES * (ready - _READ)
+    telling.stage(_READ, passes, "Passing the visits through the network")
     keep_stage = AdaptationMethod.DECODER in wanted
     gone = pass_visits(network, parts, device, keep_stage, lambda p: telling.tell(p.fraction), budget)
     parts, told = gone.parts, [*told, *gone.messages]
     budget.passes_s = sum(gone.seconds)
+    telling.stage(passes, ready, "Looking at lesions painted into the visits")
     rng = np.random.default_rng([request.seed, 98])
     lesions, judging = (
         paint_lesions(painted, card, rng, by_gradient.EDGE, judged)
@@ -132,10 +139,11 @@ def _adapt(
         replay=draw_replay or _replay_of_cases(request, card, budget),
         marked=[classes_of(found, network.head) for found in train_features],
         lesions=lesions,
+        tell=telling.tell,
     )
     pass_s = max(gone.seconds)
     del gone, train_features, held_features  # the context lets go of them when they are no longer needed
-    _look_at_lesions(network, context, judging, card, wanted)
+    _look_at_lesions(network, context, judging, card, wanted, telling)
     best, trials, problems = try_methods(wanted, network, context, pass_s, telling)
     budget.binding = False  # what there is, is saved
     telling.stage(0.95, 1.0, "Saving the candidate")
@@ -159,6 +167,10 @@ def _adapt(
     )
 
 
+def _wanted(request: AdaptationRequest) -> Sequence[AdaptationMethod]:
+    return METHODS if request.method is AdaptationMethod.AUTO else (request.method,)
+
+
 def _prepared(cases: Sequence[AdaptationCase], card: ModelCard, cancel: CancelToken) -> list[PreparedCase]:
     prepared = []
     for case in cases:
@@ -180,17 +192,23 @@ def _look_at_lesions(
     judging: Sequence[Part],
     card: ModelCard,
     wanted: Sequence[AdaptationMethod],
+    telling: Telling,
 ) -> None:
     """Pass the painted lesions through the starting model, into `context`."""
     device, cancel = context.device, context.cancel
-    if AdaptationMethod.LAST_LAYER in wanted or AdaptationMethod.DECODER in wanted:
-        keep_stage = AdaptationMethod.DECODER in wanted
-        context.lesion_features = [
-            compute_features(network, part.case, device, cancel, keep_stage) for part in context.lesions
-        ]
+    shown = context.lesions if {AdaptationMethod.LAST_LAYER, AdaptationMethod.DECODER} & set(wanted) else ()
+    progress = StepProgress(lambda p: telling.tell(p.fraction), len(shown) + len(judging), "")
+    keep_stage, found = AdaptationMethod.DECODER in wanted, []
+    for part in shown:
+        found.append(compute_features(network, part.case, device, cancel, keep_stage))
+        progress.step()
+    context.lesion_features = found
     began = context.budget.now()
     if judging:
-        before = [predict(network, part.case, device, cancel).classes for part in judging]
+        before = []
+        for part in judging:
+            before.append(predict(network, part.case, device, cancel).classes)
+            progress.step()
         context.guard = Guard(judging, before, card.scheme, context.unseen(network.head.out_channels))
     context.budget.judgings_s.append(context.budget.passes_s + context.budget.now() - began)
 
@@ -214,7 +232,7 @@ def _replay_of_cases(request: AdaptationRequest, card: ModelCard, cancel: Cancel
 def _time_explained(request: AdaptationRequest, start: Path, telling: Telling) -> TooSlow:
     """What it means when the time ends before there is a candidate."""
     visits = len(request.cases) + len(request.holdout)
-    in_passes = telling.start < passed(METHODS)
+    in_passes = telling.start < passed(_wanted(request))
     least = least_seconds(load_card(start), visits, request.method, telling.budget.elapsed(), not in_passes)
     return TooSlow(telling.message, least)
 

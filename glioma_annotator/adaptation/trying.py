@@ -158,6 +158,7 @@ def try_methods(
         trials.append(trial)
         best = max(found, key=_alone) if mean is None else _kept(mean, found)
     elif not alone and not best.verdict.accepted:
+        telling.stage(_TRIED, _JUDGED, f"Judging “{best.method.value}” nearer to the starting model")
         best = _nearer(best, context)
         judged = Trial(best.method, best.steps, trials[0].seconds, best.verdict.after, best.verdict.accepted)
         trials = [judged if trial.method is best.method else trial for trial in trials]

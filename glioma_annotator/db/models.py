@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,31 +135,19 @@ class ModelShelf:
 
     def current(self, patient: str) -> CurrentModel:
         """The model for a patient: its own, else the workspace's default, else the first shipped one."""
-        names = {m.card.name: m for m in reversed(self.all()) if m.usable}
-        kept = self._kept()
-        own, default = kept.get(patient) if patient else None, kept.get(EVERYONE)
-        problem = ""
-        for choice, whose in ((own, "this patient"), (default, "the workspace")):
-            if choice is None:
-                continue
-            if choice.choices and choice.choices[0].model in names:
-                return CurrentModel(patient, choice.choices[0].model, choice is own, problem, choice.choices[1:])
-            gone = choice.choices[0].model if choice.choices else "?"
-            problem = problem or (
-                f"The model “{gone}”, current for {whose}, is not there. Choose another one on the models page, "
-                f"import it again, or delete {choice.file.name} in the workspace's folder models/current."
-            )
-        order = [m for place in reversed(USABLE_PLACES) for m in self.all() if m.place is place]
-        best = sorted(order, key=lambda m: (not m.card.default, bool(m.card.patient)))
-        first = best[0].card.name if best else ""
-        return CurrentModel(patient, first, False, problem)
+        return self.currents([patient])[0]
+
+    def currents(self, patients: Sequence[str]) -> tuple[CurrentModel, ...]:
+        """`current` for each of these patients; models and choices are read once for all of them."""
+        models, kept = [m for m in self.all() if m.usable], self._kept()
+        return tuple(_current(patient, models, kept) for patient in patients)
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the choices of current models and with models, and how to mend it; a few sentences each.
 
         First, while this workspace is open, that an adaptation was interrupted before it was opened.
         """
-        found = [self._begun.told(self.read_only), *(self.current(patient).problem for patient in self._kept())]
+        found = [self._begun.told(self.read_only), *(c.problem for c in self.currents(list(self._kept())))]
         seen: dict[str, str] = {}
         for file in self._files():
             patient = self._read(file)
@@ -183,6 +171,12 @@ class ModelShelf:
             raise UserError(
                 f"The model “{name}” is {'archived' if model.place is ModelPlace.ARCHIVED else 'not accepted yet'}.",
                 "Take it back from the archive first." if model.place is ModelPlace.ARCHIVED else "Accept it first.",
+            )
+        held_out = model.card.scores.get("held_out")
+        if isinstance(held_out, dict) and held_out.get("accepted") is False:
+            raise UserError(
+                f"The adapted model “{name}” did not pass: it can segment and be compared, no more.",
+                "Keep the current one, or correct another visit and adapt again.",
             )
         kept = self._kept().get(patient)
         before = kept.choices if kept else ()
@@ -380,3 +374,23 @@ class ModelShelf:
             raise UserError(
                 "This workspace is open for reading only.", "Close it where it is open for writing, then open it again."
             )
+
+
+def _current(patient: str, models: Sequence[ShelvedModel], kept: Mapping[str, _Kept]) -> CurrentModel:
+    """The model for a patient among those that can be used, by the choices kept."""
+    names = {m.card.name for m in models}
+    own, default = kept.get(patient) if patient else None, kept.get(EVERYONE)
+    problem = ""
+    for choice, whose in ((own, "this patient"), (default, "the workspace")):
+        if choice is None:
+            continue
+        if choice.choices and choice.choices[0].model in names:
+            return CurrentModel(patient, choice.choices[0].model, choice is own, problem, choice.choices[1:])
+        gone = choice.choices[0].model if choice.choices else "?"
+        problem = problem or (
+            f"The model “{gone}”, current for {whose}, is not there. Choose another one on the models page, "
+            f"import it again, or delete {choice.file.name} in the workspace's folder models/current."
+        )
+    order = [m for place in reversed(USABLE_PLACES) for m in models if m.place is place]
+    best = sorted(order, key=lambda m: (not m.card.default, bool(m.card.patient)))
+    return CurrentModel(patient, best[0].card.name if best else "", False, problem)

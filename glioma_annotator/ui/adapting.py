@@ -77,8 +77,8 @@ class Adapting(QObject):
     def available(self) -> bool:
         return self._adapter is not None and not self._study.read_only
 
-    def undecided(self, model: str) -> bool:
-        """Whether a proposal by a model, given by its identity, waits for a decision."""
+    def undecided(self, model: str) -> str:
+        """The visit at which a proposal by a model, given by its identity, waits for a decision; empty for none."""
         return self._proposing.undecided(model)
 
     @property
@@ -185,14 +185,16 @@ class Adapting(QObject):
             ended()
 
         def fail(error: BaseException) -> None:
-            if not job.cancel_token.cancelled:
-                ended()
-                self._study.failed.emit(error)
+            if job.cancel_token.cancelled:
+                cancelled()
+                return
+            ended()
+            self._study.failed.emit(error)
 
         def cancelled() -> None:
+            self._tell_cancelled(job)
             for result in made:  # it was saved in the very moment
                 decide(shelf, result, use=False)
-            self._tell_cancelled(job)
 
         who = "several patients" if self.everyone else self._study.patient_key
         title = f"Adapting to {who}"
@@ -239,6 +241,7 @@ class Adapting(QObject):
         if self.result is None or self.shelf is None:
             return
         result, self.result = self.result, None
+        self.changed.emit()  # whatever becomes of its files
         waiting = (model for model in self.shelf.all() if model.place is ModelPlace.CANDIDATE)
         if any(model.card.name == result.name for model in waiting):  # else the models page decided about it
             decide(self.shelf, result, use=False)

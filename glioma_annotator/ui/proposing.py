@@ -57,6 +57,7 @@ class Proposing(QObject):
 
     def _on_workspace(self) -> None:
         self._waiting.clear()
+        self._chosen = ("", "")
         self.read_models()
 
     def read_models(self) -> None:
@@ -107,6 +108,7 @@ class Proposing(QObject):
         if visit.id in self._running:
             return
         timepoint, images, model, device = visit.timepoint, visit.images, self.model, self.device
+        patient = study.patient_key
 
         def work(report: Report, cancel: CancelToken) -> Proposal:
             report(Progress(0.0, f"Segmenting {timepoint.title}"))
@@ -118,16 +120,15 @@ class Proposing(QObject):
 
         def done(proposal: Proposal) -> None:
             ended()
-            if study.session is not session or session.patient is None:
-                study.notice.emit(f"The proposal for {timepoint.title} was dropped: its patient is closed.")
-            elif session.patient.id != timepoint.patient_id:
-                study.notice.emit(f"The proposal for {timepoint.title} was dropped: another patient is open.")
+            if study.session is not session:
+                study.notice.emit(f"The proposal for {timepoint.title} was dropped: its workspace is closed.")
             elif study.visit is not None and study.visit.id == proposal.timepoint_id:
                 study.visit.show_proposal(proposal)
                 study.notice.emit(f"The proposal for {timepoint.title} is there: accept or reject it.")
             else:
                 self._waiting[proposal.timepoint_id] = (*self._waiting.get(proposal.timepoint_id, ()), proposal)
-                study.notice.emit(f"The proposal for {timepoint.title} is ready: open that visit to see it.")
+                whose = "" if study.patient_key == patient else f"{patient}, "
+                study.notice.emit(f"The proposal for {whose}{timepoint.title} is ready: open that visit to see it.")
 
         def fail(error: BaseException) -> None:
             ended()
@@ -141,11 +142,17 @@ class Proposing(QObject):
         self._running[visit.id] = study.workers.computing.submit(title, work, done, fail, cancelled)
         self.changed.emit()
 
-    def undecided(self, model: str) -> bool:
-        """Whether a proposal by a model, given by its identity, waits for a decision."""
-        visit = self._study.visit
+    def undecided(self, model: str) -> str:
+        """The visit at which a proposal by a model, given by its identity, waits for a decision; empty for none."""
+        session, visit = self._study.session, self._study.visit
         shown = visit.proposals if visit is not None else ()
-        return any(p.model == model for proposals in (shown, *self._waiting.values()) for p in proposals)
+        proposals = (p for each in (shown, *self._waiting.values()) for p in each)
+        found = next((p.timepoint_id for p in proposals if p.model == model), None)
+        if session is None or found is None:
+            return ""
+        timepoint = session.store.timepoint(found)
+        key = next((p.key for p in session.patients() if p.id == timepoint.patient_id), "")
+        return f"{key}, {timepoint.title}"
 
     def _keep_pending(self) -> None:
         """Proposals that are neither accepted nor rejected wait for the reader to come back to their visit."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +19,26 @@ if TYPE_CHECKING:
     from glioma_annotator.imaging.label_ops.uncertainty import DoubtfulPlace
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What follows from a proposal's class shares: the overlay, deflated, and the places to check."""
+
+    packed: bytes
+    places: tuple[DoubtfulPlace, ...]
+
+    @classmethod
+    def of(cls, softmax: Softmax, grid: Grid) -> _Found:
+        heat, places = heat_and_places(softmax, grid)
+        return cls(zlib.compress(heat.tobytes(), 1), places)
+
+    def heat(self, grid: Grid) -> LabelArray:
+        return np.frombuffer(zlib.decompress(self.packed), dtype=np.uint8).reshape(grid.shape)
+
+
 class Uncertainty(QObject):
-    """Keeps the class shares of the last proposal of every visit while the program runs, and what follows from them.
+    """Keeps what follows from the class shares of the last proposal of every visit while the program runs.
+
+    The shares themselves take 17 MB a visit and are let go of with their visit.
 
     Parameters
     ----------
@@ -43,62 +63,71 @@ class Uncertainty(QObject):
         self._study = study
         self._show_heat = show_heat
         self._jump = jump
-        self._softmax: dict[int, Softmax] = {}
+        self._softmax: Softmax | None = None  # of the proposal that was looked at last
+        self._kept: dict[int, _Found] = {}
         self._heat: LabelArray | None = None
-        self.shown = False
+        self.shown = self.searching = False
         self.places: tuple[DoubtfulPlace, ...] = ()
         self.at = -1
-        study.workspace_changed.connect(self._softmax.clear)
+        study.workspace_changed.connect(self._kept.clear)
         study.proposal_changed.connect(self._on_proposal)
         study.visit_changed.connect(self._on_visit)
 
     @property
     def available(self) -> bool:
         """Whether a model has said how sure it is of the open visit."""
-        visit = self._study.visit
-        return visit is not None and visit.id in self._softmax
-
-    @property
-    def searching(self) -> bool:
-        """Whether the places of the open visit are still being looked for."""
-        return self.available and self._heat is None
+        return self.searching or self._heat is not None
 
     def _on_proposal(self) -> None:
         visit = self._study.visit
-        proposal = visit.proposal if visit is not None else None
-        if visit is None or proposal is None or proposal.softmax is None:
-            return
-        if self._softmax.get(visit.id) is not proposal.softmax:
-            self._softmax[visit.id] = proposal.softmax
-            self._on_visit()
+        softmax = visit.proposal.softmax if visit is not None and visit.proposal is not None else None
+        if visit is not None and softmax is not None and softmax is not self._softmax:
+            self._softmax = softmax
+            grid = visit.timepoint.grid
+            self._look(visit.id, grid, lambda: _Found.of(softmax, grid))
 
     def _on_visit(self) -> None:
-        self.places, self.at = (), -1
         visit = self._study.visit
-        if visit is not None and visit.id in self._softmax:
-            self._find(visit.id, self._softmax[visit.id], visit.timepoint.grid)
+        self._softmax = None
+        self._begin(searching=False)
+        kept = self._kept.get(visit.id) if visit is not None else None
+        self._on_proposal()
+        if self.searching:
+            return
+        if visit is not None and kept is not None:
+            self._look(visit.id, visit.timepoint.grid, lambda: kept)
         elif self.shown:
             self._show_heat(None)
+
+    def _begin(self, *, searching: bool) -> None:
+        self.places, self.at = (), -1
+        self._heat, self.searching = None, searching
         self.changed.emit()
 
-    def _find(self, visit_id: int, softmax: Softmax, grid: Grid) -> None:
-        def work() -> tuple[LabelArray, tuple[DoubtfulPlace, ...]]:
-            return heat_and_places(softmax, grid)
+    def _look(self, visit_id: int, grid: Grid, find: Callable[[], _Found]) -> None:
+        session = self._study.session
 
-        def done(found: tuple[LabelArray, tuple[DoubtfulPlace, ...]]) -> None:
+        def work() -> tuple[_Found, LabelArray]:
+            found = find()
+            return found, found.heat(grid)
+
+        def done(result: tuple[_Found, LabelArray]) -> None:
+            if self._study.session is not session:
+                return
+            self._kept[visit_id], heat = result
             visit = self._study.visit
             if visit is not None and visit.id == visit_id:
-                self._heat, self.places = found
-                self._show_heat(self._heat if self.shown else None)
+                self._heat, self.places, self.searching = heat, self._kept[visit_id].places, False
+                self._show_heat(heat if self.shown else None)
                 self.changed.emit()
 
-        self._heat = None
+        self._begin(searching=True)
         self._study.workers.draw(work, done)
 
     def flip(self) -> None:
         """The overlay on or off."""
         self.shown = not self.shown
-        self._show_heat(self._heat if self.shown and self.available else None)
+        self._show_heat(self._heat if self.shown else None)
         self.changed.emit()
 
     def next_place(self, direction: int = 1) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -63,6 +63,8 @@ class Shelf(Protocol):
     def find(self, name: str) -> ShelvedModel: ...
 
     def current(self, patient: str) -> CurrentModel: ...
+
+    def currents(self, patients: Sequence[str]) -> tuple[CurrentModel, ...]: ...
 
     def problems(self) -> tuple[str, ...]: ...
 

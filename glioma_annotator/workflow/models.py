@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glioma_annotator.domain.adaptation import carried_advice
 from glioma_annotator.domain.editing import JournalAction
 from glioma_annotator.domain.model_card import ModelCard
-from glioma_annotator.domain.model_shelf import CurrentModel, ShelvedModel
+from glioma_annotator.domain.model_shelf import EVERYONE, CurrentModel, ShelvedModel
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
@@ -56,12 +56,11 @@ class ModelRow:
 def model_rows(shelf: Shelf, store: Store | None) -> tuple[ModelRow, ...]:
     """Every model with what a reader asks of it."""
     patients = [p.key for p in store.patients()] if store is not None else []
-    default = shelf.current("").model
-    current: dict[str, list[str]] = {default: [""]} if default else {}
-    for patient in patients:
-        chosen = shelf.current(patient)
-        if chosen.own:
-            current.setdefault(chosen.model, []).append(patient)
+    default, *chosen = shelf.currents([EVERYONE, *patients])
+    current: dict[str, list[str]] = {default.model: [EVERYONE]} if default.model else {}
+    for one in chosen:
+        if one.own:
+            current.setdefault(one.model, []).append(one.patient)
     return tuple(_row(model, tuple(current.get(model.card.name, ())) if model.usable else ()) for model in shelf.all())
 
 

@@ -57,6 +57,8 @@ class Context:
     guard: measures a candidate on painted lesions it did not learn from; None where none could be painted.
     marked: the starting model's classes uint8 (i, j, k) of every visit in `train`; empty when they are not known.
     nearer: whether a candidate may lie nearer to the starting weights than the trained ones, and is judged there, too.
+    tell: hears how much of judging what was trained is done, 0 to 1.
+    judging: of that, where the judgement at hand begins, and how much it makes up.
     """
 
     train: Sequence[Part]
@@ -75,6 +77,8 @@ class Context:
     lesion_features: Sequence[CaseFeatures] = ()
     guard: Guard | None = None
     nearer: bool = True
+    tell: Callable[[float], None] = lambda _share: None
+    judging: tuple[float, float] = (0.0, 1.0)
 
     def rng(self, method: AdaptationMethod) -> np.random.Generator:
         return np.random.default_rng([self.seed, list(AdaptationMethod).index(method)])
@@ -91,6 +95,11 @@ class Context:
 
     def seconds_left(self) -> float:
         return self.deadline - self.budget.now()
+
+    def judged(self, share: float) -> None:
+        """So much of the judgement at hand is done, 0 to 1."""
+        begin, part = self.judging
+        self.tell(begin + share * part)
 
     def forget_features(self) -> None:
         """Let go of what only the methods on cached features need: 0.1 GB for a visit."""

@@ -79,12 +79,10 @@ class ModelsPage(QDialog):
         self.table.setTabKeyNavigation(False)  # Tab goes on to the buttons
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(5, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(48)
         header.setHighlightSections(False)
-        self.table.setColumnWidth(0, 280)
+        self.table.setColumnWidth(0, 320 if self.width() > 1300 else 280)  # of an adapted model: the whole title
         self.table.itemSelectionChanged.connect(self._refresh)
         column.addWidget(self.table, 1)
         self.buttons: dict[str, QPushButton] = {}
@@ -147,6 +145,8 @@ class ModelsPage(QDialog):
                     "\n".join((row.model.card.title, row.model.card.identity, row.data, *row.model.card.limits))
                 )
                 self.table.setItem(place, column, item)
+        for column in range(1, len(_HEADS)):  # once: for every cell anew it takes seconds with sixty models
+            self.table.resizeColumnToContents(column)
         mode = self.table.selectionMode()
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
         for place, row in enumerate(state.rows):
@@ -254,8 +254,12 @@ class ModelsPage(QDialog):
             return
         if self._study.workers.computing.active:
             raise UserError("A job is still running that may need the model.", "Let it finish or cancel it first.")
-        if self._adapting.undecided(card.identity):
-            raise UserError("A proposal by this model waits for a decision.", "Accept and save it, or reject it first.")
+        undecided = self._adapting.undecided(card.identity)
+        if undecided:
+            raise UserError(
+                f"A proposal by this model waits for a decision at {undecided}.",
+                "Accept and save it, or reject it first.",
+            )
         store, name = session.store, card.name
 
         def work(_report: Report, _cancel: CancelToken) -> None:

@@ -152,7 +152,7 @@ class AdaptPanel(QScrollArea):
         )
         self.slices.editingFinished.connect(self._take_slices)
         self.fault = _warning()
-        self.empty = quiet("No mask yet. Correct a visit, save it and approve it; then it can be learnt from.")
+        self.empty = quiet("No mask with tumour yet. Correct a visit, save and approve it; then it can be learnt from.")
         column.addWidget(self.visits)
         column.addWidget(self.empty)
         form.insertRow(0, "Slices", self.slices)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fake_models import BASE, CHANNELS, FakeAdapter, FakeShelf, outcome_of
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QHeaderView, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
@@ -137,7 +137,9 @@ def test_keeping_the_old_one_drops_the_candidate(scene: Scene) -> None:
     assert scene.shelf.current(PATIENT).model == "base"
 
 
-def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(scene: Scene) -> None:
+def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene.adapter.accepted = False
     scene.click(scene.panel.adapt)
     scene.finish()
@@ -147,6 +149,14 @@ def test_a_model_that_is_no_better_is_not_offered_and_the_panel_says_why(scene: 
     assert "Not better: not offered" in shown and "ET loses." in shown
     assert "not better: see" in scene.window.status.notice.text()
     assert {"0.700", "0.500", "0.400"} <= set(shown)
+
+    def fail(_name: str) -> None:
+        raise EnvironmentFailure("The disk is full.")
+
+    monkeypatch.setattr(scene.shelf, "delete", fail)
+    with pytest.raises(EnvironmentFailure):
+        scene.window.adapting.keep_old()
+    assert scene.panel.choices.isVisible() and not scene.panel.result.isVisible(), "its files may stay, the panel not"
 
 
 def test_a_model_that_gains_but_forgets_is_called_neither_better_nor_worse(scene: Scene) -> None:
@@ -202,12 +212,16 @@ def test_an_adaptation_that_fails_after_it_was_cancelled_opens_no_error(
         raise EnvironmentFailure("The disk is full.")
 
     monkeypatch.setattr(scene.adapter, "adapt", fail)
-    scene.click(scene.panel.adapt)
-    assert began.wait(20)
-    scene.click(scene.panel.cancel)
-    go.set()
-    scene.settle()
-    assert told == [] and not scene.window.adapting.running
+    for cancel in (scene.panel.cancel, scene.window.status.job_bar.cancel):
+        began.clear()
+        go.clear()
+        scene.click(scene.panel.adapt)
+        assert began.wait(20)
+        scene.wait(lambda cancel=cancel: cancel.isEnabled() and cancel.isVisible())
+        scene.click(cancel)
+        go.set()
+        scene.settle()
+        assert told == [] and not scene.window.adapting.running and scene.panel.choices.isVisible()
 
 
 def test_cancelling_leaves_the_current_model(scene: Scene) -> None:
@@ -294,6 +308,8 @@ def pick(page: ModelsPage, *names: str) -> None:
 
 def test_the_page_lists_models_and_what_can_be_done(scene: Scene, page: ModelsPage) -> None:
     assert [page.table.item(n, 0).text() for n in range(2)] == ["Base model", "other"]
+    modes = [page.table.horizontalHeader().sectionResizeMode(n) for n in range(page.table.columnCount())]
+    assert QHeaderView.ResizeMode.ResizeToContents not in modes  # measured for every cell: seconds with sixty models
     pick(page, "base")
     assert page.buttons["use"].isEnabled() and page.buttons["export"].isEnabled()
     assert not page.buttons["delete"].isEnabled()  # shipped

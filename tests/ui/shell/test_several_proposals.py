@@ -140,7 +140,7 @@ def test_a_model_whose_proposal_waits_or_may_come_is_not_deleted(qtbot: QtBot, b
     delete()
     assert [error.what for error in refused] == [
         "A job is still running that may need the model.",
-        "A proposal by this model waits for a decision.",
+        "A proposal by this model waits for a decision at PAT-0042, 2019-10-21 follow-up.",
     ]
     assert "own" in shelf.models
     page.close()

@@ -187,14 +187,19 @@ def test_a_proposal_that_is_not_decided_on_is_there_again_on_coming_back(qtbot: 
     assert window.study.visit.proposal is proposal
 
 
-def test_a_proposal_for_another_patient_is_dropped_with_a_message(qtbot: QtBot, bench: Any) -> None:
+def test_a_proposal_waits_though_its_patient_was_closed_meanwhile(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
+    own = window.study.visit.timepoint.key
     click(qtbot, window.mask_panel.segment.segment)
     window.study.open_patient("PAT-0043")
     qtbot.waitUntil(lambda: window.study.visit is not None)
     bench.segmenter.gate.set()
-    qtbot.waitUntil(lambda: "was dropped" in window.status.notice.text())
+    qtbot.waitUntil(lambda: "is ready" in window.status.notice.text())
+    assert window.status.notice.text().startswith("The proposal for PAT-0042, 2019-10-21 follow-up is ready")
     assert window.study.visit.proposal is None
+    window.study.open_patient("PAT-0042", own)
+    qtbot.waitUntil(lambda: window.study.visit is not None)
+    assert np.array_equal(window.study.visit.proposal.labels, bench.segmenter.labels)
 
 
 def test_opening_a_visit_does_not_wait_for_a_segmentation(qtbot: QtBot, bench: Any) -> None:

@@ -35,7 +35,7 @@ from glioma_annotator.imaging import atomic_file
 from glioma_annotator.inference import device as device_module
 from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.networks import SegmentationNetwork
-from glioma_annotator.progress import CancelToken, Progress, ignore_progress
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 LAST, DECODER, NORM, FULL = METHODS
 AUTO = AdaptationMethod.AUTO
@@ -66,8 +66,9 @@ def adapt(
     *,
     watch: Callable[[CurvePoint], None] = lambda _point: None,
     cancel: CancelToken | None = None,
+    report: Report = ignore_progress,
 ) -> AdaptationOutcome:
-    return run.adapt(wanted, model, folder, ignore_progress, watch, cancel or CancelToken())
+    return run.adapt(wanted, model, folder, report, watch, cancel or CancelToken())
 
 
 def test_last_layer_learns_what_the_head_had_not_and_is_accepted(model: Path, tmp_path: Path) -> None:
@@ -249,8 +250,12 @@ def test_where_there_is_time_for_last_layer_alone_it_is_judged_nearer_too(
 
     monkeypatch.setattr(trying, "estimate", lambda *_: 1e6)
     monkeypatch.setattr(candidate, "measured", half_alone)
-    outcome = adapt(model, request(visit()), tmp_path / "new")
+    told: list[Progress] = []
+    outcome = adapt(model, request(visit()), tmp_path / "new", report=told.append)
     assert (outcome.method, outcome.verdict.accepted, outcome.trials[0].accepted) == (LAST, True, True)
+    places = [progress.fraction for progress in told]
+    assert places == sorted(places)
+    assert len({p.fraction for p in told if p.message.endswith("nearer to the starting model")}) > 2
     assert load_model(tmp_path / "new")[0].training["share_of_the_way"] == 0.5
     assert outcome.trials[0].dice == outcome.verdict.after
 

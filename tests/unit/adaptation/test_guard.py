@@ -29,7 +29,7 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.inference.model_folder import load_model
 from glioma_annotator.inference.networks import SegmentationNetwork
-from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.progress import CancelToken, Progress, Report, ignore_progress
 
 LAST = AdaptationMethod.LAST_LAYER
 SNFH, ET, RC = 2, 3, 4
@@ -207,7 +207,7 @@ def oedema_learner(network: SegmentationNetwork, _context: Context) -> int:
     return 1
 
 
-def adapted(tmp_path: Path, method: AdaptationMethod = LAST) -> AdaptationOutcome:
+def adapted(tmp_path: Path, method: AdaptationMethod = LAST, report: Report = ignore_progress) -> AdaptationOutcome:
     """The model adapted to a visit with a ball of oedema that is fainter on T1Gd than what the model calls ET."""
     case = visit(shape=(44, 40, 36), centre=(26, 20, 18))
     gadolinium = case.images[SequenceRole.T1GD]
@@ -217,7 +217,7 @@ def adapted(tmp_path: Path, method: AdaptationMethod = LAST) -> AdaptationOutcom
     case = AdaptationCase(case.name, images, np.where(ball, SNFH, 0).astype(np.uint8), case.grid)
     model = small_model(tmp_path / "models")
     wanted = request(case, method=method)
-    return run.adapt(wanted, model, tmp_path / "new", ignore_progress, lambda _: None, CancelToken())
+    return run.adapt(wanted, model, tmp_path / "new", report, lambda _: None, CancelToken())
 
 
 def test_a_candidate_that_unlearns_a_tissue_no_visit_shows_is_refused(
@@ -253,8 +253,13 @@ def test_what_is_forgotten_far_from_the_start_is_kept_nearer_to_it(
         return found
 
     monkeypatch.setattr(candidate, "measured", forgetful_beyond_half)
-    outcome = adapted(tmp_path, method)
+    told: list[Progress] = []
+    outcome = adapted(tmp_path, method, told.append)
     assert seen == [1.0, 0.75, 0.5, 0.25] and outcome.verdict.accepted
+    places = [progress.fraction for progress in told]
+    assert places == sorted(places), "the progress never goes back"
+    for stage in ("lesions painted", "Judging"):
+        assert len({p.fraction for p in told if stage in p.message}) > 6, "it goes on within a stage"
     assert outcome.card.training["share_of_the_way"] == 0.5
     _, start = load_model(tmp_path / "models" / "base")
     _, saved = load_model(tmp_path / "new")

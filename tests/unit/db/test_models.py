@@ -13,9 +13,10 @@ import pytest
 from adaptation_cases import small_model
 
 from glioma_annotator.db.models import ModelShelf
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.model_shelf import EVERYONE, ModelPlace
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.inference.cards import CARD, WEIGHTS
+from glioma_annotator.inference.cards import CARD, WEIGHTS, load_card
 from glioma_annotator.inference.model_folder import load_model
 
 PATIENT = "PAT-1"
@@ -110,6 +111,31 @@ def test_candidates_cannot_be_current_until_they_are_kept(shelf: ModelShelf) -> 
         shelf.set_current(PATIENT, "new")
     shelf.keep("new")
     assert shelf.set_current(PATIENT, "new").model == "new"
+
+
+def test_a_refused_candidate_taken_back_is_still_made_current_for_nobody(shelf: ModelShelf) -> None:
+    folder = small_model(shelf.candidate_folder("new").parent, "new")
+    card = json.loads((folder / CARD).read_text()) | {"scores": {"held_out": {"accepted": False}}}
+    (folder / CARD).write_text(json.dumps(card))
+    shelf.keep("new")
+    for whom in (PATIENT, ""):
+        with pytest.raises(UserError, match="did not pass"):
+            shelf.set_current(whom, "new")
+    assert shelf.current(PATIENT).model == "base" and shelf.find("new").usable
+
+
+def test_the_models_are_read_once_for_however_many_patients(shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.set_current(PATIENT, "first")
+    alone = [shelf.current(patient) for patient in ("", PATIENT, "PAT-2")]
+    read: list[Path] = []
+
+    def counted(folder: Path) -> ModelCard:
+        read.append(folder)
+        return load_card(folder)
+
+    monkeypatch.setattr("glioma_annotator.db.models.load_card", counted)
+    assert list(shelf.currents(["", PATIENT, *["PAT-2"] * 50]))[:3] == alone
+    assert len(read) == len(set(read)), "cards of sixty models and a hundred patients take a minute else"
 
 
 def test_what_a_killed_save_left_is_no_model_and_goes_with_the_next_candidate(shelf: ModelShelf) -> None:
