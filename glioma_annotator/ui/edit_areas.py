@@ -97,12 +97,12 @@ def area_commands(study: StudyController, reading: ReadingState) -> list[Command
         Command("edit.box", "Edit inside a box", "Drag a box: nothing outside it is changed by any tool or proposal",
                 areas.drag_box, "Tools", ("Shift+X",), editable, inside(BOX)),
         Command("edit.in_brain", "Edit inside the brain", "Nothing outside the brain is changed by tools or proposals",
-                areas.brain, "Tools", ("Ctrl+Alt+B",), editable, inside(BRAIN)),
+                areas.brain, "Tools", ("Alt+Shift+B",), editable, inside(BRAIN)),
         Command("edit.in_tumour", "Edit inside the whole tumour", "Nothing outside the whole tumour, as it is now, "
-                "is changed", areas.whole_tumour, "Tools", ("Ctrl+Alt+W",), editable, inside(TUMOUR)),
+                "is changed", areas.whole_tumour, "Tools", ("Alt+Shift+W",), editable, inside(TUMOUR)),
         Command("edit.everywhere", "Edit everywhere", "No area is kept from being edited", areas.everywhere, "Tools",
-                ("Ctrl+Alt+E",), editable, inside("")),
+                ("Alt+Shift+E",), editable, inside("")),
         Command("edit.only_background", "Paint over background only", "No label replaces another one; erasing still "
-                "works", areas.flip_only_background, "Tools", ("Ctrl+Alt+O",), editable,
+                "works", areas.flip_only_background, "Tools", ("Alt+Shift+O",), editable,
                 lambda: areas.only_background),
     ]  # fmt: skip

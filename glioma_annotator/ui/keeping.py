@@ -242,7 +242,7 @@ def keeping_commands(keeping: Keeping, study: StudyController, findings: Finding
         Command("study.deleted", "Deleted items…", "Records that were deleted and can be brought back",
                 keeping.deleted, "Records", (), has_patient),
         Command("study.changes", "Changes…", "Who changed what, when, from what to what", keeping.changes, "Records",
-                ("Ctrl+Alt+H",), lambda: study.session is not None),
+                ("Alt+Shift+H",), lambda: study.session is not None),
         Command("study.finding_history", "History of the finding…", "Every change of the selected finding",
                 keeping.finding_history, "Records", (), lambda: bool(findings.current)),
         Command("study.identity", "Who the patient is…", "Name, birth date and record number, kept apart from all else",

@@ -37,6 +37,15 @@ class StudyLabels(QObject):
         self._reading = reading
         self._show = show
         self._window = window
+        study.scheme_changed.connect(self._keep_to_scheme)
+
+    def _keep_to_scheme(self) -> None:
+        """What is in hand and what is hidden are labels of the study that is open."""
+        values = self._study.scheme.values
+        if self._reading.brush.value not in values:
+            self._reading.set_label(values[0])
+        for value in self._reading.hidden.difference(values):
+            self._reading.set_label_visible(value, True)
 
     @property
     def possible(self) -> bool:
@@ -85,8 +94,6 @@ class StudyLabels(QObject):
             return without_label(session.store, label.value, open_visit, session.author, report, cancel)
 
         def done(scheme: LabelScheme) -> None:
-            if self._reading.brush.value == label.value:
-                self._reading.set_label(scheme.labels[0].value)
             session.use_scheme(scheme)
             study.notice.emit(f"The label {label.name} is deleted.")
 

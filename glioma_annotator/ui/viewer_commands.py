@@ -39,7 +39,8 @@ def viewer_commands(view: StudyView, study: StudyController, reading: ReadingSta
 
     def propose() -> None:
         if not aids.propose_diameters(reading.brush.value):
-            study.notice.emit("There is no mask on this slice to measure.")
+            title = study.require_visit().timepoint.title
+            study.notice.emit(f"The slice in the active pane holds no mask of {title} to measure.")
 
     return [
         Command("view.subtraction", "T1Gd minus T1 in the pane",

@@ -130,6 +130,17 @@ class ViewerLink(QObject):
 
     def _on_mask(self, box: Box) -> None:
         self._view.labels_changed(box)
+        if self._reading.tool is not ToolName.CROSSHAIR:
+            self._tell_unseen()
+
+    def _tell_unseen(self) -> None:
+        """Strokes that nobody sees look as if they were not made."""
+        reading = self._reading
+        label = self._study.scheme.label(reading.brush.value)
+        if not reading.mask_visible:
+            self._study.notice.emit("The mask is hidden: H shows it.")
+        elif label is not None and label.value in reading.hidden and reading.tool is not ToolName.ERASER:
+            self._study.notice.emit(f"{label.name} is hidden: the eye beside its name shows it.")
 
     def _on_hatched(self) -> None:
         self._view.set_proposal(*self._toolbox.previewing.hatched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.labels import LabelScheme
@@ -18,6 +19,16 @@ Index = tuple[int, int, int]
 FILL_BY = {"label": "Same label", "intensity": "Similar intensity"}
 #: How far it reaches.
 FILL_EXTENT = {"slice": "In the slice", "volume": "In 3D", "everywhere": "Everywhere"}
+
+
+def _found(mask: NDArray[np.bool_], sequence: str) -> NDArray[np.bool_]:
+    """What is alike. Raises `UserError` for nothing: tolerance counts from the median around the voxel clicked."""
+    if not mask.any():
+        raise UserError(
+            f"The voxel clicked differs in {sequence} from those around it by more than the tolerance.",
+            "Raise the tolerance, or click where the tissue is more even.",
+        )
+    return mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Fill:
             if self.extent == "everywhere":
                 mask = fill.in_range(image, low, high)
             else:
-                mask = fill.same_intensity(image, self.seed, low, high, axis)
+                mask = _found(fill.same_intensity(image, self.seed, low, high, axis), self.sequence)
         elif self.extent == "everywhere":
             mask = on.labels == on.labels[self.seed]
         else:
@@ -91,7 +102,8 @@ class GrowRegion:
         from glioma_annotator.imaging.label_ops.growing import region
 
         report(Progress(0.1, "Growing"))
-        mask = region(on.image(self.sequence), self.seed, self.tolerance, on.grid, self.reach_mm, self.axis)
+        image = on.image(self.sequence)
+        mask = _found(region(image, self.seed, self.tolerance, on.grid, self.reach_mm, self.axis), self.sequence)
         cancel.raise_if_cancelled()
         extent = (on.labels == self.value) | mask
         after = combining.with_extent(on.labels, self.value, extent, over_labels=self.over_labels)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from desk import KEY, Desk
-from PySide6.QtWidgets import QDoubleSpinBox
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 
 from glioma_annotator.domain.sequences import Window
 from glioma_annotator.ui.reading_state import ToolName
@@ -15,7 +15,13 @@ from glioma_annotator.ui.tools import options as opt
 
 @pytest.mark.parametrize(
     ("window", "decimals", "step"),
-    [((0.0, 900.0), 0, 5.0), ((0.0, 40000.0), 0, 5.0), ((-2.5, 4.0), 2, 0.05), ((0.0, 0.8), 3, 0.005)],
+    [
+        ((0.0, 900.0), 0, 5.0),
+        ((0.0, 40000.0), 0, 5.0),
+        ((-2.5, 4.0), 2, 0.05),
+        ((0.0, 0.8), 3, 0.005),
+        ((2e8, 9e8), 0, 5.0),
+    ],
 )
 def test_intensities_have_the_decimals_that_an_image_needs(
     window: tuple[float, float], decimals: int, step: float
@@ -28,6 +34,7 @@ def test_intensities_have_the_decimals_that_an_image_needs(
         for info in infos:
             assert (info.decimals, info.step) == (decimals, pytest.approx(step))
             assert getattr(made, info.name) == pytest.approx(round(getattr(made, info.name), info.decimals), abs=1e-9)
+            assert info.minimum <= getattr(made, info.name) <= info.maximum
 
 
 def test_images_scaled_to_one_can_be_thresholded_and_grown_in(desk: Desk) -> None:
@@ -49,3 +56,11 @@ def test_images_scaled_to_one_can_be_thresholded_and_grown_in(desk: Desk) -> Non
         before = desk.options(ToolName.REGION).tolerance
         tolerance().stepUp()
         assert before < desk.options(ToolName.REGION).tolerance <= before + window.width / 10
+    windows = desk.window.study.require_visit().windows
+    windows["FLAIR"] = Window(0.0, 0.02)  # another sequence is measured in units of its own
+    combo = panel.form.fields["sequence"] if panel.form is not None else None
+    assert isinstance(combo, QComboBox)
+    combo.setCurrentIndex(combo.findData("FLAIR"))
+    combo.activated.emit(combo.currentIndex())
+    assert desk.options(ToolName.REGION).sequence == "FLAIR"
+    assert tolerance().value() == pytest.approx(0.0024)

@@ -310,6 +310,11 @@ def test_a_preview_kept_to_the_slice_follows_the_slice_that_is_looked_at(hand: H
     desk.window.reading.set_tool(ToolName.MARGIN)
     desk.settle()
     assert desk.window.previewing.ready
+    desk.view.activate(3)  # the surfaces were turned
+    desk.window.toolbox.preview()
+    assert desk.window.mask_panel.tool.note.text().startswith("The active pane shows no slice")
+    desk.view.activate(desk.slot)
+    desk.qtbot.waitUntil(lambda: desk.window.previewing.ready, timeout=60_000)
     desk.view.step_slice(1)
     assert not desk.window.previewing.ready
     desk.qtbot.waitUntil(lambda: desk.window.previewing.ready, timeout=60_000)

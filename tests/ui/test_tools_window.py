@@ -38,6 +38,21 @@ def test_the_lasso_fills_what_is_drawn_around(desk: Desk) -> None:
     assert desk.pane(AXIAL).overlay.marks.sketch == ()
 
 
+def test_what_is_painted_unseen_is_said_to_be_hidden(desk: Desk) -> None:
+    reading, notice = desk.window.reading, desk.window.status.notice
+    desk.key(KEY.Key_B)
+    desk.click_at(CENTRE)
+    assert "hidden" not in notice.text()
+    reading.set_label_visible(ET, False)
+    desk.click_at((10, 10, CENTRE[2]))
+    assert notice.text() == "ET is hidden: the eye beside its name shows it."
+    reading.set_label_visible(ET, True)
+    reading.set_mask_visible(False)
+    desk.click_at((10, 20, CENTRE[2]))
+    assert notice.text() == "The mask is hidden: H shows it."
+    reading.set_mask_visible(True)
+
+
 def test_the_lasso_cuts_through_slices_and_erases(desk: Desk) -> None:
     desk.editor.apply("all", np.full(SHAPE, SNFH, np.uint8))
     desk.key(KEY.Key_L)
@@ -273,6 +288,8 @@ def test_interpolate_says_what_is_missing(desk: Desk) -> None:
     desk.key(KEY.Key_I)
     assert "No empty axial slice" in desk.window.mask_panel.tool.note.text()
     assert not desk.window.previewing.active
+    desk.key(KEY.Key_B)
+    assert not desk.window.mask_panel.tool.note.text(), "the next tool has nothing to do with it"
 
 
 def test_a_margin_reports_what_it_realises_and_spares_other_labels(desk: Desk) -> None:
@@ -322,6 +339,13 @@ def test_logic_combines_with_a_revision(desk: Desk) -> None:
     desk.key(KEY.Key_Return)
     assert np.array_equal(desk.mask == ET, lesion() & ~lesion(6))
     assert desk.editor.undo_name == "Subtract ET of Revision 1"
+    desk.options(ToolName.LOGIC).source = desk.options(ToolName.COPY).source = ""  # opened before there was a revision
+    desk.key(KEY.Key_L, SHIFT)
+    note = desk.window.mask_panel.tool.note
+    assert note.text() == "There is no other mask yet: save a revision first."
+    desk.window.study.revisions_changed.emit()
+    desk.qtbot.waitUntil(lambda: note.text().startswith("Nothing would change"))
+    assert desk.options(ToolName.LOGIC).source == next(iter(desk.window.toolbox.choices("revisions")))
 
 
 def test_copy_takes_labels_from_another_visit(desk: Desk) -> None:
@@ -373,7 +397,15 @@ def test_nothing_is_edited_outside_the_box_that_was_dragged(desk: Desk) -> None:
 def test_only_background_is_painted_over_when_the_reader_says_so(desk: Desk) -> None:
     desk.editor.apply("start", np.where(lesion(4), np.uint8(RC), np.uint8(0)))
     desk.window.mask_panel.rules.only_background.trigger()
-    assert desk.window.mask_panel.rules.over.text() == "Background"
+    rules = desk.window.mask_panel.rules
+    assert rules.over.text() == "Background"
+    desk.editor.set_paint_over({0, 1})
+    rules.over.show_names("Background, " * 20)
+    assert rules.over.text().endswith("…") and rules.over.toolTip().startswith("Background, Background")
+    assert rules.minimumSizeHint().width() < 280, "else the panel would be cut off at its right edge"
+    desk.editor.set_paint_over({0, 1, 2, 4})
+    assert rules.over.text() == "Everything but ET"
+    desk.editor.set_paint_over({0})
     desk.key(KEY.Key_B)
     desk.window.reading.set_diameter(12.0)
     desk.click_at(CENTRE)
@@ -572,7 +604,11 @@ def test_an_unused_label_is_deleted(desk: Desk) -> None:
     desk.settle()
     assert [own.name for own in own_labels(window.study.scheme)] == ["Painted"]
     assert window.reading.brush.value != label.value
-    window.study.session.use_scheme(GLIOMA_POST_TREATMENT)
+    painted = window.study.scheme.named("Painted").value
+    window.reading.set_label(painted)
+    window.reading.set_label_visible(painted, False)
+    window.study.session.use_scheme(GLIOMA_POST_TREATMENT)  # as another workspace does, whose labels these are not
+    assert window.reading.brush.value in GLIOMA_POST_TREATMENT.values and not window.reading.hidden
     window.study.session.store.schemes.keep(GLIOMA_POST_TREATMENT)
 
 

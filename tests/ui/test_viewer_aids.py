@@ -85,6 +85,13 @@ def test_the_subtraction_shows_what_took_up_contrast(stage: Stage) -> None:
     stage.view.aids.subtract()
     stage.settle()
     assert stage.pane(AXIAL).sequence == "T1Gd" and not stage.view.aids.subtracting
+    stage.view.set_pane_sequence("FLAIR")
+    for layout in ("planes", "sequences", "sequences", "planes"):
+        stage.view.set_layout(layout)
+        stage.settle()
+        stage.view.aids.subtract()
+        stage.settle()
+    assert stage.pane(AXIAL).sequence == "FLAIR", "each layout goes back to what it showed"
 
 
 def test_dragging_a_ruler_measures_in_mm_and_its_end_can_be_moved(stage: Stage) -> None:

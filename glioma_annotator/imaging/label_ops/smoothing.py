@@ -15,7 +15,10 @@ from glioma_annotator.imaging.label_ops.patch import Mask, placed, reach_voxels,
 
 
 def median(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
-    """A voxel is in the result when more than half of the ball of `radius_mm` around it is in the mask (i, j, k)."""
+    """A voxel is in the result when more than half of the ball of `radius_mm` around it is in the mask (i, j, k).
+
+    Beyond the image's edge the mask goes on as it is at the edge, so that the first and last slices keep their outline.
+    """
     from scipy import signal  # here, to keep it off the program's start
 
     box = Box.around(mask)
@@ -26,8 +29,12 @@ def median(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
     ball = np.zeros(2 * reach + 1, dtype=np.float32)
     ball[tuple((offsets + reach).T)] = 1
     area = widened(box, (int(reach[0]), int(reach[1]), int(reach[2])), grid.shape)
-    count = signal.fftconvolve(mask[area.slices].astype(np.float32), ball, mode="same")
-    return placed(np.rint(count) > len(offsets) / 2, area, grid.shape)
+    before = reach - np.subtract(box.start, area.start)  # how far the ball reaches beyond the image
+    after = reach - np.subtract(area.stop, box.stop)
+    part = np.pad(mask[area.slices].astype(np.float32), np.column_stack([before, after]), mode="edge")
+    count = signal.fftconvolve(part, ball, mode="same")
+    inner = tuple(slice(low, low + n) for low, n in zip(before, area.shape, strict=True))
+    return placed(np.rint(count[inner]) > len(offsets) / 2, area, grid.shape)
 
 
 def closing(mask: Mask, radius_mm: float, grid: Grid) -> Mask:

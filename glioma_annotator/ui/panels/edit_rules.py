@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QFormLayout, QMenu, QToolButton, QWidget
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QComboBox, QFormLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
-from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.labels import BACKGROUND, LabelScheme
 from glioma_annotator.ui.edit_areas import BOX, BRAIN, TUMOUR, EditAreas
+from glioma_annotator.ui.panels.parts import plain_tip, without_keys
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
 
 _EVERYWHERE, _BRAIN, _TUMOUR, _BOX = "everywhere", "brain", "tumour", "box"
+_OVER_TIP = "Which voxels a label may replace; erasing is not held to it"
+_AROUND_PX = 24  # the button around its words
+
+
+class _OverButton(QToolButton):
+    """Names the labels that may be painted over, shortened to the room that the panel leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = ""
+        self.setProperty("boxed", True)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Paint over")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def show_names(self, names: str) -> None:
+        self.names = names
+        room = self.width() - _AROUND_PX
+        self.setText(without_keys(self.fontMetrics().elidedText(names, Qt.TextElideMode.ElideRight, room)))
+        self.setToolTip(plain_tip(f"{names}. {_OVER_TIP}"))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.show_names(self.names)
 
 
 class EditRulesForm(QWidget):
@@ -27,12 +53,7 @@ class EditRulesForm(QWidget):
         form.setHorizontalSpacing(8)
         form.setVerticalSpacing(4)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.over = QToolButton()
-        self.over.setProperty("boxed", True)
-        self.over.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.over.setToolTip("Which voxels a label may replace; erasing is not held to it")
-        self.over.setAccessibleName("Paint over")
-        self.over.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.over = _OverButton()
         self.values: dict[int, QAction] = {}
         self._menu = QMenu(self.over)
         self.all = QAction("Everything", self)
@@ -60,11 +81,16 @@ class EditRulesForm(QWidget):
         study.edit_state_changed.connect(self._refresh)
         self._refresh()
 
+    @property
+    def _names(self) -> dict[int, str]:
+        """Of what can be painted over, by value."""
+        return {BACKGROUND: "Background"} | {label.value: label.name for label in self._scheme.labels}
+
     def _fill_menu(self) -> None:
         self._menu.clear()
         self.values.clear()
-        for value, name in ((0, "Background"), *((label.value, label.name) for label in self._scheme.labels)):
-            action = self._menu.addAction(name)
+        for value, name in self._names.items():
+            action = self._menu.addAction(without_keys(name))
             action.setCheckable(True)
             action.setChecked(True)
             action.toggled.connect(self._on_over)
@@ -111,10 +137,11 @@ class EditRulesForm(QWidget):
             action.blockSignals(True)
             action.setChecked(value in shown)
             action.blockSignals(False)
-        if over is None:
-            text = "Everything"
-        else:
-            text = ", ".join(action.text() for value, action in self.values.items() if value in over) or "Nothing"
-        self.over.setText(text)
+        allowed = [name for value, name in self._names.items() if value in shown]
+        refused = [name for value, name in self._names.items() if value not in shown]
+        text = ", ".join(allowed) or "Nothing"
+        if len(refused) < len(allowed):
+            text = f"Everything but {', '.join(refused)}" if refused else "Everything"
+        self.over.show_names(text)
         key = {BRAIN: _BRAIN, TUMOUR: _TUMOUR, BOX: _BOX}.get(self._areas.name, _EVERYWHERE)
         self.inside.setCurrentIndex(self.inside.findData(key))

@@ -61,10 +61,14 @@ def describe(options: object) -> Iterator[OptionInfo]:
 
 
 def _fine_enough(info: OptionInfo, spread: float) -> OptionInfo:
-    """An intensity with decimals for images of small numbers; its arrows change it by a few hundredths of `spread`."""
+    """An intensity with decimals for images of small numbers, and room for large ones.
+
+    Its arrows change it by a few hundredths of `spread`.
+    """
     magnitude = math.floor(math.log10(spread)) if spread > 0 else 0
-    step = min(info.step, 0.05 * 10.0**magnitude)
-    return dataclasses.replace(info, decimals=max(0, 2 - magnitude), step=step)
+    step, room = min(info.step, 0.05 * 10.0**magnitude), max(1.0, spread / _SPREAD)
+    low, high = info.minimum * room, info.maximum * room
+    return dataclasses.replace(info, decimals=max(0, 2 - magnitude), step=step, minimum=low, maximum=high)
 
 
 def start_from(options: Any, sequence: str, window: Window) -> None:

@@ -259,17 +259,12 @@ class Previewing(QObject):
         self.changed.emit()
 
     def discard(self) -> None:
-        """Drop the preview; the mask stays as it is."""
+        """Drop the preview and what was said about it, or about why there is none; the mask stays as it is."""
         self._next = []
-        if self._run is not None:
+        if self._run is not None or self._said:
             self._drop()
             self._said, self.failed = "", False
             self.changed.emit()
-
-    def clear_note(self) -> None:
-        """Forget what was said about the last preview."""
-        self._said, self.failed = "", False
-        self.changed.emit()
 
     def refuse(self, reason: str) -> None:
         """Say why there is no preview."""

@@ -11,12 +11,12 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from glioma_annotator.domain.edit_rules import EditArea
 from glioma_annotator.domain.geometry import Box
-from glioma_annotator.domain.sequences import SequenceRole, Window
 from glioma_annotator.ui.reading_state import ReadingState, ToolName
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.ui.tools import options as opt
 from glioma_annotator.ui.tools.base import PointerEvent, Tool
 from glioma_annotator.ui.tools.brush import BrushTool
+from glioma_annotator.ui.tools.choices import ALL, choices, chosen_source, first_sequence, start_from
 from glioma_annotator.ui.tools.libraries import read_ahead
 from glioma_annotator.ui.tools.outlines import LassoTool, OutlineTool, PolygonTool
 from glioma_annotator.ui.tools.painting import Painting
@@ -32,12 +32,11 @@ from glioma_annotator.workflow.operations import (
     Smooth,
     name_of,
 )
-from glioma_annotator.workflow.other_masks import MaskSource, WithOtherMask, load_source, mask_sources
+from glioma_annotator.workflow.other_masks import MaskSource, WithOtherMask, load_source
 from glioma_annotator.workflow.study import OpenTimepoint
 
 #: Dragging a spin box changes it many times a second; the preview follows this long after the last change.
 _PREVIEW_DELAY_MS = 200
-_ALL = "all"
 
 #: Tools that act on the whole mask: chosen, they show at once what they would do.
 WHOLE_MASK = frozenset({ToolName.INTERPOLATE, ToolName.MARGIN, ToolName.SMOOTH, ToolName.LOGIC, ToolName.COPY})
@@ -103,7 +102,7 @@ class Toolbox(QObject):
         self._timer.timeout.connect(self.preview)
         study.visit_changed.connect(self._on_visit)
         study.mask_changed.connect(self._on_mask)
-        study.revisions_changed.connect(self.options_changed)
+        study.revisions_changed.connect(self._on_revisions)
         study.proposal_changed.connect(self._on_proposal)
         reading.tool_changed.connect(self._on_hand)
 
@@ -111,19 +110,14 @@ class Toolbox(QObject):
 
     def choices(self, kind: str) -> Mapping[str, str]:
         """Texts by value of the choices that depend on what is open."""
-        visit, session = self._study.visit, self._study.session
-        if visit is None or session is None:
-            return {}
-        if kind in (opt.SEQUENCES, opt.SEQUENCES_OR_ALL):
-            every = {_ALL: "All sequences"} if kind == opt.SEQUENCES_OR_ALL else {}
-            return every | {name: name for name in visit.images}
-        if kind == opt.LABELS:
-            return {str(label.value): label.name for label in visit.scheme.labels}
-        return {s.key: s.title for s in mask_sources(session) if s.same_visit or kind == opt.SOURCES}
+        return choices(self._study, kind)
 
     def set_option(self, tool: ToolName, name: str, value: object) -> None:
         """The panel changed an option; a preview follows."""
         setattr(self.options[tool], name, value)
+        if name == "sequence":
+            start_from(self._study.require_visit(), self.options[tool], str(value))
+            self.options_changed.emit()
         if tool is self._reading.tool and (tool in WHOLE_MASK or self._again is not None):
             self._timer.start()
 
@@ -134,17 +128,27 @@ class Toolbox(QObject):
         self._shown_for = (*self._shown_for[:2], None)
         if visit is None or not visit.images:
             return
-        known = [r.value for r in (SequenceRole.T1GD, SequenceRole.FLAIR) if r.value in visit.images]
-        name = (known or list(visit.images))[0]
-        window = visit.windows.get(name, Window(-500.0, 500.0))
         for options in {id(o): o for o in self.options.values()}.values():
-            opt.start_from(options, name, window)
-            if hasattr(options, "source"):
-                options.source = next(iter(self.choices(opt.SOURCES)), "")
-        self.options[ToolName.SEEDS].sequence = _ALL
-        self.options[ToolName.LOGIC].source = next(iter(self.choices(opt.REVISIONS)), "")
+            start_from(visit, options, first_sequence(visit))
+        self.options[ToolName.SEEDS].sequence = ALL
         self.options[ToolName.LOGIC].other = str(self._reading.brush.value)
+        self.options[ToolName.LOGIC].source = self.options[ToolName.COPY].source = ""
+        self._choose_sources()
+
+    def _choose_sources(self) -> None:
+        """Take masks from the newest revision where none that is there is chosen."""
+        for tool, kind in ((ToolName.LOGIC, opt.REVISIONS), (ToolName.COPY, opt.SOURCES)):
+            given = self.choices(kind)
+            if self.options[tool].source not in given:
+                self.options[tool].source = next(iter(given), "")
         self.options_changed.emit()
+
+    def _on_revisions(self) -> None:
+        """What was refused for want of another mask may have one now."""
+        refused = self.previewing.failed and self._reading.tool in (ToolName.LOGIC, ToolName.COPY)
+        self._choose_sources()
+        if refused:
+            self._timer.start()
 
     def _on_proposal(self) -> None:
         """A tool that accepts a proposal is of no use without one."""
@@ -246,7 +250,6 @@ class Toolbox(QObject):
         if self.previewing.active or self.previewing.note:
             self._again = None
             self.previewing.discard()
-            self.previewing.clear_note()
         elif self.outline is not None:
             self.outline.discard()
             self.sketch_changed.emit()
@@ -311,7 +314,7 @@ class Toolbox(QObject):
         def operation() -> Operation:
             chosen = self.options[ToolName.SEEDS].sequence
             every = tuple(self._study.require_visit().images)
-            return seeded.GrowFromSeeds(box, every if chosen == _ALL else (chosen,))
+            return seeded.GrowFromSeeds(box, every if chosen == ALL else (chosen,))
 
         self._preview(operation)
 
@@ -319,7 +322,7 @@ class Toolbox(QObject):
         visit = self._study.require_visit()
         visit.editor.set_inside(EditArea.of_box(box, visit.timepoint.grid.shape))
         ml = float(np.prod(box.shape)) * visit.timepoint.grid.voxel_volume_ml
-        self._study.notice.emit(f"Only the box of {ml:.0f} mL can be edited now.")
+        self._study.notice.emit(f"Only the box of {ml:.{0 if ml >= 10 else 2}f} mL can be edited now.")
 
     def _accept_piece(self, event: PointerEvent) -> None:
         visit, difference = self._study.require_visit(), self.previewing.difference
@@ -342,19 +345,17 @@ class Toolbox(QObject):
         """Show now what the tool in hand would do to the mask as it stands."""
         if not self._study.editable:
             return
-        if self._reading.tool in WHOLE_MASK:
-            operation = self._whole_mask(self._reading.tool)
-            if operation is not None:
-                self.previewing.start(operation)
-        elif self._again is not None:
-            self.previewing.start(self._again())
+        tool, again = self._reading.tool, self._again
+        operation = self._whole_mask(tool) if tool in WHOLE_MASK else again() if again is not None else None
+        if operation is not None:
+            self.previewing.start(operation)
 
     def look_elsewhere(self) -> None:
         """Another slice is looked at: what keeps to the slice, or to its plane, is previewed there."""
         tool, here, before = self._reading.tool, self._active_slice(), self._previewed_slice
-        if tool not in WHOLE_MASK or here is None or before is None or here == before:
+        if tool not in WHOLE_MASK or here is None or here == before:
             return
-        turned = tool is ToolName.INTERPOLATE and self.previewing.active and here[0] != before[0]
+        turned = tool is ToolName.INTERPOLATE and self.previewing.active and here[0] != (before or (2,))[0]
         if turned or getattr(self.options[tool], "in_slice", False):
             self.previewing.discard()  # at once: Return must not apply what is no longer seen
             self._previewed_slice = here
@@ -365,10 +366,12 @@ class Toolbox(QObject):
         visit = self._study.require_visit()
         here = self._previewed_slice = self._active_slice()
         if tool is ToolName.INTERPOLATE:
-            active = 2 if here is None else here[0]
-            axis = active if options.plane == "active" else int(options.plane)
+            axis = (here or (2,))[0] if options.plane == "active" else int(options.plane)
             return Interpolate(value, axis, options.over_labels)
         only = here if options.in_slice else None
+        if options.in_slice and only is None:
+            self.previewing.refuse("The active pane shows no slice: click the slice that is meant.")
+            return None
         if tool is ToolName.MARGIN:
             if abs(options.mm) < 0.01:
                 self.previewing.discard()
@@ -376,7 +379,7 @@ class Toolbox(QObject):
             return Margin(value, options.mm, options.over_labels, only)
         if tool is ToolName.SMOOTH:
             return Smooth(value, options.method, options.radius_mm, options.over_labels, visit.editor.locked, only)
-        source = self._source(options.source)
+        source = chosen_source(self._study, options.source)
         if source is None:
             self.previewing.refuse("There is no other mask yet: save a revision first.")
             return None
@@ -389,11 +392,6 @@ class Toolbox(QObject):
         values = tuple(v for v in visit.scheme.values if v not in visit.editor.locked) if options.every else (value,)
         replace = options.replace
         return self._loaded(source, lambda labels: CopyFrom(labels, values, source.title, replace, only))
-
-    def _source(self, key: str) -> MaskSource | None:
-        session = self._study.session
-        found = mask_sources(session) if session is not None else ()
-        return next((s for s in found if s.key == key), None)
 
     def _loaded(self, source: MaskSource, make: Callable[[NDArray[np.uint8]], Operation]) -> Operation:
         session, timepoint = self._study.require_session(), self._study.require_visit().timepoint

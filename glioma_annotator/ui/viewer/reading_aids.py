@@ -16,6 +16,7 @@ from glioma_annotator.ui.viewer.mirroring import Mirror
 from glioma_annotator.ui.viewer.scene import Scene
 from glioma_annotator.ui.viewer.slice_pane import SlicePane
 from glioma_annotator.ui.viewer.surface_pane import SurfacePane
+from glioma_annotator.ui.viewer.types import Layout
 from glioma_annotator.ui.viewer.visit import SUBTRACTION
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ReadingAids(QObject):
         self._measured = False  # whether there is a measurement that can be taken away
         self._magnifier = Magnifier()
         self.magnifying = False
-        self._instead: dict[int, str] = {}  # what a pane showed before T1Gd minus T1
+        self._instead: dict[tuple[Layout, int], str] = {}  # what a pane showed before T1Gd minus T1
         self._under: tuple[SlicePane, QPointF] | None = None
 
     # cine
@@ -135,11 +136,11 @@ class ReadingAids(QObject):
 
     def subtract(self) -> None:
         """Show T1Gd minus T1 in the active pane, or again what it showed before."""
-        pane = self._active_pane()
+        pane, place = self._active_pane(), (self._scene.state.layout, self._slot)
         if pane is not None and pane.sequence == SUBTRACTION:
-            self._view.set_pane_sequence(self._instead.pop(self._slot, ""))
+            self._view.set_pane_sequence(self._instead.pop(place, ""))
         elif pane is not None:
-            self._instead[self._slot] = pane.sequence
+            self._instead[place] = pane.sequence
             self._view.set_pane_sequence(SUBTRACTION)
         self.changed.emit()
 

@@ -40,6 +40,8 @@ def test_no_two_commands_share_a_key(qtbot: QtBot, bench: Any) -> None:
     registry = bench.open_window().registry
     keys = [key for command in registry for key in command.shortcuts]
     assert len(keys) == len(set(keys))
+    # Windows takes AltGr, with which ę, ó and € are typed, for Ctrl and Alt.
+    assert not [key for key in keys if key.startswith("Ctrl+Alt+")]
 
 
 def test_every_command_stands_in_a_menu_with_its_help(qtbot: QtBot, bench: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.imaging.brush import Brush
-from glioma_annotator.imaging.label_ops import combining, fill, snake
+from glioma_annotator.imaging.label_ops import combining, fill, smoothing, snake
 from glioma_annotator.imaging.label_ops.adaptive import like_centre
 from glioma_annotator.imaging.label_ops.lasso import simplified
 
@@ -113,3 +113,14 @@ def test_a_simplified_outline_stays_close_to_the_drawn_one() -> None:
     kept = simplified(drawn, 2, (1.0, 1.0, 3.0), 0.5)
     assert 5 < len(kept) < 40
     assert np.abs(np.linalg.norm(kept[:, :2] - 20, axis=1) - 8).max() < 0.5
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_median_leaves_a_mask_that_the_images_edge_cuts_as_it_is_in_the_middle(axis: int) -> None:
+    distance = np.hypot(*np.ogrid[-12:13, -12:13])
+    shape = [25, 25, 25]
+    shape[axis] = 12
+    through = np.broadcast_to(np.expand_dims(distance <= 7, axis), shape)
+    smoothed = np.moveaxis(smoothing.median(through, 3.0, Grid((shape[0], shape[1], shape[2]), np.eye(4))), axis, 0)
+    assert (smoothed == smoothed[6]).all()
+    assert smoothed[6].any()

@@ -88,6 +88,20 @@ def test_a_region_and_a_fill_by_intensity_agree() -> None:
     assert (run(everywhere, snapshot()).labels == NETC).sum() == 20**3 - 8**3
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        seeded.GrowRegion((3, 3, 3), NETC, "T1Gd", 50.0, 40.0),
+        seeded.Fill((3, 3, 3), NETC, "intensity", "slice", 2, "T1Gd", 50.0),
+    ],
+)
+def test_a_bright_speck_that_was_clicked_is_said_to_be_unlike_its_surroundings(operation: Operation) -> None:
+    on = snapshot()
+    on.images["T1Gd"].data[3, 3, 3] = 300
+    with pytest.raises(UserError, match=r"differs in T1Gd from those around it.*Raise the tolerance"):
+        run(operation, on)
+
+
 def test_a_sequence_that_the_visit_lacks_is_named() -> None:
     with pytest.raises(UserError, match="has no FLAIR"):
         run(seeded.GrowRegion((10, 10, 10), NETC, "FLAIR", 50.0, 40.0), snapshot())
