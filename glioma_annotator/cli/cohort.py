@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from glioma_annotator import app
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.tables import add_output, put_out
-from glioma_annotator.workflow.tables import cohort_rows
+from glioma_annotator.workflow.tables import COHORT_COLUMNS, cohort_rows
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -41,7 +41,7 @@ def run_cohort_command(args: argparse.Namespace) -> int:
     if not result.hits and args.format == "csv" and args.out is None:
         print("No visit fulfils this.", file=sys.stderr)
         return ExitCode.DONE
-    put_out(cohort_rows(result.hits), args)
+    put_out(cohort_rows(result.hits), args, COHORT_COLUMNS)
     if args.out is not None:
         print(f"{args.out}: visits {result.visits}, patients {result.patients}", file=sys.stderr)
     return ExitCode.DONE

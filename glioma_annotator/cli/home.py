@@ -1,4 +1,4 @@
-"""A home folder that cannot be written: read-only, or somebody else's."""
+"""A home folder that cannot be written (read-only, or somebody else's), or none at all."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def can_be_written(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
+def lend_home() -> None:
+    """Give a user without a home, as in some containers, a folder that lasts as long as the program."""
+    try:
+        paths.user_data()
+    except RuntimeError:
+        os.environ["GLIOMA_HOME"] = _lent_folder()
+
+
 def find_room_for_caches() -> None:
     """Give the libraries a cache folder that can be written: napari writes there at every start, or does not load.
 
@@ -30,10 +38,15 @@ def find_room_for_caches() -> None:
         return
     place = paths.user_data() / "cache"
     if not can_be_written(place):
-        place = Path(tempfile.mkdtemp(prefix="glioma-annotator-"))
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        place = Path(_lent_folder())
     os.environ["XDG_CACHE_HOME"] = str(place)
     os.environ.setdefault("MPLCONFIGDIR", str(place / "matplotlib"))
+
+
+def _lent_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="glioma-annotator-")
+    atexit.register(shutil.rmtree, Path(folder), ignore_errors=True)
+    return folder
 
 
 def _caches() -> Path | None:

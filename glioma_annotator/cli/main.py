@@ -14,7 +14,7 @@ from pathlib import Path
 
 from glioma_annotator import __version__
 from glioma_annotator.cli.console import ExitCode
-from glioma_annotator.cli.home import find_room_for_caches
+from glioma_annotator.cli.home import find_room_for_caches, lend_home
 from glioma_annotator.cli.screen import has_screen, needs_screen
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
 from glioma_annotator.heap import share_one_heap
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     share_one_heap()
+    lend_home()
     setup_logging()
     find_room_for_caches()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that a file's or screen's encoding lacks is no reason to fail

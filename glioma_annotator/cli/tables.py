@@ -44,8 +44,10 @@ def require_words(*texts: str | None) -> None:
 def put_out(rows: Sequence[Mapping[str, Any]], args: argparse.Namespace, columns: Sequence[str] = ()) -> None:
     """Write a table where the command line says; `columns` name those of a table without rows.
 
-    Raises `UserError` for Parquet on the terminal.
+    Raises `UserError` for Parquet on the terminal and for a folder in the file's place.
     """
+    if args.out is not None and args.out.is_dir():
+        raise UserError(f"{args.out} is a folder.", "Name a file to write.")
     if args.out is not None:
         if not args.out.parent.is_dir():
             raise UserError(f"There is no folder {args.out.parent}.", "Make it first, or write elsewhere.")

@@ -172,7 +172,8 @@ def record_of(condition: Condition, visits: Sequence[int]) -> Sql | None:
         case TextFound(words):
             return Sql(f"r.id IN ({_FOUND['findings']})", (match_words(words, visits=visits),))
         case All(parts) | AnyOf(parts):
-            return next((found for part in parts if (found := record_of(part, visits)) is not None), None)
+            found = [sql for part in parts if (sql := record_of(part, visits)) is not None]
+            return None if not found else found[0] if isinstance(condition, All) else _joined(" OR ", found)
     return None
 
 
@@ -214,21 +215,21 @@ def _comparison(compare: Compare, scope: Scope, visits: Sequence[int]) -> Sql:
             asked = _column(scope, compare.field, unknown=value == _UNKNOWN)
             parts.append(Sql(f"{asked} {_sign(compare.operator)} ?", (str(value),)))
         else:
-            whole = kind is FieldType.TEXT and compare.operator is not Operator.CONTAINS
+            around = "" if kind is FieldType.TEXT and compare.operator is not Operator.CONTAINS else "%"
             text, letters = _small(str(value))
-            pattern = _pattern(text) if whole else f"%{_pattern(text)}%"
             negation = "NOT " if compare.operator is Operator.IS_NOT else ""
             small = "replace(" * (len(letters) // 2) + column + ", ?, ?)" * (len(letters) // 2)
-            parts.append(Sql(f"{small} {negation}LIKE ? ESCAPE '\\'", (*letters, pattern)))
+            parts.append(Sql(f"{small} {negation}LIKE ? ESCAPE '\\'", (*letters, f"{around}{_pattern(text)}{around}")))
     return _joined(" OR ", parts)
 
 
 def _small(text: str) -> tuple[str, tuple[str, ...]]:
-    """With small letters where LIKE tells case apart, beyond ASCII; each of these, as a capital and small."""
+    """With small letters where LIKE tells case apart, beyond ASCII, and ss for ß; what to put for what in a column."""
+    text = text.replace("ß", "ss").replace("ẞ", "ss")
+    sharp = ("ß", "ss", "ẞ", "ss") if "ss" in text.lower() else ()
     letters = {c.lower() for c in text if not c.isascii() and len(c.upper()) == len(c.lower()) == 1}
-    for letter in letters:
-        text = text.replace(letter.upper(), letter)
-    return text, tuple(form for letter in sorted(letters) for form in (letter.upper(), letter))
+    text = "".join(c.lower() if c.lower() in letters else c for c in text)
+    return text, (*sharp, *(form for letter in sorted(letters) for form in (letter.upper(), letter)))
 
 
 def _pattern(text: str) -> str:
@@ -341,9 +342,9 @@ def _change(change: VolumeChange) -> Sql:
     limit = f"{column} * ?" if change.percent else f"{column} + ?"
     amount = 1 + sign * change.amount / 100 if change.percent else sign * change.amount
     if change.direction is Direction.UP:
-        test = f"volume_ml >= {limit} - {_TOLERANCE_ML} AND volume_ml > {column}"
+        test = f"volume_ml >= {limit} - {_TOLERANCE_ML} AND volume_ml > {column} + {_TOLERANCE_ML}"
     else:
-        test = f"volume_ml <= {limit} + {_TOLERANCE_ML} AND volume_ml < {column}"
+        test = f"volume_ml <= {limit} + {_TOLERANCE_ML} AND volume_ml < {column} - {_TOLERANCE_ML}"
     return Sql(test, (amount,))
 
 

@@ -28,19 +28,21 @@ def put_back_database(copy: Path, workspace: Path, report: Report, cancel: Cance
     holds; its path is returned, None when there was none. A WAL file that a lost database left goes there, too: SQLite
     would apply it to the copy. Masks saved after the copy was made stay on the disk; the workspace's check lists them.
     Raises `WorkspaceBusy`, `UserError` for a copy that is damaged, of another program or
-    of a newer version, `EnvironmentFailure` when the disk refuses, `Cancelled` when asked to stop; nothing is changed
-    then.
+    of a newer version, and `Cancelled` when asked to stop, before anything is changed. Raises `EnvironmentFailure` when
+    the disk refuses; should it refuse after the present database was moved, that one is in `backups` and opening the
+    workspace says that the database is lost.
     """
     layout = Layout(full_path(workspace))
     if not copy.is_file():
         raise UserError(f"There is no backup {copy}.", "Check the path.")
-    if not layout.backups.is_dir():
+    if not layout.backups.is_dir() and not layout.patients.is_dir():
         raise UserError(f"There is no workspace in {layout.root}.", "Choose the workspace that the copy is of.")
     lock = WorkspaceLock(layout.lock)
     try:
         _take(copy, layout.restoring, report, cancel)
         with explained("The copy could not be put in place"):
             cancel.raise_if_cancelled()
+            layout.backups.mkdir(mode=0o700, exist_ok=True)  # somebody may have moved it to another disk
             kept = _set_aside(layout)
             layout.restoring.replace(layout.database)
         with suppress(OSError):  # it is in place; the folder's own entry reaches the disk in time

@@ -13,6 +13,9 @@ from glioma_annotator.domain.cohort import SearchHit
 #: In the order that tells a row of the search table to which of them it belongs.
 TABLES = tuple(SEARCHED)
 
+_QUOTES = re.compile("[“”„«»]")
+_SHARP_S, _DOUBLE_S = re.compile("[ßẞ]"), re.compile("ss", re.IGNORECASE)
+
 #: Records of a kind by their numbers; `%s` stands for question marks.
 _RECORDS = {
     "findings": """
@@ -42,22 +45,28 @@ def match_words(words: str, columns: str = "terms text", visits: Sequence[int] =
 
     Given the numbers of `visits`, in their records alone: the index then skips what lies between.
     """
-    plain = " ".join(_words(words))
-    found = f'{{{columns}}} : "{plain}"{"*" if words.rstrip().endswith("*") and plain else ""}'
+    found = f"{{{columns}}} : {_phrase(_words(words), unfinished=words.rstrip().endswith('*'))}"
     among = " OR ".join(f"t{number}" for number in visits)
     return f"({found}) AND ({{scope}} : ({among}))" if among else found
 
 
 def match_all(query: str) -> str:
     """An FTS5 expression for a search box: every word must occur, the last may be unfinished; "..." is a phrase."""
-    phrases = []
-    for quoted, loose in re.findall(r'"([^"]*)"?|([^\s"]+)', query):
-        words = _words(quoted or loose)
-        if words:
-            phrases.append(f'"{" ".join(words)}"')
-    if phrases and not query.rstrip().endswith('"'):
-        phrases[-1] += "*"
-    return f"{{terms text}} : ({' AND '.join(phrases)})" if phrases else ""
+    query = _QUOTES.sub('"', query)
+    found = [_words(quoted or loose) for quoted, loose in re.findall(r'"([^"]*)"?|([^\s"]+)', query)]
+    phrases = [words for words in found if words]
+    unfinished = len(phrases) - 1 if not query.rstrip().endswith('"') else -1
+    every = " AND ".join(_phrase(words, unfinished=at == unfinished) for at, words in enumerate(phrases))
+    return f"{{terms text}} : ({every})" if phrases else ""
+
+
+def _phrase(words: Sequence[str], *, unfinished: bool) -> str:
+    """Words next to each other, the last perhaps unfinished; with ß as with ss, which the index tells apart."""
+    plain = " ".join(words)
+    spellings = dict.fromkeys((plain, _SHARP_S.sub("ss", plain), _DOUBLE_S.sub("ß", plain)))
+    ending = "*" if unfinished and plain else ""
+    alternatives = " OR ".join(f'"{spelling}"{ending}' for spelling in spellings)
+    return f"({alternatives})"
 
 
 def _words(text: str) -> list[str]:

@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from glioma_annotator import __version__
@@ -28,6 +30,7 @@ _DATABASE = "glioma.db"
 _FOLDERS = ("patients", "models", "journal", "set-aside")
 _UNFINISHED = ".restoring-"  # within the name of a folder that is being unpacked
 _MOST_LETTERS = 40  # of that name from the restored one's; up to four bytes each, and a name takes 255
+_LONGEST_BACKUP_S = 24 * 60 * 60
 _SPARE_BYTES = 64 * 2**20  # of changes that still wait in the WAL file, and some
 
 
@@ -40,10 +43,14 @@ def back_up_workspace(
     opening such a workspace allows for. Then the database is copied, beside its other copies, or into `folder` where
     the workspace's disk is full or cannot be written.
 
-    Raises `EnvironmentFailure` when disk or database refuse, `Cancelled` when asked to stop; nothing stays then.
+    Raises `UserError` for a file in the folder's place, `EnvironmentFailure` when disk or database refuse, `Cancelled`
+    when asked to stop; nothing stays then.
     """
+    if folder.is_file():
+        raise UserError(f"{folder} is a file.", "Name the folder that the archive is to lie in.")
     with explained("The folder for the backup could not be made"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_unfinished(folder)
     stem = free_name(f"glioma-backup-{stamp()}", lambda name: (folder / f"{name}.zip").exists())
     target = folder / f"{stem}.zip"
     problems, facts = [], dict[str, object](program=__version__)
@@ -83,6 +90,14 @@ def back_up_workspace(
             if copy.exists():
                 copy.unlink()
     return BackupSummary(target, files, target.stat().st_size, tuple(problems))
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what killed programs left of a backup; a file written to since yesterday may be another program's."""
+    with suppress(OSError):  # of another owner; `doctor` tells of those in the workspace
+        for left in folder.glob(".glioma-backup-*.tmp"):
+            if time.time() - left.stat().st_mtime > _LONGEST_BACKUP_S:
+                left.unlink()
 
 
 def _takes_copy(layout: Layout, size_bytes: int) -> bool:

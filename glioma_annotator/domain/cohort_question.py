@@ -68,7 +68,6 @@ from glioma_annotator.domain.histology import Marker
 
 T = TypeVar("T")
 
-
 #: Brackets and negations within each other; no reader writes as many.
 _DEEPEST = 40
 
@@ -171,7 +170,7 @@ class _Parser:
             condition = self._any_of(scope)
             self._need(")")
             return Having(scope, condition)
-        if self._peek(OPERATORS):
+        if self._token.text == "in" or self._peek(OPERATORS):
             main = MAIN_FIELD[scope]
             return Having(scope, self._comparison(main, FIELDS[scope][main]))
         name = self._take(phrases_of({field: field for field in FIELDS[scope]}))
@@ -191,7 +190,7 @@ class _Parser:
 
     def _figure(self, kind: EventKind, name: str, unit: str) -> Condition:
         is_kind = Compare("kind", Operator.IS, (kind.value,))
-        if not self._peek(OPERATORS):
+        if self._token.text != "in" and not self._peek(OPERATORS):
             return Having(Scope.EVENT, is_kind)
         figure = self._comparison(name, CohortField(FieldType.NUMBER, unit=unit))
         return Having(Scope.EVENT, All((is_kind, figure)))
@@ -254,7 +253,7 @@ class _Parser:
 
     def _vasari(self) -> Condition:
         feature = self._next()
-        if not re.fullmatch(r"f\d{1,2}", feature.text):
+        if not re.fullmatch(r"f([1-9]|[12]\d|30)", feature.text):
             self._at -= 1
             raise self._error("the number of a feature was expected, F1 to F30")
         operator = self._operator()
@@ -277,15 +276,15 @@ class _Parser:
         if not listed:
             return Compare(name, operator, (self._value(field, name),))
         self._need("(")
-        values = [self._value(field, name)]
+        values = [self._value(field, name, listed=True)]
         while self._take_word(",", "or"):
-            values.append(self._value(field, name))
+            values.append(self._value(field, name, listed=True))
         self._need(")")
         return Compare(name, operator, tuple(values))
 
-    def _value(self, field: CohortField, name: str) -> Value:
+    def _value(self, field: CohortField, name: str, *, listed: bool = False) -> Value:
         if field.type is FieldType.NUMBER:
-            return self._number(field.unit)
+            return self._number(field.unit, listed=listed)
         if field.type is FieldType.DATE:
             return self._date()
         if field.type is FieldType.CHOICE:
@@ -314,15 +313,19 @@ class _Parser:
             return date
         raise self._error("a date was expected, as 2026-11-20")
 
-    def _number(self, unit: str) -> float:
-        number = self._bare_number()
+    def _number(self, unit: str, *, listed: bool = False) -> float:
+        number = self._bare_number(listed=listed)
         if self._token.text in UNITS and not self._take_word(*((unit, "percent") if unit == "%" else (unit,))):
             raise self._error(f"the unit is {unit}" if unit else "no unit was expected")
         return number
 
-    def _bare_number(self) -> float:
+    def _bare_number(self, *, listed: bool = False) -> float:
         if self._token.kind != "number":
             raise self._error("a number was expected")
+        behind = self._tokens[min(self._at + 2, len(self._tokens) - 1)]
+        if not listed and behind.kind == "number" and self._question[self._token.end : behind.start] == ",":
+            self._at += 1
+            raise self._error("a comma joins conditions; decimals have a point, as in 2.5")
         return float(self._next().text)
 
     def _free_text(self) -> str:

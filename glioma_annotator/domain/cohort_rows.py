@@ -93,6 +93,8 @@ class CohortSubjects:
     def scope_of(self, row: FilterRow) -> Scope | None:
         """The scope whose records rows can share; None where each row stands alone."""
         subject = self[row.subject]
+        if subject.kind is SubjectKind.HAD:
+            return Scope.EVENT if row.operator is Operator.IS else None
         return subject.scope if subject.kind is SubjectKind.FIELD and subject.scope is not Scope.VISIT else None
 
     # rows to conditions

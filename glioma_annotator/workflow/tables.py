@@ -40,6 +40,9 @@ def finding_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return rows
 
 
+COHORT_COLUMNS = ("patient", "timepoint", "date", "day", "phase", "finding", "x_mm", "y_mm", "z_mm")
+
+
 def cohort_rows(hits: Sequence[CohortHit]) -> list[dict[str, Any]]:
     """One flat row per visit; coordinates in world RAS mm, a column of mL per label in the question."""
     names = list(dict.fromkeys(name for hit in hits for name in hit.volumes_ml))

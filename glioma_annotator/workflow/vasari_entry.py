@@ -68,11 +68,12 @@ def status_text(entry: VasariEntry | None, revision: int | None) -> str:
     """Where a value comes from; `revision` is the mask's that counts now."""
     if entry is None:
         return ""
-    if entry.computed and not entry.confirmed:
-        old = entry.revision != revision
-        return f"computed from revision {entry.revision}, not the present one" if old else "computed, to be confirmed"
     who = f" by {entry.author}" if entry.author else ""
-    return f"computed, confirmed{who}" if entry.computed else f"chosen{who}"
+    if not entry.computed:
+        return f"chosen{who}"
+    old = entry.revision != revision
+    how = f"computed from revision {entry.revision}, not the present one" if old else "computed"
+    return f"{how}, confirmed{who}" if entry.confirmed else how if old else f"{how}, to be confirmed"
 
 
 # what the reader does

@@ -148,6 +148,8 @@ def test_a_question_is_answered_in_every_format(
     assert "--out" in capsys.readouterr().err
     assert run(*question, "--format", "parquet", "--out", tmp_path / "c.parquet") == ExitCode.DONE
     assert pyarrow.parquet.read_table(tmp_path / "c.parquet").num_rows == 1
+    assert run(*question, "--out", tmp_path) == ExitCode.USER
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err
 
 
 def test_a_question_that_cannot_be_read_is_pointed_at(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,11 +159,13 @@ def test_a_question_that_cannot_be_read_is_pointed_at(workspace: Path, capsys: p
     assert message.splitlines()[2].index("^") == message.splitlines()[1].index("parsecs")
 
 
-def test_nothing_found_is_no_error(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_found_is_no_error(workspace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("cohort", "idh mutant", "--workspace", workspace) == ExitCode.DONE
     assert "No visit" in capsys.readouterr().err
     assert run("cohort", "idh mutant", "--workspace", workspace, "--json") == ExitCode.DONE
     assert json.loads(capsys.readouterr().out) == []
+    assert run("cohort", "idh mutant", "--workspace", workspace, "--out", tmp_path / "none.csv") == ExitCode.DONE
+    assert (tmp_path / "none.csv").read_text().startswith("patient,timepoint,date,day,phase")
 
 
 def test_a_workspace_is_backed_up_restored_and_verified(

@@ -25,6 +25,7 @@ from glioma_annotator.domain.archive import BackupFile, BackupSummary
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.settings import BackupSettings, Settings, with_value
 from glioma_annotator.ui.panels.parts import heading, line, list_table, push_button, quiet
+from glioma_annotator.ui.panels.record_rows import filling
 from glioma_annotator.ui.study_controller import StudyController
 
 T = TypeVar("T")
@@ -122,14 +123,15 @@ class BackupsPage(QDialog):
         """Look into the folder again."""
         files = self._store.backups()
         self.table.setRowCount(len(files))
-        for row, file in enumerate(files):
-            size = f"{file.size_bytes / 1e6:.1f} MB"
-            for column, text in enumerate(
-                (f"{file.made_utc:%Y-%m-%d %H:%M:%S}", file.kind.value, size, file.path.name)
-            ):
-                cell = QTableWidgetItem(text)
-                cell.setData(_FILE, file)
-                self.table.setItem(row, column, cell)
+        with filling(self.table):
+            for row, file in enumerate(files):
+                size = f"{file.size_bytes / 1e6:.1f} MB"
+                for column, text in enumerate(
+                    (f"{file.made_utc:%Y-%m-%d %H:%M:%S}", file.kind.value, size, file.path.name)
+                ):
+                    cell = QTableWidgetItem(text)
+                    cell.setData(_FILE, file)
+                    self.table.setItem(row, column, cell)
         self.empty.setVisible(not files)
         self.table.setVisible(bool(files))
         if files:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -58,7 +59,7 @@ class CohortPage(QDialog):
         super().__init__(parent)
         self._study = study
         self._store = study.require_session().store
-        self._labels = self._store.cohort.labels()
+        self._labels, self._patients = self._vocabulary()
         self._asking: NewestOnly[CohortResult] = NewestOnly(study.workers.searching)
         self._asked = ""
         self.setWindowTitle("Cohort")
@@ -78,10 +79,8 @@ class CohortPage(QDialog):
         self.told.setWordWrap(True)
         self.told.setTextFormat(Qt.TextFormat.RichText)
         column.addWidget(self.told)
-        subjects = CohortSubjects(self._labels, load_profile())
-        words = {"visit.patient": [p.key for p in self._store.patients()], "finding.label": list(self._labels)}
-        self._subjects = subjects
-        self.builder = RowBuilder(subjects, words)
+        self._subjects = CohortSubjects(self._labels, load_profile())
+        self.builder = RowBuilder(self._subjects, self._words)
         column.addWidget(self.builder)
         column.addWidget(line())
         column.addWidget(self._make_table(), 1)
@@ -96,6 +95,24 @@ class CohortPage(QDialog):
         self.builder.changed.connect(self._read_rows)
         study.workspace_changed.connect(self._stop)
         self._say_empty()
+
+    def _vocabulary(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Labels and patients of the workspace as they are now."""
+        return self._store.cohort.labels(), [patient.key for patient in self._store.patients()]
+
+    @property
+    def _words(self) -> dict[str, Sequence[str]]:
+        return {"visit.patient": self._patients, "finding.label": self._labels}
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Follow labels and patients that were added since the page was last seen."""
+        super().showEvent(event)
+        known = self._vocabulary()
+        if known != (self._labels, self._patients):
+            self._labels, self._patients = known
+            self._subjects = CohortSubjects(self._labels, load_profile())
+            self.builder.use(self._subjects, self._words)
+            self._read_text()
 
     def _stop(self) -> None:
         """The workspace is closed: no answer is wanted any more."""

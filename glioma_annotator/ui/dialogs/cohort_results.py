@@ -43,24 +43,29 @@ class HitModel(QAbstractTableModel):
         return heads[section]
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        hit, column = self.hits[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(hit, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole and (
-            column == 3 or len(_HEADS) <= column < self.columnCount() - 1
-        ):
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            return self._text(self.hits[index.row()], index.column())
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            column = index.column()
+            if column == _DAY or len(_HEADS) <= column < self.columnCount() - 1:
+                return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:
             return "Double click or Return opens the image here"
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """What is unknown comes last in either order."""
+        """What is unknown comes last in either order; without a column all stays as found."""
+        if column < 0:
+            return
         self.layoutAboutToBeChanged.emit()
+        before, indexes = self.hits, self.persistentIndexList()
         descending = order == Qt.SortOrder.DescendingOrder
-        known = [hit for hit in self.hits if self._key(hit, column) is not None]
-        unknown = [hit for hit in self.hits if self._key(hit, column) is None]
+        known = [hit for hit in before if self._key(hit, column) is not None]
+        unknown = [hit for hit in before if self._key(hit, column) is None]
         self.hits = sorted(known, key=lambda hit: self._key(hit, column), reverse=descending) + unknown
+        rows = {id(hit): row for row, hit in enumerate(self.hits)}
+        moved = [self.index(rows[id(before[old.row()])], old.column()) for old in indexes]
+        self.changePersistentIndexList(indexes, moved)  # the chosen visit stays chosen
         self.layoutChanged.emit()
 
     def _key(self, hit: CohortHit, column: int) -> Any:

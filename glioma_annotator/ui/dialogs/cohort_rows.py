@@ -286,6 +286,12 @@ class RowBuilder(QWidget):
         column.addWidget(self._scroll)
         self._fit()
 
+    def use(self, subjects: CohortSubjects, words: Mapping[str, Sequence[str]]) -> None:
+        """Offer other subjects and completions, in rows that are yet to be shown."""
+        self._subjects, self._words = subjects, words
+        for editor in list(self.editors):
+            self._drop(editor)
+
     @property
     def rows(self) -> tuple[FilterRow, ...]:
         return tuple(editor.row for editor in self.editors)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
+    QMessageBox,
     QVBoxLayout,
     QWidget,
 )
@@ -123,10 +124,26 @@ class ExportArchiveDialog(_ArchiveDialog):
     def _browse(self) -> None:
         dialog = QFileDialog(self, "Write the archive to", self.file.text())
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)  # asked before anything is written
         self._open(dialog)
 
     def _start(self) -> None:
         path = self.path if self.path.suffix.lower() == ".zip" else self.path.with_name(f"{self.path.name}.zip")
+        if not _surely(path.exists):
+            self._export(path)
+            return
+        question = QMessageBox(self)
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setWindowTitle(self.windowTitle())
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setText(f"There is a file {path.name} already. Replace it?")
+        replace = question.addButton("Replace", QMessageBox.ButtonRole.DestructiveRole)
+        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        replace.clicked.connect(lambda: self._export(path))
+        question.open()
+
+    def _export(self, path: Path) -> None:
         self.accept()
         self.chosen.emit(path, self.identities.isChecked())
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QSplitter,
+    QTableWidget,
     QTableWidgetItem,
     QTabWidget,
     QVBoxLayout,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from glioma_annotator.domain.audit import AuditEntry
 from glioma_annotator.ui.asking import NewestOnly
 from glioma_annotator.ui.panels.parts import count_text, list_table, plain_tip, push_button, quiet
+from glioma_annotator.ui.panels.record_rows import filling
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.record_history import (
     DeletedItem,
@@ -33,7 +35,7 @@ from glioma_annotator.workflow.record_history import (
     restore_item,
 )
 
-_MOST = 500
+_MOST, _MOST_OF_PATIENT = 500, 5000
 _DATA = Qt.ItemDataRole.UserRole
 
 
@@ -93,12 +95,10 @@ class RecordsPage(QDialog):
     def _show_deleted(self) -> None:
         items = deleted_items(self._store, self._patient) if self._patient else ()
         self.deleted.setRowCount(len(items))
-        for row, item in enumerate(items):
-            cells = (item.kind, item.title, item.timepoint, _when(item.deleted_utc), item.by)
-            for column, text in enumerate(cells):
-                cell = QTableWidgetItem(text)
-                cell.setData(_DATA, item)
-                self.deleted.setItem(row, column, cell)
+        with filling(self.deleted):
+            for row, item in enumerate(items):
+                cells = (item.kind, item.title, item.timepoint, _when(item.deleted_utc), item.by)
+                _fill_row(self.deleted, row, cells, item)
         self.deleted.setVisible(bool(items))
         self.no_deleted.setVisible(not items)
         if items:
@@ -160,10 +160,15 @@ class RecordsPage(QDialog):
         audit, patient, record = self._store.audit, self._patient, self._record
         if record:
             self._asking.ask(lambda: audit.of(record)[::-1], self._take, self._study.failed.emit)
-        elif patient and not self.everyone.isChecked():
-            self._asking.ask(lambda: audit.of_patient(patient, _MOST), self._take, self._study.failed.emit)
+        elif self._most == _MOST_OF_PATIENT:
+            self._asking.ask(lambda: audit.of_patient(patient, _MOST_OF_PATIENT), self._take, self._study.failed.emit)
         else:
             self._asking.ask(lambda: audit.newest(_MOST), self._take, self._study.failed.emit)
+
+    @property
+    def _most(self) -> int:
+        """Changes that are read at most."""
+        return _MOST_OF_PATIENT if self._patient and not self.everyone.isChecked() else _MOST
 
     def _take(self, entries: Sequence[AuditEntry]) -> None:
         self._entries = entries
@@ -174,16 +179,13 @@ class RecordsPage(QDialog):
         rows = [(entry, _cells(entry)) for entry in self._entries]
         rows = [(e, cells) for e, cells in rows if all(w in " ".join(cells).casefold() for w in words)]
         self.changes.setRowCount(len(rows))
-        for row, (entry, cells) in enumerate(rows):
-            for column, text in enumerate(cells):
-                cell = QTableWidgetItem(text)
-                cell.setData(_DATA, entry)
-                self.changes.setItem(row, column, cell)
-        newest = (
-            f"The newest {_MOST} changes. " if len(self._entries) == _MOST else f"{count_text(len(rows), 'change')}. "
-        )
+        with filling(self.changes):
+            for row, (entry, cells) in enumerate(rows):
+                _fill_row(self.changes, row, cells, entry)
+        among = f" of the newest {self._most}" if len(self._entries) == self._most and not self._record else ""
         self.told.setText(
-            f"{newest}Times are UTC. Each row is sealed with the one before; “doctor --verify” notices alterations."
+            f"{count_text(len(rows), 'change')}{among}. Times are UTC. Each row is sealed with the one before; “doctor"
+            " --verify” notices alterations."
         )
         if rows:
             self.changes.selectRow(0)
@@ -199,6 +201,14 @@ class RecordsPage(QDialog):
                 cell.setToolTip(plain_tip(text))
                 self.fields.setItem(row, column, cell)
         self.fields.resizeRowsToContents()
+
+
+def _fill_row(table: QTableWidget, row: int, texts: Sequence[str], record: object) -> None:
+    """Cells with these words, each of which knows the record."""
+    for column, text in enumerate(texts):
+        cell = QTableWidgetItem(text)
+        cell.setData(_DATA, record)
+        table.setItem(row, column, cell)
 
 
 def _when(moment: dt.datetime | None) -> str:

@@ -72,7 +72,24 @@ class SavedQuestions(QWidget):
 
     def _ask_name(self) -> None:
         known = self.choice.currentText() if self.choice.currentIndex() > 0 else ""
-        self._name_dialog("Save the question", known, self.save_as)
+        self._name_dialog("Save the question", known, lambda name: self._save_or_ask(name.strip(), known))
+
+    def _save_or_ask(self, name: str, chosen: str) -> None:
+        """Ask before another question than the chosen one is replaced."""
+        if name == chosen or self.choice.findText(name, Qt.MatchFlag.MatchExactly) < 1:
+            self.save_as(name)
+            return
+        question = QMessageBox(self)
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setWindowTitle("Save the question")
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setText(f"There is a saved question “{name}” already. Replace it?")
+        question.setInformativeText("“Changes…” keeps what it asked until now.")
+        replace = question.addButton("Replace", QMessageBox.ButtonRole.DestructiveRole)
+        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        replace.clicked.connect(lambda: self.save_as(name))
+        question.open()
 
     def save_as(self, name: str) -> None:
         """Keep the question under a name, in place of the one of that name."""

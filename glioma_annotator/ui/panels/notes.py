@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
@@ -27,6 +26,7 @@ from glioma_annotator.ui.panels.entry_fields import Choice
 from glioma_annotator.ui.panels.parts import line, list_table, plain_tip, push_button, quiet
 from glioma_annotator.ui.panels.record_rows import filling, fit_rows, keep_rows_fitted
 from glioma_annotator.ui.study_controller import StudyController
+from glioma_annotator.workflow.cohort_words import word_places
 from glioma_annotator.workflow.event_entry import parse_when
 from glioma_annotator.workflow.note_entry import in_order, note_title, note_when
 from glioma_annotator.workflow.ports import Store
@@ -249,14 +249,13 @@ class NotesPanel(QWidget):
         marked, look = [], QTextCharFormat()
         look.setBackground(QColor(theme.current().warning))
         look.setForeground(QColor(theme.current().field))
-        for word in re.findall(r"\w+", words):
-            for found in re.finditer(rf"\b{re.escape(word)}\w*", self.text.toPlainText(), re.IGNORECASE):
-                cursor = self.text.textCursor()
-                cursor.setPosition(found.start())
-                cursor.setPosition(found.end(), cursor.MoveMode.KeepAnchor)
-                selection = QTextEdit.ExtraSelection()
-                selection.cursor, selection.format = cursor, look
-                marked.append(selection)
+        for start, end in word_places(self.text.toPlainText(), words):
+            cursor = self.text.textCursor()
+            cursor.setPosition(start)
+            cursor.setPosition(end, cursor.MoveMode.KeepAnchor)
+            selection = QTextEdit.ExtraSelection()
+            selection.cursor, selection.format = cursor, look
+            marked.append(selection)
         if marked:
             first = self.text.textCursor()
             first.setPosition(min(m.cursor.selectionStart() for m in marked))

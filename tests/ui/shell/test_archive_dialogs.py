@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.ui.dialogs.patient_archives import ExportArchiveDialog, ImportArchiveDialog
@@ -49,3 +49,17 @@ def test_the_name_that_is_offered_for_a_long_key_can_be_written(parent: QWidget,
     dialog = ExportArchiveDialog(patient, parent)
     dialog.path.touch()
     assert ExportArchiveDialog(patient, parent).path.name.endswith("-2.zip")
+
+
+def test_a_file_that_is_there_is_replaced_only_when_that_is_said(parent: QWidget, tmp_path: Path) -> None:
+    dialog = ExportArchiveDialog("PAT-1", parent)
+    chosen: list[Path] = []
+    dialog.chosen.connect(lambda path, _identities: chosen.append(path))
+    (tmp_path / "holiday.zip").touch()
+    dialog.file.setText("holiday")
+    for answer in (QMessageBox.ButtonRole.RejectRole, QMessageBox.ButtonRole.DestructiveRole):
+        dialog.start.click()
+        asked = dialog.findChildren(QMessageBox)[-1]
+        assert (asked.text(), chosen) == ("There is a file holiday.zip already. Replace it?", [])
+        next(button for button in asked.buttons() if asked.buttonRole(button) is answer).click()
+    assert chosen == [tmp_path / "holiday.zip"]

@@ -68,6 +68,23 @@ def test_a_user_without_a_home_has_caches_in_the_programs_folder(
 
 
 @linux
+def test_a_user_without_any_home_is_lent_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(*_: object, **__: object) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    lent: list[Path] = []
+    monkeypatch.setattr(home.paths.platformdirs, "user_data_dir", homeless)
+    monkeypatch.setattr(home.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
+    monkeypatch.setattr(home.atexit, "register", lambda _remove, place, **_: lent.append(place))
+    monkeypatch.setenv("GLIOMA_HOME", "as it was")
+    home.lend_home()
+    assert (os.environ["GLIOMA_HOME"], lent) == ("as it was", [])
+    monkeypatch.setenv("GLIOMA_HOME", "")
+    home.lend_home()
+    assert (os.environ["GLIOMA_HOME"], lent) == (str(tmp_path), [tmp_path])
+
+
+@linux
 def test_caches_of_a_read_only_home_go_to_the_programs_folder_else_to_one_that_does_not_last(
     writable: set[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

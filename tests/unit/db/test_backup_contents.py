@@ -56,6 +56,23 @@ def test_steps_that_are_saved_while_a_backup_is_made_are_in_it(
         assert again.check() == []
 
 
+def test_what_a_killed_program_left_of_a_backup_is_removed_by_a_later_one(workspace: Workspace, tmp_path: Path) -> None:
+    old, fresh, other = (
+        tmp_path / name
+        for name in (
+            ".glioma-backup-20260101T000000Z.zip.0a.tmp", ".glioma-backup-20260102T000000Z.zip.0b.tmp", ".notes.tmp"
+        )
+    )  # fmt: skip
+    for file in (old, fresh, other):
+        file.write_bytes(b"PK")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    back_up(workspace, tmp_path)
+    assert [file.exists() for file in (old, fresh, other)] == [False, True, True]
+    with pytest.raises(UserError, match="is a file"):
+        back_up(workspace, other)
+
+
 def test_a_model_that_goes_while_a_backup_is_made_does_not_stop_it(
     workspace: Workspace, visit: Timepoint, tmp_path: Path
 ) -> None:

@@ -39,11 +39,18 @@ TEST = MarkerStatus.RESULT
 IMAGE = {"T1Gd": Volume(np.zeros(GRID.shape, np.float32), GRID)}
 
 
-def add_visit(store: Workspace, patient_id: int, month: int, et_ml: int, phase: TreatmentPhase) -> Timepoint:
-    date = dt.date(2026, month, 1)
-    sequences = (Sequence("T1Gd", SequenceRole.T1GD, ""),)
-    visit = Timepoint(patient_id, f"m{month}", month, GRID, "T1Gd", date=date, phase=phase, sequences=sequences)
-    stored = store.add_timepoint(visit, IMAGE)
+def add_visit(
+    store: Workspace,
+    patient_id: int,
+    month: int,
+    et_ml: int,
+    phase: TreatmentPhase,
+    role: SequenceRole = SequenceRole.T1GD,
+) -> Timepoint:
+    date, name = dt.date(2026, month, 1), role.value
+    sequences = (Sequence(name, role, ""),)
+    visit = Timepoint(patient_id, f"m{month}", month, GRID, name, date=date, phase=phase, sequences=sequences)
+    stored = store.add_timepoint(visit, {name: IMAGE["T1Gd"]})
     labels = np.zeros(GRID.shape, np.uint8)
     labels[:et_ml, 1, 1] = 3
     labels[0, 3, 3] = 2
@@ -81,7 +88,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         opened.findings.add(small, large, old)
         opened.notes.add(
             Note("B", "Leptomeningeal spread is suspected.", NoteKind.REPORT, "MRI", "m2"),
-            Note("C", "Lost to follow-up."),
+            Note("C", "Lost to follow-up in Langstrasse, then at Straße 5."),
         )
         opened.vasari.add(VasariEntry("A", "m1", "F5", "3"), VasariEntry("A", "m1", "F5", "4"))
         opened.responses.add(
@@ -165,6 +172,8 @@ def test_hits_name_the_place_that_was_asked_about(store: Workspace) -> None:
     assert hit.finding == ""
     assert hit.point_mm in ((20.0, 10.0, 10.0), (30.0, 10.0, 10.0))  # the middle of six voxels in a row
     assert hit.volumes_ml == {"ET": pytest.approx(6.0, abs=1e-9)}
+    (hit,) = store.cohort.ask('finding kind = cyst or finding kind = satellite and patient = A or "no such word"').hits
+    assert hit.point_mm == (1.0, 2.0, 3.0)
     (hit,) = store.cohort.ask("phase = follow-up and patient = A").hits
     assert hit.point_mm == (9.0, 9.0, 9.0)  # the largest open finding
 
@@ -199,6 +208,20 @@ def test_capitals_do_not_matter_beyond_ascii_either(tmp_path: Path) -> None:
         assert store.cohort.ask("finding location = über or finding location = ueber").visits == 1
         assert store.cohort.ask('patient in ("Ö*", "ä*")').visits == 1
         assert store.cohort.ask("finding location = öber").visits == 0
+        for text in ("GRÖSSE", "größe", "GRÖẞE"):
+            assert store.cohort.ask(f'finding location = "{text}"').visits == 1
+
+
+def test_volumes_that_differ_by_rounding_alone_have_not_changed(tmp_path: Path) -> None:
+    with open_workspace(tmp_path / "w") as store:
+        patient = store.add_patient("P")
+        visits = [add_visit(store, patient.id or 0, month, 6, TreatmentPhase.UNKNOWN) for month in (1, 2, 3)]
+        labels = np.zeros(GRID.shape, np.uint8)
+        labels[:6, 1, 1] = (1, 3, 3, 3, 3, 3)  # TC as the sum of two labels, between visits with one
+        store.add_revision(visits[1], labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="reader")
+        assert store.cohort.ask("TC volume = 6 ml").visits == 3
+        for direction in ("up", "down"):
+            assert store.cohort.ask(f"TC volume {direction} 0 ml from previous").visits == 0
 
 
 def test_a_long_list_of_patients_can_be_pasted(store: Workspace) -> None:
@@ -235,6 +258,11 @@ def test_questions_are_saved_by_name(store: Workspace) -> None:
         ("RÍM les", "finding A m3"),
         ("RI\N{COMBINING ACUTE ACCENT}M les", "finding A m3"),
         ("temporal satellite", "finding A m3"),
+        ("“rím lesion”", "finding A m3"),
+        ("„lesion rim“", ""),
+        ("STRASSE", "note C "),
+        ("straß", "note C "),
+        ("lost to“", "note C "),
         ('"satellite temporal"', ""),
         ("leptomeningeal", "report B m2"),
         ("lost to", "note C "),
@@ -310,3 +338,6 @@ def test_measures_follow_approval_and_radiotherapy(tmp_path: Path) -> None:
         labels = np.zeros(GRID.shape, np.uint8)
         store.add_revision(visits[2], labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="reader")
         assert et()[2][0] == 6  # a draft does not displace an approved mask
+        add_visit(store, patient.id or 0, 4, 0, unknown, SequenceRole.FLAIR)
+        add_visit(store, patient.id or 0, 5, 6, unknown)
+        assert et()[3:] == [(6, 9, 3, 6)]  # without T1Gd nobody sees that nothing enhances

@@ -53,11 +53,18 @@ def test_a_copy_put_back_undoes_what_came_after_it_and_the_present_state_is_kept
         assert [n.text for n in there.notes.of_patient("PAT-0042")] == ["written later"]
 
 
-def test_a_damaged_database_is_replaced_by_its_copy(workspace: Workspace, visit: Timepoint) -> None:
+def test_a_damaged_database_is_replaced_by_its_copy_also_where_all_copies_were_moved_away(
+    workspace: Workspace, visit: Timepoint, tmp_path: Path
+) -> None:
     copy = workspace.back_up(7)
     workspace.close()
     (workspace.path / "glioma.db").write_bytes(os.urandom(8192))
-    assert app.restore_workspace(copy, workspace.path, ignore_progress, CancelToken()) == []
+    copy.parent.rename(tmp_path / "other disk")
+    moved = tmp_path / "other disk" / copy.name
+    assert app.restore_workspace(moved, workspace.path, ignore_progress, CancelToken()) == []
+    assert len(list(copy.parent.glob("before-restore-*.db"))) == 1
+    with pytest.raises(UserError, match="There is no workspace"):
+        put_back(moved, tmp_path)
 
 
 def test_a_workspace_in_use_keeps_its_database(workspace: Workspace, visit: Timepoint) -> None:

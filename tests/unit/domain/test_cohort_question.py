@@ -171,6 +171,29 @@ def test_questions_about_patients_are_told_from_those_about_visits(question: str
     assert asks_about_visits(parse_question(question)) is of_visits
 
 
+def test_a_comma_for_a_point_is_pointed_out() -> None:
+    for question in ("ET volume > 2,5 ml", "ET up 12,5 %", "finding where (volume > 0,5 ml)", "vasari F29 > 2,5"):
+        with pytest.raises(QuestionError, match="decimals have a point") as caught:
+            parse_question(question)
+        assert question[caught.value.position] == ","
+    assert parse_question("grade = 4,1p/19q codeleted") == parse_question("grade = 4 and 1p/19q codeleted")
+    assert parse_question("grade in (2,3)") == Having(Scope.SAMPLE, Compare("grade", Operator.IS, (2.0, 3.0)))
+
+
+def test_any_of_several_values_is_asked_for_wherever_one_is() -> None:
+    scores = All((one("kind", "KPS"), Compare("score", Operator.IS, (60.0, 70.0))))
+    assert parse_question("kps in (60, 70)") == Having(Scope.EVENT, scores)
+    assert parse_question("response in (PD, SD)") == Having(
+        Scope.RESPONSE, Compare("category", Operator.IS, ("PD", "SD"))
+    )
+
+
+@pytest.mark.parametrize("feature", ["F0", "F05", "F31", "F99"])
+def test_a_feature_that_the_lexicon_lacks_is_refused(feature: str) -> None:
+    with pytest.raises(QuestionError, match="F1 to F30"):
+        parse_question(f"vasari {feature} = 1")
+
+
 PIECES = ["idh", "wildtype", "=", "and", "or", "not", "(", ")", "ET", "volume", "up", "40", "%", "from", "finding", "x"]
 
 

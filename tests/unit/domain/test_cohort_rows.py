@@ -104,6 +104,21 @@ def test_rows_of_one_finding_stay_together() -> None:
 @pytest.mark.parametrize(
     "question",
     [
+        "event where (kind = bevacizumab and date >= 2021-03-01)",
+        "ET volume > 1 ml or event where (date >= 2021-03-01 and kind = surgery and extent = biopsy only)",
+    ],
+)
+def test_rows_of_one_event_stay_together(question: str) -> None:
+    condition = parse_question(question)
+    found = SUBJECTS.rows_of(condition)
+    assert found is not None
+    assert SUBJECTS.condition_of(*found) == condition
+    assert SUBJECTS.scope_of(FilterRow("had", Operator.IS_NOT, "surgery")) is None  # of what never was there is no more
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
         "idh mutant and (mgmt methylated or rc < 2)",
         "not (idh mutant and mgmt methylated)",
         "finding where (kind = satellite or side = left)",

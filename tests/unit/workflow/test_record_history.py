@@ -11,7 +11,7 @@ from fakes import FakeStore
 from glioma_annotator.domain.audit import AuditAction, AuditEntry
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.note import Note
-from glioma_annotator.workflow.cohort_words import excerpt
+from glioma_annotator.workflow.cohort_words import excerpt, word_places
 from glioma_annotator.workflow.record_history import (
     deleted_items,
     differences,
@@ -76,6 +76,21 @@ def test_an_excerpt_shows_the_word_that_was_searched_for() -> None:
     assert line.startswith("… ")
     assert len(line) <= 100
     assert excerpt("short\ntext", "text") == "short text"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("residu", ["Résidu", "re\N{COMBINING ACUTE ACCENT}sidus"]),
+        ("RÉSIDUS straß", ["re\N{COMBINING ACUTE ACCENT}sidus", "Straße"]),
+        ("lesion T1", ["T1", "lesion"]),
+        ("", []),
+    ],
+)
+def test_words_are_found_in_a_text_as_the_search_finds_them(words: str, found: list[str]) -> None:
+    text = "Résidu, re\N{COMBINING ACUTE ACCENT}sidus of T1_lesion in Straße"
+    assert [text[start:end] for start, end in word_places(text, words)] == found
+    assert "RÉSIDU" in excerpt("nothing to see here " * 12 + "RÉSIDU", "residu")
 
 
 def test_an_archive_that_was_taken_over_is_told_by_what_it_brought() -> None:

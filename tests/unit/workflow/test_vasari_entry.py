@@ -62,7 +62,8 @@ def test_computed_values_stay_unconfirmed_until_the_reader_agrees(store: FakeSto
     assert confirm(store, [sheet["F2"]], "Dr A") == 1
     after = current_sheet(store, "P", "V0")["F2"]
     assert (after.confirmed, after.computed, after.author) == (True, True, "Dr A")
-    assert status_text(after, 2) == "computed, confirmed by Dr A"
+    assert status_text(after, 1) == "computed, confirmed by Dr A"
+    assert status_text(after, 2) == "computed from revision 1, not the present one, confirmed by Dr A"
     assert confirm(store, current_sheet(store, "P", "V0").values(), "Dr B") == 1  # the side is confirmed already
 
 
