@@ -16,7 +16,7 @@ from glioma_annotator.domain.course import CourseClock, radiotherapy_end
 from glioma_annotator.domain.finding import Point
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, LabelScheme
-from glioma_annotator.domain.measurement import region_volumes_ml
+from glioma_annotator.domain.measurement import is_seen, region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.plain import from_plain
 from glioma_annotator.domain.rano_visit import find_baseline
@@ -67,14 +67,15 @@ class MeasureRepository:
         """Write the patient's measures anew, in the transaction of `database`."""
         visits = visits_of(database, patient_id)
         masks = {visit: mask for visit, *mask in database.execute(_COUNTING_MASKS, [patient_id])}
-        volumes = [_volumes(database, *masks[v.id]) if v.id in masks else {} for v in visits]
+        volumes = [_seen(v, _volumes(database, *masks[v.id])) if v.id in masks else {} for v in visits]
         baseline = _baseline(database, patient_id, visits) if visits else 0
         rows = []
         for index, visit in enumerate(visits):
             for name, volume_ml in volumes[index].items():
                 before = [v[name] for v in volumes[:index] if name in v]
                 since = [v[name] for v in volumes[baseline:index] if name in v]
-                compared = (volumes[baseline].get(name), min(since, default=None)) if index > baseline else (None, None)
+                known = index > baseline and name in volumes[baseline]
+                compared = (volumes[baseline][name], min(since)) if known else (None, None)
                 rows.append((visit.id, name, masks[visit.id][0], volume_ml, *compared, before[-1] if before else None))
         database.execute(
             "DELETE FROM measures WHERE timepoint_id IN (SELECT id FROM timepoints WHERE patient_id = ?)", [patient_id]
@@ -88,6 +89,10 @@ class MeasureRepository:
             if database.execute(query).fetchone()[0]:
                 for (patient_id,) in database.execute("SELECT id FROM patients").fetchall():
                     self.refresh(database, patient_id)
+
+
+def _seen(visit: Timepoint, volumes_ml: dict[str, float]) -> dict[str, float]:
+    return {name: ml for name, ml in volumes_ml.items() if is_seen(name, ml, visit.roles)}
 
 
 def _volumes(database: Database, revision_id: int, scheme_name: str) -> dict[str, float]:

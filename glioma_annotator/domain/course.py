@@ -109,9 +109,11 @@ def radiotherapy_end(events: Iterable[ClinicalEvent], day: int | None, clock: Co
     return max((end for end in ends if end <= day), default=None)
 
 
-def radiotherapy_without_end(events: Iterable[ClinicalEvent]) -> bool:
-    """Whether radiotherapy is recorded whose last day is not."""
-    return any(e.kind is EventKind.RADIOTHERAPY and e.end_date is None and e.end_day is None for e in events)
+def radiotherapy_without_end(events: Iterable[ClinicalEvent], clock: CourseClock | None = None) -> bool:
+    """Whether radiotherapy is recorded whose last day is not, or has no place on `clock`."""
+    therapies = [e for e in events if e.kind is EventKind.RADIOTHERAPY]
+    unknown = any(e.end_date is None and e.end_day is None for e in therapies)
+    return unknown or (clock is not None and any(clock.end(e) is None for e in therapies))
 
 
 def doubling_time_days(earlier_ml: float, later_ml: float, days: int | None) -> float | None:

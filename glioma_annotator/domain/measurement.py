@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.labels import LabelScheme
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray
 
 _COUNTED_AT_ONCE = 2**16
+_SHOWN_BY_CONTRAST = ("ET", "TC")  # labels and regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,13 @@ def region_volumes_ml(label_ml: Mapping[str, float], scheme: LabelScheme) -> Map
     """Volume in mL of every region of the scheme, from its labels' volumes."""
     names = {label.value: label.name for label in scheme.labels}
     return {r.name: sum(label_ml.get(names[v], 0.0) for v in r.values if v in names) for r in scheme.regions}
+
+
+def is_seen(name: str, volume_ml: float, roles: Collection[SequenceRole]) -> bool:
+    """Whether the volume of a label or region says something: without T1Gd, nobody sees that nothing enhances.
+
+    Parameters
+    ----------
+    roles: what was acquired at the visit.
+    """
+    return volume_ml > 0 or name not in _SHOWN_BY_CONTRAST or SequenceRole.T1GD in roles

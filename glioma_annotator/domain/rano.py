@@ -20,7 +20,8 @@ from glioma_annotator.domain.rano_visit import (
     deteriorated,
     select_targets,
 )
-from glioma_annotator.domain.response import LesionMeasurement, ResponseCategory, ResponseMethod
+from glioma_annotator.domain.rano_words import change_text, count_text, days_text, diameters_text, ml_text, remarks
+from glioma_annotator.domain.response import ResponseCategory, ResponseMethod
 
 CONFIRM_PD_DAYS = 84  # progression in the first 12 weeks after radiotherapy is confirmed by a second scan (RANO 2.0)
 CONFIRM_AFTER_DAYS = 28  # least time to the confirming scan: 4 weeks
@@ -118,17 +119,17 @@ class _Course:
         return [v for v in earlier if v.total_ml is not None or self.settled.get(v.timepoint) is not nothing]
 
     def text(self, value: float) -> str:
-        what = "Sum of products" if self.method is ResponseMethod.BIDIMENSIONAL else "Enhancing volume"
-        digits = 0 if self.method is ResponseMethod.BIDIMENSIONAL else 2
-        return f"{what} {value:.{digits}f} {self.unit}"
+        if self.method is ResponseMethod.BIDIMENSIONAL:
+            return f"Sum of products {value:.0f} {self.unit}"
+        return f"Enhancing volume {ml_text(value)}"
 
     def baseline_proposal(self, why: str) -> RanoProposal:
         size = self.size(self.visit)
         reasons = [why] if why else []
         if size is None:
-            reasons.append("The baseline has no mask.")
+            reasons.append(f"The baseline {self.visit.missing}.")
         else:
-            of_targets = f" in {_count(len(self.targets), 'target lesion')}"
+            of_targets = f" in {count_text(len(self.targets), 'target lesion')}"
             reasons.append(self.text(size) + (of_targets if self.method is ResponseMethod.BIDIMENSIONAL else "") + ".")
             if not self.targets:
                 reasons.append("No lesion is measurable at baseline: only a new measurable lesion can be measured.")
@@ -140,10 +141,10 @@ class _Course:
         lowest = self.size(nadir)
         if now is None or at_start is None or lowest is None:
             missing = self.visit if now is None else self.baseline
-            return self._made(ResponseCategory.NOT_EVALUABLE, [f"{missing.title} has no mask."], nadir)
+            return self._made(ResponseCategory.NOT_EVALUABLE, [f"{missing.title} {missing.missing}."], nadir)
         reasons = [
-            f"{self.text(now)}; {_change(now, at_start)} since the baseline ({self.baseline.title}), "
-            f"{_change(now, lowest)} since the nadir ({nadir.title})."
+            f"{self.text(now)}; {change_text(now, at_start)} since the baseline ({self.baseline.title}), "
+            f"{change_text(now, lowest)} since the nadir ({nadir.title})."
         ]
         growth, others = self._progression(now, lowest)
         decline = self._decline()
@@ -158,12 +159,12 @@ class _Course:
         growth, others = [], []
         if self._grown(now, lowest) and (self.method is ResponseMethod.BIDIMENSIONAL or self.visit.measurable):
             growth.append(f"That is at least {THRESHOLDS[self.method].increase:.0%} more than the nadir.")
-        if lowest == 0 and now > 0 and self._measurable_again():
+        if self._measurable_again(now, lowest):
             growth.append("A measurable lesion is back after all measured disease had gone.")
         growth += self._become_measurable().values()
         fresh = self._fresh()
         if fresh:
-            others.append(f"{_count(len(fresh), 'new measurable lesion')}: {', '.join(fresh)}.")
+            others.append(f"{count_text(len(fresh), 'new measurable lesion')}: {', '.join(fresh)}.")
         for key, (earlier, is_new) in sorted(self._still_there().items()):
             found = others if is_new else growth
             found.append(f"{key}, {'new' if is_new else 'measurable first'} at {earlier.title}, is still measurable.")
@@ -204,21 +205,30 @@ class _Course:
     def _become_measurable(self) -> dict[str, str]:
         """Lesions that were never measurable since the baseline, and are now, grown by a significant amount."""
         found = {}
-        for key in sorted(self.visit.measurable - self.visit.new - set(self.targets)):
+        for key in sorted(self.visit.measurable - self.visit.new):
+            if self.visit.counts(key, self.targets):
+                continue
             earlier = [v for v in self.visits[self.first : self.index] if any(n.lesion == key for n in v.lesions)]
             if not earlier or any(key in v.measurable for v in earlier):
                 continue
-            was = min((_largest(v, key) for v in earlier), key=lambda n: n.product_mm2)
-            now = _largest(self.visit, key)
+            was = min((v.largest(key) for v in earlier), key=lambda n: n.product_mm2)
+            now = self.visit.largest(key)
             longer = now.longest_mm - was.longest_mm > BECOME_MEASURABLE_MM
             if longer or now.product_mm2 >= (1 + THRESHOLDS[ResponseMethod.BIDIMENSIONAL].increase) * was.product_mm2:
-                found[key] = f"{key} was not measurable and is now: {_diameters(was)}, then {_diameters(now)}."
+                found[key] = f"{key} was not measurable and is now: {diameters_text(was)}, then {diameters_text(now)}."
         return found
 
-    def _measurable_again(self) -> bool:
-        return bool(self.visit.measurable) and (
-            self.method is ResponseMethod.VOLUMETRIC or bool(self.visit.measurable & set(self.targets))
-        )
+    def _measurable_again(self, now: float, lowest: float) -> bool:
+        """Whether a measurable lesion is back: one that counts after all those had gone, any after all enhancement."""
+        lesions, by_area = self.visit.measurable, self.method is ResponseMethod.BIDIMENSIONAL
+        if by_area and lowest == 0 and now > 0 and any(self.visit.counts(key, self.targets) for key in lesions):
+            return True
+        had: set[str] = set()
+        for earlier in self.visits[self.first : self.index]:
+            if earlier.total_ml == 0 and had & lesions:
+                return True
+            had.update(n.lesion for n in earlier.lesions)
+        return False
 
     def _progressive(
         self, growth: list[str], others: list[str], decline: list[str], nadir: RanoVisit
@@ -231,7 +241,7 @@ class _Course:
         before = self._unconfirmed_before()
         if before is not None:
             return PD, [
-                f"It confirms the progression first seen at {before.title}, {_days(before, self.visit)} before."
+                f"It confirms the progression first seen at {before.title}, {days_text(before, self.visit)} before."
             ]
         if early:
             what = f"Only {since} days since radiotherapy: within 12 weeks progression needs a second scan, 4 weeks on,"
@@ -292,14 +302,18 @@ class _Course:
         if at_start == 0 or not self.targets:
             reasons.append("Nothing measurable at baseline: no response can be measured.")
             return SD, reasons
+        less = (at_start - now) / at_start >= limit - EXACT
+        if self.visit.resected and (less or remaining == 0):
+            reasons.append("Tumour was resected since the baseline: what surgery took is no response.")
+            return SD, reasons
         if remaining == 0:
             if not dose or replaced:
                 return CR, [*reasons, "No enhancing tumour remains.", *self._confirmation(CR)]
             reasons.append(f"No enhancing tumour remains, but {dose:g} mg of steroids a day rule out CR.")
-        if (at_start - now) / at_start >= limit - EXACT:
+        if less:
             reasons.append(f"That is at least {limit:.0%} less than the baseline.")
             if now == 0 and remaining > 0:
-                reasons.append(f"{remaining:.2f} mL of enhancing tumour remain, so it is no CR.")
+                reasons.append(f"Enhancing tumour remains, {ml_text(remaining)}, so it is no CR.")
             return PR, [*reasons, *self._confirmation(PR)]
         reasons.append(f"Less than {limit:.0%} decrease and less than {THRESHOLDS[self.method].increase:.0%} increase.")
         return SD, reasons
@@ -312,23 +326,12 @@ class _Course:
                 break
             known = earlier.day is not None and self.visit.day is not None
             if known and (self.visit.day or 0) - (earlier.day or 0) >= CONFIRM_AFTER_DAYS:
-                return [f"Confirmed: {earlier.title} showed it {_days(earlier, self.visit)} before."]
+                return [f"Confirmed: {earlier.title} showed it {days_text(earlier, self.visit)} before."]
         return ["To be confirmed by a scan at least 4 weeks later."]
 
     def _made(self, category: ResponseCategory, reasons: list[str], nadir: RanoVisit) -> RanoProposal:
         visit, limits = self.visit, THRESHOLDS[self.method]
-        reasons = reasons + [
-            f"The diameters of {lesion.lesion} were set on mask {lesion.revision}; mask {visit.revision} counts now:"
-            " measure them again."
-            for lesion in visit.lesions
-            if visit.out_of_date(lesion)
-        ]
-        reasons += [
-            f"The diameters of {name} run across the resection cavity, which is not measured: adjust them to the solid"
-            " part; without one of 10 mm both ways the lesion is not measurable."
-            for name in sorted(visit.over_cavity)
-            if self.method is ResponseMethod.BIDIMENSIONAL
-        ]
+        reasons = [*reasons, *remarks(visit, self.targets, self.method)]
         inputs: dict[str, Any] = {
             "method": self.method.value,
             "unit": self.unit,
@@ -343,7 +346,7 @@ class _Course:
                     "perpendicular_mm": lesion.perpendicular_mm,
                     "product_mm2": lesion.product_mm2,
                     "volume_ml": lesion.volume_ml,
-                    "target": lesion.lesion in self.targets,
+                    "target": visit.counts(lesion.lesion, self.targets),
                     "measurable": visit.measures(lesion),
                     "new": lesion.lesion in visit.new,
                     "adjusted": lesion.adjusted,
@@ -364,26 +367,3 @@ class _Course:
             "thresholds": {"decrease": limits.decrease, "increase": limits.increase},
         }
         return RanoProposal(visit.timepoint, category, tuple(reasons), inputs, self.baseline.timepoint, nadir.timepoint)
-
-
-def _largest(visit: RanoVisit, key: str) -> LesionMeasurement:
-    """The largest part of a lesion at a visit that has it."""
-    return max((n for n in visit.lesions if n.lesion == key), key=lambda n: n.product_mm2)
-
-
-def _diameters(lesion: LesionMeasurement) -> str:
-    return f"{lesion.longest_mm:.1f} x {lesion.perpendicular_mm:.1f} mm"
-
-
-def _change(now: float, reference: float) -> str:
-    if reference == 0:
-        return "no percentage from zero" if now else "unchanged at zero"
-    return f"{(now - reference) / reference:+.0%}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _days(earlier: RanoVisit, later: RanoVisit) -> str:
-    return f"{later.day - earlier.day} days" if earlier.day is not None and later.day is not None else "some time"

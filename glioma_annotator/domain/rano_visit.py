@@ -10,7 +10,7 @@ clinical deterioration).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glioma_annotator.domain.clinical_event import ClinicalState
 from glioma_annotator.domain.patient import TreatmentPhase
@@ -60,6 +60,10 @@ class RanoVisit:
     revision: number of the mask that counts; None when there is none, or it is not known.
     over_cavity: ids of the lesions whose diameters run across the resection cavity, which RANO does not measure.
     too_small: ids of the measurements that are not measurable themselves; another part of a split lesion may be.
+    merged: ids of the lesions that went up in another one since the baseline, by its id.
+    no_contrast: whether nothing is measured because there is no T1Gd; `total_ml` is None then.
+    resected: whether tumour was resected since the baseline.
+    doubts: what the reader should know of how the lesions were followed, one sentence each.
     """
 
     timepoint: str
@@ -78,6 +82,23 @@ class RanoVisit:
     revision: int | None = None
     over_cavity: frozenset[str] = frozenset()
     too_small: frozenset[str] = frozenset()
+    merged: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    no_contrast: bool = False
+    resected: bool = False
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """Why nothing is measured, to follow the visit's name."""
+        return "has no T1Gd to show what enhances" if self.no_contrast else "has no mask"
+
+    def counts(self, lesion: str, targets: Sequence[str]) -> bool:
+        """Whether a lesion is a target, or one has gone up in it."""
+        return lesion in targets or not self.merged.get(lesion, frozenset()).isdisjoint(targets)
+
+    def largest(self, lesion: str) -> LesionMeasurement:
+        """The largest part of a lesion that the visit has."""
+        return max((n for n in self.lesions if n.lesion == lesion), key=lambda n: n.product_mm2)
 
     def measures(self, part: LesionMeasurement) -> bool:
         """Whether a lesion is measurable, of a split one this part."""
@@ -100,9 +121,10 @@ def find_baseline(
 ) -> tuple[int, str]:
     """Which visit is the baseline, and why.
 
-    The scan marked as post-radiotherapy baseline; else the first after the end of radiotherapy; else, where there was
-    none, the first post-operative one; else the first. `without_end` is whether radiotherapy is recorded that has no
-    end (`course.radiotherapy_without_end`): the reason then asks for it.
+    The scan marked as post-radiotherapy baseline; else the first after the end of radiotherapy, a pre-operative one
+    only where there is no other; else, where there was none, the first post-operative one; else the first.
+    `without_end` is whether radiotherapy is recorded that has no end (`course.radiotherapy_without_end`): the reason
+    then asks for it.
 
     Raises ValueError without visits.
     """
@@ -111,9 +133,10 @@ def find_baseline(
     for index, phase in enumerate(phases):
         if phase is TreatmentPhase.POST_RT_BASELINE:
             return index, "It is marked as the post-radiotherapy baseline."
-    for index, days in enumerate(days_since_rt):
-        if days is not None and days >= 0:
-            return index, "It is the first scan after radiotherapy."
+    irradiated = [index for index, days in enumerate(days_since_rt) if days is not None and days >= 0]
+    if irradiated:  # some had radiotherapy long before, and are operated on again
+        kept = [index for index in irradiated if phases[index] is not TreatmentPhase.PRE_OPERATIVE]
+        return (kept or irradiated)[0], "It is the first scan after radiotherapy."
     later = (TreatmentPhase.EARLY_POST_OPERATIVE, TreatmentPhase.FOLLOW_UP)
     for index, phase in enumerate(phases):
         if phase in later:
@@ -136,12 +159,15 @@ def select_targets(visit: RanoVisit, limit: int = TARGET_LIMIT) -> tuple[str, ..
 
 
 def burden(visit: RanoVisit, targets: Sequence[str], method: ResponseMethod) -> float | None:
-    """Sum of products of the target lesions in mm2, parts of a split lesion added; or the enhancing volume in mL."""
+    """Sum of products in mm2, parts of a split lesion added, or the enhancing volume in mL; None where not measured.
+
+    Of the target lesions, and of those that a target went up in.
+    """
     if visit.total_ml is None:
         return None
     if method is ResponseMethod.VOLUMETRIC:
         return visit.total_ml
-    return sum(lesion.product_mm2 for lesion in visit.lesions if lesion.lesion in targets)
+    return sum(lesion.product_mm2 for lesion in visit.lesions if visit.counts(lesion.lesion, targets))
 
 
 def deteriorated(kps: int | None, ecog: int | None, earlier: RanoVisit) -> str:

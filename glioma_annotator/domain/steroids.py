@@ -5,10 +5,10 @@ from __future__ import annotations
 #: Daily doses in mg that act alike (glucocorticoid effect, British National Formulary), by what a name begins with.
 _ALIKE_MG = {
     0.75: ("dexa", "decadron", "fortecortin", "betameth", "celeston"),
-    4.0: ("methylpred", "medrol", "solumedrol", "urbason", "triamcin"),
+    4.0: ("methylpred", "metilpred", "medrol", "solumedrol", "urbason", "triamcin"),
     5.0: ("predni", "decortin", "deltason"),
     6.0: ("deflaz",),
-    20.0: ("hydrocort", "cortef", "solucortef"),
+    20.0: ("hydrocort", "hidrocort", "idrocort", "cortef", "solucortef"),
     25.0: ("cortison",),
 }
 _DEXAMETHASONE_MG = next(iter(_ALIKE_MG))

@@ -39,6 +39,34 @@ def operated(visit: Timepoint, visits: Sequence[Timepoint], events: Iterable[Cli
     return True if not surgeries and visit.phase in _LATER and TreatmentPhase.PRE_OPERATIVE in phases else None
 
 
+def resected_between(
+    earlier: Timepoint, later: Timepoint, visits: Sequence[Timepoint], events: Iterable[ClinicalEvent]
+) -> bool:
+    """Whether tumour was resected after one visit and on the day of another, later one or before.
+
+    A visit marked as early post-operative says so, whatever is recorded; so does a recorded surgery that was more than
+    a biopsy, where both visits and the surgery have their place in time.
+
+    Parameters
+    ----------
+    visits: of the patient, in order of the course.
+    events: of the patient.
+    """
+    between = [v for v in visits if earlier.order < v.order <= later.order]
+    if any(v.phase is TreatmentPhase.EARLY_POST_OPERATIVE for v in between):
+        return True
+    clock = CourseClock.of(visits)
+    if clock.of_visit(earlier) is None:
+        return False
+    still_before = earlier.phase is TreatmentPhase.PRE_OPERATIVE
+    return any(
+        event.kind is EventKind.SURGERY
+        and _resected_before(later, event, clock)
+        and (still_before or not _resected_before(earlier, event, clock))
+        for event in events
+    )
+
+
 def _resected_before(visit: Timepoint, surgery: ClinicalEvent, clock: CourseClock) -> bool:
     if surgery.extent in (None, ExtentOfResection.BIOPSY):
         return False

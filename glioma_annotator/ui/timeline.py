@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,13 +59,9 @@ def positions(visits: Sequence[Timepoint]) -> tuple[tuple[float, ...], bool]:
 
     To scale when every visit has a date, or every visit a day; evenly spaced otherwise.
     """
-    days: list[float] | None = None
-    if visits and all(v.date is not None for v in visits):
-        first = min(v.date or dt.date.max for v in visits)
-        days = [float(((v.date or first) - first).days) for v in visits]
-    elif visits and all(v.day is not None for v in visits):
-        days = [float(v.day or 0) for v in visits]
-    if days is not None and max(days) > min(days):
+    dated = [v.date.toordinal() for v in visits if v.date is not None]
+    days = dated if len(dated) == len(visits) else [v.day for v in visits if v.day is not None]
+    if len(days) == len(visits) and len(set(days)) > 1:
         low, high = min(days), max(days)
         return tuple((d - low) / (high - low) for d in days), True
     count = len(visits)
@@ -326,7 +321,7 @@ class Timeline(QWidget):
 
     Signals
     -------
-    visit_chosen(Timepoint), beside_chosen(Timepoint), add_visit(), patient_menu_wanted(QPoint).
+    visit_chosen(Timepoint), beside_chosen(Timepoint), add_visit(), patient_chosen(str key).
     """
 
     visit_chosen = Signal(object)
@@ -376,9 +371,11 @@ class Timeline(QWidget):
             action.setCheckable(True)
             action.setChecked(other == key)
             action.triggered.connect(lambda _on=False, chosen=other: self.patient_chosen.emit(chosen))
-        buttons = []
+        buttons, times = [], [when_text(shown.visit) for shown in visits]
         for shown in visits:
             button = VisitButton(shown.visit, shown.mask, self._scale)
+            if times.count(button.short_text) > 1:  # before and after surgery of that day
+                button.short_text = SHORT_PHASE[shown.visit.phase] or shown.visit.key
             button.clicked.connect(lambda _on=False, visit=shown.visit: self.visit_chosen.emit(visit))
             button.show_beside.connect(lambda visit=shown.visit: self.beside_chosen.emit(visit))
             buttons.append(button)

@@ -8,6 +8,7 @@ import numpy as np
 
 from glioma_annotator.domain.geometry import FloatArray
 from glioma_annotator.domain.patient import Timepoint
+from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.information import shared_information
 from glioma_annotator.imaging.normalisation import brain_mask
 from glioma_annotator.imaging.resampling import overlap
@@ -81,6 +82,27 @@ class VisitAlignment:
         doubt = " The result is doubtful: check it before trusting which lesion is which." if found.doubtful else ""
         self.messages.append(f"{earlier.title} was registered to {later.title} by {name}.{doubt}")
         return found.matrix
+
+
+class OrByHeaders:
+    """Leaves visits that cannot be aligned where their headers put them; fulfils `Alignment`.
+
+    `doubts` says so for a reader, one sentence for each pair, by the key of the later visit.
+    """
+
+    def __init__(self, align: Alignment) -> None:
+        self._align = align
+        self.doubts: dict[str, list[str]] = {}
+
+    def __call__(self, later: Timepoint, earlier: Timepoint) -> FloatArray:
+        try:
+            return self._align(later, earlier)
+        except UserError as error:
+            doubt = f"{error} Until then lesions are followed as the headers put the visits: check which is which."
+            known = self.doubts.setdefault(later.key, [])
+            if doubt not in known:
+                known.append(doubt)
+            return np.eye(4)
 
 
 class SameWorld:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -23,6 +24,7 @@ from glioma_annotator.workflow.measure import MeasuredVisit
 from glioma_annotator.workflow.patient_course import PatientCourse
 from glioma_annotator.workflow.response import MeasuredCourse
 from glioma_annotator.workflow.tables import plain_cell
+from glioma_annotator.workflow.tracking import merged_since
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,19 +37,25 @@ _SURGERY_COLOUR = "#CC79A7"
 _CHANGE_COLOURS = {"grown": "#D55E00", "new": "#F0E442", "shrunk": "#56B4E9", "gone": "#A0A4AB", "unchanged": "#009E73"}
 _LEAST_CHANGE_ML = 0.005  # of a bar that can be seen as one: half of the last digit shown
 _NAME_WIDTH = 14  # characters of a lesion's name in a line below its bar
-_LEAST_BARS = 6
+_LEAST_BARS, _MOST_BARS = 6, 14  # beside one another
 _LEAST_DAYS = 7  # of the time axis
+_WORD_SHARE = 0.06  # of the time axis that a word takes
+_MOST_LETTERS = 130  # of all visits' names below the plot that fit in a line
 _ONGOING_DAYS = 14  # how far beyond the last visit an unfinished treatment is drawn
 _THERAPIES = tuple(kind for kind in EventKind if kind in SPANS and kind is not EventKind.STEROIDS)
 
 
 @dataclass(frozen=True, slots=True)
 class LesionBalance:
-    """A lesion between the baseline and the last masked visit: volumes in mL and what the difference amounts to."""
+    """A lesion between the baseline and the last masked visit: volumes in mL and what the difference amounts to.
+
+    `merged` are the lesions of the baseline that went up in it; their volumes are part of its baseline.
+    """
 
     lesion: str
     baseline_ml: float
     last_ml: float
+    merged: tuple[str, ...] = ()
 
     @property
     def change_ml(self) -> float:
@@ -114,7 +122,7 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
     axes = figure.subplots(1 + len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     top: Axes = axes[0]
     for label in profile.scheme.labels:
-        ml = [v.labels[label.name].volume_ml for v in masked]
+        ml = [v.labels[label.name].volume_ml if label.name in v.labels else math.nan for v in masked]
         name = f"{label.name}  {label.title}"
         # Not clipped: markers at zero stand on the axis.
         top.plot(x, ml, "o-", color=label.colour, label=name, linewidth=1.8, markersize=5, clip_on=False, zorder=3)
@@ -143,7 +151,11 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
         if high - low < _LEAST_DAYS:
             axes[-1].set_xlim((low + high - _LEAST_DAYS) / 2, (low + high + _LEAST_DAYS) / 2)
     else:
-        axes[-1].set_xticks(x, [v.visit.timepoint.key for v in masked], color=_TEXT)
+        names = [v.visit.timepoint.key for v in masked]
+        axes[-1].set_xticks(x, names, color=_TEXT)
+        if sum(map(len, names)) > _MOST_LETTERS:
+            for name in axes[-1].get_xticklabels():
+                name.set(rotation=40, ha="right", rotation_mode="anchor")
     for one in axes:
         _style(one)
     figure.tight_layout()
@@ -151,12 +163,39 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
 
 
 def waterfall_figure(lesions: MeasuredCourse) -> Figure:
-    """One bar per lesion: its volume at the last masked visit less that at the baseline, largest growth first."""
+    """One bar per lesion: its volume at the last masked visit less that at the baseline, largest growth first.
+
+    Many lesions stand in several rows of one scale.
+    """
     from matplotlib.patches import Patch  # here, to keep it off the program's start
 
     balance = lesion_balance(lesions)
-    figure = _figure(max(8.0, 2.5 + 1.0 * len(balance)), 4.2)
-    axes = figure.subplots()
+    rows = [balance[i : i + _MOST_BARS] for i in range(0, len(balance), _MOST_BARS)] or [balance]
+    figure = _figure(max(8.0, 2.5 + 1.0 * len(rows[0])), 4.2 if len(rows) == 1 else 2.8 * len(rows))
+    every = figure.subplots(len(rows), 1, sharey=True, squeeze=False)[:, 0]
+    for axes, row in zip(every, rows, strict=True):
+        axes.margins(y=0.25 if len(rows) == 1 else 0.35)
+        _draw_bars(axes, row, lesions.titles)
+        room = max(0.0, (_LEAST_BARS - len(rows[0])) / 2)  # few bars would be as wide as the picture
+        axes.set_xlim(-0.5 - room, max(len(rows[0]), 1) - 0.5 + room)
+        axes.set_ylabel("change since the baseline, mL" if len(rows) == 1 else "change, mL", color=_TEXT)
+        _style(axes)
+    if all(abs(b.change_ml) < _LEAST_CHANGE_ML for b in balance):
+        every[0].set_ylim(-1, 1)  # rounding is not to fill the picture
+    kinds = [kind for kind in _CHANGE_COLOURS if any(b.kind == kind for b in balance)]
+    handles = [Patch(color=_CHANGE_COLOURS[kind], label=kind) for kind in kinds]
+    if handles:
+        every[0].legend(handles=handles, loc="upper right", frameon=False, labelcolor=_TEXT, fontsize=9)
+    if _last_compared(lesions) is None:
+        title = "No visit after the baseline has a mask: nothing to compare yet"
+    else:
+        title = "Lesions since the baseline" if balance else "No lesion since the baseline"
+    every[0].set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def _draw_bars(axes: Axes, balance: Sequence[LesionBalance], titles: Mapping[str, str]) -> None:
     places = range(len(balance))
     axes.bar(places, [b.change_ml for b in balance], color=[_CHANGE_COLOURS[b.kind] for b in balance], width=0.7)
     for place, b in zip(places, balance, strict=True):
@@ -173,26 +212,8 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
             fontsize=9,
         )
     axes.axhline(0, color=_QUIET, linewidth=1)
-    axes.margins(y=0.25)
-    if all(abs(b.change_ml) < _LEAST_CHANGE_ML for b in balance):
-        axes.set_ylim(-1, 1)  # rounding is not to fill the picture
-    room = max(0.0, (_LEAST_BARS - len(balance)) / 2)  # few bars would be as wide as the picture
-    axes.set_xlim(-0.5 - room, max(len(balance), 1) - 0.5 + room)
-    kinds = [kind for kind in _CHANGE_COLOURS if any(b.kind == kind for b in balance)]
-    handles = [Patch(color=_CHANGE_COLOURS[kind], label=kind) for kind in kinds]
-    if handles:
-        axes.legend(handles=handles, loc="upper right", frameon=False, labelcolor=_TEXT, fontsize=9)
-    names = [fill(readable(b.lesion, lesions.titles), _NAME_WIDTH) for b in balance]
-    axes.set_xticks(list(places), names)
-    axes.set_ylabel("change since the baseline, mL", color=_TEXT)
-    if _last_compared(lesions) is None:
-        title = "No visit after the baseline has a mask: nothing to compare yet"
-    else:
-        title = "Lesions since the baseline" if balance else "No lesion since the baseline"
-    axes.set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=12)
-    _style(axes)
-    figure.tight_layout()
-    return figure
+    names = [" and ".join(readable(name, titles) for name in (b.lesion, *b.merged)) for b in balance]
+    axes.set_xticks(list(places), [fill(name, _NAME_WIDTH) for name in names])
 
 
 def _last_compared(lesions: MeasuredCourse) -> int | None:
@@ -202,16 +223,26 @@ def _last_compared(lesions: MeasuredCourse) -> int | None:
 
 
 def lesion_balance(lesions: MeasuredCourse) -> tuple[LesionBalance, ...]:
-    """Every lesion of the baseline and of the last masked visit, largest growth first; parts of a lesion added up.
+    """Every lesion of the baseline and of the last masked visit, largest growth first.
 
-    Empty where no visit after the baseline has a mask.
+    Parts of a lesion are added up, and what merged later at the baseline. Empty where no visit after the baseline has a
+    mask.
     """
     first = lesions.course.baseline
     last = _last_compared(lesions)
     if last is None:
         return ()
     start, end = (_volumes(lesions, index) for index in (first, last))
-    balance = [LesionBalance(name, start.get(name, 0.0), end.get(name, 0.0)) for name in start | end]
+    merged = {
+        name: tuple(sorted(gone & start.keys()))
+        for name, gone in merged_since(lesions.lesions[first : last + 1]).items()
+        if name in end
+    }
+    balance = []
+    for name in (start | end).keys() - {gone for names in merged.values() for gone in names}:
+        together = merged.get(name, ())
+        before = sum(start.get(part, 0.0) for part in (name, *together))
+        balance.append(LesionBalance(name, before, end.get(name, 0.0), together))
     return tuple(sorted(balance, key=lambda b: (-b.change_ml, b.lesion)))
 
 
@@ -234,10 +265,11 @@ def volume_rows(visits: Iterable[MeasuredVisit]) -> list[tuple[object, ...]]:
 
 
 def component_rows(lesions: MeasuredCourse) -> list[tuple[object, ...]]:
-    """Every lesion at every visit as a table with a header."""
+    """Every lesion at every visit as a table with a header; `name` is what the pictures call it."""
     header = (
         "timepoint",
         "lesion",
+        "name",
         "change",
         "earlier_ml",
         "volume_ml",
@@ -254,6 +286,7 @@ def component_rows(lesions: MeasuredCourse) -> list[tuple[object, ...]]:
                 (
                     visit.timepoint.key,
                     t.lesion,
+                    readable(t.lesion, lesions.titles),
                     t.change.value if t.change is not None else None,
                     t.earlier_ml if t.change not in (None, LesionChange.NEW) else None,
                     t.volume_ml,
@@ -318,11 +351,16 @@ def _draw_row(axes: Axes, name: str, course: PatientCourse, last: float) -> None
 
 
 def _mark_surgery(axes: Sequence[Axes], course: PatientCourse) -> None:
-    for day, _ in _dated(course, EventKind.SURGERY):
+    """A line through all rows for every surgery; of those close together the last one is named."""
+    days = [float(day) for day, _ in _dated(course, EventKind.SURGERY)]
+    for day in days:
         for one in axes:
             one.axvline(day, color=_SURGERY_COLOUR, linewidth=1.2)
-        axes[0].annotate("surgery", (day, 1), xycoords=("data", "axes fraction"), xytext=(3, -20),
-                         textcoords="offset points", color=_SURGERY_COLOUR, fontsize=9)  # fmt: skip
+    low, high = axes[0].get_xlim()
+    for day, after in zip(days, [*days[1:], float("inf")], strict=False):
+        if after - day >= _WORD_SHARE * (high - low):
+            axes[0].annotate("surgery", (day, 1), xycoords=("data", "axes fraction"), xytext=(3, -20),
+                             textcoords="offset points", color=_SURGERY_COLOUR, fontsize=9)  # fmt: skip
 
 
 def _mark_samples(axes: Axes, course: PatientCourse) -> None:

@@ -101,9 +101,18 @@ def recorded_diameters(
         here = there.number if there is not None and there.number in free else None
         if here is not None and (not named or here in named or AUTOMATIC.fullmatch(measurement.lesion)):
             found[here] = measurement
-        elif named and named[0] is not None:
+        elif named and named[0] is not None and _may_be(measurement, lesions, named[0]):
             found[named[0]] = measurement
     return found
+
+
+def _may_be(measurement: LesionMeasurement, lesions: LesionMap, number: int) -> bool:
+    """Whether diameters may be those of the lesion of their name: a name that tracking gave has to lie there, too."""
+    lines = [line for line in (measurement.longest, measurement.perpendicular) if line is not None]
+    if not lines or not AUTOMATIC.fullmatch(measurement.lesion):
+        return True
+    ends = (end for line in lines for end in (line.start_mm, line.end_mm))
+    return any(found.number == number for end in ends if (found := lesions.at(end, REACH_MM)) is not None)
 
 
 def middle_of(line: DiameterLine) -> Point:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 
 from glioma_annotator.domain.clinical_event import SCORE_RANGES, SPANS, ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.domain.course import CourseClock
@@ -65,6 +66,21 @@ def check_order(event: ClinicalEvent, clock: CourseClock) -> None:
             f"The event cannot be kept: it ends on day {end} of the course, before it begins on day {start}.",
             "Correct the form.",
         )
+
+
+def on_the_calendar(event: ClinicalEvent, clock: CourseClock, before: ClinicalEvent | None = None) -> ClinicalEvent:
+    """The same with days as dates where the visits tell these: a day would count from another visit once an earlier one
+    is imported. Days that the event had `before` stay.
+    """
+
+    def dated(date: dt.date | None, day: int | None, known: int | None) -> tuple[dt.date | None, int | None]:
+        if date is not None or day is None or clock.origin is None or day == known:
+            return date, day
+        return clock.origin + dt.timedelta(days=day), None
+
+    date, day = dated(event.date, event.day, before.day if before else None)
+    end_date, end_day = dated(event.end_date, event.end_day, before.end_day if before else None)
+    return replace(event, date=date, day=day, end_date=end_date, end_day=end_day)
 
 
 def when_text(event: ClinicalEvent) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from glioma_annotator.domain.course import doubling_time_days
-from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
+from glioma_annotator.domain.measurement import is_seen, label_volumes_ml, region_volumes_ml
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
@@ -39,7 +39,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredVisit:
-    """A visit with its volumes: by label name and by region name; empty without a mask."""
+    """A visit with its volumes: by label name and by region name; empty without a mask.
+
+    What enhances is left out where there is none in the mask and no T1Gd to show it.
+    """
 
     visit: CourseVisit
     labels: Mapping[str, Change]
@@ -73,8 +76,10 @@ def measure_course(
             regions.append(None)
         else:
             by_label = label_volumes_ml(mask, visit.timepoint.grid.voxel_volume_ml, scheme)
-            labels.append(by_label)
-            regions.append(region_volumes_ml(by_label, scheme))
+            by_region = region_volumes_ml(by_label, scheme)
+            roles = visit.timepoint.roles
+            labels.append({name: ml for name, ml in by_label.items() if is_seen(name, ml, roles)})
+            regions.append({name: ml for name, ml in by_region.items() if is_seen(name, ml, roles)})
         steps.step(f"Measured {visit.timepoint.key}")
     return tuple(
         MeasuredVisit(visit, _changes(course, labels, index), _changes(course, regions, index))
@@ -88,16 +93,15 @@ def _changes(course: PatientCourse, volumes: Sequence[Volumes | None], index: in
 
 
 def _change(course: PatientCourse, volumes: Sequence[Volumes | None], index: int, name: str, ml: float) -> Change:
-    before = [(i, v[name]) for i, v in enumerate(volumes[:index]) if v is not None]
+    before = [(i, v[name]) for i, v in enumerate(volumes[:index]) if v is not None and name in v]
     doubling = None
     if before:
         last, last_ml = before[-1]
         now, then = course.visits[index].day, course.visits[last].day
         doubling = doubling_time_days(last_ml, ml, now - then if now is not None and then is not None else None)
-    at_baseline = volumes[course.baseline]
-    if index <= course.baseline or at_baseline is None:
+    start = (volumes[course.baseline] or {}).get(name)
+    if index <= course.baseline or start is None:
         return Change(ml, doubling_days=doubling)
-    start = at_baseline[name]
     nadir = min(value for i, value in before if i >= course.baseline)
     return Change(ml, start, nadir, _relative(ml, start), _relative(ml, nadir), doubling)
 

@@ -74,6 +74,6 @@ def load_course(store: Store, patient_key: str) -> PatientCourse:
     if all(visit.revision is None for visit in visits):
         raise UserError(f"No visit of {patient_key} has a mask.", "Segment a visit first.")
     phases, since_rt = [v.timepoint.phase for v in visits], [v.days_since_rt for v in visits]
-    baseline, why = find_baseline(phases, since_rt, without_end=radiotherapy_without_end(events))
+    baseline, why = find_baseline(phases, since_rt, without_end=radiotherapy_without_end(events, clock))
     samples = store.histology.of_patient(patient_key)
     return PatientCourse(patient_key, tuple(visits), events, clock, baseline, why, samples)

@@ -13,6 +13,7 @@ from glioma_annotator.domain.course import clinical_state_at, score_at, steroid_
 from glioma_annotator.domain.finding import Point
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.identity import utc_now
+from glioma_annotator.domain.measurement import is_seen
 from glioma_annotator.domain.rano import RanoProposal, assess_course
 from glioma_annotator.domain.rano_visit import TARGET_LIMIT, RanoVisit, is_measurable, select_targets
 from glioma_annotator.domain.response import (
@@ -21,16 +22,17 @@ from glioma_annotator.domain.response import (
     ResponseCategory,
     ResponseMethod,
 )
+from glioma_annotator.domain.surgery import resected_between
 from glioma_annotator.domain.task_profile import TaskProfile
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions, length_inside_mm, lesion_size
 from glioma_annotator.progress import CancelToken, Report, StepProgress
-from glioma_annotator.workflow.alignment import Alignment
+from glioma_annotator.workflow.alignment import Alignment, OrByHeaders
 from glioma_annotator.workflow.diameters import AUTOMATIC, recorded_diameters
 from glioma_annotator.workflow.lesion_names import lesion_titles
 from glioma_annotator.workflow.patient_course import CourseVisit, PatientCourse
 from glioma_annotator.workflow.ports import Store
-from glioma_annotator.workflow.tracking import REACH_MM, TrackedLesion, track_lesions
+from glioma_annotator.workflow.tracking import REACH_MM, TrackedLesion, merged_since, track_lesions
 
 MOST_TARGETS = 3  # two, three if needed (RANO 2.0)
 CAVITY_MM = 3.0
@@ -46,7 +48,7 @@ class MeasuredCourse:
     Attributes
     ----------
     course: the visits.
-    maps: their lesions; None for a visit without a mask.
+    maps: their lesions; None for a visit without a mask, or without contrast and anything that enhances.
     lesions: the same under their identities, by visit, those that are gone last.
     visits: what the rules see.
     titles: what a reader calls the lesions that have a finding, by identity.
@@ -80,8 +82,8 @@ def measure_lesions(
 ) -> MeasuredCourse:
     """Measure the lesions of the profile's response region at every visit and follow them through the course.
 
-    Diameters that a reader adjusted replace the measured ones. Raises `UserError` when a mask is damaged or visits
-    cannot be aligned; `Cancelled`.
+    Diameters that a reader adjusted replace the measured ones. Where visits cannot be aligned, lesions are followed as
+    the headers put the visits, and their `doubts` say so. Raises `UserError` when a mask is damaged; `Cancelled`.
     """
     steps = StepProgress(report, 2 * len(course.visits), "Measuring lesions")
     maps: list[LesionMap | None] = []
@@ -100,16 +102,20 @@ def measure_lesions(
             cavity = labels == cavity_label.value if cavity_label is not None else np.zeros(labels.shape, np.bool_)
             cavities.append(cavity if cavity.any() else None)
             mask = region.mask(labels)
-            maps.append(find_lesions(mask, visit.timepoint.grid))
-            totals.append(float(mask.sum()) * visit.timepoint.grid.voxel_volume_ml)
+            total_ml = float(mask.sum()) * visit.timepoint.grid.voxel_volume_ml
+            seen = is_seen(region.name, total_ml, visit.timepoint.roles)
+            maps.append(find_lesions(mask, visit.timepoint.grid) if seen else None)
+            totals.append(total_ml if seen else None)
         steps.step(f"Found the lesions of {visit.timepoint.key}")
     timepoints = [visit.timepoint for visit in course.visits]
     findings = store.findings.of_patient(course.patient)
-    tracked = track_lesions(timepoints, maps, align, findings)
+    follow = OrByHeaders(align)
+    tracked = track_lesions(timepoints, maps, follow, findings)
     visits = []
     for index, visit in enumerate(course.visits):
         cancel.raise_if_cancelled()
-        visits.append(_visit(store, course, index, maps[index], tracked, totals[index], cavities[index]))
+        made = _visit(store, course, index, maps[index], tracked, totals[index], cavities[index])
+        visits.append(replace(made, doubts=tuple(follow.doubts.get(visit.timepoint.key, ()))))
         steps.step(f"Measured {visit.timepoint.key}")
     titles = lesion_titles((t.lesion for own in tracked for t in own), findings, profile)
     return MeasuredCourse(course, tuple(maps), tracked, tuple(visits), titles, tuple(cavities))
@@ -117,17 +123,13 @@ def measure_lesions(
 
 def measure_again(store: Store, measured: MeasuredCourse) -> MeasuredCourse:
     """The same lesions with the diameters that are recorded now; nothing is searched or followed anew."""
+    course, cavities = measured.course, measured.cavities
     visits = [
-        _visit(
-            store,
-            measured.course,
-            index,
-            lesions,
-            measured.lesions,
-            measured.visits[index].total_ml,
-            measured.cavities[index],
+        replace(
+            _visit(store, course, index, measured.maps[index], measured.lesions, before.total_ml, cavities[index]),
+            doubts=before.doubts,
         )
-        for index, lesions in enumerate(measured.maps)
+        for index, before in enumerate(measured.visits)
     ]
     return replace(measured, visits=tuple(visits))
 
@@ -160,7 +162,12 @@ def assess_response(
     }
     decided = {key: a.decided for key, a in decisions.items() if a.decided is not None}
     chosen, by = chosen_targets(store, measured)
-    targets = chosen or select_targets(visits[course.baseline], limit)
+    kept = tuple(dict.fromkeys(name for name in chosen if name))
+    if "" in chosen:
+        told = f"A target lesion that {by} chose is not in the mask that counts: choose the targets anew."
+        first = visits[course.baseline]
+        visits[course.baseline] = replace(first, doubts=(*first.doubts, told))
+    targets = kept or select_targets(visits[course.baseline], limit)
     proposals = assess_course(
         visits,
         course.baseline,
@@ -169,7 +176,7 @@ def assess_response(
         decided=decided,
         baseline_reason=course.baseline_reason,
     )
-    return CourseResponse(method, targets, proposals, decisions, by if chosen else "")
+    return CourseResponse(method, targets, proposals, decisions, by if kept else "")
 
 
 def decide(
@@ -252,7 +259,8 @@ def choose_targets(
 def chosen_targets(store: Store, measured: MeasuredCourse) -> tuple[tuple[str, ...], str]:
     """The target lesions that a reader chose at the baseline, and who; none where the rule chooses.
 
-    A lesion whose name changed since, as a finding was made of it or taken back, is known by its place.
+    A lesion whose name changed since, as a finding was made of it or taken back, is known by its place; one that the
+    mask no longer has is empty.
     """
     course, places = measured.course, _baseline_places(measured)
     key = course.visits[course.baseline].timepoint.key
@@ -279,9 +287,9 @@ def _named(name: str, place: Sequence[float] | None, measured: MeasuredCourse, k
     index = measured.course.baseline
     lesions = measured.maps[index]
     if place is None or lesions is None or (name in known and not AUTOMATIC.fullmatch(name)):
-        return name
+        return name if name in known else ""
     there = lesions.at(place, REACH_MM)
-    return next((t.lesion for t in measured.lesions[index] if there and t.number == there.number), name)
+    return next((t.lesion for t in measured.lesions[index] if there and t.number == there.number), "")
 
 
 def _visit(
@@ -309,6 +317,7 @@ def _visit(
         if cavity is not None and _crosses(made, cavity, lesions.grid):
             over_cavity.add(lesion.lesion)
     events, clock, day = course.events, course.clock, visit.day
+    timepoints, first = [v.timepoint for v in course.visits], course.baseline
     before = next((v.day for v in reversed(course.visits[:index]) if v.day is not None), None)
     return RanoVisit(
         timepoint=visit.timepoint.key,
@@ -316,7 +325,7 @@ def _visit(
         day=day,
         lesions=tuple(measured),
         measurable=frozenset(measurable),
-        new=_new(own, tracked[course.baseline : index]),
+        new=_new(own, tracked[first:index]),
         total_ml=total_ml,
         steroid_mg=steroid_dose_mg(events, day, clock),
         state=clinical_state_at(events, before, day, clock),
@@ -327,6 +336,9 @@ def _visit(
         revision=visit.revision.number if visit.revision else None,
         over_cavity=frozenset(over_cavity),
         too_small=frozenset(too_small),
+        merged=merged_since(tracked[first : index + 1]),
+        no_contrast=visit.revision is not None and total_ml is None,
+        resected=index > first and resected_between(timepoints[first], visit.timepoint, timepoints, events),
     )
 
 

@@ -183,6 +183,19 @@ def counts(finding: Finding) -> bool:
     return finding.status is not FindingStatus.ARTEFACT and finding.change is not LesionChange.GONE
 
 
+def merged_since(course: Sequence[Sequence[TrackedLesion]]) -> dict[str, frozenset[str]]:
+    """The lesions that went up in another one and have not come back, by its identity, at the last of some visits."""
+    merged: dict[str, set[str]] = {}
+    for visit in course[1:]:
+        for lesion in visit:
+            for name in lesion.merged:
+                merged.setdefault(lesion.lesion, set()).update({name}, merged.pop(name, ()))
+        present = {lesion.lesion for lesion in visit if lesion.number is not None}
+        for gone in merged.values():
+            gone -= present
+    return {name: frozenset(gone) for name, gone in merged.items() if gone}
+
+
 def propose_findings(
     earlier: Timepoint,
     later: Timepoint,

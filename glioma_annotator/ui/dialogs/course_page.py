@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: Key of a visit and the revision that counts there.
 Masks = tuple[tuple[str, int | None], ...]
 
-#: Events, samples and findings of the patient, which enter what is shown beside the masks.
+#: Events, samples, findings and accepted registrations of the patient, which enter what is shown beside the masks.
 Records = tuple[object, ...]
 
 
@@ -67,7 +67,7 @@ class CoursePage(QDialog):
         self.editor: DiameterEditor | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Course and response of {self._patient}")
-        self.resize(roomy(parent, 1200, 670))
+        self.resize(roomy(parent, 1200, 670).boundedTo(self.screen().availableSize()))
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
@@ -127,7 +127,7 @@ class CoursePage(QDialog):
 
     def _recorded(self) -> Records:
         store = self._study.require_session().store
-        kept = (store.events, store.histology, store.findings)
+        kept = (store.events, store.histology, store.findings, store.registrations)
         return tuple(record for records in kept for record in records.of_patient(self._patient))
 
     def changeEvent(self, event: QEvent) -> None:
@@ -219,6 +219,7 @@ class CoursePage(QDialog):
             "Volumes are voxel counts on the native grid of the newest approved mask of a visit, else of the newest. "
             "The category is a proposal; the reader decides.",
             *measured.messages,
+            *(doubt for visit in measured.lesions.visits for doubt in visit.doubts),
         )
         self.told.setText("\n".join(lines))
         self.volumes.show_png(measured.volumes_png)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,15 +81,19 @@ class ResponsePage(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._column.setSpacing(12)
+        self._told = quiet("")
+        self._column.addWidget(self._told)
+        self._column.addStretch(1)
+        self.setWidget(inside)
         self.cards: list[ResponseCard] = []
         self._entered: dict[tuple[ResponseMethod, str], Entered] = {}  # not recorded yet, by method and visit
         self._method = ResponseMethod.BIDIMENSIONAL
 
     def show_response(self, measured: MeasuredCourse, response: CourseResponse, editable: bool) -> None:
-        """Show the proposals, what they were made from, and what was decided."""
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setSpacing(12)
+        """Show the proposals, what they were made from, and what was decided; cards that say the same stay."""
         targets = (
             "; ".join(readable(lesion, measured.titles) for lesion in response.targets)
             or "none is measurable at the baseline"
@@ -99,25 +103,49 @@ class ResponsePage(QScrollArea):
             if response.chosen_by
             else "the largest measurable ones of the baseline; tick others there to choose"
         )
-        column.addWidget(quiet(f"Target lesions: {targets} ({how})"))
+        self._told.setText(f"Target lesions: {targets} ({how})")
         for card in self.cards:
             self._entered[self._method, card.timepoint] = card.entered
-        self.cards, self._method = [], response.method
+        before, self.cards, self._method = self.cards, [], response.method
         numbers = {visit.timepoint: number for number, visit in enumerate(measured.visits)}
-        for proposal in response.proposals:
+        for place, proposal in enumerate(response.proposals):
             number = numbers[proposal.timepoint]
+            shown = _shown(proposal, measured, number, response, editable)
+            if place < len(before) and before[place].shown == shown:
+                before[place].show_targets(response.targets)  # a tick may have been refused
+                self.cards.append(before[place])
+                continue
             card = ResponseCard(self, proposal, measured, number, response, editable)
+            card.shown = shown
             card.enter(self._entered.get((response.method, proposal.timepoint), (None, None)))
             self.cards.append(card)
-            column.addWidget(card)
-        column.addStretch(1)
-        place = self.verticalScrollBar().value()
-        self.setWidget(inside)
-        self.verticalScrollBar().setValue(place)
+            self._column.insertWidget(1 + place, card)  # below what is told
+            if place < len(before):
+                _remove(before[place])
+        for card in before[len(self.cards) :]:
+            _remove(card)
+
+
+def _shown(
+    proposal: RanoProposal, measured: MeasuredCourse, number: int, response: CourseResponse, editable: bool
+) -> tuple[object, ...]:
+    """Everything that a card shows, to be compared."""
+    visit = measured.visits[number]
+    lesions = tuple((lesion.author, lesion.longest is not None) for lesion in visit.lesions)
+    decided, titles = response.decisions.get(proposal.timepoint), tuple(v.title for v in measured.visits)
+    return proposal, number, lesions, decided, editable, titles, dict(measured.titles)
+
+
+def _remove(card: ResponseCard) -> None:
+    card.hide()
+    card.setParent(None)
+    card.deleteLater()
 
 
 class ResponseCard(QFrame):
-    """One visit."""
+    """One visit; `shown` is what it was made from."""
+
+    shown: tuple[object, ...] = ()
 
     def __init__(
         self,
@@ -146,7 +174,7 @@ class ResponseCard(QFrame):
         if visit.lesions:
             self.table = self._lesions(response)
             form.addRow(self.table)
-        else:
+        elif visit.total_ml is not None:
             form.addRow(quiet("No enhancing lesion in this visit's mask."))
         titles = {seen.timepoint: seen.title for seen in measured.visits}
         inputs = quiet(" · ".join(_inputs(proposal, titles)))
@@ -167,7 +195,7 @@ class ResponseCard(QFrame):
         table.setRowCount(len(visit.lesions))
         table.verticalHeader().setDefaultSectionSize(_ROW_PX)
         for row, lesion in enumerate(visit.lesions):
-            is_target = lesion.lesion in response.targets
+            is_target = visit.counts(lesion.lesion, response.targets)
             outdated = visit.out_of_date(lesion)
             how = how_measured(lesion, visit)
             measurable = "yes" if visit.measures(lesion) else "no"
@@ -223,6 +251,10 @@ class ResponseCard(QFrame):
         box.clicked.connect(self._choose_targets)
         self.targets.append(box)
         return box
+
+    def show_targets(self, targets: Sequence[str]) -> None:
+        for box in self.targets:
+            box.setChecked(box.property("lesion") in targets)
 
     def _choose_targets(self) -> None:
         chosen = dict.fromkeys(str(box.property("lesion")) for box in self.targets if box.isChecked())

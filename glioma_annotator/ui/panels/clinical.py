@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -31,10 +32,18 @@ from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
 from glioma_annotator.ui.command_ui import CommandActions
 from glioma_annotator.ui.panels.entry_fields import Choice, Figure, Number
+from glioma_annotator.ui.panels.form_values import put_value, value_of
 from glioma_annotator.ui.panels.parts import follow_action, line, list_table, plain_tip, push_button, quiet
 from glioma_annotator.ui.panels.record_rows import filling, fit_rows, keep_rows_fitted
 from glioma_annotator.ui.study_controller import StudyController
-from glioma_annotator.workflow.event_entry import check_order, details_text, fields_of, parse_when, when_text
+from glioma_annotator.workflow.event_entry import (
+    check_order,
+    details_text,
+    fields_of,
+    on_the_calendar,
+    parse_when,
+    when_text,
+)
 from glioma_annotator.workflow.ports import Store
 
 _ID = Qt.ItemDataRole.UserRole
@@ -53,8 +62,14 @@ _LABELS = {
 }
 
 
+#: What stands in the form: when, and each field that the kind has; None for one left empty.
+Entered = Mapping[str, object]
+
+
 class ClinicalPanel(QWidget):
     """Events of the open patient.
+
+    An event that is half typed is put aside when another one is opened, and comes back with it.
 
     Signals
     -------
@@ -67,6 +82,8 @@ class ClinicalPanel(QWidget):
         super().__init__()
         self._study = study
         self._editing: ClinicalEvent | None = None
+        self._shown: Entered = {}  # the form before anything was typed
+        self._aside: dict[tuple[str, str], tuple[EventKind, Entered]] = {}  # by patient and event, "" for a new one
         self._place: tuple[Store, str] | None = None  # store and patient's key
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
@@ -133,7 +150,7 @@ class ClinicalPanel(QWidget):
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         self.save = push_button("Add", "Keep the event (Return)", self._save)
-        self.new = push_button("New", "Empty the form for another event", self._clear)
+        self.new = push_button("New", "Empty the form for another event", self._start_new)
         self.delete = push_button("Delete", "Take the event out of the course", self._delete)
         for button in (self.save, self.new, self.delete):
             button.setProperty("role", "narrow")
@@ -162,10 +179,17 @@ class ClinicalPanel(QWidget):
         """Another patient, or the same with other records: then what is being typed stays."""
         session, key = self._study.session, self._study.patient_key
         place = (session.store, key) if session is not None and key else None
-        shown, self._place, same = self._editing, place, place == self._place
+        shown, same = self._editing, place == self._place
+        if not same:
+            if place is not None and self._place is not None and place[0] is self._place[0]:
+                self._put_aside()
+            else:
+                self._aside.clear()
+            self._place = place
         found = next((event for event in self.events() if shown is not None and event.id == shown.id), None)
         if not same or (shown is not None and found is None):
             self._clear()
+            self._bring_back()
         elif found is not None and found != shown:
             self._edit(found)
         self._refresh()
@@ -199,14 +223,53 @@ class ClinicalPanel(QWidget):
     def _on_row(self) -> None:
         items = self.table.selectedItems()
         if items:
-            chosen = str(items[0].data(_ID))
-            self._edit(next(e for e in self.events() if e.id == chosen))
+            self.show_event(str(items[0].data(_ID)))
 
     def show_event(self, event_id: str) -> None:
         """Show an event of the open patient in the form."""
         found = next((event for event in self.events() if event.id == event_id), None)
         if found is not None:
+            self._put_aside()
             self._edit(found)
+            self._bring_back()
+
+    def _start_new(self) -> None:
+        another = self._editing is not None
+        if another:
+            self._put_aside()
+        self._clear()
+        if another:
+            self._bring_back()
+
+    # what is half typed
+
+    def _entered(self) -> Entered:
+        fields = (("when", self.start), *((name, self.fields[name]) for name in fields_of(self._chosen_kind())))
+        return {name: value_of(field) for name, field in fields}
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return (self._place[1] if self._place else "", self._editing.id if self._editing is not None else "")
+
+    def _put_aside(self) -> None:
+        """Keep what is typed and not recorded, for when its event is opened again."""
+        kind, entered = self._chosen_kind(), self._entered()
+        typed = {name for name, value in entered.items() if value != self._shown.get(name)}
+        if self._editing is not None and kind is not self._editing.kind:
+            typed.add("kind")
+        if not typed:
+            return
+        self._aside[self._key] = kind, entered
+        self._study.notice.emit("What you typed is not recorded: it is kept with its event, a new one under New.")
+
+    def _bring_back(self) -> None:
+        kept = self._aside.pop(self._key, None)
+        if kept is None:
+            return
+        kind, entered = kept
+        self.kind.setCurrentIndex(self.kind.findText(kind.value))
+        for name, value in entered.items():
+            put_value(self.start if name == "when" else self.fields[name], value)
 
     # the form
 
@@ -228,7 +291,11 @@ class ClinicalPanel(QWidget):
             self._form.setRowVisible(field, name in wanted)
         if kind in SCORE_RANGES:
             low, high = SCORE_RANGES[kind]
-            self._spin("score").setRange(low - 1, high)  # one below stands for none yet: no score is recorded unasked
+            score = self._spin("score")
+            entered = score.value()
+            score.setRange(low - 1, high)  # one below stands for none yet: no score is recorded unasked
+            if entered > high:
+                score.setValue(low - 1)
 
     def _spin(self, name: str) -> QSpinBox:
         field = self.fields[name]
@@ -239,7 +306,8 @@ class ClinicalPanel(QWidget):
         self._editing = None
         self.start.clear()
         for field in self.fields.values():
-            _put(field, None)
+            put_value(field, None)
+        self._shown = {}
         self.table.clearSelection()
         self._refresh()
 
@@ -252,7 +320,8 @@ class ClinicalPanel(QWidget):
             "end": end or (f"day {event.end_day}" if event.end_day is not None else "")
         }
         for name, value in values.items():
-            _put(self.fields[name], value)
+            put_value(self.fields[name], value)
+        self._shown = self._entered()
         self._refresh()
 
     def _typed(self) -> ClinicalEvent:
@@ -287,8 +356,9 @@ class ClinicalPanel(QWidget):
             event = ClinicalEvent(self._study.patient_key, kind, date, day, **values)
         except ValueError as error:
             raise UserError(f"The event cannot be kept: {error}.", "Correct the form.") from error
-        check_order(event, CourseClock.of(self._study.timepoints()))
-        return event
+        clock = CourseClock.of(self._study.timepoints())
+        check_order(event, clock)
+        return on_the_calendar(event, clock, self._editing)
 
     def _save(self) -> None:
         session = self._study.require_session()
@@ -302,8 +372,11 @@ class ClinicalPanel(QWidget):
         else:
             session.store.events.change(event, by=session.author)
         self._clear()
+        self._bring_back()
         self.changed.emit()
-        self._study.notice.emit(f"Kept: {event.kind.value}, {when_text(event)}.")
+        placed = CourseClock.of(self._study.timepoints()).start(event) is not None
+        told = "" if placed else " Dates of the visits are not known: give it a day, such as day 45, to place it there."
+        self._study.notice.emit(f"Kept: {event.kind.value}, {when_text(event)}.{told}")
 
     def _delete(self) -> None:
         if self._editing is None:
@@ -311,17 +384,5 @@ class ClinicalPanel(QWidget):
         session = self._study.require_session()
         session.store.events.delete(self._editing.id, by=session.author)
         self._clear()
+        self._bring_back()
         self.changed.emit()
-
-
-def _put(field: QWidget, value: Any) -> None:
-    """Show a value in a field of the form; None empties it."""
-    if isinstance(field, QLineEdit):
-        field.setText(str(value or ""))
-        field.setCursorPosition(0)  # of a long text the beginning is seen
-    elif isinstance(field, QSpinBox):
-        field.setValue(field.minimum() if value is None else int(value))
-    elif isinstance(field, QDoubleSpinBox):
-        field.setValue(field.minimum() if value is None else float(value))
-    elif isinstance(field, QComboBox):
-        field.setCurrentIndex(0 if value is None else field.findText(value.value))

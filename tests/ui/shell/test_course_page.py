@@ -20,6 +20,7 @@ from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
 from glioma_annotator.domain.response import DiameterLine, LesionMeasurement
 from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.domain.visit_registration import AcceptedRegistration
 from glioma_annotator.progress import CancelToken
 from glioma_annotator.ui.dialogs.course_page import CoursePage
 from glioma_annotator.ui.dialogs.diameter_editor import DiameterEditor, lines_of, measure_of
@@ -89,7 +90,7 @@ def drag(qtbot: QtBot, editor: DiameterEditor, handle: int, by: QPointF) -> None
     qtbot.mouseRelease(editor.picture, Qt.MouseButton.LeftButton, pos=end)
 
 
-def test_the_table_shows_change_against_baseline_and_nadir_and_the_doubling_time(page: CoursePage) -> None:
+def table_shows_change_against_baseline_and_nadir_and_the_doubling_time(page: CoursePage) -> None:
     table = page.table
     heads = [table.horizontalHeaderItem(c).text() for c in range(table.columnCount())]
     rows = [{head: table.item(r, c).text() for c, head in enumerate(heads)} for r in range(table.rowCount())]
@@ -102,6 +103,47 @@ def test_the_table_shows_change_against_baseline_and_nadir_and_the_doubling_time
     assert et["Since nadir"] == et["Since baseline"]
     doubling = 202 * np.log(2) / np.log(voxels_now / voxels_before)
     assert et["Doubling time"] == f"{doubling:.0f} days"
+
+
+def every_input_is_visible(page: CoursePage) -> None:
+    card = page.response.cards[1]
+    texts = " ".join(w.accessibleName() for w in card.findChildren(QWidget) if w.accessibleName())
+    assert "Inputs of" in texts
+    inputs = next(w for w in card.findChildren(QWidget) if w.accessibleName().startswith("Inputs of"))
+    for word in ("measured", "baseline", "nadir", "steroids", "clinical state", "KPS", "ECOG", "radiotherapy",
+                 "thresholds"):  # fmt: skip
+        assert word in inputs.text()  # type: ignore[attr-defined]
+    for head in ("Longest", "Across", "Product", "Volume", "Measurable"):
+        assert head in [card.table.horizontalHeaderItem(c).text() for c in range(card.table.columnCount())]
+
+
+def the_wheel_scrolls_the_page_and_changes_no_decision(page: CoursePage) -> None:
+    choice = page.response.cards[1].choice
+    before, at = choice.currentText(), QPointF(choice.rect().center())
+    none, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    wheel = QWheelEvent(
+        at, choice.mapToGlobal(at), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton, none, phase, False
+    )
+    QApplication.sendEvent(choice, wheel)
+    assert choice.currentText() == before
+    assert not wheel.isAccepted()
+
+
+def plots_and_tables_are_written_from_the_window(page: CoursePage, qtbot: QtBot, tmp_path: Path) -> None:
+    page.write(str(tmp_path / "out"))
+    settle(qtbot, window_of(page))
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        f"{name}.{kind}" for name in ("volumes", "components") for kind in ("svg", "png", "csv")
+    }
+
+
+def test_the_page_shows_and_writes_what_was_measured_and_the_wheel_changes_nothing(
+    page: CoursePage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    table_shows_change_against_baseline_and_nadir_and_the_doubling_time(page)
+    every_input_is_visible(page)
+    the_wheel_scrolls_the_page_and_changes_no_decision(page)
+    plots_and_tables_are_written_from_the_window(page, qtbot, tmp_path)
 
 
 def test_labels_that_readers_added_are_in_the_table_with_their_colour(page: CoursePage, qtbot: QtBot) -> None:
@@ -244,6 +286,10 @@ def test_the_reader_chooses_the_target_lesions(page: CoursePage, qtbot: QtBot) -
             tick(qtbot, box)
             break
     assert all(box.isChecked() for box in page.response.cards[0].targets)  # none chosen: the rule chooses
+    shown = page.response.cards
+    shown[0].targets[0].setChecked(False)
+    page._assess()
+    assert page.response.cards == shown and shown[0].targets[0].isChecked()  # what says the same is not made anew
 
 
 def test_a_decision_is_recorded_with_name_and_date_and_builds_on_the_reader_s_judgement(
@@ -282,50 +328,22 @@ def test_what_is_chosen_and_typed_for_a_visit_outlives_decisions_on_others(page:
     assert page.response.cards[1].said.text().startswith("not evaluable, decided by Dr New")
 
 
-def test_the_wheel_scrolls_the_page_and_changes_no_decision(page: CoursePage) -> None:
-    choice = page.response.cards[1].choice
-    before, at = choice.currentText(), QPointF(choice.rect().center())
-    none, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
-    wheel = QWheelEvent(
-        at, choice.mapToGlobal(at), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton, none, phase, False
-    )
-    QApplication.sendEvent(choice, wheel)
-    assert choice.currentText() == before
-    assert not wheel.isAccepted()
-
-
-def test_events_written_meanwhile_enter_the_proposals(page: CoursePage, qtbot: QtBot) -> None:
+def test_events_and_registrations_of_meanwhile_enter_the_proposals(page: CoursePage, qtbot: QtBot) -> None:
     window = window_of(page)
     store = window.study.require_session().store
-    store.events.add(ClinicalEvent(PATIENT, EventKind.KPS, date=dt.date(2019, 10, 1), score=60))
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
-    page.activateWindow()
-    qtbot.waitUntil(lambda: "measuring anew" in page.told.text())
-    assert not page.response.cards[1].record.isEnabled()
-    settle(qtbot, window)
+    lies = tuple(float(value) for value in np.eye(4).flat)
+    registration = AcceptedRegistration(PATIENT, "2019-10-21", BASELINE, lies, "rigid", author="Dr Old")
+    score = ClinicalEvent(PATIENT, EventKind.KPS, date=dt.date(2019, 10, 1), score=60)
+    for record in (lambda: store.registrations.add(registration), lambda: store.events.add(score)):
+        record()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        page.activateWindow()
+        qtbot.waitUntil(lambda: "measuring anew" in page.told.text())
+        assert not page.response.cards[1].record.isEnabled()
+        settle(qtbot, window)
     inputs = [w.text() for w in page.response.cards[1].findChildren(QLabel) if "KPS: " in w.text()]
     assert "KPS: 60" in inputs[0]
-
-
-def test_every_input_is_visible(page: CoursePage) -> None:
-    card = page.response.cards[1]
-    texts = " ".join(w.accessibleName() for w in card.findChildren(QWidget) if w.accessibleName())
-    assert "Inputs of" in texts
-    inputs = next(w for w in card.findChildren(QWidget) if w.accessibleName().startswith("Inputs of"))
-    for word in ("measured", "baseline", "nadir", "steroids", "clinical state", "KPS", "ECOG", "radiotherapy",
-                 "thresholds"):  # fmt: skip
-        assert word in inputs.text()  # type: ignore[attr-defined]
-    for head in ("Longest", "Across", "Product", "Volume", "Measurable"):
-        assert head in [card.table.horizontalHeaderItem(c).text() for c in range(card.table.columnCount())]
-
-
-def test_plots_and_tables_are_written_from_the_window(page: CoursePage, qtbot: QtBot, tmp_path: Path) -> None:
-    page.write(str(tmp_path / "out"))
-    settle(qtbot, window_of(page))
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        f"{name}.{kind}" for name in ("volumes", "components") for kind in ("svg", "png", "csv")
-    }
 
 
 def test_a_patient_without_masks_is_told_what_to_do(bench: Any, qtbot: QtBot) -> None:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QSpinBox
+from fakes import FakeStore
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QComboBox, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.finding import Finding, FindingSource, Side
-from glioma_annotator.domain.geometry import Box
+from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.histology import HistologySample, Marker, MarkerResult, MarkerStatus, SampleKind
 from glioma_annotator.domain.identity import new_id
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label, Region
 from glioma_annotator.domain.note import Note
+from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.errors import UserError
+from glioma_annotator.ui.panels.clinical import ClinicalPanel
 from glioma_annotator.ui.window import MainWindow
 
 PATIENT, SECOND = "PAT-0042", "2019-04-02"
@@ -194,11 +200,37 @@ def test_a_finding_that_is_moved_keeps_a_region_of_the_reader_s_own_profile(wind
     assert window.findings.get(finding.id).label == "HARD"
 
 
-def test_an_event_may_not_end_before_it_begins_in_whatever_way_both_are_given(window: MainWindow) -> None:
+class Study(QObject):
+    """What the Clinical panel asks of the study, on an empty patient with two visits."""
+
+    patient_changed, notice, failed = Signal(), Signal(str), Signal(object)
+    patient_key, read_only = PATIENT, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        store = FakeStore()
+        patient = store.add_patient(PATIENT).id or 0
+        grid, dates = Grid((4, 4, 4), np.eye(4)), (dt.date(2019, 1, 14), dt.date(2019, 4, 2))
+        self.visits = [Timepoint(patient, str(date), i, grid, "T1Gd", date=date) for i, date in enumerate(dates)]
+        store.events.add(EVENT)
+        self.session = SimpleNamespace(store=store, author="Dr New")
+        self.timepoints, self.require_session = (lambda: tuple(self.visits)), (lambda: self.session)
+
+
+@pytest.fixture
+def clinical(qapp: QApplication) -> Iterator[tuple[ClinicalPanel, Study]]:
+    study = Study()
+    panel = ClinicalPanel(study, {"study.course": QAction()})  # type: ignore[arg-type]
+    yield panel, study
+    panel.deleteLater()
+
+
+def test_an_event_may_not_end_before_it_begins_in_whatever_way_both_are_given(
+    clinical: tuple[ClinicalPanel, Study],
+) -> None:
+    panel, study = clinical
     told: list[BaseException] = []
-    window.study.failed.disconnect(window.errors.show)
-    window.study.failed.connect(told.append)
-    panel = window.clinical_panel
+    study.failed.connect(told.append)
     panel.kind.setCurrentIndex(panel.kind.findText("radiotherapy"))
     panel.start.setText("2019-03-01")
     panel.fields["end"].setText("day 5")  # type: ignore[attr-defined]
@@ -233,6 +265,58 @@ def test_return_keeps_the_event_from_every_field_of_the_form(window: MainWindow,
     panel.table.setFocus()
     qtbot.keyClick(panel.table, Qt.Key.Key_Return)  # in the list it means nothing
     assert len(panel.events()) == 3
+
+
+def test_an_event_that_is_half_typed_comes_back_after_a_look_at_another(clinical: tuple[ClinicalPanel, Study]) -> None:
+    panel, study = clinical
+    told: list[str] = []
+    study.notice.connect(told.append)
+    panel.show_event(EVENT.id)
+    assert not told  # nothing was typed
+    panel.new.click()
+    panel.kind.setCurrentIndex(panel.kind.findText("KPS"))
+    score, dose, text = (panel.fields[name] for name in ("score", "dose_mg", "text"))
+    score.setValue(90)  # type: ignore[attr-defined]
+    panel.kind.setCurrentIndex(panel.kind.findText("ECOG"))
+    assert score.value() == -1  # type: ignore[attr-defined]  # 90 is none of its values
+    panel.kind.setCurrentIndex(panel.kind.findText("surgery"))
+    panel.start.setText("day 20")
+    panel.fields["extent"].setCurrentIndex(1)  # type: ignore[attr-defined]
+    extent = panel.fields["extent"].currentText()  # type: ignore[attr-defined]
+    panel.table.selectRow(0)
+    assert "not recorded" in told[-1]
+    assert (panel.start.text(), panel.fields["extent"].currentIndex()) == ("day 7", 0)  # type: ignore[attr-defined]
+    dose.setValue(6.0)  # type: ignore[attr-defined]
+    text.setText("since the seizure")  # type: ignore[attr-defined]
+    panel.new.click()
+    shown = panel.kind.currentText(), panel.start.text(), panel.fields["extent"].currentText()  # type: ignore[attr-defined]
+    assert shown == ("surgery", "day 20", extent)
+    panel.show_event(EVENT.id)
+    assert (dose.value(), text.text()) == (6.0, "since the seizure")  # type: ignore[attr-defined]
+    panel.save.click()
+    assert (panel.start.text(), panel.save.text()) == ("day 20", "Add")  # what was typed before goes on
+    panel.save.click()
+    assert [(event.kind.value, event.dose_mg) for event in panel.events()] == [("steroids", 6.0), ("surgery", None)]
+    assert panel.start.text() == ""
+    panel.new.click()
+    assert panel.start.text() == ""
+    panel.start.setText("day 30")
+    for key in ("PAT-0043", PATIENT):  # a look at another patient
+        study.patient_key = key
+        study.patient_changed.emit()
+        assert panel.start.text() == ("day 30" if key == PATIENT else "")
+
+
+def test_an_event_that_has_no_place_among_the_visits_is_told(clinical: tuple[ClinicalPanel, Study]) -> None:
+    panel, study = clinical
+    told: list[str] = []
+    study.notice.connect(told.append)
+    for known, end in ((True, "2019-02-03."), (False, "to place it there.")):
+        study.visits = [replace(visit, date=visit.date if known else None, day=9) for visit in study.visits]
+        panel.kind.setCurrentIndex(panel.kind.findText("surgery"))
+        panel.start.setText("2019-02-03")
+        panel.save.click()
+        assert told[-1].endswith(end)
 
 
 def test_ml_of_a_mask_that_is_not_the_newest_are_said_to_be(window: MainWindow, qtbot: QtBot) -> None:

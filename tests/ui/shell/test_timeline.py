@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -65,6 +66,20 @@ def test_every_visit_stays_on_the_timeline(qtbot: QtBot, count: int) -> None:
     assert edges[-1][1] <= scale.width()
     assert timeline.buttons[0].text() == "2020-01-01 follow-up"
     assert timeline.buttons[0].accessibleName() == "Visit 2020-01-01 follow-up, draft mask"
+
+
+def test_visits_of_one_day_are_told_apart_where_room_is_short(qtbot: QtBot) -> None:
+    timeline = Timeline()
+    qtbot.addWidget(timeline)
+    timeline.resize(600, 60)
+    day = dt.date(2020, 1, 1)
+    phases = (TreatmentPhase.PRE_OPERATIVE, TreatmentPhase.EARLY_POST_OPERATIVE, TreatmentPhase.UNKNOWN)
+    same = [replace(visit(f"ses-{n}", n, day), phase=phase) for n, phase in enumerate(phases)]
+    later = visit("ses-3", 3, day + dt.timedelta(days=90))
+    timeline.show_patient("P1", ["P1"], [TimelineVisit(v, "draft") for v in (*same, later)])
+    timeline.mark(4)
+    timeline.show()
+    assert [b.text() for b in timeline.buttons] == ["pre-op", "post-op", "ses-2", "2020-03-31 follow-up"]
 
 
 @pytest.mark.parametrize("shown", [1, 20, 40])

@@ -84,6 +84,14 @@ def test_rules_agree_with_the_worked_case(case: dict[str, str]) -> None:
     assert proposals[0].category is ResponseCategory.BASELINE
 
 
+@pytest.mark.parametrize("method", list(ResponseMethod))
+def test_a_new_lesion_is_not_said_to_be_back(method: ResponseMethod) -> None:
+    visits = [read_visit(text, n)[0] for n, text in enumerate(("d0", "d60 A!15x12 ml2", "d120 A15x12 ml2"))]
+    for proposal in assess_course(visits, 0, method)[1:]:
+        assert proposal.category is ResponseCategory.PD
+        assert "is back" not in " ".join(proposal.reasons)
+
+
 @pytest.mark.parametrize(
     ("visits", "expected", "because"),
     [

@@ -31,6 +31,9 @@ def test_both_diameters_and_two_slices_make_a_lesion_measurable(
     [
         ([BEFORE, UNKNOWN, TreatmentPhase.POST_RT_BASELINE], [None, 3, 40], 2),
         ([BEFORE, AFTER, UNKNOWN], [None, None, 30], 2),
+        ([BEFORE, AFTER, UNKNOWN], [3000, 3020, 30], 1),
+        ([UNKNOWN, BEFORE, AFTER], [28, 300, 310], 0),
+        ([BEFORE], [3000], 0),
         ([BEFORE, AFTER, UNKNOWN], [None, None, None], 1),
         ([BEFORE, UNKNOWN], [None, None], 0),
     ],

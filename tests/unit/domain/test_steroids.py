@@ -19,6 +19,8 @@ from glioma_annotator.domain.steroids import as_dexamethasone_mg
         (5.0, "oral prednison", 0.75),
         (16.0, "methyl-prednisolone", 3.0),
         (20.0, "Hydrocortisone", 0.75),
+        (20.0, "hidrocortisona", 0.75),
+        (16.0, "metilprednisolona", 3.0),
         (25.0, "cortisone acetate", 0.75),
         (0.0, "prednisone", 0.0),
     ],

@@ -10,7 +10,7 @@ import pytest
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.patient import Timepoint, TreatmentPhase
-from glioma_annotator.domain.surgery import operated
+from glioma_annotator.domain.surgery import operated, resected_between
 
 PRE, POST = TreatmentPhase.PRE_OPERATIVE, TreatmentPhase.EARLY_POST_OPERATIVE
 LATER, UNKNOWN = TreatmentPhase.FOLLOW_UP, TreatmentPhase.UNKNOWN
@@ -76,3 +76,21 @@ def test_a_surgery_known_by_its_day_counts_for_visits_known_by_their_dates() -> 
     counted = [visit(0, UNKNOWN, date=dt.date(2019, 1, 14), day=0), visit(1, LATER, day=80)]
     dated = surgery(ExtentOfResection.GROSS_TOTAL, date=dt.date(2019, 1, 17))
     assert [operated(one, counted, [dated]) for one in counted] == [None, True]
+
+
+def test_a_resection_between_two_visits_is_known_by_its_day_or_by_the_phase_after_it() -> None:
+    course = [visit(0, PRE, day=0), visit(1, UNKNOWN, day=90), visit(2, LATER, day=180), visit(3, UNKNOWN)]
+
+    def between(first: int, last: int, *events: ClinicalEvent) -> bool:
+        return resected_between(course[first], course[last], course, events)
+
+    same_day, later = (surgery(ExtentOfResection.SUBTOTAL, day=day) for day in (0, 90))
+    assert between(0, 1, same_day)  # in the afternoon, the scan in the morning
+    assert between(0, 1, later)
+    assert not between(1, 2, later)  # the scan after it
+    assert not between(1, 2, surgery(ExtentOfResection.BIOPSY, day=100))
+    assert not between(3, 2, same_day)
+    assert not between(1, 3, surgery(ExtentOfResection.SUBTOTAL, day=100))  # nobody knows when that visit was
+    course[2] = visit(2, POST)
+    assert between(1, 3)
+    assert not between(2, 3)

@@ -1,6 +1,8 @@
 """The course in pictures and tables."""
 
 import csv
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from courses import ET, SNFH, Box, Course
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure
 from glioma_annotator.progress import CancelToken, ignore_progress
+from glioma_annotator.workflow import course_plots
 from glioma_annotator.workflow.alignment import SameWorld
 from glioma_annotator.workflow.course_plots import (
     component_rows,
@@ -122,6 +126,11 @@ def test_the_tables_hold_what_the_pictures_show() -> None:
     ]
     assert table[-1]["longest_mm"] is None
     assert table[-2]["earlier_ml"] is None
+    assert [row["name"] for row in table] == [row["lesion"] for row in table]
+    found, title = "ab" * 16, "New enhancement, right"
+    of_first = tuple(replace(t, lesion=found) for t in lesions.lesions[0])
+    _, first, *_ = component_rows(replace(lesions, lesions=(of_first, *lesions.lesions[1:]), titles={found: title}))
+    assert first[1:3] == (found, title)
 
 
 def test_files_are_written_whole_and_the_same_each_time(tmp_path: Path) -> None:
@@ -166,3 +175,51 @@ def test_one_visit_without_tumour_fills_no_axis_with_fractions() -> None:
     assert axes.get_ylim() == (0.0, 1.0)
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
     assert axes.get_xlim()[1] - axes.get_xlim()[0] >= 7
+
+
+def test_the_curve_of_what_enhances_has_a_gap_where_there_is_no_contrast() -> None:
+    course = Course()
+    course.visit(0, A)
+    course.visit(60, roles=[SequenceRole.FLAIR])
+    course.visit(120, A)
+    visits, lesions = measured(course)
+    top = volume_figure(lesions.course, visits, load_profile()).axes[0]
+    ml = {line.get_label().split()[0]: list(line.get_ydata()) for line in top.get_lines()}
+    assert ml["ET"] == pytest.approx([216 * 0.064, math.nan, 216 * 0.064], nan_ok=True)
+    assert ml["SNFH"] == [0, 0, 0]
+
+
+def test_many_lesions_stand_in_rows_of_one_scale() -> None:
+    course = Course()
+    boxes: list[Box] = [(ET, (2 + 5 * (n % 7), 3 + 8 * (n // 7), 5), (2, 2, 2)) for n in range(30)]
+    course.visit(0, *boxes, phase=TreatmentPhase.POST_RT_BASELINE)
+    course.visit(90, (ET, (2, 3, 5), (4, 4, 4)), *boxes[1:])
+    figure = waterfall_figure(measured(course)[1])
+    assert [len(axes.patches) for axes in figure.axes] == [14, 14, 2]
+    assert len({axes.get_xlim() for axes in figure.axes}) == len({axes.get_ylim() for axes in figure.axes}) == 1
+    width, height = figure.get_size_inches()
+    assert width < 2.2 * height  # of a page: wider ones would be scaled down until nothing can be read
+
+
+def test_lesions_that_merged_are_one_bar() -> None:
+    course = Course()
+    course.visit(0, (ET, (5, 5, 5), (4, 6, 6)), (ET, (10, 5, 5), (6, 6, 6)), phase=TreatmentPhase.POST_RT_BASELINE)
+    course.visit(90, (ET, (5, 5, 5), (12, 6, 6)))
+    _, lesions = measured(course)
+    (one,) = lesion_balance(lesions)
+    assert (one.lesion, one.merged, one.kind) == ("L1", ("L2",), "grown")
+    assert (one.baseline_ml, one.last_ml) == (pytest.approx(360 * 0.064), pytest.approx(432 * 0.064))
+    assert [t.get_text() for t in waterfall_figure(lesions).axes[0].get_xticklabels()] == ["L1 and L2"]
+
+
+def test_words_of_the_plot_do_not_cover_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    course = course_of(0, 60, 1200)
+    for day in (10, 14, 900):
+        course.store.events.add(ClinicalEvent("P", EventKind.SURGERY, day=day, extent=ExtentOfResection.SUBTOTAL))
+    visits, lesions = measured(course)
+    top = volume_figure(lesions.course, visits, load_profile()).axes[0]
+    assert [text.xy[0] for text in top.texts if text.get_text() == "surgery"] == [14, 900]
+    monkeypatch.setattr(course_plots, "_MOST_LETTERS", 5)
+    visits, lesions = measured(course_of(None, None, None))
+    (axes,) = volume_figure(lesions.course, visits, load_profile()).axes
+    assert {t.get_rotation() for t in axes.get_xticklabels()} == {40.0}

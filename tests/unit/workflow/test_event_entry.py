@@ -10,7 +10,14 @@ import pytest
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.course import CourseClock
 from glioma_annotator.errors import UserError
-from glioma_annotator.workflow.event_entry import check_order, details_text, fields_of, parse_when, when_text
+from glioma_annotator.workflow.event_entry import (
+    check_order,
+    details_text,
+    fields_of,
+    on_the_calendar,
+    parse_when,
+    when_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +77,15 @@ def test_an_end_before_the_beginning_is_refused_where_one_is_a_date_and_the_othe
     check_order(replace(therapy, end_day=46), clock)
     check_order(replace(therapy, end_day=None), clock)
     check_order(therapy, CourseClock())  # nothing to compare
+
+
+def test_a_day_is_kept_as_its_date_so_that_an_earlier_visit_does_not_move_it() -> None:
+    clock, start, end = CourseClock(dt.date(2019, 1, 14)), dt.date(2019, 1, 29), dt.date(2019, 3, 12)
+    therapy = ClinicalEvent("P", EventKind.RADIOTHERAPY, day=15, end_day=57)
+    dated = on_the_calendar(therapy, clock)
+    assert (dated.date, dated.day, dated.end_date, dated.end_day) == (start, None, end, None)
+    assert on_the_calendar(therapy, CourseClock()) == therapy  # the visits do not tell
+    ended = on_the_calendar(therapy, clock, replace(therapy, end_day=None))
+    assert (ended.day, ended.end_date) == (15, end)  # a day that stood there is not touched
+    both = replace(therapy, date=start, end_date=end)
+    assert on_the_calendar(both, clock) == both

@@ -12,6 +12,7 @@ from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind
 from glioma_annotator.domain.course import CourseClock, doubling_time_days, radiotherapy_without_end
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
 from glioma_annotator.domain.patient import TreatmentPhase
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.measure import MeasuredVisit, measure_course
@@ -48,6 +49,20 @@ def test_change_is_against_the_baseline_and_the_nadir_after_it() -> None:
     assert grown.from_nadir == pytest.approx(1.0)
     assert grown.doubling_days == pytest.approx(30)
     assert shrunk.doubling_days is None
+
+
+def test_what_enhances_is_unknown_without_contrast_unless_it_is_drawn() -> None:
+    course = Course()
+    course.visit(0, (ET, (5, 5, 5), (4, 5, 5)))
+    course.visit(30, (SNFH, (5, 5, 5), (4, 5, 5)), roles=[SequenceRole.FLAIR])
+    course.visit(60, (ET, (5, 5, 5), (6, 5, 5)))
+    course.visit(90, (ET, (5, 5, 5), (3, 5, 5)), roles=[SequenceRole.FLAIR])
+    _, unseen, later, drawn = measured(course)
+    assert set(unseen.labels) == {"NETC", "SNFH", "RC"} and set(unseen.regions) == {"WT", "RC"}
+    assert later.labels["ET"].from_nadir == later.regions["TC"].from_baseline == pytest.approx(0.5)
+    assert later.labels["ET"].doubling_days == pytest.approx(60 * math.log(2) / math.log(1.5))
+    assert later.regions["WT"].doubling_days == pytest.approx(30 * math.log(2) / math.log(1.5))
+    assert drawn.labels["ET"].from_nadir == pytest.approx(-0.25)
 
 
 def test_nothing_is_relative_to_zero() -> None:
@@ -149,7 +164,8 @@ class TestClock:
         started = ClinicalEvent("P", EventKind.RADIOTHERAPY, date=dt.date(2024, 3, 1))
         assert radiotherapy_without_end([started])
         assert not radiotherapy_without_end([replace(started, end_date=dt.date(2024, 4, 1))])
-        assert not radiotherapy_without_end([replace(started, end_day=42)])
+        assert not radiotherapy_without_end([replace(started, end_day=42)], CourseClock())
+        assert radiotherapy_without_end([replace(started, end_date=dt.date(2024, 4, 1))], CourseClock())
         assert not radiotherapy_without_end([ClinicalEvent("P", EventKind.TEMOZOLOMIDE, day=3)])
 
     def test_without_dates_a_dated_event_has_no_day(self) -> None:

@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
-from courses import ET, RC, Box, Course, mask
+from courses import ET, RC, SNFH, Box, Course, mask
 
-from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind
+from glioma_annotator.domain.clinical_event import ClinicalEvent, ClinicalState, EventKind, ExtentOfResection
 from glioma_annotator.domain.finding import Finding, LesionChange
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.response import DiameterLine, LesionMeasurement, ResponseCategory, ResponseMethod
 from glioma_annotator.domain.revision import RevisionOrigin
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import UserError
 from glioma_annotator.progress import CancelToken, ignore_progress
-from glioma_annotator.workflow.alignment import SameWorld
+from glioma_annotator.workflow.alignment import SameWorld, VisitAlignment
 from glioma_annotator.workflow.diameters import (
     LesionChoice,
     adjust_diameters,
@@ -120,6 +121,74 @@ def test_the_cavity_is_no_tumour() -> None:
     assert categories(assess(course))[-1] is ResponseCategory.CR
 
 
+def test_a_target_that_merges_with_another_lesion_stays_in_the_sum() -> None:
+    first: Box = (ET, (3, 3, 5), (8, 8, 6))
+    target: Box = (ET, (20, 20, 5), (6, 6, 6))
+    course = Course()
+    course.visit(100, first, target, (ET, (27, 20, 5), (5, 5, 6)), phase=BASELINE)
+    course.visit(200, first, target, (ET, (27, 20, 5), (8, 6, 6)))
+    course.visit(300, first, (ET, (20, 20, 5), (16, 6, 6)))
+    course.visit(400, first, (ET, (20, 20, 5), (16, 6, 6)))
+    found = measured(course)
+    assert [t.lesion for t in found.lesions[2]] == ["L3", "L1"]  # the larger overlap gives the identity
+    response = assess_response(course.store, found)
+    assert response.targets == ("L1", "L2")
+    assert categories(response)[1:] == [ResponseCategory.SD, ResponseCategory.PD, ResponseCategory.PD]
+    for visit, proposal in zip(found.visits[2:], response.proposals[2:], strict=True):
+        assert proposal.inputs["burden"] == pytest.approx(sum(lesion.product_mm2 for lesion in visit.lesions))
+        assert [lesion["target"] for lesion in proposal.inputs["lesions"]] == [True, True]
+        assert "L2, a target, has merged with L3, which counts in the sum." in proposal.reasons
+
+
+def test_without_contrast_nothing_is_said_of_enhancing_tumour() -> None:
+    both, flair = (SequenceRole.T1GD, SequenceRole.FLAIR), (SequenceRole.FLAIR,)
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE, roles=both)
+    course.visit(200, (SNFH, (5, 5, 5), (12, 12, 6)), roles=flair)
+    course.visit(300, LARGE, roles=both)
+    for method in ResponseMethod:
+        response = assess(course, method)
+        assert categories(response)[1:] == [ResponseCategory.NOT_EVALUABLE, ResponseCategory.SD]
+        assert response.proposals[1].reasons == ("day 200 has no T1Gd to show what enhances.",)
+    assert [t.change for t in measured(course).lesions[2]] == [LesionChange.UNCHANGED]
+    course.visit(400, SMALL, roles=flair)  # the reader stands behind what is drawn
+    assert categories(assess(course))[-1] is ResponseCategory.PR
+
+
+def test_what_a_second_surgery_takes_is_no_response() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE)
+    course.visit(200, LARGE)
+    course.visit(230, (RC, *LARGE[1:]))
+    course.visit(300, LARGE)
+    events = course.store.events
+    events.add(
+        ClinicalEvent("P", EventKind.SURGERY, day=50, extent=ExtentOfResection.GROSS_TOTAL),
+        ClinicalEvent("P", EventKind.SURGERY, day=210, extent=ExtentOfResection.BIOPSY),
+    )
+    assert categories(assess(course))[1:] == [ResponseCategory.SD, ResponseCategory.CR, ResponseCategory.PD]
+    events.add(ClinicalEvent("P", EventKind.SURGERY, day=220, extent=ExtentOfResection.GROSS_TOTAL))
+    response = assess(course)
+    assert categories(response)[1:] == [ResponseCategory.SD, ResponseCategory.SD, ResponseCategory.PD]
+    told = "Tumour was resected since the baseline: what surgery took is no response."
+    assert [told in proposal.reasons for proposal in response.proposals] == [False, False, True, False]
+
+
+def test_visits_that_cannot_be_registered_are_measured_and_the_doubt_is_told() -> None:
+    course = Course()
+    course.visit(100, LARGE, phase=BASELINE, roles=[SequenceRole.T1GD])
+    course.visit(200, SMALL, roles=[SequenceRole.FLAIR])
+    align = VisitAlignment(course.store)
+    found = measure_lesions(
+        course.store, load_course(course.store, "P"), load_profile(), align, ignore_progress, CancelToken()
+    )
+    for seen in (found, measure_again(course.store, found)):
+        last = assess_response(course.store, seen).proposals[-1]
+        assert last.category is ResponseCategory.PR
+        (doubt,) = [reason for reason in last.reasons if "no sequence in common" in reason]
+        assert "as the headers put the visits" in doubt
+
+
 def test_a_visit_without_mask_is_not_evaluable() -> None:
     course = Course()
     course.visit(100, LARGE, phase=BASELINE)
@@ -201,8 +270,8 @@ def test_adjusted_diameters_replace_the_measured_ones() -> None:
 
 
 class TestHandles:
-    long = DiameterLine((0.0, 0.0, 0.0), (30.0, 40.0, 0.0))
-    short = DiameterLine((20.0, 0.0, 0.0), (-20.0, 30.0, 0.0))
+    long = DiameterLine((-58.0, -66.0, -10.0), (-28.0, -26.0, -10.0))  # over the lesion
+    short = DiameterLine((-24.0, -62.0, -10.0), (-64.0, -32.0, -10.0))
 
     def test_moved_ends_give_lengths_that_the_next_assessment_uses(self) -> None:
         course = two_visits(LARGE, LARGE)
@@ -422,6 +491,25 @@ def test_the_reader_s_targets_replace_the_rule_s_and_outlast_a_decision() -> Non
             choose_targets(course.store, lesions, response, wrong, "Dr New")
     with pytest.raises(UserError, match="reader's name"):
         choose_targets(course.store, lesions, response, ["L1"], " ")
+
+
+def test_what_was_said_of_a_lesion_that_the_mask_no_longer_has_goes_to_no_other() -> None:
+    third: Box = (ET, (5, 30, 5), (4, 4, 5))
+    course = Course()
+    first = course.visit(100, LARGE, OTHER, third, phase=BASELINE)
+    lesions = measured(course)
+    choose_targets(course.store, lesions, assess_response(course.store, lesions), ["L2"], "Dr New")
+    other = lesions.visits[0].lesions[1]
+    assert other.longest is not None and other.perpendicular is not None
+    adjust_diameters(course.store, other, other.longest, other.perpendicular, "Dr New")
+    course.revise(first, mask(LARGE, third))  # the third is L2 now
+    assert [made.adjusted for made in measured(course).visits[0].lesions] == [False, False]
+    response = assess(course)
+    assert (response.targets, response.chosen_by) == (("L1", "L2"), "")
+    assert any("A target lesion that Dr New chose is not in the mask" in r for r in response.proposals[0].reasons)
+    course.revise(first, mask(LARGE, OTHER, third))
+    assert (assess(course).targets, assess(course).chosen_by) == (("L2",), "Dr New")
+    assert [made.adjusted for made in measured(course).visits[0].lesions] == [False, True, False]
 
 
 def test_adjusted_diameters_are_taken_over_and_given_back_without_looking_for_lesions_again() -> None:

@@ -16,7 +16,7 @@ from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.imaging.lesion_map import LesionMap, find_lesions
 from glioma_annotator.progress import CancelToken, ignore_progress
 from glioma_annotator.workflow.alignment import SameWorld, VisitAlignment
-from glioma_annotator.workflow.tracking import TrackedLesion, propose_findings, track_lesions
+from glioma_annotator.workflow.tracking import TrackedLesion, merged_since, propose_findings, track_lesions
 
 A: Box = (ET, (5, 5, 5), (5, 5, 5))
 B: Box = (ET, (25, 25, 5), (4, 4, 4))
@@ -57,6 +57,14 @@ class TestTracking:
     def test_a_new_lesion_gets_a_name_of_its_own(self) -> None:
         _, second = track(lesions(A), lesions(A, B))
         assert second["L2"].change is LesionChange.NEW
+
+    def test_a_lesion_that_went_up_in_another_is_known_until_it_is_back(self) -> None:
+        maps = [lesions(A, NEAR_A), lesions(JOINED), lesions(A), lesions(A, NEAR_A)]
+        course = track_lesions(visits(len(maps)), maps, SameWorld())
+        went = {"L1": frozenset({"L2"})}
+        assert [merged_since(course[: count + 1]) for count in range(len(maps))] == [{}, went, went, {}]
+        assert [t.lesion for t in course[-1]] == ["L1", "L2"]
+        assert merged_since(course[1:3]) == {}  # it had merged before the first of these
 
     def test_visits_without_mask_are_stepped_over(self) -> None:
         _, empty, third = track(lesions(A), None, lesions(A))
