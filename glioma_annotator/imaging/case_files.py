@@ -14,6 +14,7 @@ from pathlib import Path
 
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.nifti_header import composed
 
 _WORDS = {
     "t1ce": SequenceRole.T1GD,
@@ -36,7 +37,7 @@ class CaseFiles:
 
     Attributes
     ----------
-    name: the folder's name.
+    name: the folder's name, composed.
     images: files by role.
     mask: the expert's mask; None where there is none.
     """
@@ -96,4 +97,4 @@ def read_case(folder: Path) -> CaseFiles | None:
             images[role] = path
         elif word in _MASKS:
             mask = path
-    return CaseFiles(folder.name, images, mask) if images or mask else None
+    return CaseFiles(composed(folder.name), images, mask) if images or mask else None

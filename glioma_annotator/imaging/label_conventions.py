@@ -91,6 +91,9 @@ def read_mask(
 ) -> tuple[Volume, LabelConvention]:
     """A mask file in the scheme's values (255 stays "not reviewed"), and how its values were read (never AUTO).
 
+    In a mask that this program wrote, values beyond the scheme are labels that readers added: not reviewed, as far as
+    the scheme goes.
+
     `ambiguous` is how AUTO reads a mask with a 4 and neither 1 nor 3 (`ambiguous_as`). Raises `UserError` for
     unreadable files and values without a meaning.
     """
@@ -100,7 +103,9 @@ def read_mask(
     mapping = BRATS_2021_TO_PROGRAM if decided is LabelConvention.BRATS_2021 else identity
     found = set(np.unique(mask.labels).tolist()) - {0, IGNORE}
     unknown = sorted(found - set(mapping))
-    if unknown:
+    if mask.by_program and decided is LabelConvention.PROGRAM:
+        mapping = {**mapping, **dict.fromkeys(unknown, IGNORE)}
+    elif unknown:
         one = len(unknown) == 1
         values = f"value{'' if one else 's'} {', '.join(map(str, unknown))}"
         raise UserError(

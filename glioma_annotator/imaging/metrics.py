@@ -12,16 +12,19 @@ from glioma_annotator.domain.labels import IGNORE, LabelScheme
 from glioma_annotator.domain.measurement import RegionScores
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
+from glioma_annotator.imaging.nifti_header import largest_gap_mm
 
 Mask = NDArray[np.bool_]
+
+#: Share of a voxel by which two headers of one grid may differ: a program that knows no shear rounds it away.
+_SAME_VOXEL = 0.25
 
 
 def volume_scores(reference: Volume, prediction: Volume, scheme: LabelScheme) -> tuple[RegionScores, ...]:
     """`region_scores` of two label volumes. Raises `UserError` when they do not lie on the same grid."""
-    if not reference.grid.matches(prediction.grid):
+    if not reference.grid.matches(prediction.grid, _SAME_VOXEL * min(reference.grid.spacing_mm)):
         raise UserError(
-            "The two masks do not lie on the same grid: "
-            f"{_describe(reference.grid)} for the reference and {_describe(prediction.grid)} for the prediction.",
+            f"The two masks do not lie on the same grid: {_difference(reference.grid, prediction.grid)}.",
             "Export both on the grid of the same sequence, then compare again.",
         )
     return region_scores(reference.data, prediction.data, reference.grid, scheme)
@@ -98,6 +101,14 @@ def _surface_mm(mask: Mask, grid: Grid) -> FloatArray | None:
     inside = mask[box.slices]
     surface = inside & ~ndimage.binary_erosion(inside)
     return grid.index_to_world(np.argwhere(surface) + np.asarray(box.start))
+
+
+def _difference(reference: Grid, prediction: Grid) -> str:
+    sizes = _describe(reference), _describe(prediction)
+    if sizes[0] != sizes[1]:
+        return f"{sizes[0]} for the reference and {sizes[1]} for the prediction"
+    apart_mm = largest_gap_mm(reference.affine, prediction.affine, reference.shape)
+    return f"both have {sizes[0]}, but by their headers the same voxel lies up to {apart_mm:.3g} mm apart"
 
 
 def _describe(grid: Grid) -> str:

@@ -19,7 +19,14 @@ from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.atomic_file import atomic_write
 from glioma_annotator.imaging.label_codec import as_labels
-from glioma_annotator.imaging.nifti_header import NiftiHeader, open_nifti, read_header, shown
+from glioma_annotator.imaging.nifti_header import (
+    AXES_DISAGREE_MM,
+    NiftiHeader,
+    largest_gap_mm,
+    open_nifti,
+    read_header,
+    shown,
+)
 from glioma_annotator.imaging.orientation import from_canonical, to_canonical
 
 _VOXELS_BEGIN = 352
@@ -181,9 +188,11 @@ def _header_bytes(data: NDArray[Any], affine: FloatArray, description: str) -> b
     header.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
     header.set_xyzt_units("mm")
     header.set_sform(affine, code="scanner")
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    if np.allclose(directions.T @ directions, np.eye(3), atol=1e-4):  # a qform cannot express shear
-        header.set_qform(affine, code="scanner")
+    # A qform cannot express shear, but ITK opens no file without one whose axes lean ever so little.
+    rigid = header.copy()
+    rigid.set_qform(affine, code="scanner")
+    if largest_gap_mm(affine, rigid.get_qform(), (data.shape[0], data.shape[1], data.shape[2])) <= AXES_DISAGREE_MM:
+        header = rigid
     header["scl_slope"], header["scl_inter"] = 1.0, 0.0
     header["vox_offset"] = _VOXELS_BEGIN
     header["descrip"] = description.encode("ascii")

@@ -36,7 +36,9 @@ _DEFLATE_LIMIT = 1032
 
 _SPACING_LIMITS_MM = (0.01, 100.0)
 _FARTHEST_MM = 1e5
-_AXES_DISAGREE_MM = 1.0
+AXES_DISAGREE_MM = 1.0
+"""How far apart sform and qform may put a voxel before a reader is told."""
+
 #: Rounding may make the three stored parts of a unit quaternion so long.
 _LONGEST_QUATERNION = 1.01
 #: Units of length other than mm that a header may state (its `xyzt_units`): name, and mm in one.
@@ -311,7 +313,7 @@ def _oriented(
         notes = []
         if len(usable) < len(claimed):
             notes.append(f"{shown(path)}: one of its two orientations is unusable; the {name} is used.")
-        elif len(usable) == 2 and (gap := _largest_gap_mm(usable["sform"], usable["qform"], shape)) > _AXES_DISAGREE_MM:
+        elif len(usable) == 2 and (gap := largest_gap_mm(usable["sform"], usable["qform"], shape)) > AXES_DISAGREE_MM:
             notes.append(f"{shown(path)}: sform and qform disagree by up to {gap:.0f} mm; the sform is used.")
         return affine, tuple(notes)
     if claimed:
@@ -362,6 +364,7 @@ def _sound(affine: NDArray[Any]) -> bool:
     return bool(abs(np.linalg.det(affine[:3, :3])) > 0.05 * prod(spacing))
 
 
-def _largest_gap_mm(one: FloatArray, other: FloatArray, shape: Shape) -> float:
+def largest_gap_mm(one: FloatArray, other: FloatArray, shape: Shape) -> float:
+    """How far apart two affines (4, 4) put a voxel of a volume of `shape` at most."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], (1,))).reshape(4, -1)
     return float(np.linalg.norm((one @ corners - other @ corners)[:3], axis=0).max())

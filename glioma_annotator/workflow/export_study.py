@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.measurement import label_volumes_ml, region_volumes_ml
+from glioma_annotator.domain.measurement import is_seen, label_volumes_ml, region_volumes_ml
 from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionStatus, SegmentationRevision
 from glioma_annotator.errors import EnvironmentFailure, UserError
@@ -39,10 +39,11 @@ def export_patient(
     """Write one visit, or all when `timepoint_key` is None, to `out`/PATIENT/TIMEPOINT.
 
     Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
-    reference file's axis order, and `volumes.csv` with mL per label and region; when all visits are exported, the
-    table of all lies in `out`/PATIENT too, with `vasari.csv` and `histology.csv` where there are any. Where labels were
-    added in the workspace, `labels.csv` says what the mask's values mean. An earlier export of the patient is replaced,
-    any other file of these names is not, nor the export of another patient whose key makes the same folder.
+    reference file's axis order, and `volumes.csv` with mL per label and region (no zeros of what a visit without T1Gd
+    cannot show); when all visits are exported, the table of all lies in `out`/PATIENT too, with `vasari.csv` and
+    `histology.csv` where there are any. Where labels were added in the workspace, `labels.csv` says what the mask's
+    values mean. An earlier export of the patient is replaced, any other file of these names is not, nor the export of
+    another patient whose key makes the same folder.
 
     Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files or
     another patient; `EnvironmentFailure` when the disk fails; `Cancelled` between files.
@@ -208,7 +209,7 @@ def _rows(
     date = visit.date.isoformat() if visit.date else ""
     day = "" if visit.day is None else visit.day
     head = (patient, visit.key, date, day, visit.phase.value, revision.number, revision.status.value, kind)
-    return [(*head, name, f"{ml:.4f}") for name, ml in volumes_ml.items()]
+    return [(*head, name, f"{ml:.4f}") for name, ml in volumes_ml.items() if is_seen(name, ml, visit.roles)]
 
 
 def _write_table(path: Path, rows: Sequence[Row], columns: tuple[str, ...] = _COLUMNS) -> None:

@@ -14,8 +14,8 @@ from glioma_annotator.imaging.label_codec import count_values, propose_mapping
 from glioma_annotator.imaging.nifti import read_labels
 from glioma_annotator.workflow.ports import Store
 from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
+from glioma_annotator.workflow.recognition.files import stem_of
 from glioma_annotator.workflow.recognition.moments import find_moment
-from glioma_annotator.workflow.recognition.tree import stem_of
 from glioma_annotator.workflow.study_labels import study_scheme
 
 _MOST_NAMED = 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -23,9 +24,10 @@ from glioma_annotator.workflow.import_files import find_files
 from glioma_annotator.workflow.mask_parts import with_parts
 from glioma_annotator.workflow.preparation import proposed_preparation
 from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
+from glioma_annotator.workflow.recognition.files import Recognised, stem_of
 from glioma_annotator.workflow.recognition.moments import Moment, merge
 from glioma_annotator.workflow.recognition.sessions import session_dates
-from glioma_annotator.workflow.recognition.tree import Recognised, recognise, stem_of
+from glioma_annotator.workflow.recognition.tree import recognise
 
 _MOST_CHANNELS = 8
 _MOST_LABELS = 12
@@ -102,12 +104,13 @@ def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> 
         except OSError:  # dates are a help, not a need
             continue
         dates.update({(subject, session): date for session, date in session_dates(text).items()})
-    return tuple(
-        replace(f, moment=replace(f.moment, date=dates[f.patient, f.moment.key]))
-        if (f.patient, f.moment.key) in dates
-        else f
-        for f in found
-    )
+    return tuple(replace(f, moment=replace(f.moment, date=_date_of(f, dates) or f.moment.date)) for f in found)
+
+
+def _date_of(told: Recognised, dates: Mapping[tuple[str, str], dt.date]) -> dt.date | None:
+    """By subject and session; the subject is the patient unless the user states another key."""
+    subjects = (told.patient, told.path.name.split("_")[0], *told.path.parts)
+    return next((date for subject in subjects if (date := dates.get((subject, told.moment.key)))), None)
 
 
 def _open(told: Recognised, problems: list[str]) -> list[Candidate]:
@@ -246,7 +249,7 @@ def _look(image: Candidate) -> tuple[Candidate, Volume | None]:
     except UserError as error:
         return image.warned(str(error), include=False), None
     if loaded.volume.data.min() == loaded.volume.data.max():
-        return image.warned("The image is empty: all its voxels have the same value.", include=False), None
+        return image.warned("It shows nothing: all its voxels have the same value.", include=False), None
     return image.warned(*loaded.notes, *size_warnings(loaded.volume.grid)), shrink(loaded.volume)
 
 

@@ -16,6 +16,7 @@ from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.label_codec import MEANING_UNSURE
 from glioma_annotator.imaging.nifti import read_labels
 from glioma_annotator.imaging.nifti_header import composed
+from glioma_annotator.workflow.recognition.files import stem_of
 from glioma_annotator.workflow.recognition.tissues import (
     ET,
     LAYERS,
@@ -26,7 +27,6 @@ from glioma_annotator.workflow.recognition.tissues import (
     tells_alone,
     tissue_of,
 )
-from glioma_annotator.workflow.recognition.tree import stem_of
 
 _REGIONS = (SNFH, NETC, ET)  # of whole tumour, core and enhancing tumour, each within the one before
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,8 +46,10 @@ def segment_files(
     cancel.raise_if_cancelled()
     grid = loaded[reference].volume.grid
     reconcile({shown(files[role]): v.volume.grid for role, v in loaded.items()}, shown(files[reference]))
-    images = {role: resample_to(v.volume, grid) for role, v in loaded.items()}
     notes = [note for one in loaded.values() for note in one.notes]
+    empty = [role for role, one in loaded.items() if one.volume.data.min() == one.volume.data.max()]
+    notes += _done_without(segmenter, model, files, empty, reference)
+    images = {role: resample_to(v.volume, grid) for role, v in loaded.items() if role not in empty}
     notes += [f"{shown(files[reference])}: {doubt}" for doubt in size_warnings(grid)]
     doubts = check_contents({role: shrink(volume) for role, volume in images.items()})
     notes += [f"{shown(files[role])}: {doubt}" for role, found in doubts.items() for doubt in found]
@@ -58,6 +60,25 @@ def segment_files(
     write_labels(out, outcome.labels, grid, loaded[reference].source_axes)
     report(Progress(1.0, "Done"))
     return outcome, grid
+
+
+def _done_without(
+    segmenter: Segmenter,
+    model: str,
+    files: Mapping[SequenceRole, Path],
+    empty: Collection[SequenceRole],
+    reference: SequenceRole,
+) -> list[str]:
+    """What to tell of images that show nothing. Raises `UserError` where the model needs one or it is the reference."""
+    told = [f"{shown(files[role])} shows nothing: all its voxels have the same value." for role in empty]
+    if reference in empty:
+        raise UserError(" ".join(told), "Check the file, or leave it out if the model can do without it.")
+    if told:
+        try:
+            segmenter.check(model, files.keys() - set(empty), GLIOMA_POST_TREATMENT)
+        except UserError as error:
+            raise UserError(" ".join((*told, error.what)), error.todo) from error
+    return [f"{text} The mask was found without it." for text in told]
 
 
 def check_writable(folder: Path) -> None:

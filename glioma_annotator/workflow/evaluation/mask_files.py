@@ -9,6 +9,7 @@ from pathlib import Path
 
 from glioma_annotator.errors import UserError
 from glioma_annotator.imaging.case_files import CaseFiles, read_case
+from glioma_annotator.imaging.nifti_header import composed
 
 _MASK_ENDINGS = (".nii.gz", ".nii")
 _MASK_SUFFIXES = ("_seg", "-seg", "_mask", "-mask")
@@ -50,10 +51,10 @@ def read_mask_folder(folder: Path) -> MaskFolder:
 
 def case_name(mask: Path) -> str:
     """The case that a mask file's name begins with."""
-    ending = next((e for e in _MASK_ENDINGS if mask.name.lower().endswith(e)), "")
-    name = mask.name[: len(mask.name) - len(ending)]
-    for suffix in _MASK_SUFFIXES:
-        name = name.removesuffix(suffix)
+    name = composed(mask.name)
+    for endings in (_MASK_ENDINGS, *((suffix,) for suffix in _MASK_SUFFIXES)):
+        ending = next((e for e in endings if name.lower().endswith(e)), "")
+        name = name[: len(name) - len(ending)]
     return name
 
 

@@ -101,7 +101,7 @@ def draw_worst(folder: Path, slices: Sequence[Slice], scheme: LabelScheme) -> No
         panels = ((one.caption, None), ("reference", one.reference), ("prediction", one.prediction))
         for axes, (title, mask) in zip(row, panels, strict=True):
             _show(axes, one.image[a:c, b:d], None if mask is None else mask[a:c, b:d], scheme, one.aspect)
-            axes.set_title(title, color="#E6E6E6", fontsize=9, loc="left")
+            axes.set_title(title, color="#E6E6E6", fontsize=9, loc="left", parse_math=False)
     for number, label in enumerate(scheme.labels):
         figure.text(0.02 + 0.09 * number, 0.3 * legend, f"\u25a0 {label.name}", color=label.colour, fontsize=10)
     with atomic_write(folder / WORST) as file:

@@ -99,7 +99,9 @@ def evaluate_folders(
         pairs = {name: (path, predicted.masks[name]) for name, path in expert.masks.items()}
         unused = sorted(set(predicted.masks) - set(pairs))
         result.not_scored = dict.fromkeys(unused, "a prediction without a reference")
-        result.not_scored |= {str(folder): NO_CASE for folder in (*expert.skipped, *predicted.skipped)}
+        report_folder = out and out.resolve()
+        skipped = (f for f in (*expert.skipped, *predicted.skipped) if f.resolve() != report_folder)
+        result.not_scored |= {str(folder): NO_CASE for folder in skipped}
     else:
         pairs = {case_name(references): (references, predictions)}
     sheet = _Sheet(out, scheme)

@@ -17,8 +17,8 @@ from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.labels import BRATS_2021_TO_PROGRAM
 from glioma_annotator.domain.patient import TreatmentPhase
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment
-from glioma_annotator.workflow.recognition.words import Content, describe
+from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment, without_moment
+from glioma_annotator.workflow.recognition.words import Content, describe, tokens
 
 #: BraTS 2023 and later: already the program's values.
 POST_TREATMENT: Mapping[int, int] = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4}
@@ -191,10 +191,11 @@ def _bids(folders: tuple[str, ...], stem: str) -> Match | None:
     entities = {m["key"].lower(): m["value"] for m in _BIDS_ENTITY.finditer(stem)}
     above = {m["key"].lower(): m["value"] for f in folders for m in _BIDS_ENTITY.finditer(f) if f.startswith(m["key"])}
     subject = entities.get("sub") or above.get("sub")
-    if not subject:
-        return None
     session = entities.get("ses") or above.get("ses")
-    moment = None
+    if not subject or not (session or "sub" in entities):  # a folder that is called sub-01 makes no BIDS of its files
+        return None
+    own = next((i + 1 for i, folder in enumerate(folders) if folder.lower() == f"sub-{subject}".lower()), 0)
+    moment = next((told for folder in reversed(folders[own:]) if (told := _told_alone(folder))), None)
     if session:
         told = find_moment(session)
         number = 0 if session.lower() == "pre" else None
@@ -206,10 +207,15 @@ def _bids(folders: tuple[str, ...], stem: str) -> Match | None:
     return Match("BIDS name", f"sub-{subject}", moment, _bids_content(entities, stem), variant=variant)
 
 
+def _told_alone(folder: str) -> Moment | None:
+    """When, as told by a folder's name that holds nothing else."""
+    return None if tokens(without_moment(folder)) else find_moment(folder)
+
+
 def _bids_content(entities: Mapping[str, str], stem: str) -> Content:
     suffix = stem.rsplit("_", 1)[-1]
-    if "-" in suffix:  # no suffix: sub-01_ses-02 alone
-        return Content()
+    if "-" in suffix:  # no suffix: sub-01_ses-02 alone; below a session's folder a file may have any name
+        return Content() if "sub" in entities else describe(stem)
     if suffix in ("dseg", "mask", "probseg"):
         words = " ".join((entities.get("desc", ""), entities.get("label", ""), suffix))
         return describe(words)

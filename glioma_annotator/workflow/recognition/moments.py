@@ -139,7 +139,7 @@ def _or_last(number: int | None) -> int:
 
 def find_moment(text: str) -> Moment | None:
     """The moment that a folder's or file's name tells; None when it tells none."""
-    rest, date = _take_date(text)
+    rest, date = take_date(text)
     day, number, key = None, None, date.isoformat() if date else ""
     if unclear := _DATE_LAST_YEAR.search(rest):  # 03-04-2019: which is the month cannot be known
         key = key or unclear.group()
@@ -167,7 +167,7 @@ def find_moment(text: str) -> Moment | None:
 
 def without_moment(text: str) -> str:
     """`text` without dates, days, numbers of visits and phases, so that "postop" is not read as a contrast word."""
-    text, _ = _take_date(text)
+    text, _ = take_date(text)
     for pattern in (_DATE_LAST_YEAR, _MONTH_OF_YEAR, _DAY, _WEEK, _NUMBER, *(p for _, p in _PHASE_PATTERNS), _BASELINE):
         text = pattern.sub(" ", text)
     return text
@@ -190,7 +190,8 @@ def merge(outer: Moment, inner: Moment) -> Moment:
     )
 
 
-def _take_date(text: str) -> tuple[str, dt.date | None]:
+def take_date(text: str) -> tuple[str, dt.date | None]:
+    """`text` without the first date in it, and that date; None where there is none."""
     for match, year, month, day in _dates(text):
         try:
             date = dt.date(year, month, day)

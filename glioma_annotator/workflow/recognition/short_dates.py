@@ -18,7 +18,7 @@ from glioma_annotator.imaging.nifti_header import composed
 from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT
 
 if TYPE_CHECKING:
-    from glioma_annotator.workflow.recognition.tree import Recognised
+    from glioma_annotator.workflow.recognition.files import Recognised
 
 _SIX = re.compile(r"(?<!\d)\d{6}(?!\d)")
 #: Where year, month and day stand among three pairs of digits.

@@ -4,62 +4,35 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from glioma_annotator.domain.import_plan import ImportKind
-from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.imaging.nifti_header import composed
 from glioma_annotator.workflow.recognition import words
 from glioma_annotator.workflow.recognition.conventions import hinted_labels, known_tree, match_convention
-from glioma_annotator.workflow.recognition.moments import SINGLE_VISIT, Moment, find_moment, merge, without_moment
+from glioma_annotator.workflow.recognition.files import PATIENT_KEY, SURE_KEY, Recognised, split_stem, stem_of
+from glioma_annotator.workflow.recognition.moments import (
+    SINGLE_VISIT,
+    Moment,
+    find_moment,
+    merge,
+    take_date,
+    without_moment,
+)
 from glioma_annotator.workflow.recognition.short_dates import with_short_dates
+from glioma_annotator.workflow.recognition.splitting import (
+    split_days,
+    split_flat_folders,
+    split_sequence_folders,
+    split_visits,
+)
 
 _LEVELS_ABOVE = 4
-_PATIENT_KEY = re.compile(
-    r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\w*\d\w*|(?=[^\d]*\d)[a-z][a-z0-9]*(?:[-_][a-z0-9]+)+", re.I
-)
-#: A patient's for certain, not a data set's.
-_SURE_KEY = re.compile(r"(?:sub|subj|subject|pat|patient|case|id|p|pt)[-_ ]?\d", re.I)
 #: A number that is a patient's where a visit's folder lies below it.
 _NUMBERED = re.compile(r"\d{3,}")
-#: A scan's number among those of a visit, and what may follow it.
-_COUNT = re.compile(r"([1-9]\d{0,3})(?:[-_. ]+(.+))?")
 _VISIT = re.compile(r"[vmdt]\d{1,4}", re.I)
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """What names tell about one file.
-
-    Attributes
-    ----------
-    path: the file.
-    patient: patient key.
-    moment: the visit; its key is unique within the patient.
-    content: what the file holds.
-    why: where the guess comes from, for the reader.
-    labels: meaning of a mask's values, when the names tell.
-    channels: roles of a 4D file's channels, when the names tell.
-    variant: name of the processing folder the file lies in when its images were moved to another space, else empty.
-    loose: True when nothing but the folder tells the visit, so that a mask may belong to another visit's images.
-    """
-
-    path: Path
-    patient: str
-    moment: Moment
-    content: words.Content
-    why: str
-    labels: Mapping[int, int] | None = None
-    channels: tuple[SequenceRole, ...] = ()
-    variant: str = ""
-    loose: bool = False
-
-
-def stem_of(path: Path) -> str:
-    """The file's name without .nii or .nii.gz."""
-    return re.sub(r"\.nii(\.gz)?$", "", composed(path.name), flags=re.I)
 
 
 def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) -> tuple[Recognised, ...]:
@@ -72,8 +45,8 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
     """
     listed = list(files)
     if not patient or not listed:
-        found = _split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed])
-        return tuple(with_short_dates(_split_visits(found)))
+        found = split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed])
+        return tuple(split_days(with_short_dates(split_visits(split_sequence_folders(found)))))
     # One patient: below what all chosen folders share, folders tell visits.
     drives = {root.anchor for _, root in listed}
     shared = Path(os.path.commonpath([root for _, root in listed])) if len(drives) == 1 else None
@@ -82,7 +55,7 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
         top = shared or root
         folders = tuple(composed(f) for f in (top.name, *path.parent.relative_to(top).parts))
         result.append(_recognise_one(path, root, folders, patient))
-    return tuple(with_short_dates(_split_visits(result, stated=True)))
+    return tuple(split_days(with_short_dates(split_visits(result, stated=True))))
 
 
 def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: str | None = None) -> Recognised:
@@ -140,18 +113,25 @@ def _is_person(folders: Sequence[str], index: int) -> bool:
 def _keyed(folders: Sequence[str], named: Sequence[int]) -> list[int]:
     """Those of the folders that may be the patient's whose names look like a patient's key."""
     visits = [i for i, f in enumerate(folders) if find_moment(f)]
-    keyed = [i for i in named if _PATIENT_KEY.fullmatch(folders[i])]
+    keyed = [i for i in named if PATIENT_KEY.fullmatch(folders[i])]
     if visits:  # what looks like a key below a visit's folder (reader_1) is one only where none lies above
         keyed = [i for i in keyed if i < visits[-1]] or keyed
+    keyed = [i for i in keyed if not any(j < i and _carries(folders[i], folders[j]) for j in keyed)]
     return [
         i
         for i in keyed
         if not any(
             words.names_collection(folders[i]) or (visits and j < visits[-1] and _NUMBERED.fullmatch(folders[j]))
             for j in named
-            if j > i and not _SURE_KEY.match(folders[i])
+            if j > i and not SURE_KEY.match(folders[i])
         )
     ]
+
+
+def _carries(folder: str, patient: str) -> bool:
+    """Whether a folder below a patient's begins with the patient's key, as P001/P001_MR2 does: it is a visit's."""
+    key = re.escape(patient)
+    return SURE_KEY.match(patient) is not None and re.fullmatch(rf"{key}[-_. ].+", folder, re.I) is not None
 
 
 def _unkeyed(folders: Sequence[str], named: Sequence[int]) -> int | None:
@@ -163,13 +143,13 @@ def _unkeyed(folders: Sequence[str], named: Sequence[int]) -> int | None:
 
 
 def _by_words(path: Path, folders: tuple[str, ...], stem: str, patient: str | None) -> Recognised:
-    prefix, rest = _split_stem(stem)
+    prefix, rest = split_stem(stem)
     content, why = _content(folders, without_moment(rest or stem))
     named = [i for i, f in enumerate(folders) if _may_be_patient(f) or _is_person(folders, i)]
     keyed = _keyed(folders, named)
     at = keyed[-1] if keyed else _unkeyed(folders, named)
     key = patient or (folders[at] if at is not None else "")
-    if not patient and not keyed and _PATIENT_KEY.fullmatch(prefix) and not words.names_scan(prefix):
+    if not patient and not keyed and PATIENT_KEY.fullmatch(prefix) and not words.names_scan(prefix):
         key = prefix
     inner = [folders[i] for i in named if (i > 0 if patient else at is None or i > at)]
     moment = _moment(folders, stem, 0 if at is None else at + 1)
@@ -179,19 +159,11 @@ def _by_words(path: Path, folders: tuple[str, ...], stem: str, patient: str | No
         state = next((f for f in reversed(folders) if words.processing(f)), "")
         told = "-".join(dict.fromkeys((*inner, state) if state else inner))
         moment = Moment(told) if told and told != key else Moment(SINGLE_VISIT, number=0)
+        _, date = take_date(told)  # year, month and day in folders of their own
+        moment = replace(moment, date=date)
     labels = hinted_labels(folders, stem)
     why = f"{tree}, {why}" if (tree := known_tree(folders)) else why
     return Recognised(path, key or "patient-1", moment, content, why, labels, (), variant, loose)
-
-
-def _split_stem(stem: str) -> tuple[str, str]:
-    """The part of a file's name in front of the first word about content or time, and the part from there on."""
-    start = 0
-    for piece in re.finditer(r"[^-_. ]+", stem):
-        if words.is_word(piece.group().lower()) or find_moment(stem[piece.start() :].split("_")[0]):
-            return stem[:start].strip("-_. "), stem[piece.start() :]
-        start = piece.end()
-    return stem, ""
 
 
 def _content(folders: tuple[str, ...], text: str) -> tuple[words.Content, str]:
@@ -228,84 +200,3 @@ def _told(texts: Iterable[str]) -> Moment | None:
         if found := find_moment(text):
             told = merge(told, found) if told else found
     return told
-
-
-def _split_flat_folders(found: list[Recognised]) -> list[Recognised]:
-    """Patients of a folder in which files of several patients lie side by side (anna_t1, bert_t1, ...)."""
-    seen: dict[tuple[Path, str, str], dict[SequenceRole, set[str]]] = {}
-    images: dict[Path, list[Recognised]] = {}
-    for item in found:
-        if item.content.kind is not ImportKind.IMAGE:
-            continue
-        images.setdefault(item.path.parent, []).append(item)
-        if (prefix := _prefix(item)) and item.content.role is not SequenceRole.OTHER:
-            roles = seen.setdefault((item.path.parent, item.patient, item.moment.key), {})
-            roles.setdefault(item.content.role, set()).add(prefix)
-    mixed = {
-        place
-        for place, roles in seen.items()
-        if any(len(prefixes) > 1 for prefixes in roles.values())
-        and not all(words.names_scan(prefix) for prefixes in roles.values() for prefix in prefixes)
-        and not _numbered(images[place[0]])
-    }
-    return [
-        replace(i, patient=_prefix(i)) if _prefix(i) and (i.path.parent, i.patient, i.moment.key) in mixed else i
-        for i in found
-    ]
-
-
-def _numbered(images: Sequence[Recognised]) -> bool:
-    """Whether the images of a folder begin with numbers, each of which occurs once, as scans of one visit are counted.
-
-    Numbers with zeros in front are patients'.
-    """
-    counts = [match for i in images if (match := _COUNT.fullmatch(_prefix(i)))]
-    numbers = {match[1] for match in counts if not match[2] or words.names_scan(match[2])}
-    return len(numbers) == len(images) and len({i.content.role for i in images}) > 1
-
-
-def _prefix(item: Recognised) -> str:
-    """The part of a file's name that may be a patient's."""
-    prefix, rest = _split_stem(stem_of(item.path))
-    return prefix if rest else ""
-
-
-def _split_visits(found: Sequence[Recognised], stated: bool = False) -> list[Recognised]:
-    """A visit for each of the folders that only a number tells apart (MRI_1, MRI_2; 3_followup, 4_followup) when one
-    contrast lies in several of them; what their names tell would make them one visit.
-    """
-    places: dict[tuple[str, str], set[tuple[Path, str]]] = {}
-    first: dict[tuple[str, str, SequenceRole], Path] = {}
-    for item in found:
-        one = item.path.parent
-        role = item.content.role
-        if not _weak(item) or role is SequenceRole.OTHER or item.content.kind is not ImportKind.IMAGE:
-            continue
-        other = first.setdefault((item.patient, item.moment.key, role), one)
-        shared = Path(os.path.commonpath((one, other))) if one.anchor == other.anchor else one
-        if shared in (one, other) or not (stated or item.patient in map(composed, shared.parts)):
-            continue
-        form = _form(_below(one, shared))
-        if form == _form(_below(other, shared)) and not words.names_series(form):
-            places.setdefault((item.patient, item.moment.key), set()).add((shared, form))
-    return [_at_its_place(item, places.get((item.patient, item.moment.key), ())) for item in found]
-
-
-def _weak(item: Recognised) -> bool:
-    """Whether neither a date nor a day or number tells the visit."""
-    return item.loose or not item.moment.kind
-
-
-def _at_its_place(item: Recognised, places: Iterable[tuple[Path, str]]) -> Recognised:
-    for shared, form in places:
-        if _weak(item) and shared in item.path.parents[1:] and _form(name := _below(item.path, shared)) == form:
-            return replace(item, moment=replace(item.moment, key=composed(name), number=None))
-    return item
-
-
-def _below(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).parts[0]
-
-
-def _form(name: str) -> str:
-    return re.sub(r"\d+", "#", name.lower())

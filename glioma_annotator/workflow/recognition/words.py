@@ -23,13 +23,20 @@ _T2_STAR = frozenset("star t2star gre fl2d fl3d ffe hemo haemo".split())
 _DARK_FLUID = (("dark", "fluid"), ("da", "fl"))
 _FLAIR = re.compile(r"(t2)?(w)?flair\w*|t2f|tirm|darkfluid")
 _CONTRAST = frozenset(
-    "gd gad gado gadolinium gadovist dotarem ce +c c+ c post postcontrast postgd contrast km cm enhanced".split()
+    "gd gad gado gadolinium gadolinio gadovist dotarem ce +c c+ c post postcontrast postgd contrast contraste contrasto"
+    " km cm enhanced".split()
 )
 _NO_CONTRAST = frozenset("pre precontrast non noncontrast without native nativ ohne".split())
+#: What denies the word of contrast medium that follows it: T1_no_gd, T1_vor_KM.
+_DENYING = frozenset("no wo before vor sans sin sem senza zonder".split())
+#: Ways of writing "without" that would be torn apart: W/O as in W_O_CONTRAST, C- at the end of a name.
+_WITHOUT = re.compile(r"(?<![a-z0-9])(?:w[-_ ]o(?![a-z0-9])|c-(?=[_. ]|$))")
 _OTHER = frozenset(
     "adc dwi swi asl rcbv cbv cbf mtt ttp tmax fa md ad rd pd pdw dsc dce dti perf perfusion t2star t2s ktrans pet ct"
     " bold gre trace subtraction subtr erly hemo haemo".split()
 )
+#: Of these, what is no weighted image though its name also tells a weighting: T1_DCE, t2_adc.
+_MEASURED = frozenset("adc dwi swi asl rcbv cbv cbf mtt ttp tmax dsc dce dti ktrans".split())
 _MASK = frozenset(
     "seg segm segs segmentation segmentations mask masks label labels labelmap labelmaps dseg roi gt groundtruth truth"
     " annotation annotations voi tumormask tumourmask tumorseg tumorsegmentation segmask brainmask probseg"
@@ -38,7 +45,9 @@ _MASK = frozenset(
 _MASK_UNLESS_ROLE = frozenset("tumor tumour lesion lesions glioma gold".split())
 _BRAIN = frozenset("brain brainmask bet skull parenchyma skullstrip".split())
 _PARCELS = frozenset("gm wm csf aseg aparc aparcaseg aparc+aseg parcellation synthseg".split())
-_CHANGE = frozenset("subtraction subtr minus change changes difference diff".split())
+_CHANGE = frozenset("subtraction subtr subtracted subtraktion minus change changes difference diff".split())
+#: Of images in units of their own (relaxation times), which are no weighted images.
+_MAPS = frozenset("map maps mapping".split())
 #: What follows names where an image was moved to: FLAIR_to_T1 is a FLAIR.
 _TOWARDS = frozenset("to in on into onto reg coreg registered coregistered aligned resliced resampled".split())
 _PROBABILITY = frozenset("prob probability probabilities pmap probseg uncertainty softmax".split())
@@ -92,20 +101,22 @@ def tokens(text: str) -> tuple[str, ...]:
 
 def describe(text: str) -> Content:
     """What the words of a file name (without suffix, patient and visit) say."""
-    words = tokens(text)
+    words = tokens(_WITHOUT.sub("without", text.lower()))
     role = _role(words)
     present = frozenset(words)
     mask = bool(present & _MASK) or (role is None and bool(present & _MASK_UNLESS_ROLE))
     if mask:
         return Content(ImportKind.MASK, role or SequenceRole.OTHER, leave_out=_no_tissue(present))
     words = _moved(words)
-    role = _role(words)
+    role = _role(words) if _MEASURED.isdisjoint(words) else None
     if role is None:
         known = frozenset(words) & _OTHER
         name = next((w.upper() for w in reversed(words) if w in known), "")
         return Content(ImportKind.IMAGE if known else None, name=name)
-    if present & _CHANGE:
+    if present & _CHANGE or words[-1] == "sub":
         return Content(ImportKind.IMAGE, name=f"{role.value} subtraction")
+    if present & _MAPS:
+        return Content(ImportKind.IMAGE, name=f"{role.value} map")
     return Content(ImportKind.IMAGE, role)
 
 
@@ -114,7 +125,7 @@ def _moved(words: tuple[str, ...]) -> tuple[str, ...]:
     for place, word in enumerate(words):
         before, target = words[:place], words[place + 1 :]
         told = _role(before) is not None or not _OTHER.isdisjoint(before)
-        if word in _TOWARDS and told and any(p.fullmatch(w) for w in target for p in (_T1GD, _T1, _T2, _FLAIR)):
+        if word in _TOWARDS and told and any(w in _OTHER or _role((w,)) for w in target):
             return before
     return words
 
@@ -125,8 +136,10 @@ def _role(words: tuple[str, ...]) -> SequenceRole | None:
     if t1gd:
         return SequenceRole.T1GD
     if t1:  # before FLAIR: a "T1 FLAIR" is T1-weighted
-        contrast = _CONTRAST.intersection(words) and not _NO_CONTRAST.intersection(words)
-        return SequenceRole.T1GD if contrast else SequenceRole.T1
+        denied = not _NO_CONTRAST.isdisjoint(words) or any(
+            word in _DENYING and follower in _CONTRAST for word, follower in pairwise(words)
+        )
+        return SequenceRole.T1GD if not denied and not _CONTRAST.isdisjoint(words) else SequenceRole.T1
     if any(_FLAIR.fullmatch(w) for w in words) or not set(_DARK_FLUID).isdisjoint(pairwise(words)):
         return SequenceRole.FLAIR
     if any(_T2.fullmatch(w) for w in words) and _T2_STAR.isdisjoint(words):

@@ -34,6 +34,14 @@ def test_values_without_a_meaning_are_named(tmp_path: Path, values: tuple[int, .
         read_mask(path, GLIOMA_POST_TREATMENT, LabelConvention.PROGRAM)
 
 
+def test_labels_that_readers_added_count_as_not_reviewed(tmp_path: Path) -> None:
+    labels = np.arange(64, dtype=np.uint8).reshape(4, 4, 4) % 7
+    write_labels(tmp_path / "own.nii.gz", labels, Grid((4, 4, 4), np.eye(4)))
+    read, convention = read_mask(tmp_path / "own.nii.gz", GLIOMA_POST_TREATMENT)
+    assert convention is LabelConvention.PROGRAM
+    assert np.array_equal(read.data, np.where(labels > 4, 255, labels))
+
+
 PROGRAM, BRATS = LabelConvention.PROGRAM, LabelConvention.BRATS_2021
 
 

@@ -96,3 +96,13 @@ def test_masks_on_different_grids_are_refused() -> None:
     with pytest.raises(UserError, match="same grid"):
         volume_scores(reference, prediction, GLIOMA_POST_TREATMENT)
     assert volume_scores(reference, reference, GLIOMA_POST_TREATMENT)[1].dice == 1.0
+
+
+def test_voxels_of_one_size_in_another_place_are_refused_with_how_far_they_lie_apart() -> None:
+    mask = np.ones(SHAPE, np.uint8)
+    moved = OBLIQUE.copy()
+    moved[2, 3] += 4
+    with pytest.raises(UserError, match=r"both have 9 x 10 x 8 voxels of .* lies up to 4 mm apart"):
+        volume_scores(Volume(mask, GRID), Volume(mask, Grid(SHAPE, moved)), GLIOMA_POST_TREATMENT)
+    moved[2, 3] -= 3.9  # as where ITK-SNAP saves a mask of an image whose axes lean a little
+    assert volume_scores(Volume(mask, GRID), Volume(mask, Grid(SHAPE, moved)), GLIOMA_POST_TREATMENT)[1].dice == 1.0

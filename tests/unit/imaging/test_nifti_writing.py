@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 from phantoms import write_nifti
 
 from glioma_annotator.domain.geometry import Grid
@@ -54,6 +55,17 @@ def test_masks_are_stored_as_uint8_with_all_their_values(tmp_path: Path) -> None
     write_labels(tmp_path / "a.nii.gz", labels, Grid(labels.shape, OBLIQUE), "LPS")
     assert nib.load(tmp_path / "a.nii.gz").get_data_dtype() == np.uint8
     assert read_labels(tmp_path / "a.nii.gz").by_program
+
+
+def test_an_affine_that_leans_a_little_opens_where_only_rigid_ones_are_read(tmp_path: Path) -> None:
+    """ITK-SNAP and 3D Slicer refuse a file whose only orientation has shear, be it rounding."""
+    leaning = OBLIQUE.copy()
+    leaning[:3, 1] += 1e-3 * leaning[:3, 0]
+    write_labels(tmp_path / "a.nii", np.ones(DATA.shape, np.uint8), Grid(DATA.shape, leaning))
+    far_corner = SimpleITK.ReadImage(str(tmp_path / "a.nii")).TransformIndexToPhysicalPoint((6, 5, 4))
+    written = nib.load(tmp_path / "a.nii")
+    assert np.allclose(far_corner * np.array([-1, -1, 1]), (written.affine @ (6, 5, 4, 1))[:3], atol=0.01)
+    assert read_labels(tmp_path / "a.nii").notes == ()
 
 
 def test_an_affine_with_shear_is_written_as_sform_alone(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from glioma_annotator.workflow.evaluation.run import Conventions, EvaluationResu
 
 
 class BrightSegmenter:
-    """Calls what is bright on FLAIR oedema, and refuses an image that is the same everywhere."""
+    """Calls what is bright on FLAIR oedema, and refuses one on which no brain is bright."""
 
     def check(self, _model: str, roles: Collection[SequenceRole], _scheme: object) -> None:
         if missing := set(CHANNELS) - set(roles):
@@ -31,7 +31,7 @@ class BrightSegmenter:
         self, images: dict[SequenceRole, Volume], *_: object, operated: bool | None = None
     ) -> SegmentationOutcome:
         flair = images[SequenceRole.FLAIR].data
-        if not flair.any():
+        if flair.max() < 10:
             raise UserError("The FLAIR image is empty.", "Choose another one.")
         return SegmentationOutcome((2 * (flair > 170)).astype(np.uint8), BASE, "CPU", 0.1, 1)
 
@@ -45,8 +45,8 @@ def evaluated(cases: Path, out: Path) -> EvaluationResult:
 
 
 def spoil(case: Path) -> None:
-    """Give a case an empty FLAIR."""
-    empty = write_case(case.parent.parent / "empty" / case.name, tumour=False)
+    """Give a case a FLAIR without a brain."""
+    empty = write_case(case.parent.parent / "empty" / case.name)
     image = empty / f"{case.name}_seg.nii.gz"
     image.replace(case / f"{case.name}_flair.nii.gz")
 

@@ -206,14 +206,23 @@ def test_mask_files_beside_case_folders_are_refused(tmp_path: Path) -> None:
 def test_what_is_not_scored_is_listed(tmp_path: Path) -> None:
     for place in ("r/a/a_seg", "r/odd/odd_gt", "p/a", "p/z"):
         saved(tmp_path / f"{place}.nii.gz", 2)
-    result = evaluated(tmp_path / "r", tmp_path / "p", tmp_path / "out")
+    (tmp_path / "r" / "out").mkdir()
+    result = evaluated(tmp_path / "r", tmp_path / "p", tmp_path / "r" / "out")
     assert {Path(name).name for name in result.not_scored} == {"odd", "z"}
-    assert "odd" in (tmp_path / "out" / "report.md").read_text()
+    assert "odd" in (tmp_path / "r" / "out" / "report.md").read_text()
+
+
+def test_one_case_s_name_may_be_written_in_two_ways(tmp_path: Path) -> None:
+    saved(tmp_path / "r" / "Mu\u0308ller_SEG.nii.gz", 2)
+    saved(tmp_path / "p" / "M\u00fcller.nii.gz", 2)
+    saved(tmp_path / "c" / "Mu\u0308ller" / "mask.nii.gz", 2)
+    for references in ("r", "c"):
+        assert {s.case for s in evaluated(tmp_path / references, tmp_path / "p").scores} == {"M\u00fcller"}
 
 
 def test_two_files_can_have_a_report(tmp_path: Path) -> None:
-    reference, prediction = saved(tmp_path / "r_seg.nii.gz", 1, 2), saved(tmp_path / "p.nii.gz", 2, 1)
-    assert {s.case for s in evaluated(reference, prediction, tmp_path / "out").scores} == {"r"}
+    reference, prediction = saved(tmp_path / "r$1_$_seg.nii.gz", 1, 2), saved(tmp_path / "p.nii.gz", 2, 1)
+    assert {s.case for s in evaluated(reference, prediction, tmp_path / "out").scores} == {"r$1_$"}
     assert "Labels read as: reference program, prediction program." in (tmp_path / "out" / "report.md").read_text()
 
 

@@ -127,10 +127,12 @@ def test_an_image_called_mask_lies_beside_the_mask(tmp_path: Path) -> None:
     images = {"Mask": image, "T1": image}
     other = dataclasses.replace(visit, id=None, key="v2", reference="T1", sequences=(named, *visit.sequences[:1]))
     made = store.add_timepoint(other, images)
-    labels = np.full(visit.grid.shape, 3, np.uint8)
+    labels = np.full(visit.grid.shape, 2, np.uint8)
     store.add_revision(made, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="R")
     written = {path.name for path in export(store, tmp_path / "out", visit="v2")}
     assert written == {"Mask-image.nii.gz", "T1.nii.gz", "mask.nii.gz", "volumes.csv"}
+    told = {name for _, name in table(tmp_path / "out" / PATIENT / "v2" / "volumes.csv")}
+    assert told == {"NETC", "SNFH", "RC", "WT"}, "without T1Gd nobody sees that nothing enhances"
 
 
 def test_an_earlier_export_is_replaced(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_an_empty_image_is_left_out(tmp_path: Path) -> None:
     write_nifti(tmp_path / "t2.nii.gz", np.zeros(SHAPE, np.int16))
     blank = item(propose(tmp_path), "t2.nii.gz")
     assert not blank.include
-    assert "empty" in blank.warnings[0]
+    assert "shows nothing" in blank.warnings[0]
 
 
 def test_an_image_where_a_mask_is_named_is_left_out_with_the_reason(tmp_path: Path) -> None:
@@ -531,7 +531,8 @@ def test_dates_of_sessions_are_found_in_a_table_that_a_spreadsheet_saved(tmp_pat
     write_visit(tmp_path / "sub-01" / "ses-01" / "anat", {T1: "sub-01_ses-01_T1w.nii.gz"})
     table = "session_id\tacq_time\nses-01\t2019-01-14\n"
     (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text(table, encoding="utf-8-sig")
-    assert [v.date for v in propose(tmp_path).visits] == [dt.date(2019, 1, 14)]
+    for patient in (None, "ANNA"):
+        assert [v.date for v in propose(tmp_path, patient=patient).visits] == [dt.date(2019, 1, 14)]
 
 
 @pytest.mark.parametrize(("visit", "label"), [("postop", 4), ("preop", 3), ("2019-01-14", 3)])

@@ -12,10 +12,11 @@ from glioma_annotator.domain.import_plan import ImportKind
 from glioma_annotator.domain.patient import TreatmentPhase as Phase
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.workflow.recognition.conventions import HD_GLIO
+from glioma_annotator.workflow.recognition.files import Recognised
 from glioma_annotator.workflow.recognition.moments import find_moment
 from glioma_annotator.workflow.recognition.sessions import session_dates
 from glioma_annotator.workflow.recognition.short_dates import read_together
-from glioma_annotator.workflow.recognition.tree import Recognised, recognise
+from glioma_annotator.workflow.recognition.tree import recognise
 from glioma_annotator.workflow.recognition.words import describe
 
 T1, T1GD, T2, FLAIR, OTHER = SequenceRole
@@ -65,6 +66,13 @@ NAMES = {
     "sub-01/ses-01/anat/sub-01_ses-01_inv-1_MP2RAGE.nii.gz": ("sub-01", "ses-01", OTHER),
     "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_desc-aseg_dseg.nii.gz": ("sub-01", "ses-01", "left out"),
     "derivatives/x/sub-01/ses-01/anat/sub-01_ses-01_label-GM_mask.nii.gz": ("sub-01", "ses-01", "left out"),
+    "sub-01/ses-01/flair-3d.nii.gz": ("sub-01", "ses-01", FLAIR),
+    # a subject's folder alone
+    "sub-01/2019-01-14/t1.nii.gz": ("sub-01", "2019-01-14", T1),
+    "sub-01/2019-01-14/flair-3d.nii.gz": ("sub-01", "2019-01-14", FLAIR),
+    "sub-01/postop/sub-01_T1w.nii.gz": ("sub-01", "postop", T1),
+    "2019-01-14/sub-01_T1w.nii.gz": ("sub-01", "2019-01-14", T1),
+    "export 2024-05-01/sub-01/anat/sub-01_T1w.nii.gz": ("sub-01", "visit-1", T1),
     # LUMIERE
     "Patient-001/week-000-1/CT1.nii.gz": ("Patient-001", "week-000-1", T1GD),
     "Patient-001/week-000-1/T1.nii.gz": ("Patient-001", "week-000-1", T1),
@@ -165,6 +173,19 @@ WORDS = {
     "ax_T1_FLAIR": T1,
     "t1-pre-contrast": T1,
     "T1_non_contrast": T1,
+    "T1_no_contrast": T1,
+    "AX_T1_W_O_CONTRAST": T1,
+    "AX_T1_W_CONTRAST": T1GD,
+    "T1 wo gd": T1,
+    "T1_vor_KM": T1,
+    "T1_nach_KM": T1GD,
+    "T1 sans gado": T1,
+    "T1_sin_contraste": T1,
+    "T1_con_contraste": T1GD,
+    "T1_C-": T1,
+    "T1_C+": T1GD,
+    "t1-c-3": T1GD,
+    "T1_no_fs_gd": T1GD,
     "t1ce": T1GD,
     "CT1": T1GD,
     "T1Gd": T1GD,
@@ -184,6 +205,9 @@ WORDS = {
     "TIRM": FLAIR,
     "flair_to_t1": FLAIR,
     "T2_coreg_T1c": T2,
+    "T1_to_DWI": T1,
+    "FLAIR_coreg_ADC": FLAIR,
+    "T1_GRE": T1,
     "FLAIR_in_T1_space": FLAIR,
     "T1_post_to_T2": T1GD,
     "t1_reg_ce": T1GD,
@@ -208,7 +232,12 @@ def test_words_tell_the_contrast(text: str) -> None:
         ("t2_star", ""),
         ("ADC_in_T1ce", "ADC"),
         ("rCBV_reg_t1c", "RCBV"),
+        ("T1_DCE_ktrans", "KTRANS"),
+        ("ep2d_diff_t2_adc", "ADC"),
+        ("adc_t1gd_reg", "ADC"),
         ("T1Gd_minus_T1", "T1Gd subtraction"),
+        ("t1_tra_km_SUB", "T1Gd subtraction"),
+        ("T1_mapping", "T1 map"),
     ],
 )
 def test_other_images_keep_a_free_name(text: str, name: str) -> None:
@@ -538,6 +567,10 @@ def test_numbers_of_scans_are_no_patients() -> None:
     assert {f.patient for f in recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in names])} == {"out"}
     names = ["3_Ax_T1_SE", "4_t1_mprage", "5_Sag_FLAIR"]
     assert {f.patient for f in recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in names])} == {"out"}
+    exam = ("3_t1_mprage", "4_t2_tse", "6_ep2d_diff_b1000", "7_ep2d_diff_ADC", "8_t2_swi", "8_Mag_Images")
+    exam += ("9_Neuronav_T1_KM", "10_t1_mprage_KM", "10_t1_dixon_KM", "11_t1_KM_SUB")
+    found = recognise([(ROOT / f"Mueller_Anna/MR_20210304/{n}.nii.gz", ROOT) for n in exam])
+    assert {(f.patient, f.moment.key) for f in found} == {("Mueller_Anna", "2021-03-04")}
     for patients in (["001_t1", "001_t2", "002_t1", "002_t2"], ["1_t1", "2_t1", "3_t1"], ["01_t1", "02_t1", "03_t2"]):
         found = recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in patients])
         assert {f.patient for f in found} == {n.split("_")[0] for n in patients}
@@ -546,6 +579,50 @@ def test_numbers_of_scans_are_no_patients() -> None:
 def test_planes_of_one_contrast_are_no_patients() -> None:
     found = recognise([(ROOT / f"out/{n}.nii.gz", ROOT) for n in ("Ax_T2", "Sag_T2", "Cor_T2", "Ax_T1")])
     assert {f.patient for f in found} == {"out"}
+
+
+def test_words_in_front_of_contrasts_are_no_patients_in_a_folder_that_is_a_patient_s() -> None:
+    for folder in ("P012", "P012/2021-03-04", "GBM-012/2021-03-04", "GBM-012/MR 4.3.2021/nifti"):
+        found = recognise([(ROOT / f"{folder}/{n}_T1_post.nii.gz", ROOT) for n in ("Stealth", "AX", "MIP")])
+        assert {f.patient for f in found} == {folder.split("/")[0]}
+    found = recognise([(ROOT / f"cohort_1/2021-03-04/{n}_T1.nii.gz", ROOT) for n in ("anna", "bert")])
+    assert {f.patient for f in found} == {"anna", "bert"}
+
+
+def test_year_month_and_day_in_folders_of_their_own_are_a_date() -> None:
+    assert one("PAT-1/2021/03/04/t1.nii.gz").moment.date == dt.date(2021, 3, 4)
+    assert one("PAT-1/2021/03/t1.nii.gz").moment.date is None
+
+
+def test_scans_before_and_after_surgery_of_one_day_are_two_visits() -> None:
+    names = ["2021-03-04_preop/t1", "2021-03-04_postop/t1", "2021-03-04_postop/seg", "2021-03-07_postop/t1"]
+    found = recognise([(ROOT / f"PAT-1/{name}.nii.gz", ROOT) for name in names])
+    before, after, mask, later = (f.moment for f in found)
+    assert before.key != after.key == mask.key
+    assert (before.date, before.phase) == (dt.date(2021, 3, 4), Phase.PRE_OPERATIVE)
+    assert before.sort_key < after.sort_key
+    assert later.key == "2021-03-07"
+    told = recognise([(ROOT / f"PAT-1/2021-03-04/{n}.nii.gz", ROOT) for n in ("preop_t1", "postop_seg", "flair")])
+    assert {f.moment.key for f in told} == {"2021-03-04"}
+
+
+def test_folders_of_sequences_with_a_file_per_patient_hold_several_patients() -> None:
+    for top, patients in (("mydata", ("001", "002")), ("study", ("anna", "bert"))):
+        names = [f"{top}/{folder}/{p}" for folder in ("T1", "t1ce", "FLAIR", "seg") for p in patients]
+        found = recognise([(ROOT / f"{name}.nii.gz", ROOT / top) for name in names])
+        assert [f.patient for f in found] == list(patients) * 4
+        assert [f.content.role for f in found[::2]] == [T1, T1GD, FLAIR, OTHER]
+    for folder in ("PAT-1/T1", "PAT-1/FLAIR", "anna/T1"):
+        assert {one(f"{folder}/{n}.nii.gz").patient for n in (1, 2)} == {folder.split("/")[0]}
+    dates = [f"anna/{folder}/{date}.nii.gz" for folder in ("T1", "FLAIR") for date in ("2019-01-14", "2019-04-17")]
+    assert {f.patient for f in recognise([(ROOT / name, ROOT) for name in dates])} == {"anna"}
+
+
+def test_folders_that_repeat_a_patient_s_key_are_visits() -> None:
+    names = ("P001/P001_1/t1", "P001/P001_MR2/t1", "P001/P001_2021-03-04/t1", "P0012/P0012-1/t1", "P002/P0021_1/t1")
+    found = [one(f"{name}.nii.gz") for name in names]
+    assert [f.patient for f in found] == ["P001", "P001", "P001", "P0012", "P0021_1"]
+    assert [f.moment.key for f in found[:3]] == ["P001_1", "P001_MR2", "2021-03-04"]
 
 
 def test_initials_that_could_tell_how_a_scan_was_taken_are_patients_among_others() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +84,26 @@ def test_the_mask_s_folder_is_made(scan: Path) -> None:
     out = scan.parent / "new" / "below" / "mask.nii.gz"
     segment(scan, out, EmptySegmenter())
     assert [path.name for path in out.parent.iterdir()] == ["mask.nii.gz"]
+
+
+class NeedsFlair(EmptySegmenter):
+    def check(self, _model: object, roles: Collection[SequenceRole], *_: object) -> None:  # type: ignore[override]
+        if SequenceRole.FLAIR not in roles:
+            raise UserError("The model needs FLAIR.", "Add it.")
+
+
+def test_an_image_that_shows_nothing_is_left_out_or_named(scan: Path) -> None:
+    blank = write_nifti(scan.parent / "blank.nii.gz", np.zeros_like(head(T1GD)))
+    told = "blank.nii.gz shows nothing: all its voxels have the same value."
+
+    def run(files: dict[SequenceRole, Path]) -> SegmentationOutcome:
+        options: dict[str, Any] = {"model": "", "device": "cpu", "operated": None}
+        progress: dict[str, Any] = {"report": ignore_progress, "cancel": CancelToken()}
+        return segment_files(NeedsFlair(), files, scan.parent / "mask.nii.gz", **options, **progress)[0]  # type: ignore[arg-type]
+
+    found = run({T1GD: scan, SequenceRole.FLAIR: scan, SequenceRole.T1: blank})
+    assert any(message.endswith(f"{told} The mask was found without it.") for message in found.messages)
+    with pytest.raises(UserError, match=f"{told} The model needs FLAIR"):
+        run({T1GD: scan, SequenceRole.FLAIR: blank})
+    with pytest.raises(UserError, match=f"{told} Check the file"):
+        run({T1GD: blank, SequenceRole.FLAIR: scan})
