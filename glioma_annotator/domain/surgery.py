@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from glioma_annotator.domain.clinical_event import ClinicalEvent, EventKind, ExtentOfResection
 from glioma_annotator.domain.course import CourseClock
@@ -44,16 +45,16 @@ def resected_between(
 ) -> bool:
     """Whether tumour was resected after one visit and on the day of another, later one or before.
 
-    A visit marked as early post-operative says so, whatever is recorded; so does a recorded surgery that was more than
-    a biopsy, where both visits and the surgery have their place in time.
+    A visit marked as early post-operative that does not follow another one says so, whatever is recorded; so does a
+    recorded surgery that was more than a biopsy, where both visits and the surgery have their place in time.
 
     Parameters
     ----------
     visits: of the patient, in order of the course.
     events: of the patient.
     """
-    between = [v for v in visits if earlier.order < v.order <= later.order]
-    if any(v.phase is TreatmentPhase.EARLY_POST_OPERATIVE for v in between):
+    phases = [v.phase for v in visits if earlier.order <= v.order <= later.order]
+    if any(after is TreatmentPhase.EARLY_POST_OPERATIVE is not before for before, after in pairwise(phases)):
         return True
     clock = CourseClock.of(visits)
     if clock.of_visit(earlier) is None:

@@ -279,6 +279,11 @@ class WindowDialogs(QObject):
         dock.raise_()
 
     def course_page(self) -> None:
+        """Open the course page, or bring up the one that is open."""
+        if shown := next((page for page in self._window.findChildren(CoursePage) if page.isVisible()), None):
+            shown.raise_()
+            shown.activateWindow()
+            return
         page = CoursePage(self._window.study, self._window)
         self._window.attaching.attached.connect(page.measure)
         self.show(page)

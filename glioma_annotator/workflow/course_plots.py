@@ -158,8 +158,7 @@ def volume_figure(course: PatientCourse, visits: Sequence[MeasuredVisit], profil
                 name.set(rotation=40, ha="right", rotation_mode="anchor")
     for one in axes:
         _style(one)
-    figure.tight_layout()
-    return figure
+    return _laid_out(figure)
 
 
 def waterfall_figure(lesions: MeasuredCourse) -> Figure:
@@ -191,8 +190,7 @@ def waterfall_figure(lesions: MeasuredCourse) -> Figure:
     else:
         title = "Lesions since the baseline" if balance else "No lesion since the baseline"
     every[0].set_title(f"{title}, {lesions.course.patient}", color=_TEXT, fontsize=12)
-    figure.tight_layout()
-    return figure
+    return _laid_out(figure)
 
 
 def _draw_bars(axes: Axes, balance: Sequence[LesionBalance], titles: Mapping[str, str]) -> None:
@@ -376,6 +374,15 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure as NewFigure  # here, to keep it off the program's start
 
     return NewFigure(figsize=(width, height), facecolor=_BACKGROUND)
+
+
+def _laid_out(figure: Figure) -> Figure:
+    from matplotlib.text import Text  # here, to keep it off the program's start
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    figure.tight_layout()
+    return figure
 
 
 def _style(axes: Axes) -> None:

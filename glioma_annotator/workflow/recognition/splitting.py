@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def split_flat_folders(found: list[Recognised]) -> list[Recognised]:
     seen: dict[tuple[Path, str, str], dict[SequenceRole, set[str]]] = {}
     images: dict[Path, list[Recognised]] = {}
     for item in found:
-        if item.content.kind is not ImportKind.IMAGE or _one_patient_s(item):
+        if item.content.kind is not ImportKind.IMAGE:
             continue
         images.setdefault(item.path.parent, []).append(item)
         if (prefix := _prefix(item)) and item.content.role is not SequenceRole.OTHER:
@@ -38,6 +38,7 @@ def split_flat_folders(found: list[Recognised]) -> list[Recognised]:
         if any(len(prefixes) > 1 for prefixes in roles.values())
         and not all(words.names_scan(prefix) for prefixes in roles.values() for prefix in prefixes)
         and not _numbered(images[place[0]])
+        and not _one_patient_s(place[0], place[1], roles.values())
     }
     return [
         replace(i, patient=_prefix(i)) if _prefix(i) and (i.path.parent, i.patient, i.moment.key) in mixed else i
@@ -63,30 +64,32 @@ def split_sequence_folders(found: Sequence[Recognised]) -> list[Recognised]:
 
 
 def _named_by_folder(item: Recognised) -> bool:
-    """Whether nothing but its folder tells what a file holds, and no patient's key lies above it."""
+    """Whether nothing but its folder tells what a file holds, and neither a patient's key nor a date lies above it."""
     folder, stem = composed(item.path.parent.name), stem_of(item.path)
-    keyed = PATIENT_KEY.fullmatch(item.patient) and _folder_of_patient(item)
-    told = find_moment(stem) or words.describe(stem).kind is not None
-    return not (told or keyed) and (words.names_role(folder) or words.names_mask(folder))
+    keyed = PATIENT_KEY.fullmatch(item.patient) and _below_patient(item.path.parent, item.patient) is not None
+    told = find_moment(stem) or words.describe(stem).kind is not None or words.names_series(stem)
+    told = told or all(map(words.is_word, words.tokens(stem)))  # T1/raw, T1/brain
+    return not (told or keyed or item.moment.date) and (words.names_role(folder) or words.names_mask(folder))
 
 
-def _folder_of_patient(item: Recognised) -> Path | None:
-    """The folder that gave the patient's key; None where none did."""
-    return next((folder for folder in item.path.parents if composed(folder.name) == item.patient), None)
+def _below_patient(folder: Path, patient: str) -> tuple[str, ...] | None:
+    """The names from below the folder that gave the patient's key down to `folder`; None where none gave it."""
+    above = next((place for place in (folder, *folder.parents) if composed(place.name) == patient), None)
+    return folder.relative_to(above).parts if above is not None else None
 
 
-def _one_patient_s(item: Recognised) -> bool:
-    """Whether the file's folder is certainly one patient's: named by a patient's key, or a visit's below one that is.
+def _one_patient_s(folder: Path, patient: str, prefixes: Iterable[Collection[str]]) -> bool:
+    """Whether a folder is one patient's: named by a patient's key, or a visit's below one that is.
 
-    Words in front of the contrast (Stealth_T1, AX_T1) are then a series'.
+    Words in front of the contrast (Stealth_T1, AX_T1) are then a series', but for those of whole sets of contrasts.
+    `prefixes` has those of each contrast.
     """
-    place = _folder_of_patient(item)
-    if place is None or not PATIENT_KEY.fullmatch(item.patient):
+    below = _below_patient(folder, patient)
+    if below is None or not PATIENT_KEY.fullmatch(patient) or words.names_collection(patient):
         return False
-    below = item.path.parent.relative_to(place).parts
-    if SURE_KEY.match(item.patient):
-        return True
-    return not words.names_collection(item.patient) and any(find_moment(composed(name)) for name in below)
+    told = Counter(prefix for several in prefixes for prefix in several if not words.names_scan(prefix))
+    sets = sum(count > 1 for count in told.values())
+    return sets < 2 and (SURE_KEY.match(patient) is not None or any(find_moment(composed(name)) for name in below))
 
 
 def _numbered(images: Sequence[Recognised]) -> bool:

@@ -130,8 +130,8 @@ def _keyed(folders: Sequence[str], named: Sequence[int]) -> list[int]:
 
 def _carries(folder: str, patient: str) -> bool:
     """Whether a folder below a patient's begins with the patient's key, as P001/P001_MR2 does: it is a visit's."""
-    key = re.escape(patient)
-    return SURE_KEY.match(patient) is not None and re.fullmatch(rf"{key}[-_. ].+", folder, re.I) is not None
+    sure = SURE_KEY.match(patient) and not words.names_collection(patient)
+    return bool(sure and re.fullmatch(rf"{re.escape(patient)}[-_. ].+", folder, re.I))
 
 
 def _unkeyed(folders: Sequence[str], named: Sequence[int]) -> int | None:

@@ -29,8 +29,15 @@ _CONTRAST = frozenset(
 _NO_CONTRAST = frozenset("pre precontrast non noncontrast without native nativ ohne".split())
 #: What denies the word of contrast medium that follows it: T1_no_gd, T1_vor_KM.
 _DENYING = frozenset("no wo before vor sans sin sem senza zonder".split())
+#: An examination with and without contrast medium (W_WO_CONTRAST), which tells nothing of one of its images.
+_WITH, _WITHOUT, _AND = "w(?:ith)?", "w(?:ith)?[-_ ]?o(?:ut)?", "[-_ +]*(?:and|then)?[-_ +]*"
+_BOTH = re.compile(
+    rf"(?<![a-z0-9])(?:{_WITH}{_AND}{_WITHOUT}|{_WITHOUT}{_AND}{_WITH})(?![a-z0-9])"
+    r"(?:[-_ ]+(?:iv[-_ ]+)?(?:contrast|gad[a-z]*|gd)(?![a-z0-9]))?"
+)
 #: Ways of writing "without" that would be torn apart: W/O as in W_O_CONTRAST, C- at the end of a name.
-_WITHOUT = re.compile(r"(?<![a-z0-9])(?:w[-_ ]o(?![a-z0-9])|c-(?=[_. ]|$))")
+_W_O = re.compile(r"(?<![a-z0-9])w[-_ ]o(?![a-z0-9])")
+_C_MINUS = re.compile(r"(?<![a-z0-9])c-(?=[_. ]|$)")
 _OTHER = frozenset(
     "adc dwi swi asl rcbv cbv cbf mtt ttp tmax fa md ad rd pd pdw dsc dce dti perf perfusion t2star t2s ktrans pet ct"
     " bold gre trace subtraction subtr erly hemo haemo".split()
@@ -101,14 +108,15 @@ def tokens(text: str) -> tuple[str, ...]:
 
 def describe(text: str) -> Content:
     """What the words of a file name (without suffix, patient and visit) say."""
-    words = tokens(_WITHOUT.sub("without", text.lower()))
+    words = tokens(_C_MINUS.sub("wo c", _W_O.sub("wo", _BOTH.sub(" ", text.lower()))))
     role = _role(words)
     present = frozenset(words)
     mask = bool(present & _MASK) or (role is None and bool(present & _MASK_UNLESS_ROLE))
     if mask:
         return Content(ImportKind.MASK, role or SequenceRole.OTHER, leave_out=_no_tissue(present))
     words = _moved(words)
-    role = _role(words) if _MEASURED.isdisjoint(words) else None
+    measured = any(word in _MEASURED and follower != "space" for word, follower in pairwise((*words, "")))
+    role = None if measured else _role(words)
     if role is None:
         known = frozenset(words) & _OTHER
         name = next((w.upper() for w in reversed(words) if w in known), "")

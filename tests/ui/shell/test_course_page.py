@@ -334,16 +334,18 @@ def test_events_and_registrations_of_meanwhile_enter_the_proposals(page: CourseP
     lies = tuple(float(value) for value in np.eye(4).flat)
     registration = AcceptedRegistration(PATIENT, "2019-10-21", BASELINE, lies, "rigid", author="Dr Old")
     score = ClinicalEvent(PATIENT, EventKind.KPS, date=dt.date(2019, 10, 1), score=60)
-    for record in (lambda: store.registrations.add(registration), lambda: store.events.add(score)):
+    added = (lambda: store.registrations.add(registration), lambda: store.events.add(score))
+    for record, back in zip(added, (page.activateWindow, window.commands["study.course"].trigger), strict=True):
         record()
         window.activateWindow()
         qtbot.waitUntil(window.isActiveWindow)
-        page.activateWindow()
+        back()
         qtbot.waitUntil(lambda: "measuring anew" in page.told.text())
         assert not page.response.cards[1].record.isEnabled()
         settle(qtbot, window)
     inputs = [w.text() for w in page.response.cards[1].findChildren(QLabel) if "KPS: " in w.text()]
     assert "KPS: 60" in inputs[0]
+    assert window.findChildren(CoursePage) == [page]
 
 
 def test_a_patient_without_masks_is_told_what_to_do(bench: Any, qtbot: QtBot) -> None:

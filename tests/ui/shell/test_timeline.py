@@ -71,15 +71,18 @@ def test_every_visit_stays_on_the_timeline(qtbot: QtBot, count: int) -> None:
 def test_visits_of_one_day_are_told_apart_where_room_is_short(qtbot: QtBot) -> None:
     timeline = Timeline()
     qtbot.addWidget(timeline)
-    timeline.resize(600, 60)
     day = dt.date(2020, 1, 1)
     phases = (TreatmentPhase.PRE_OPERATIVE, TreatmentPhase.EARLY_POST_OPERATIVE, TreatmentPhase.UNKNOWN)
     same = [replace(visit(f"ses-{n}", n, day), phase=phase) for n, phase in enumerate(phases)]
     later = visit("ses-3", 3, day + dt.timedelta(days=90))
     timeline.show_patient("P1", ["P1"], [TimelineVisit(v, "draft") for v in (*same, later)])
     timeline.mark(4)
+    wanted = ["pre-op", "post-op", "ses-2", "2020-03-31 follow-up"]
+    pairs = zip(timeline.buttons, wanted, strict=True)
+    room = sum(button.width_for(text) + 8 for button, text in pairs)  # in whatever font and size
+    timeline.buttons[0].parentWidget().setFixedWidth(room)
     timeline.show()
-    assert [b.text() for b in timeline.buttons] == ["pre-op", "post-op", "ses-2", "2020-03-31 follow-up"]
+    assert [b.text() for b in timeline.buttons] == wanted
 
 
 @pytest.mark.parametrize("shown", [1, 20, 40])

@@ -94,3 +94,6 @@ def test_a_resection_between_two_visits_is_known_by_its_day_or_by_the_phase_afte
     course[2] = visit(2, POST)
     assert between(1, 3)
     assert not between(2, 3)
+    course[3] = visit(3, POST)
+    assert between(1, 3)
+    assert not between(2, 3)  # two scans after one operation

@@ -143,8 +143,11 @@ def test_files_are_written_whole_and_the_same_each_time(tmp_path: Path) -> None:
     assert "Volumes of P</text>" in svg
     with (tmp_path / "plots" / "volumes.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["timepoint"] == "V0"
-    figure = waterfall_figure(lesions)
-    assert rendered(figure, "svg") == rendered(waterfall_figure(lesions), "svg")
+    odd = replace(lesions, course=replace(lesions.course, patient="$A_$"))
+    figure = waterfall_figure(odd)
+    assert rendered(figure, "svg") == rendered(waterfall_figure(odd), "svg")
+    assert b", $A_$</text>" in rendered(figure, "svg")
+    assert b"Volumes of $A_$</text>" in rendered(volume_figure(odd.course, visits, load_profile()), "svg")
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -176,6 +176,9 @@ WORDS = {
     "T1_no_contrast": T1,
     "AX_T1_W_O_CONTRAST": T1,
     "AX_T1_W_CONTRAST": T1GD,
+    "MRI_BRAIN_W_WO_CONTRAST_AX_T1_POST": T1GD,
+    "MR_HEAD_WITHOUT_AND_WITH_CONTRAST_T1": T1,
+    "T1_POST_W_O_MT": T1GD,
     "T1 wo gd": T1,
     "T1_vor_KM": T1,
     "T1_nach_KM": T1GD,
@@ -207,6 +210,7 @@ WORDS = {
     "T2_coreg_T1c": T2,
     "T1_to_DWI": T1,
     "FLAIR_coreg_ADC": FLAIR,
+    "FLAIR_DWI_space": FLAIR,
     "T1_GRE": T1,
     "FLAIR_in_T1_space": FLAIR,
     "T1_post_to_T2": T1GD,
@@ -585,8 +589,10 @@ def test_words_in_front_of_contrasts_are_no_patients_in_a_folder_that_is_a_patie
     for folder in ("P012", "P012/2021-03-04", "GBM-012/2021-03-04", "GBM-012/MR 4.3.2021/nifti"):
         found = recognise([(ROOT / f"{folder}/{n}_T1_post.nii.gz", ROOT) for n in ("Stealth", "AX", "MIP")])
         assert {f.patient for f in found} == {folder.split("/")[0]}
-    found = recognise([(ROOT / f"cohort_1/2021-03-04/{n}_T1.nii.gz", ROOT) for n in ("anna", "bert")])
-    assert {f.patient for f in found} == {"anna", "bert"}
+    sets = [f"{p}_{role}" for p in ("anna", "bert") for role in ("T1", "FLAIR")]
+    for folder, names in (("cohort_1/2021-03-04", ("anna_T1", "bert_T1")), ("group-1/preop", sets), ("p1_data", sets)):
+        found = recognise([(ROOT / f"{folder}/{n}.nii.gz", ROOT) for n in names])
+        assert {f.patient for f in found} == {"anna", "bert"}
 
 
 def test_year_month_and_day_in_folders_of_their_own_are_a_date() -> None:
@@ -614,14 +620,17 @@ def test_folders_of_sequences_with_a_file_per_patient_hold_several_patients() ->
         assert [f.content.role for f in found[::2]] == [T1, T1GD, FLAIR, OTHER]
     for folder in ("PAT-1/T1", "PAT-1/FLAIR", "anna/T1"):
         assert {one(f"{folder}/{n}.nii.gz").patient for n in (1, 2)} == {folder.split("/")[0]}
-    dates = [f"anna/{folder}/{date}.nii.gz" for folder in ("T1", "FLAIR") for date in ("2019-01-14", "2019-04-17")]
-    assert {f.patient for f in recognise([(ROOT / name, ROOT) for name in dates])} == {"anna"}
+    for names in (("2019-01-14", "2019-04-17"), ("raw", "brain"), ("series_3", "series_4")):
+        files = [f"anna/{folder}/{name}.nii.gz" for folder in ("T1", "FLAIR") for name in names]
+        assert {f.patient for f in recognise([(ROOT / name, ROOT) for name in files])} == {"anna"}
+    files = [f"anna/2021-03-04/{folder}/{n}.nii.gz" for folder in ("T1", "FLAIR") for n in ("001", "002")]
+    assert {f.patient for f in recognise([(ROOT / name, ROOT) for name in files])} == {"anna"}
 
 
 def test_folders_that_repeat_a_patient_s_key_are_visits() -> None:
     names = ("P001/P001_1/t1", "P001/P001_MR2/t1", "P001/P001_2021-03-04/t1", "P0012/P0012-1/t1", "P002/P0021_1/t1")
-    found = [one(f"{name}.nii.gz") for name in names]
-    assert [f.patient for f in found] == ["P001", "P001", "P001", "P0012", "P0021_1"]
+    found = [one(f"{name}.nii.gz") for name in (*names, "id-2020/id-2020-001/t1")]
+    assert [f.patient for f in found] == ["P001", "P001", "P001", "P0012", "P0021_1", "id-2020-001"]
     assert [f.moment.key for f in found[:3]] == ["P001_1", "P001_MR2", "2021-03-04"]
 
 
