@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import (
@@ -49,7 +51,7 @@ class SearchBox(QLineEdit):
     def __init__(self, study: StudyController, window: QWidget) -> None:
         super().__init__()
         self._study, self._window = study, window
-        self._asking: NewestOnly[tuple[SearchHit, ...]] = NewestOnly(study.workers.searching)
+        self._asking: NewestOnly[list[tuple[SearchHit, str]]] = NewestOnly(study.workers.searching)
         self.setPlaceholderText("Search findings, reports, notes (Ctrl+F)")
         self.setAccessibleName("Search findings, reports and notes")
         self.setToolTip("Every word must occur; the last may be unfinished; “two words” stand next to each other")
@@ -119,14 +121,17 @@ class SearchBox(QLineEdit):
             return
         patient = self._study.patient_key if self.only_patient.isChecked() else ""
         store = session.store
-        self._asking.ask(
-            lambda: store.search.find(query, patient, _MOST), lambda hits: self._show(query, hits), self._fail
-        )
 
-    def _show(self, query: str, hits: tuple[SearchHit, ...]) -> None:
+        def find() -> list[tuple[SearchHit, str]]:
+            return [(hit, _line(hit, query)) for hit in store.search.find(query, patient, _MOST)]
+
+        self._asking.ask(find, self._show, self._fail)
+
+    def _show(self, hits: Sequence[tuple[SearchHit, str]]) -> None:
+        """List what was found, each with its line."""
         self.list.clear()
-        for hit in hits:
-            item = QTreeWidgetItem([hit.patient, hit.timepoint, hit.kind, _line(hit, query)])
+        for hit, text in hits:
+            item = QTreeWidgetItem([hit.patient, hit.timepoint, hit.kind, text])
             item.setToolTip(3, plain_tip(f"{hit.title}\n{hit.text}" if hit.text else hit.title))
             item.setData(0, _HIT, hit)
             self.list.addTopLevelItem(item)

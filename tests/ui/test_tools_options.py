@@ -64,3 +64,6 @@ def test_images_scaled_to_one_can_be_thresholded_and_grown_in(desk: Desk) -> Non
     combo.activated.emit(combo.currentIndex())
     assert desk.options(ToolName.REGION).sequence == "FLAIR"
     assert tolerance().value() == pytest.approx(0.0024)
+    desk.options(ToolName.REGION).tolerance = 0.005
+    combo.activated.emit(combo.currentIndex())  # the same again: what was chosen for it stays
+    assert desk.options(ToolName.REGION).tolerance == 0.005

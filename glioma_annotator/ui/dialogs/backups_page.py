@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
-    QMessageBox,
     QSpinBox,
     QTableWidgetItem,
     QVBoxLayout,
@@ -24,6 +23,7 @@ from shiboken6 import isValid
 from glioma_annotator.domain.archive import BackupFile, BackupSummary
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.settings import BackupSettings, Settings, with_value
+from glioma_annotator.ui.dialogs.small import ask_first
 from glioma_annotator.ui.panels.parts import heading, line, list_table, push_button, quiet
 from glioma_annotator.ui.panels.record_rows import filling
 from glioma_annotator.ui.study_controller import StudyController
@@ -213,19 +213,12 @@ class BackupsPage(QDialog):
             self._ask_new_folder(file)
 
     def _confirm_copy(self, file: Path) -> None:
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Restore a copy of the database")
-        question.setText(f"Put {file.name} in the place of this workspace's database?")
-        question.setInformativeText(
+        ask_first(
+            self, "Restore a copy of the database", f"Put {file.name} in the place of this workspace's database?",
             "Records made since are not in it. The present database is kept among the backups, so this can be taken"
-            " back. The workspace closes and opens again."
-        )
-        put = question.addButton("Restore", QMessageBox.ButtonRole.AcceptRole)
-        question.addButton(QMessageBox.StandardButton.Cancel)
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        put.clicked.connect(lambda: self.restore_chosen.emit(file, self._store.path))
-        question.open()
+            " back. The workspace closes and opens again.",
+            "Restore", lambda: self.restore_chosen.emit(file, self._store.path),
+        )  # fmt: skip
 
     def _ask_new_folder(self, file: Path) -> None:
         dialog = QFileDialog(self, "New folder to restore into", str(self._store.path.parent))

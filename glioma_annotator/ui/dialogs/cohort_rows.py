@@ -291,6 +291,7 @@ class RowBuilder(QWidget):
         self._subjects, self._words = subjects, words
         for editor in list(self.editors):
             self._drop(editor)
+        self._fit()
 
     @property
     def rows(self) -> tuple[FilterRow, ...]:

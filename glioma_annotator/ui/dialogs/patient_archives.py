@@ -15,11 +15,11 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QMessageBox,
     QVBoxLayout,
     QWidget,
 )
 
+from glioma_annotator.ui.dialogs.small import ask_first
 from glioma_annotator.ui.panels.parts import push_button, quiet
 
 _ZIP = "Patient archives (*.zip)"
@@ -132,16 +132,8 @@ class ExportArchiveDialog(_ArchiveDialog):
         if not _surely(path.exists):
             self._export(path)
             return
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle(self.windowTitle())
-        question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setText(f"There is a file {path.name} already. Replace it?")
-        replace = question.addButton("Replace", QMessageBox.ButtonRole.DestructiveRole)
-        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        replace.clicked.connect(lambda: self._export(path))
-        question.open()
+        text = f"There is a file {path.name} already. Replace it?"
+        ask_first(self, self.windowTitle(), text, "", "Replace", lambda: self._export(path))
 
     def _export(self, path: Path) -> None:
         self.accept()

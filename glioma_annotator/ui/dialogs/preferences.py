@@ -121,6 +121,8 @@ def _make_control(info: SettingInfo) -> QWidget:
             spin.setDecimals(2 if (high or 0) <= 1 else 1)
             spin.setSingleStep(0.05 if (high or 0) <= 1 else 0.5)
         spin.setSuffix(f" {info.unit}" if info.unit else "")
+        if info.unit == "days":
+            spin.valueChanged.connect(lambda value: spin.setSuffix(" day" if value == 1 else " days"))
         return spin
     return QLineEdit()
 

@@ -38,6 +38,8 @@ from glioma_annotator.workflow.record_history import (
 _MOST, _MOST_OF_PATIENT = 500, 5000
 _DATA = Qt.ItemDataRole.UserRole
 
+_Change = tuple[AuditEntry, tuple[str, ...]]  # with its words in the list
+
 
 class RecordsPage(QDialog):
     """Two tabs: deleted items of the open patient, and changes of it or of the whole workspace."""
@@ -47,8 +49,9 @@ class RecordsPage(QDialog):
         self._study, self._patient = study, study.patient_key
         self._store = study.require_session().store
         self._record = record
-        self._asking: NewestOnly[Sequence[AuditEntry]] = NewestOnly(study.workers.searching)
-        self._entries: Sequence[AuditEntry] = ()
+        self._asking: NewestOnly[Sequence[_Change]] = NewestOnly(study.workers.searching)
+        self._entries: Sequence[_Change] = ()
+        self._most = _MOST  # changes that were read at most
         self.setWindowTitle(f"Records of {self._patient}" if self._patient else "Changes of the workspace")
         self.resize(1040, 620)
         self.tabs = QTabWidget()
@@ -158,34 +161,37 @@ class RecordsPage(QDialog):
 
     def _ask(self) -> None:
         audit, patient, record = self._store.audit, self._patient, self._record
-        if record:
-            self._asking.ask(lambda: audit.of(record)[::-1], self._take, self._study.failed.emit)
-        elif self._most == _MOST_OF_PATIENT:
-            self._asking.ask(lambda: audit.of_patient(patient, _MOST_OF_PATIENT), self._take, self._study.failed.emit)
-        else:
-            self._asking.ask(lambda: audit.newest(_MOST), self._take, self._study.failed.emit)
+        alone = bool(patient) and not self.everyone.isChecked()
+        self._most = _MOST_OF_PATIENT if alone else _MOST
 
-    @property
-    def _most(self) -> int:
-        """Changes that are read at most."""
-        return _MOST_OF_PATIENT if self._patient and not self.everyone.isChecked() else _MOST
+        def read() -> list[_Change]:
+            if record:
+                entries = audit.of(record)[::-1]
+            else:
+                entries = audit.of_patient(patient, _MOST_OF_PATIENT) if alone else audit.newest(_MOST)
+            return [(entry, _cells(entry)) for entry in entries]
 
-    def _take(self, entries: Sequence[AuditEntry]) -> None:
+        self._asking.ask(read, self._take, self._study.failed.emit)
+
+    def _take(self, entries: Sequence[_Change]) -> None:
         self._entries = entries
         self._show_changes()
 
     def _show_changes(self) -> None:
         words = self.filter.text().casefold().split()
-        rows = [(entry, _cells(entry)) for entry in self._entries]
-        rows = [(e, cells) for e, cells in rows if all(w in " ".join(cells).casefold() for w in words)]
+        found = [
+            (entry, cells) for entry, cells in self._entries if all(w in " ".join(cells).casefold() for w in words)
+        ]
+        rows = found[:_MOST]
         self.changes.setRowCount(len(rows))
         with filling(self.changes):
             for row, (entry, cells) in enumerate(rows):
                 _fill_row(self.changes, row, cells, entry)
         among = f" of the newest {self._most}" if len(self._entries) == self._most and not self._record else ""
+        shown = f", the newest {_MOST} are listed" if len(found) > _MOST else ""
         self.told.setText(
-            f"{count_text(len(rows), 'change')}{among}. Times are UTC. Each row is sealed with the one before; “doctor"
-            " --verify” notices alterations."
+            f"{count_text(len(found), 'change')}{among}{shown}. Times are UTC. Each row is sealed with the one before;"
+            " “doctor --verify” notices alterations."
         )
         if rows:
             self.changes.selectRow(0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QWidget
 
 from glioma_annotator.errors import UserError
+from glioma_annotator.ui.dialogs.small import ask_first
 from glioma_annotator.ui.panels.parts import push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 
@@ -79,17 +80,8 @@ class SavedQuestions(QWidget):
         if name == chosen or self.choice.findText(name, Qt.MatchFlag.MatchExactly) < 1:
             self.save_as(name)
             return
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Save the question")
-        question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setText(f"There is a saved question “{name}” already. Replace it?")
-        question.setInformativeText("“Changes…” keeps what it asked until now.")
-        replace = question.addButton("Replace", QMessageBox.ButtonRole.DestructiveRole)
-        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        replace.clicked.connect(lambda: self.save_as(name))
-        question.open()
+        ask_first(self, "Save the question", f"There is a saved question “{name}” already. Replace it?",
+                  "“Changes…” keeps what it asked until now.", "Replace", lambda: self.save_as(name))  # fmt: skip
 
     def save_as(self, name: str) -> None:
         """Keep the question under a name, in place of the one of that name."""
@@ -112,16 +104,8 @@ class SavedQuestions(QWidget):
 
     def _ask_forget(self) -> None:
         name = self.choice.currentText()
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Delete a saved question")
-        question.setText(f"Delete the saved question “{name}”?")
-        question.setInformativeText("The patients' records stay as they are.")
-        delete = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        question.addButton(QMessageBox.StandardButton.Cancel)
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        delete.clicked.connect(lambda: self.forget_question(name))
-        question.open()
+        ask_first(self, "Delete a saved question", f"Delete the saved question “{name}”?",
+                  "The patients' records stay as they are.", "Delete", lambda: self.forget_question(name))  # fmt: skip
 
     def forget_question(self, name: str) -> None:
         """Take a saved question out of the list."""

@@ -1,11 +1,12 @@
-"""Small dialogs: comparison with a revision, a workspace that is open elsewhere, About."""
+"""Small dialogs: a question before something is done, a workspace that is open elsewhere, About."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QMessageBox, QVBoxLayout, QWidget
 
 from glioma_annotator import __version__
 from glioma_annotator.errors import WorkspaceBusy
@@ -14,6 +15,21 @@ _Button = QDialogButtonBox.StandardButton
 _Role = QDialogButtonBox.ButtonRole
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+def ask_first(parent: QWidget, title: str, text: str, more: str, button: str, do: Callable[[], None]) -> None:
+    """Do something once the reader presses `button`; Return and Esc leave everything as it is."""
+    question = QMessageBox(parent)
+    question.setIcon(QMessageBox.Icon.Question)
+    question.setWindowTitle(title)
+    question.setTextFormat(Qt.TextFormat.PlainText)
+    question.setText(text)
+    question.setInformativeText(more)
+    yes = question.addButton(button, QMessageBox.ButtonRole.DestructiveRole)
+    question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
+    question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    yes.clicked.connect(do)
+    question.open()
 
 
 class _Dialog(QDialog):

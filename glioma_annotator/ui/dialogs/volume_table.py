@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QIcon
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from glioma_annotator.domain.labels import LabelScheme
 from glioma_annotator.ui.panels.parts import list_table, ml_text, swatch
+from glioma_annotator.ui.panels.record_rows import filling
 
 if TYPE_CHECKING:
     from glioma_annotator.workflow.measure import Change, MeasuredVisit
@@ -23,35 +24,35 @@ _FIRST_FIGURE = 4
 def volume_table() -> QTableWidget:
     """An empty table, to be filled by `fill_volumes`."""
     table = list_table(_HEADS, "Volumes of every visit")
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     return table
 
 
 def fill_volumes(table: QTableWidget, visits: Sequence[MeasuredVisit], scheme: LabelScheme) -> None:
     """Regions and labels of every visit; a visit without a mask has one row that says so."""
-    colours = {label.name: label.colour for label in scheme.labels}
-    rows: list[tuple[tuple[str, ...], str]] = []
+    icons = {label.name: swatch(label.colour) for label in scheme.labels}
+    rows: list[tuple[tuple[str, ...], QIcon]] = []
     for seen in visits:
         day = "" if seen.visit.day is None else str(seen.visit.day)
         title, revision = seen.visit.timepoint.title, seen.visit.revision
         if revision is None:
-            rows.append(((title, day, "no mask", *[""] * (len(_HEADS) - 3)), ""))
+            rows.append(((title, day, "no mask", *[""] * (len(_HEADS) - 3)), QIcon()))
             continue
         mask = f"{revision.number}, {revision.status.value}"
         regions = {name: change for name, change in seen.regions.items() if name not in seen.labels}
         for name, change in (*seen.labels.items(), *regions.items()):
-            rows.append(((title, day, mask, name, *_figures(change)), colours.get(name, "")))
+            rows.append(((title, day, mask, name, *_figures(change)), icons.get(name, QIcon())))
             title = day = mask = ""  # said once
     table.setRowCount(len(rows))
-    for row, (texts, colour) in enumerate(rows):
-        for column, text in enumerate(texts):
-            item = QTableWidgetItem(text)
-            if column >= _FIRST_FIGURE:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            if column == _FIRST_FIGURE - 1 and colour:
-                item.setIcon(QIcon(swatch(QColor(colour).name())))
-            table.setItem(row, column, item)
+    with filling(table):
+        for row, (texts, icon) in enumerate(rows):
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(text)
+                if column >= _FIRST_FIGURE:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                if column == _FIRST_FIGURE - 1:
+                    item.setIcon(icon)
+                table.setItem(row, column, item)
 
 
 def _figures(change: Change) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ class EditRulesForm(QWidget):
         self.inside.setToolTip("Nothing outside this area is changed by any tool or proposal")
         self.inside.setAccessibleName("Edit inside")
         self.inside.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.inside.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for key, text in (
             (_EVERYWHERE, "Everywhere"),
             (_BRAIN, "Brain"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QIcon, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from glioma_annotator.domain.island import Island
 from glioma_annotator.ui.panels.parts import DecimalField, count_text, push_button, quiet, swatch
+from glioma_annotator.ui.panels.record_rows import filling
 from glioma_annotator.ui.reading_state import ReadingState
 from glioma_annotator.ui.study_controller import StudyController
 
@@ -160,21 +161,22 @@ class IslandsPanel(QWidget):
         table.clearSelection()  # by rows, it would now hold other islands, which nobody chose
         table.setSortingEnabled(False)
         table.setRowCount(min(len(islands), _MOST_ROWS))
-        for row, island in enumerate(islands[:_MOST_ROWS]):
-            label = visit.scheme.label(island.value) if visit is not None else None
-            name = QTableWidgetItem(label.name if label else str(island.value))
-            if label is not None:
-                name.setIcon(swatch(label.colour, 12))
-            name.setData(_ISLAND, island)
-            x, y, z = island.centroid_mm
-            cells = (
-                name,
-                _Figure(f"{island.ml:.2f}" if island.ml >= 0.01 else f"{island.ml:.3f}", island.ml),
-                _Figure(f"{x:.0f} {y:.0f} {z:.0f}", z),
-                _Figure(str(island.inside[2] + 1), island.inside[2]),
-            )
-            for place, cell in enumerate(cells):
-                table.setItem(row, place, cell)
+        labels = visit.scheme.labels if visit is not None else ()
+        names = {label.value: (label.name, swatch(label.colour, 12)) for label in labels}
+        with filling(table):
+            for row, island in enumerate(islands[:_MOST_ROWS]):
+                text, icon = names.get(island.value, (str(island.value), QIcon()))
+                name = QTableWidgetItem(icon, text)
+                name.setData(_ISLAND, island)
+                x, y, z = island.centroid_mm
+                cells = (
+                    name,
+                    _Figure(f"{island.ml:.2f}" if island.ml >= 0.01 else f"{island.ml:.3f}", island.ml),
+                    _Figure(f"{x:.0f} {y:.0f} {z:.0f}", z),
+                    _Figure(str(island.inside[2] + 1), island.inside[2]),
+                )
+                for place, cell in enumerate(cells):
+                    table.setItem(row, place, cell)
         table.setSortingEnabled(True)
         select = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
         for row in range(table.rowCount()):

@@ -114,9 +114,11 @@ class Toolbox(QObject):
 
     def set_option(self, tool: ToolName, name: str, value: object) -> None:
         """The panel changed an option; a preview follows."""
-        setattr(self.options[tool], name, value)
-        if name == "sequence":
-            start_from(self._study.require_visit(), self.options[tool], str(value))
+        options = self.options[tool]
+        other_images = name == "sequence" and value != options.sequence
+        setattr(options, name, value)
+        if other_images:
+            start_from(self._study.require_visit(), options, str(value))
             self.options_changed.emit()
         if tool is self._reading.tool and (tool in WHOLE_MASK or self._again is not None):
             self._timer.start()

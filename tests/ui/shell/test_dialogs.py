@@ -267,6 +267,9 @@ def test_preferences_offer_every_shown_setting_and_keep_changes(qtbot: QtBot, pa
     ball = dialog.controls["editing.brush_3d"]
     assert isinstance(ball, QCheckBox)
     ball.setChecked(True)
+    assert dialog.controls["backup.every_days"].text() == "1 day"
+    dialog.controls["backup.every_days"].setValue(7)
+    assert dialog.controls["backup.every_days"].text() == "7 days"
     dialog._accept()
     assert (kept[0].author, kept[0].editing.brush_3d) == ("Dr B", True)
 
@@ -313,7 +316,7 @@ def test_return_opens_nothing_that_an_earlier_text_found(qtbot: QtBot, bench: An
     box = window.search_box
     box.chosen.connect(chosen.append)
     box.setFocus()
-    box._show("ab", (SearchHit("finding", "f", "PAT-0043", "", "ab", ""),))
+    box._show([(SearchHit("finding", "f", "PAT-0043", "", "ab", ""), "ab")])
     assert box.popup.isVisible()
     box._pause.start()  # as after one more letter
     qtbot.keyClick(box, Qt.Key.Key_Return)
