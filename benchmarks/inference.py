@@ -10,7 +10,7 @@ so that its masks are real ones. MONAI's time is that of `--windows` of its wind
 the comparison comes, with `--agree`, from the shipped model before widening, which computes the same in a fraction of
 the time. Figures in processor seconds hold on a busy machine too; the load is reported.
 
-    python benchmarks/inference.py [CASE] [--windows N] [--agree] [--growth] [--command] [--json FILE]
+    python benchmarks/inference.py [CASE] [--precision P] [--windows N] [--agree] [--growth] [--command] [--json FILE]
 
 CASE is a folder with one visit's NIfTI files; without it, a synthetic phantom of 240 x 240 x 155 voxels.
 """
@@ -32,6 +32,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,6 @@ def one_segmentation() -> None:
 
 def published_width(model: Path, folder: Path) -> Path:
     """The model at the published width, widened without changing what it computes."""
-    from dataclasses import replace
-
     from glioma_annotator.adaptation.widening import widen
     from glioma_annotator.inference.model_folder import load_model, save_model
     from glioma_annotator.inference.networks import ResidualInceptionUNet
@@ -328,6 +327,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?", type=Path, help="folder with one visit; a synthetic phantom without it")
     parser.add_argument("--model", type=Path, default=paths.resources() / "models" / "glioma", help="model folder")
+    parser.add_argument(
+        "--precision", default="auto", choices=("auto", "8-bit", "float"), help="what ours computes with"
+    )
     parser.add_argument("--windows", type=int, default=4, help="windows of MONAI's that are timed")
     parser.add_argument("--agree", action="store_true", help="compare with MONAI's mask of the whole volume")
     parser.add_argument("--growth", action="store_true", help="time for pieces of the brain")
@@ -346,7 +348,8 @@ def main() -> None:
         folder = published_width(options.model, scratch)
         card = load_card(folder)
         images = {role: case[role] for role in card.channels if role in case}
-        segmenter = ModelSegmenter([folder], SegmentationSettings)
+        settings = SegmentationSettings(precision=options.precision)
+        segmenter = ModelSegmenter([folder], lambda: settings)
         segmented(segmenter, warm_up(images))  # converts and loads; compiling for the case's size is timed with it
         rates = [matrix_rate()]
         with timed_network() as calls:
@@ -383,7 +386,7 @@ def main() -> None:
         print(json.dumps(figures, indent=2), flush=True)
         if options.agree:
             reference = monai_mask(options.model, card, channels)
-            raw = ModelSegmenter([folder], lambda: SegmentationSettings(post_processing=False))
+            raw = ModelSegmenter([folder], lambda: replace(settings, post_processing=False))
             plain = segmented(raw, images)["labels"]
             tumour = next((r.values for r in card.scheme.regions if r.name == "WT"), card.scheme.values)
             figures["agreement"] = {

@@ -80,8 +80,7 @@ class SegmentationSettings:
         "auto", "How the brain is covered: one pass, tiles with margins, or averaged patches (the slow reference)"
     )
     precision: Literal["auto", "8-bit", "float"] = _setting(
-        "auto",
-        "Numbers that OpenVINO computes with; auto takes 8 bits where model and processor allow: nearly twice as fast",
+        "auto", "Numbers OpenVINO computes with; auto takes 8 bits, the fastest, where model and processor allow"
     )
     memory_gib: float = _setting(4.0, "Memory a segmentation may use", "GiB", minimum=1.0, maximum=1024.0)
     flips: bool = _setting(False, "Average the prediction of the mirrored (left-right) images too: twice the time")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
-from glioma_annotator.imaging.case_files import find_cases
+from glioma_annotator.imaging.case_files import CaseFiles, find_cases
 from glioma_annotator.imaging.nifti import read_volume
 from glioma_annotator.inference.covering import padded_to_multiple
 from glioma_annotator.inference.eight_bit import measured_ranges
@@ -31,19 +31,24 @@ def measure_ranges(model: Path, cases: Sequence[Path]) -> ModelCard:
     Raises `UserError` without visits, for a model of a network that is not computed in 8 bits, and as `prepare` does.
     """
     card, network = load_model(model)
-    ranges = measured_ranges(network, _images(card, network.multiple, cases))
+    visits = find_cases(cases)
+    ranges = measured_ranges(network, _images(card, network.multiple, visits))
     if not ranges:
         raise UserError(
             f"The network of “{card.name}” is not computed in 8 bits.", "Choose a residual-inception U-Net."
         )
-    card = replace(card, ranges={name: (round(low, 3), round(high, 3)) for name, (low, high) in ranges.items()})
+    card = replace(
+        card,
+        ranges={name: (round(low, 3), round(high, 3)) for name, (low, high) in ranges.items()},
+        training={**card.training, "ranges_measured_on": [visit.name for visit in visits]},
+    )
     save_card(model, card)
     return card
 
 
-def _images(card: ModelCard, multiple: int, cases: Sequence[Path]) -> Iterator[Tensor]:
-    for case in find_cases(cases):
-        images = {role: read_volume(path).volume for role, path in case.images.items()}
+def _images(card: ModelCard, multiple: int, visits: Sequence[CaseFiles]) -> Iterator[Tensor]:
+    for visit in visits:
+        images = {role: read_volume(path).volume for role, path in visit.images.items()}
         prepared = prepare(images, card, CancelToken())
         yield torch.from_numpy(padded_to_multiple(prepared.images, multiple))[None]
 

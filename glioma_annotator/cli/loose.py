@@ -54,7 +54,7 @@ def add_segment_parser(commands: Commands) -> None:
         "--backend", choices=("auto", "openvino", "torch"), help="what computes; without it, as the settings have it"
     )
     parser.add_argument(
-        "--precision", choices=("auto", "8-bit", "float"), help="numbers OpenVINO computes with; else as in the settings"
+        "--precision", choices=("auto", "8-bit", "float"), help="what OpenVINO computes with; else as in the settings"
     )
     parser.add_argument("--memory", type=_gib, metavar="GIB", help="memory a segmentation may use")
     parser.add_argument("--flips", action="store_true", help="average with the mirrored images: twice the time")

@@ -36,6 +36,8 @@ WEIGHTS = "weights.safetensors"
 FORMAT = 1
 Z_SCORE_BRAIN = "z-score-brain"
 COPY_AGAIN = "Copy the model folder again from where it came from, or choose another model."
+#: No network's values are as large; OpenVINO cannot round over much wider ranges.
+_MOST_RANGE = 1e9
 SMALLER = "Choose a smaller model, or ask its maker for a corrected card.json."
 _Number = TypeVar("_Number", int, float)
 _Rule = TypeVar("_Rule", TooSmall, Mirrored, Outside, Enclosed, Outline, Doubtful, Unenclosed, Lining, Extent)
@@ -266,7 +268,7 @@ def contradiction(card: ModelCard) -> str:
         ),
         "all channels are optional": set(card.optional) == set(card.channels) and not card.one_of,
         "a range is not one around 0": not all(
-            -math.inf < low <= 0 <= high < math.inf for low, high in card.ranges.values()
+            -_MOST_RANGE < low <= 0 <= high < _MOST_RANGE for low, high in card.ranges.values()
         ),
         "a volume of its post-processing is not a number of mL": not all(0 <= ml < math.inf for ml in volumes),
         "its post-processing names a value that no label has": any(

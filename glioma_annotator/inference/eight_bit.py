@@ -20,15 +20,19 @@ from glioma_annotator.inference.networks import ResidualInceptionUNet, Segmentat
 Ranges = Mapping[str, tuple[float, float]]
 #: Ranges are this much wider than what was measured: another patient's brain may have brighter features.
 MARGIN = 1.25
+#: Share of an image's values that may lie beyond either end: a few stray ones would make the steps coarse for all.
+BEYOND = 1e-5
+_MOST_VALUES = 3_000_000
 _LEAST_STEP = 1e-6
 #: The place and the convolutions that read the images, and the head.
 _AS_THEY_ARE = ("head", *(f"encoders.0.{part}" for part in ("at_input", "both", "point", "pooled", "shortcut")))
 
 
 def measured_ranges(network: SegmentationNetwork, images: Iterable[Tensor]) -> dict[str, tuple[float, float]]:
-    """Ranges of what the convolutions of a network read, over images (1, channel, i, j, k), with `MARGIN`.
+    """Ranges of what the convolutions of a network read, over images (1, channel, i, j, k).
 
-    Each contains 0. Empty for a network that is not computed in 8 bits: any but a residual-inception U-Net.
+    Each contains 0 and, but for the share `BEYOND`, what they read of any image; it is wider than that by `MARGIN`.
+    Empty for a network that is not computed in 8 bits: any but a residual-inception U-Net.
     """
     if not isinstance(network, ResidualInceptionUNet):
         return {}
@@ -57,13 +61,15 @@ def round_to_eight_bits(ready: SegmentationNetwork, ranges: Ranges) -> None:
 
 
 class _Watch(nn.Module):
-    """Lets values through and remembers the smallest and largest; 0 counts as seen."""
+    """Lets values through and remembers between which nearly all of them lay; 0 counts as seen."""
 
     low = high = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        low, high = x.aminmax()
-        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+        values = x.flatten()
+        values = values[:: -(-len(values) // _MOST_VALUES)].sort().values
+        stray = int(BEYOND * len(values))
+        self.low, self.high = min(self.low, float(values[stray])), max(self.high, float(values[-1 - stray]))
         return x
 
 

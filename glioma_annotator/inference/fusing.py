@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from glioma_annotator.inference.networks import ResidualInceptionBlock, ResidualInceptionUNet, SegmentationNetwork
+from glioma_annotator.inference.networks import MaxPool3, ResidualInceptionBlock, SegmentationNetwork
 
 _Network = TypeVar("_Network", bound=SegmentationNetwork)
 
@@ -18,18 +18,13 @@ def fused(network: _Network) -> _Network:
 
     Networks without such blocks are only copied.
     """
-    copied = copy.deepcopy(network).eval()
-    if not isinstance(copied, ResidualInceptionUNet):
-        return copied.requires_grad_(False)
-    for blocks in (copied.encoders, copied.decoders):
-        for level, block in enumerate(blocks):
-            if isinstance(block, ResidualInceptionBlock):
-                blocks[level] = FusedInceptionBlock(block)
-    return copied.requires_grad_(False)
+    blocks = (block for block in network.modules() if isinstance(block, ResidualInceptionBlock))
+    instead: dict[int, object] = {id(block): FusedInceptionBlock(block) for block in blocks}
+    return copy.deepcopy(network, instead).eval().requires_grad_(False)
 
 
 class FusedInceptionBlock(nn.Module):
-    """A residual-inception block with less work for the memory.
+    """A residual-inception block with less work for the memory; nothing of it belongs to the block it is made from.
 
     The two 3x3x3 convolutions that read the block's input are one; the batch normalisations at the branches' ends are
     folded into the 1x1x1 convolution that follows. That is exact only there: a 3x3x3 convolution pads with zeros
@@ -43,14 +38,15 @@ class FusedInceptionBlock(nn.Module):
         self.both = nn.Conv3d(single.in_channels, 2 * self._width, 3, padding=1)
         self.both.weight = nn.Parameter(torch.cat([single.weight, first.weight]))
         self.both.bias = nn.Parameter(torch.cat([_bias(single), _bias(first)]))
-        self.first_norm = _norm(block.double_first)
-        self.second = _conv(block.double_second)
-        self.point, self.pool, self.pooled = _conv(block.point), block.pool, _conv(block.pooled)
+        self.first_norm = copy.deepcopy(_norm(block.double_first))
+        self.second = copy.deepcopy(_conv(block.double_second))
+        self.point, self.pooled = copy.deepcopy(_conv(block.point)), copy.deepcopy(_conv(block.pooled))
+        self.pool = MaxPool3()
         self.reduce = _folded(
             [_norm(b) for b in (block.point, block.single, block.double_second, block.pooled)], _conv(block.reduce)
         )
-        self.reduce_norm = _norm(block.reduce)
-        self.shortcut = block.shortcut
+        self.reduce_norm = copy.deepcopy(_norm(block.reduce))
+        self.shortcut = copy.deepcopy(block.shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         both = torch.relu_(self.both(x))

@@ -207,7 +207,8 @@ def _averaged(predictions: Sequence[Prediction]) -> Prediction:
         mean += prediction.probabilities / np.float32(len(predictions))
     messages = tuple(dict.fromkeys(message for prediction in predictions for message in prediction.messages))
     blocks = sum(prediction.patches for prediction in predictions)
-    return replace(first, probabilities=mean, messages=messages, patches=blocks)
+    device = "; ".join(dict.fromkeys(prediction.device for prediction in predictions))
+    return replace(first, probabilities=mean, device=device, messages=messages, patches=blocks)
 
 
 def _before_surgery(

@@ -122,6 +122,7 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ),
         ({"post_processing": {"mirrored": [{"label": 2, "share": 0}]}}, "mirrored tissue is out of range"),
         ({"ranges": {"ups.0.at_input": [1.0, 2.0]}}, "a range is not one around 0"),
+        ({"ranges": {"ups.0.at_input": [-1e38, 1e38]}}, "a range is not one around 0"),
         ({"ranges": {"ups.0.at_input": [0.0]}}, "cannot be understood"),
     ],
 )

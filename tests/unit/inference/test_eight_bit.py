@@ -17,7 +17,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference import openvino_runner
 from glioma_annotator.inference.cards import load_card
-from glioma_annotator.inference.eight_bit import MARGIN, measured_ranges, round_to_eight_bits
+from glioma_annotator.inference.eight_bit import MARGIN, _Watch, measured_ranges, round_to_eight_bits
 from glioma_annotator.inference.exporting import PLACES, exportable
 from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.networks import SegmentationNetwork, build_network
@@ -64,6 +64,17 @@ def test_ranges_are_what_convolutions_read_with_a_margin(deep_network: Segmentat
         assert high >= MARGIN * float(seen[reader].max()) - 1e-4
     assert "encoders.0.at_input" not in ranges  # the images
     assert len(ranges) == 5 * len(PLACES) - 1 + 4  # five blocks, two steps down and two up
+
+
+def test_a_few_stray_values_do_not_make_the_steps_coarse() -> None:
+    watch, values = _Watch(), torch.rand(1, 3, 56, 56, 56, generator=torch.Generator().manual_seed(0))
+    values[0, 0, 20, 20, 18:22] = 1000.0
+    values[0, 0, 30, 30, 18:22] = -1000.0
+    watch(values)
+    assert (watch.low, watch.high) == (0.0, pytest.approx(1.0, abs=0.001))
+    values[0, 0, 20, 20, 18:24] = 1000.0  # more than the five that may lie beyond
+    watch(values)
+    assert watch.high == 1000
 
 
 def test_what_convolutions_read_and_their_weights_have_256_values(
@@ -195,7 +206,8 @@ class TestMeasuring:
             nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "cases" / "A" / f"A_{name}.nii.gz")
         main(["--model", str(folder), "--cases", str(tmp_path / "cases")])
         measured = load_card(folder)
-        assert replace(measured, ranges={}) == card
+        assert replace(measured, ranges={}, training=card.training) == card
+        assert measured.training["ranges_measured_on"] == ["A"]
         assert json.loads((folder / "card.json").read_text())["ranges"]
         assert "encoders.1.at_both" in capsys.readouterr().out
         round_to_eight_bits(exportable(network), measured.ranges)

@@ -23,11 +23,12 @@ from glioma_annotator.inference import covering, engine, openvino_runner, segmen
 from glioma_annotator.inference import device as devices
 from glioma_annotator.inference.cards import CARD, find_cards, load_card
 from glioma_annotator.inference.device import ComputeDevice
+from glioma_annotator.inference.engine import Prediction
 from glioma_annotator.inference.model_folder import WEIGHTS, save_model
 from glioma_annotator.inference.networks import ResidualInceptionUNet, build_network
 from glioma_annotator.inference.preparation import prepare
 from glioma_annotator.inference.runner import OutOfMemory
-from glioma_annotator.inference.segmenter import ModelSegmenter
+from glioma_annotator.inference.segmenter import ModelSegmenter, _averaged
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 from glioma_annotator.settings import SegmentationSettings
 
@@ -302,6 +303,11 @@ class TestModes:
         assert np.abs(both.softmax.values - mean).max() <= 1.01
         assert both.card.name == "enhancing+random"
         assert both.card.identity not in (first.card.identity, second.card.identity)
+
+    def test_an_ensemble_names_everything_that_computed(self) -> None:
+        said = ("CPU, 8 bits", "CPU, float32", "CPU, 8 bits")
+        found = _averaged([Prediction(np.ones((2, 1, 1, 1), np.float32), device, 1) for device in said])
+        assert (found.device, found.patches) == ("CPU, 8 bits; CPU, float32", 3)
 
     @pytest.mark.parametrize("name", ["enhancing+", "+enhancing", "enhancing+ +enhancing", "+"])
     def test_an_ensemble_names_all_of_its_models(self, models: Path, name: str) -> None:
