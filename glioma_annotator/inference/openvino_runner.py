@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -211,14 +211,18 @@ class OpenVinoRunner:
         below = np.empty((i // 2, j // 2, k // 2, coarse), self._stored)
         course = _Course(report, sum(SHARES))
         request = self._request(0, True, cancel, (1, images.shape[0], length, j, k))
-        for start, first, stop in spans:
-            finest, lower = self._infer(
-                request, [images[None, :, start : start + length]], SHARES[0] / len(spans), course, cancel
+        for start, first, _stop in spans:
+            # A slab's answers are written where they belong; of the planes it shares, the first are the one's before.
+            places = [skip[start : start + length], below[start // 2 : (start + length) // 2]]
+            ends = [first - start, (first - start) // 2]
+            before = [place[:end].copy() for place, end in zip(places, ends, strict=True)]
+            self._infer(
+                request, [images[None, :, start : start + length]], SHARES[0] / len(spans), course, cancel, places
             )
-            skip[first:stop] = finest[0, first - start : stop - start]
-            below[first // 2 : stop // 2] = lower[0, (first - start) // 2 : (stop - start) // 2]
+            for place, end, planes in zip(places, ends, before, strict=True):
+                place[:end] = planes
         request = self._request(1, True, cancel, (1, *below.shape))
-        middle = self._infer(request, [below[None]], SHARES[1], course, cancel)[0].copy()
+        (middle,) = self._infer(request, [below[None]], SHARES[1], course, cancel)
         softmax: NDArray[np.float32] | None = None
         features: NDArray[np.float16] | None = None
         request = self._request(2, want_features, cancel, (1, length // 2, *below.shape[1:]), (1, length, j, k, fine))
@@ -273,18 +277,26 @@ class OpenVinoRunner:
         return kept[1]
 
     def _infer(
-        self, request: Any, inputs: list[NDArray[Any]], share: float, course: _Course, cancel: CancelToken
+        self,
+        request: Any,
+        inputs: list[NDArray[Any]],
+        share: float,
+        course: _Course,
+        cancel: CancelToken,
+        places: Sequence[NDArray[Any]] = (),
     ) -> list[NDArray[Any]]:
         """The outputs, which belong to the request: they change with its next run.
 
+        With `places`, contiguous arrays without the first axis, they are written there instead, for every run to come.
         After a request to stop, the layer that is running ends on its own.
         """
-        openvino, kept = self._openvino, []
+        kept: list[Any] = []
         for index, values in enumerate(map(np.ascontiguousarray, inputs)):
-            kind = self._type if values.dtype == np.uint16 else openvino.Type.f32
-            tensor = openvino.Tensor(values, openvino.Shape(values.shape), kind)
-            request.set_input_tensor(index, tensor)
-            kept += [tensor, values]
+            kept += [values, self._tensor(values)]
+            request.set_input_tensor(index, kept[-1])
+        for index, place in enumerate(places):
+            kept += [place, self._tensor(place[None])]
+            request.set_output_tensor(index, kept[-1])
         cancel.raise_if_cancelled()
         request.start_async()
         while not request.wait_for(_POLL_MS):
@@ -296,8 +308,14 @@ class OpenVinoRunner:
                 cancel.raise_if_cancelled()
         course.done(share)
         tensors = [request.get_output_tensor(index) for index in range(len(request.model_outputs))]
-        bits = openvino.Type.bf16
+        bits = self._openvino.Type.bf16
         return [t.data.view(np.uint16) if t.element_type == bits else t.data for t in tensors]
+
+    def _tensor(self, values: NDArray[Any]) -> Any:
+        """The same memory, for OpenVINO."""
+        openvino = self._openvino
+        kind = self._type if values.dtype == np.uint16 else openvino.Type.f32
+        return openvino.Tensor(values, openvino.Shape(values.shape), kind)
 
     def _forget_ended(self) -> None:
         """Let go of cancelled requests whose last layer has ended."""
