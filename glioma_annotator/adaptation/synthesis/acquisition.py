@@ -52,8 +52,10 @@ def distort(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator) -
     """Apply drawn acquisition effects to `images` (channel, i, j, k), in place; 0 stays 0 outside `brain`.
 
     Common receive field with a part per channel (amplitude to 0.3), a surface brighter by up to 0.4 as under an array
-    coil, gain within 0.22, contrast about white matter, gamma 0.85 to 1.2, blur or thick slices, in some samples.
+    coil, gain within 0.22, contrast about white matter, gamma 0.85 to 1.2, blur or thick slices, ghosts of motion, in
+    some samples.
     """
+    motion = rng.spawn(1)[0]  # what else is drawn stays as it was before motion was
     shape = images.shape[1:]
     under_coil = None
     if rng.random() < 0.3:
@@ -80,7 +82,16 @@ def distort(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator) -
         if rng.random() < 0.4:
             image *= bias_field(rng, shape, rng.uniform(0.0, 0.2), rng.uniform(35.0, 90.0))
         image *= 1 + rng.uniform(-0.22, 0.22)
+        if motion.random() < 0.06:
+            image[...] = with_ghosts(image, motion)
         image[~brain] = 0
+
+
+def with_ghosts(image: Field, rng: np.random.Generator) -> Field:
+    """The image (i, j, k) as of somebody who moved: with a faint copy of itself, shifted along the phase direction."""
+    shift = int(rng.integers(4, 30))
+    axis = int(rng.integers(2))
+    return np.asarray(image + np.float32(rng.uniform(0.02, 0.12)) * np.roll(image, shift, axis))
 
 
 def add_noise(images: Field, brain: NDArray[np.bool_], rng: np.random.Generator, sigma: float) -> None:

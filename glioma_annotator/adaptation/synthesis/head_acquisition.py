@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from glioma_annotator.adaptation.synthesis.acquisition import with_ghosts
 from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
 from glioma_annotator.imaging.brain_extraction import scaled
 
@@ -22,10 +23,8 @@ def acquire(image: Field, brain: Field, rng: np.random.Generator, spacing_mm: fl
     if rng.random() < 0.6:
         thick = float(rng.uniform(2.0, 7.0))
         image = _thick_slices(image, int(rng.choice(3, p=[0.2, 0.2, 0.6])), thick / spacing_mm, rng)
-    if rng.random() < 0.1:  # ghosts of motion along the phase direction
-        shift = int(rng.integers(4, 30))
-        axis = int(rng.integers(2))
-        image = image + np.float32(rng.uniform(0.02, 0.12)) * np.roll(image, shift, axis)
+    if rng.random() < 0.1:
+        image = with_ghosts(image, rng)
     level = float(np.percentile(image[::4, ::4, ::4], 95)) * rng.uniform(0, 0.05)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.5:

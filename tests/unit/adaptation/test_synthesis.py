@@ -230,6 +230,35 @@ def test_acquisition_keeps_the_surroundings_of_the_brain_empty() -> None:
         assert not images[:, tissue == 0].any()
 
 
+def test_motion_leaves_a_faint_shifted_copy_in_some_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = np.zeros(SHAPE, np.float32)
+    point[8, 9, 10] = 1
+    for seed in range(20):
+        moved = acquisition.with_ghosts(point, np.random.default_rng(seed))
+        copies = moved - point
+        assert np.count_nonzero(copies) == 1 and 0.02 <= copies.max() <= 0.12
+        assert copies[:, :, 10].any() and (copies[8].any() != copies[:, 9].any())
+    tissue = ball_brain()
+
+    def distorted() -> list[np.ndarray]:
+        found = []
+        for seed in range(40):
+            images = brain_images(tissue)
+            acquisition.distort(images, tissue > 0, np.random.default_rng(seed))
+            found.append(images)
+        return found
+
+    with_motion = distorted()
+    monkeypatch.setattr(acquisition, "with_ghosts", lambda image, _rng: image)
+    still = distorted()
+    moved_images = [
+        not np.array_equal(one, other)
+        for images, others in zip(with_motion, still, strict=True)
+        for one, other in zip(images, others, strict=True)
+    ]
+    assert 2 < sum(moved_images) < 24  # of 160; whatever else is drawn is the same
+
+
 def test_stripping_leaves_residue_or_takes_brain_and_its_labels() -> None:
     tissue = ball_brain()
     brain = tissue > 0
