@@ -62,6 +62,7 @@ class Reader:
     def visit_opens(self, key: str) -> None:
         self.wait(lambda: self.window.study.visit is not None and self.window.study.visit.timepoint.key == key)
         self.wait(lambda: not self.window.workers.jobs)
+        self.wait(lambda: self.window.view.ready and len(self.window.view.panes) > 0)  # napari may still be loading
 
     def choose_model(self, name: str) -> None:
         """By keyboard in the list of models."""
