@@ -102,6 +102,7 @@ class ClinicalPanel(QWidget):
         column.addWidget(self.table, 1)
         column.addWidget(line())
         column.addLayout(self._build_form())
+        self._show_fields()  # not before they are in the panel: each would come up as a window of its own
         column.addStretch(0)
         study.patient_changed.connect(self._on_patient)
         self._on_patient()
@@ -156,7 +157,6 @@ class ClinicalPanel(QWidget):
             button.setProperty("role", "narrow")
             buttons.addWidget(button, 1)
         form.addRow(buttons)
-        self._show_fields()
         return form
 
     # the list

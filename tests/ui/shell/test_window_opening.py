@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from fakes import FakeStore
-from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
+from PySide6.QtCore import QEvent, QMimeData, QObject, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QScreen
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from glioma_annotator.domain.sequences import Window
@@ -256,3 +256,25 @@ def test_the_theme_can_be_changed_while_the_program_runs(qtbot: QtBot, bench: An
     assert theme.current() is theme.LIGHT
     assert window.mask_panel.labels.locks[1].icon().cacheKey() != lock
     assert bench.saved[-1].display.theme == "light"
+
+
+class _Surfaces(QObject):
+    """Notes every native window that comes up, by the name Qt gives it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() is QEvent.Type.PlatformSurface:
+            self.seen.append(watched.objectName())
+        return False
+
+
+def test_no_part_of_the_window_comes_up_as_a_window_of_its_own(bench: Any, qapp: QApplication) -> None:
+    surfaces = _Surfaces()
+    qapp.installEventFilter(surfaces)
+    window = bench.open_window()
+    qapp.removeEventFilter(surfaces)
+    assert window.isVisible()
+    assert set(surfaces.seen) == {window.objectName(), f"{window.objectName()}Window"}
