@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QInputDialog,
     QLabel,
-    QMessageBox,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -31,6 +30,7 @@ from glioma_annotator.domain.model_shelf import EVERYONE, OWN_PLACES, ModelPlace
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.progress import CancelToken, Report
 from glioma_annotator.ui.adapting import Adapting
+from glioma_annotator.ui.dialogs.small import ask_first
 from glioma_annotator.ui.panels.parts import ml_text, push_button, quiet
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.models import (
@@ -238,15 +238,11 @@ class ModelsPage(QDialog):
 
     def _delete(self) -> None:
         card = self._one().model.card
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Delete a model")
-        question.setText(f"Delete “{card.title or card.name}” for good?")
-        question.setInformativeText("It cannot be brought back. A model that masks were made with is never deleted.")
-        yes = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        question.addButton(QMessageBox.StandardButton.Cancel)
-        yes.clicked.connect(lambda: self._carefully(lambda: self._delete_now(card)))
-        question.open()
+        ask_first(
+            self, "Delete a model", f"Delete “{card.title or card.name}” for good?",
+            "It cannot be brought back. A model that masks were made with is never deleted.",
+            "Delete", lambda: self._carefully(lambda: self._delete_now(card)),
+        )  # fmt: skip
 
     def _delete_now(self, card: ModelCard) -> None:
         shelf, session = self._adapting.shelf, self._study.require_session()
