@@ -86,6 +86,8 @@ class DataConfig:
     Attributes
     ----------
     synthetic: data folder of the synthetic generator; empty for none.
+    kinds: shares of the generator's kinds of tumour ("ring", "solid", "low grade", "oedema only", "post-operative");
+        empty for its own.
     cases: folders of real cases, or patterns of such folders, in BraTS naming.
     exclude: names of cases to leave out.
     validation: folders of cases that are only scored.
@@ -98,6 +100,7 @@ class DataConfig:
     """
 
     synthetic: str = ""
+    kinds: Mapping[str, Any] = field(default_factory=dict)
     cases: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()

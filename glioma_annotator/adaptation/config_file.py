@@ -64,6 +64,9 @@ def _problem(config: TrainingConfig) -> str:
     data, run, opt, loss, patches = config.data, config.run, config.optimiser, config.loss, config.patches
     init, repeat, stages = config.network.init, config.repeat, config.all_stages()
     made = _synthetic_channels() if data.synthetic else []
+    kinds = _synthetic_kinds() if data.kinds else []
+    strange = [kind for kind in data.kinds if kind not in kinds]
+    numbers = [share for share in data.kinds.values() if isinstance(share, int | float) and share is not True]
     shares = {
         "data.validation_share": data.validation_share,
         "data.real_share": data.real_share,
@@ -125,6 +128,10 @@ def _problem(config: TrainingConfig) -> str:
         f"the synthetic generator makes {', '.join(made)}, and data.channels asks for others": (
             bool(made) and not {role.value for role in data.channels} <= set(made)
         ),
+        f"data.kinds names “{'”, “'.join(strange)}”; known are {', '.join(kinds)}": bool(strange),
+        "data.kinds needs shares of 0 or more, one of them above 0": bool(data.kinds)
+        and (len(numbers) < len(data.kinds) or min(numbers) < 0 or not sum(numbers)),
+        "data.kinds is for the synthetic generator: give data.synthetic": bool(data.kinds) and not data.synthetic,
         "data.validation and data.validation_share exclude each other": bool(data.validation and data.validation_share),
         "data.validation_share takes all cases": data.validation_share == 1,
         "run.minutes and run.steps are both 0: the training would never end": not run.minutes and not run.steps,
@@ -170,6 +177,12 @@ def _synthetic_channels() -> list[str]:
     from glioma_annotator.adaptation.synthesis.samples import CHANNELS  # only where it is asked for: half a second
 
     return list(CHANNELS)
+
+
+def _synthetic_kinds() -> list[str]:
+    from glioma_annotator.adaptation.synthesis.tumour import TumourKind
+
+    return [kind.value for kind in TumourKind]
 
 
 def _located(config: TrainingConfig, folder: Path) -> TrainingConfig:

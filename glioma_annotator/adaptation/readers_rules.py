@@ -22,7 +22,12 @@ CONTRADICTED_ML = 0.5
 EXTENDED_SHARE = 0.1
 
 #: What a rule is about, by its name in `PostProcessing`: they follow from definitions that readers may not share.
-_RULES = {"unenclosed": "core without an enhancing rim", "linings": "thin enhancement along a cavity"}
+_RULES = {
+    "unenclosed": "core without an enhancing rim after surgery",
+    "linings": "thin enhancement along a cavity after surgery",
+    "paired": "thin enhancement with its like on the other side",
+}
+_AFTER_SURGERY = ("unenclosed", "linings")
 
 
 def as_readers_outline(card: ModelCard, cases: Sequence[PreparedCase]) -> tuple[ModelCard, tuple[str, ...]]:
@@ -36,10 +41,11 @@ def as_readers_outline(card: ModelCard, cases: Sequence[PreparedCase]) -> tuple[
         rules = getattr(card.post_processing, name)
         only: dict[str, Any] = {name: rules}
         alone = replace(card, post_processing=PostProcessing(0.0, **only))
-        if any(_changed_ml(case, alone) >= CONTRADICTED_ML for case in cases if case.operated and rules):
+        asked = [case for case in cases if rules and (case.operated or name not in _AFTER_SURGERY)]
+        if any(_changed_ml(case, alone) >= CONTRADICTED_ML for case in asked):
             none: dict[str, Any] = {name: ()}
             card = replace(card, post_processing=replace(card.post_processing, **none))
-            messages.append(f"The masks show {what} after surgery: the adapted model leaves it as it is.")
+            messages.append(f"The masks show {what}: the adapted model leaves it as it is.")
     extents = card.post_processing.extents
     alone = replace(card, post_processing=PostProcessing(0.0, extents=extents))
     tumour_ml = sum(np.count_nonzero(case.tumour) * case.voxel_ml for case in cases)

@@ -34,6 +34,7 @@ from glioma_annotator.adaptation.sample_streams import (
 )
 from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds, load_label_maps, load_shapes
 from glioma_annotator.adaptation.synthesis.samples import CHANNELS, SampleShares, SampleSource
+from glioma_annotator.adaptation.synthesis.tumour import TumourKind
 from glioma_annotator.adaptation.training import Trainer, TrainingOutcome
 from glioma_annotator.adaptation.training_cases import TrainingCase, fingerprints, prepare_cases
 from glioma_annotator.adaptation.validation import CaseDice, CaseValidation, SampleValidation, Validation
@@ -252,6 +253,10 @@ def _source(config: TrainingConfig) -> SampleSource:
     optional = {role.value for role in config.data.optional}
     missing = [share if name in optional else 0.0 for name, share in zip(CHANNELS, shares.missing, strict=True)]
     shares = dataclasses.replace(shares, missing=(missing[0], missing[1], missing[2], missing[3]))
+    if config.data.kinds:
+        whole = sum(config.data.kinds.values())
+        kinds = {TumourKind(name): share / whole for name, share in config.data.kinds.items()}
+        shares = dataclasses.replace(shares, kinds=kinds)
     return SampleSource(real, maps, shapes, shares, _augment(config))
 
 

@@ -63,6 +63,31 @@ class Mirrored:
 
 
 @dataclass(frozen=True, slots=True)
+class Paired:
+    """Thin enhancement of which the other side shows the like: choroid plexus, vessels, falx, dura, sinuses.
+
+    They enhance as tumour does, and where they run through oedema or along a cavity a network takes them for it. A
+    tumour's enhancement is thicker, lies within other tissue of the tumour, or has no counterpart as bright.
+
+    Attributes
+    ----------
+    label: value of the enhancement.
+    sequence: the brightness of which sequence tells; without that sequence nothing is done.
+    share: of a component's voxels that must have a voxel as bright as the component's mean at their mirror image's
+        place, within `within_mm`.
+    thinner_mm: a component that a ball of this diameter fits into stays.
+    bordering: share of a component's neighbours that must lie outside all tissue.
+    """
+
+    label: int
+    sequence: SequenceRole
+    share: float = 0.5
+    within_mm: float = 4.0
+    thinner_mm: float = 4.0
+    bordering: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
 class Doubtful:
     """An island beside a larger finding that the model itself doubts is left out.
 
@@ -270,6 +295,8 @@ class PostProcessing:
     too_small: labels that are taken for others where there is little of them, in this order.
     mirrored: what is left out as normal anatomy, in this order.
     doubtful: islands that are left out after that; None for none.
+    paired: thin enhancement that is left out as normal anatomy before the volumes of `too_small` are counted and once
+        more after the linings, in this order.
     unenclosed: what becomes cavity or another label without a rim where the patient was operated on, in this order.
     outside: what becomes another label outside a rim, in this order.
     enclosed: what becomes another label where a rim encloses it, in this order, after that.
@@ -290,12 +317,13 @@ class PostProcessing:
     unenclosed: tuple[Unenclosed, ...] = ()
     linings: tuple[Lining, ...] = ()
     extents: tuple[Extent, ...] = ()
+    paired: tuple[Paired, ...] = ()
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
 #: ET, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or cavities on both sides
-#: alike, doubtful islands, core without a rim and ET that lines a cavity after surgery, core outside a rim, SNFH within
-#: the core, ET's outline, SNFH's extent.
+#: alike, doubtful islands, core without a rim and ET that lines a cavity after surgery, core outside a rim, SNFH
+#: within the core, thin ET on both sides alike, ET's outline, SNFH's extent.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
@@ -309,6 +337,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     enclosed=(Enclosed(label=2, rim=(1, 3), becomes=1),),
     outlines=(Outline(label=3, sequence=SequenceRole.T1GD, into=(1, 2)),),
     doubtful=Doubtful(),
+    paired=(Paired(label=3, sequence=SequenceRole.T1GD),),
     unenclosed=(Unenclosed(label=1, rim=(3,), cavity=4, becomes=2),),
     linings=(Lining(label=3, cavity=4, becomes=2),),
     extents=(Extent(label=2, sequence=SequenceRole.FLAIR),),

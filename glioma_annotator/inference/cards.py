@@ -23,6 +23,7 @@ from glioma_annotator.domain.model_card import (
     ModelCard,
     Outline,
     Outside,
+    Paired,
     PostProcessing,
     TooSmall,
     Unenclosed,
@@ -38,9 +39,10 @@ Z_SCORE_BRAIN = "z-score-brain"
 COPY_AGAIN = "Copy the model folder again from where it came from, or choose another model."
 #: No network's values are as large; OpenVINO cannot round over much wider ranges.
 _MOST_RANGE = 1e9
+_FARTHEST_PAIRED_MM = 20.0
 SMALLER = "Choose a smaller model, or ask its maker for a corrected card.json."
 _Number = TypeVar("_Number", int, float)
-_Rule = TypeVar("_Rule", TooSmall, Mirrored, Outside, Enclosed, Outline, Doubtful, Unenclosed, Lining, Extent)
+_Rule = TypeVar("_Rule", TooSmall, Mirrored, Outside, Enclosed, Outline, Doubtful, Unenclosed, Lining, Extent, Paired)
 _log = logging.getLogger(__name__)
 
 
@@ -198,6 +200,7 @@ def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
         unenclosed=tuple(_rule(Unenclosed, rule) for rule in data.get("unenclosed", ())),
         linings=tuple(_rule(Lining, rule) for rule in data.get("linings", ())),
         extents=tuple(_rule(Extent, rule) for rule in data.get("extents", ())),
+        paired=tuple(_rule(Paired, rule) for rule in data.get("paired", ())),
     )
 
 
@@ -280,6 +283,7 @@ def contradiction(card: ModelCard) -> str:
         or any({rule.label, rule.cavity, rule.becomes, *rule.rim} - {*values} for rule in after.unenclosed)
         or any({rule.label, rule.cavity, rule.becomes} - {*values} for rule in after.linings)
         or any(rule.label not in values for rule in after.extents)
+        or any(rule.label not in values for rule in after.paired)
         or any({rule.label, *rule.into} - {*values} for rule in after.outlines),
         "a gap of its rule for enclosed tissue is not a length": not all(
             0 <= rule.gap_mm < math.inf for rule in after.enclosed
@@ -310,6 +314,13 @@ def contradiction(card: ModelCard) -> str:
         ),
         "a number of its rule for doubtful islands is out of range": after.doubtful is not None
         and not (0 <= after.doubtful.below_ml < math.inf and 0 <= after.doubtful.sure <= 1),
+        "a number of its rule for enhancement on both sides is out of range": not all(
+            0 < rule.share <= 1
+            and 0 <= rule.bordering <= 1
+            and 0 <= rule.thinner_mm < math.inf
+            and 0 <= rule.within_mm <= _FARTHEST_PAIRED_MM
+            for rule in after.paired
+        ),
         "a number of its rule for mirrored tissue is out of range": not all(
             0 < rule.share <= 1
             and 0 <= rule.most_other < 1

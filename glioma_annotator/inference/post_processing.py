@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +14,20 @@ from glioma_annotator.domain.model_card import (
     Doubtful,
     Enclosed,
     Lining,
-    Mirrored,
     Outside,
+    Paired,
     PostProcessing,
     Unenclosed,
 )
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.domain.volume import LabelArray, Volume
+from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
 from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import closing
-from glioma_annotator.imaging.midline import MidPlane, find_midplane
+from glioma_annotator.imaging.midline import MidPlane
+from glioma_annotator.inference.both_sides import middle_of, mirrored_parts, paired_parts
 from glioma_annotator.inference.brightness import BLURRED_VOXELS, against_brain, extended, outlined, without_thin
 
-_COARSE_MM = 3.0
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
 
 
@@ -46,8 +46,9 @@ def post_processed(
 
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
     that the model doubts, small holes in the tissue are filled, after surgery core without a rim becomes cavity or
-    oedema, core outside a rim becomes oedema, what a rim encloses becomes core, labels of which there is too little
-    become others, after surgery thin enhancement along a cavity becomes oedema, outlines are moved by brightness,
+    oedema, core outside a rim becomes oedema, what a rim encloses becomes core, thin enhancement that both sides show
+    is left out, labels of which there is too little become others, after surgery thin enhancement along a cavity
+    becomes oedema, what is thin enhancement on both sides without it is left out, outlines are moved by brightness,
     labels are extended by brightness.
 
     Parameters
@@ -67,10 +68,10 @@ def post_processed(
         if volume_ml >= _LEAST_TOLD_ML:
             messages.append(f"{volume_ml:.1f} mL of {words}.")
 
-    middle = functools.cache(lambda: _middle(brain, grid.spacing_mm))
+    middle = functools.cache(lambda: middle_of(brain, grid.spacing_mm))
     for mirrored in rules.mirrored:
         own = (mirrored.label, *(mirrored.also if not operated else ()))
-        both_sides = _mirrored(result, middle, mirrored, own, grid.spacing_mm)
+        both_sides = mirrored_parts(result, middle, mirrored, own, grid.spacing_mm)
         found = " and ".join(names[value] for value in own if (result[both_sides] == value).any())
         result[both_sides] = 0
         tell(both_sides, f"{found} that lie on both sides alike were left out as normal anatomy")
@@ -96,6 +97,7 @@ def post_processed(
         result[within] = enclosed.becomes
         rim = " and ".join(names[value] for value in enclosed.rim)
         tell(within, f"{names[enclosed.label]} within {rim} were taken for {names[enclosed.becomes]}")
+    normal = _without_paired(result, middle, images, rules.paired, grid)
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
@@ -110,6 +112,10 @@ def post_processed(
         thin = _lining(result, lining, grid)
         result[thin] = lining.becomes
         tell(thin, f"{names[lining.label]} in thin lines along {names[lining.cavity]} were left out, after surgery")
+    if operated and rules.linings:  # what they had joined to more
+        normal |= _without_paired(result, middle, images, rules.paired, grid)
+    alike = " and ".join(dict.fromkeys(names[paired.label] for paired in rules.paired))
+    tell(normal, f"{alike} in thin parts, as bright on the other side, were left out as vessels or choroid plexus")
     for outline in rules.outlines:
         if outline.sequence in images:
             result[outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
@@ -122,44 +128,20 @@ def post_processed(
     return result, tuple(messages)
 
 
-def _mirrored(
+def _without_paired(
     labels: LabelArray,
     middle: Callable[[], MidPlane],
-    rule: Mirrored,
-    own: tuple[int, ...],
-    spacing_mm: tuple[float, float, float],
+    images: Mapping[SequenceRole, NDArray[np.float32]],
+    rules: Sequence[Paired],
+    grid: Grid,
 ) -> NDArray[np.bool_]:
-    """The components, (i, j, k), that the rule leaves out; `own` are the values that they may consist of.
-
-    `middle` finds the mid-sagittal plane, mm from the first voxel; it is asked only where it can matter.
-    """
-    tissue = labels == rule.label if rule.alone else labels != 0
-    numbered, count = components(tissue)
-    nothing = np.zeros(labels.shape, dtype=bool)
-    of = numbered[tissue]
-    sizes = np.maximum(np.bincount(of, minlength=count + 1), 1)
-    other = np.bincount(of, weights=~np.isin(labels[tissue], own), minlength=count + 1) / sizes
-    candidates = other <= rule.most_other
-    candidates[0] = False
-    if not candidates.any() or (count < 2 and not rule.alone):
-        return nothing
-    grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
-    world = grid.index_to_world(np.argwhere(tissue))
-    plane = middle()
-    aside_mm = plane.right_of_mm(world)
-    if rule.alone:  # a cavity across the midline is its own mirror image
-        on_right = np.bincount(of, weights=aside_mm > 0, minlength=count + 1) / sizes
-        candidates &= np.minimum(on_right, 1 - on_right) <= rule.most_other
-    mirrored = world - 2 * aside_mm[:, None] * np.asarray(plane.normal)
-    place = np.rint(grid.world_to_index(mirrored)).astype(int)
-    inside = np.all((place >= 0) & (place < labels.shape), axis=1)
-    has_image = np.zeros(len(world), dtype=bool)
-    has_image[inside] = _near(tissue, rule.within_mm, spacing_mm)[tuple(place[inside].T)]
-    share = np.bincount(of, weights=has_image, minlength=count + 1) / sizes
-    out = candidates & (share >= rule.share)
-    taken = int(np.bincount(of, minlength=count + 1)[out].sum())
-    left = len(of) - taken
-    return out[numbered] if rule.alone or (left and left >= rule.least_left * taken) else nothing
+    """Leave out, in place, what such rules do, and return it, (i, j, k)."""
+    out = np.zeros(labels.shape, dtype=bool)
+    for rule in rules:
+        if rule.sequence in images:
+            out |= paired_parts(labels, middle, images[rule.sequence], rule, grid.spacing_mm)
+    labels[out] = 0
+    return out
 
 
 def _doubted(labels: LabelArray, softmax: NDArray[np.uint8], rule: Doubtful, voxel_ml: float) -> NDArray[np.bool_]:
@@ -299,26 +281,6 @@ def _filled_in_plane(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
     outside = np.zeros(count + 1, dtype=bool)
     outside[numbered.take(0, axis - 1)] = True  # of every slice, the line that was put before the first
     return np.asarray(~outside[numbered][tuple(slice(low, -low or None) for low, _ in edge)])
-
-
-def _middle(brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> MidPlane:
-    """The mid-sagittal plane of a brain (i, j, k) in mm from its first voxel, found on voxels of about 3 mm."""
-    steps = [max(1, round(_COARSE_MM / spacing)) for spacing in spacing_mm]
-    coarse = brain[:: steps[0], :: steps[1], :: steps[2]].astype(np.float32)
-    scale = np.diag([*(n * mm for n, mm in zip(steps, spacing_mm, strict=True)), 1.0])
-    return find_midplane(Volume(coarse, Grid(coarse.shape, scale)))
-
-
-def _near(tissue: NDArray[np.bool_], within_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Where tissue lies within a distance, bool (i, j, k)."""
-    from scipy import ndimage  # here, to keep it off the program's start
-
-    box = Box.around(tissue)
-    assert box is not None
-    box = box.grown(int(np.ceil(within_mm / min(spacing_mm))) + 1).clipped(tissue.shape)
-    near = np.zeros(tissue.shape, dtype=bool)
-    near[box.slices] = ndimage.distance_transform_edt(~tissue[box.slices], sampling=spacing_mm) <= within_mm
-    return near
 
 
 def _fill_holes(

@@ -52,7 +52,7 @@ def draw_contrasts(rng: np.random.Generator, kind: TumourKind | None) -> dict[in
     """Intensities (T1, T1Gd, T2, FLAIR) by label; `kind` None for a shape of unknown kind."""
     low_grade = kind is TumourKind.LOW_GRADE
     oedema = FAINT if rng.random() < (0.5 if low_grade or kind is TumourKind.OEDEMA_ONLY else 0.15) else OEDEMA
-    if kind is TumourKind.RING and rng.random() < 0.35:
+    if kind in (TumourKind.RING, TumourKind.POST_OPERATIVE) and rng.random() < 0.35:
         oedema = BRIGHT  # as bright and even as a core, outside the ring
     core = NECROSIS
     if low_grade:

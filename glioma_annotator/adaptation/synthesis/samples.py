@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,6 +20,7 @@ from glioma_annotator.adaptation.synthesis.backgrounds import (
     tissue_of_classes,
 )
 from glioma_annotator.adaptation.synthesis.noise import Field, smooth_noise
+from glioma_annotator.adaptation.synthesis.tumour import KIND_SHARES, TumourKind
 from glioma_annotator.domain.volume import LabelArray
 
 CHANNELS = contrast.CHANNELS
@@ -42,6 +43,7 @@ class SampleShares:
     real_shape: share of tumours whose shape is a real mask.
     missing: share of patches that lack T1, T1Gd, T2, FLAIR; never both T1Gd and FLAIR.
     alone: share of patches that have T1Gd or FLAIR alone.
+    kinds: shares of the kinds among the tumours that are grown; they add up to 1.
     """
 
     tumour: float = 0.62
@@ -51,6 +53,7 @@ class SampleShares:
     real_shape: float = 0.2
     missing: tuple[float, float, float, float] = (0.3, 0.04, 0.04, 0.04)
     alone: float = 0.06
+    kinds: Mapping[TumourKind, float] = field(default_factory=lambda: KIND_SHARES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,7 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     if with_tumour and source.shapes and rng.random() < source.shares.real_shape:
         shape = source.shapes[int(rng.integers(len(source.shapes)))]
     elif with_tumour:
-        plan = tumour.draw_plan(rng)
+        plan = tumour.draw_plan(rng, shares=source.shares.kinds)
     room = patch / 2 - 6 if with_tumour else patch / 6
     centre = patch / 2 + rng.uniform(-room, room, 3)  # where in the patch the spot comes to lie
     middle = spot + patch / 2 - centre
@@ -143,7 +146,7 @@ def draw_sample(source: SampleSource, patch: int, seed: int, index: int) -> Samp
     if with_tumour:
         contrasts = contrast.draw_contrasts(rng, plan.kind if plan else None)
         contrast.paint(images, CHANNELS, tissue, labels, contrasts, rng)
-        if rng.random() < 0.6:
+        if rng.random() < 0.8:
             contrast.add_surgical_rim(images, tissue, labels, rng)
 
     brain = acquisition.vary_mask(images, labels, brain, rng)

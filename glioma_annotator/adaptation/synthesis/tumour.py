@@ -6,6 +6,7 @@ Tissue maps hold 0 outside the brain, 1 cerebrospinal fluid, 2 grey and 3 white 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,11 +73,13 @@ class TumourPlan:
     seed: int = 0
 
 
-def draw_plan(rng: np.random.Generator, kind: TumourKind | None = None) -> TumourPlan:
-    """A random plan; `kind` is drawn by `KIND_SHARES` when not given."""
+def draw_plan(
+    rng: np.random.Generator, kind: TumourKind | None = None, shares: Mapping[TumourKind, float] = KIND_SHARES
+) -> TumourPlan:
+    """A random plan; `kind` is drawn by `shares`, which add up to 1, when not given."""
     if kind is None:
-        kinds = list(KIND_SHARES)
-        kind = kinds[int(rng.choice(len(kinds), p=list(KIND_SHARES.values())))]
+        kinds = list(shares)
+        kind = kinds[int(rng.choice(len(kinds), p=list(shares.values())))]
     radius = _log_uniform(rng, 5.0, 32.0 if kind is TumourKind.LOW_GRADE else 25.0)
     axes = np.exp(rng.normal(0.0, 0.2, 3))
     axes /= np.cbrt(axes.prod())

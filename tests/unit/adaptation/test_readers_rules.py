@@ -47,7 +47,9 @@ def test_a_reader_who_keeps_thin_enhancement_gets_a_model_that_does() -> None:
     classes = np.zeros(SHAPE, np.uint8)
     classes[5:35, 5:25, 5:15] = RC
     classes[5:35, 5:25, 15] = ET
-    card, messages = as_readers_outline(CARD, [visit(np.zeros(SHAPE, np.uint8)), visit(classes)])
+    lined = visit(classes)
+    lined.images[0, 5:35, 5:25, 15] = 9
+    card, messages = as_readers_outline(CARD, [visit(np.zeros(SHAPE, np.uint8)), lined])
     assert card.post_processing == replace(CARD.post_processing, linings=())
     assert len(messages) == 1 and "thin enhancement along a cavity" in messages[0]
 
@@ -61,6 +63,19 @@ def test_a_little_of_it_and_what_nobody_looked_at_contradict_nothing(core: NDArr
     assert as_readers_outline(CARD, [visit(core)]) == (CARD, ())
     core[9:15, 5:15, 5:15] = IGNORE
     assert as_readers_outline(CARD, [visit(core)]) == (CARD, ())
+
+
+@pytest.mark.parametrize("operated", [True, False])
+def test_a_reader_who_keeps_what_both_sides_show_gets_a_model_that_does(operated: bool) -> None:
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[8:10, 2:28, 2:28] = ET  # 1.4 mL
+    case = visit(classes, operated=operated)
+    case.images[0, 8:10, 2:28, 2:28] = case.images[0, 30:32, 2:28, 2:28] = 9
+    card, messages = as_readers_outline(CARD, [case])
+    assert card.post_processing == replace(CARD.post_processing, paired=())
+    assert len(messages) == 1 and "thin enhancement with its like on the other side" in messages[0]
+    case.images[0, 30:32, 2:28, 2:28] = 0
+    assert as_readers_outline(CARD, [case]) == (CARD, ())
 
 
 def test_masks_that_follow_the_rules_keep_them() -> None:

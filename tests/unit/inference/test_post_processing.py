@@ -22,7 +22,7 @@ from glioma_annotator.domain.model_card import (
 )
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.imaging.midline import find_midplane
-from glioma_annotator.inference import post_processing
+from glioma_annotator.inference import both_sides
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
@@ -187,7 +187,7 @@ def test_tissue_that_both_sides_show_alike_is_left_out_and_the_reader_is_told(as
 
 def test_the_plane_between_the_sides_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(post_processing, "find_midplane", lambda image: asked.append(image) or find_midplane(image))
+    monkeypatch.setattr(both_sides, "find_midplane", lambda image: asked.append(image) or find_midplane(image))
     labels = tumour_and_cerebellum()
     labels[22:27, 30:34, 20:26] = labels[34:39, 30:34, 20:26] = RC
     found, messages = on_a_head(labels, Mirrored(SNFH), Mirrored(RC, alone=True))
