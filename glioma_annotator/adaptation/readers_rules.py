@@ -25,7 +25,7 @@ EXTENDED_SHARE = 0.1
 _RULES = {
     "unenclosed": "core without an enhancing rim after surgery",
     "linings": "thin enhancement along a cavity after surgery",
-    "paired": "thin enhancement with its like on the other side",
+    "paired": "parts that the other side shows as well",
 }
 _AFTER_SURGERY = ("unenclosed", "linings")
 

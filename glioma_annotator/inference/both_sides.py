@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.model_card import Mirrored, Paired
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components
 from glioma_annotator.imaging.midline import MidPlane, find_midplane
@@ -61,37 +62,38 @@ def mirrored_parts(
 
 def paired_parts(
     labels: LabelArray,
+    brain: NDArray[np.bool_],
     middle: Callable[[], MidPlane],
-    image: NDArray[np.float32],
+    images: Mapping[SequenceRole, NDArray[np.float32]],
     rule: Paired,
     spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.bool_]:
-    """The components, (i, j, k), of the rule's label that it leaves out.
+    """The components, (i, j, k), of the rule's label that it leaves out; none where a sequence is absent.
 
-    `middle` finds the mid-sagittal plane, mm from the first voxel; it is asked only where it can matter. `image` is
-    that of the rule's sequence, in any unit.
+    `middle` finds the mid-sagittal plane, mm from the first voxel; it is asked only where it can matter. `images` are
+    in any unit.
     """
     from scipy import ndimage  # here, to keep it off the program's start
 
     found = np.zeros(labels.shape, dtype=bool)
     numbered, count = components(labels == rule.label)
-    if not count:
+    if not count or not {*rule.as_bright, *rule.as_dark} <= images.keys():
         return found
     grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
     candidates = np.ones(count + 1, dtype=bool)
-    candidates[numbered[without_thin(numbered > 0, rule.thinner_mm, grid)]] = False
+    if rule.thinner_mm:
+        candidates[numbered[without_thin(numbered > 0, rule.thinner_mm, grid)]] = False
     offsets = _ball(rule.within_mm, spacing_mm)
-    blurred = None
+    signed: list[NDArray[np.float32]] = []
     for number, place in enumerate(ndimage.find_objects(numbered), start=1):
-        if not candidates[number]:
-            continue
         box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in place)
         part = numbered[box] == number
         around = labels[box][ndimage.binary_dilation(part, np.ones((3, 3, 3), dtype=bool)) & ~part]
-        if (around == 0).mean() < rule.bordering:
+        if not candidates[number] or around.size == 0 or (around == 0).mean() < rule.bordering:
             continue
-        if blurred is None:
-            blurred = ndimage.gaussian_filter(image.astype(np.float32), [_BLUR_MM / mm for mm in spacing_mm])
+        if not signed:
+            signed = [_standardised(images[role], brain, spacing_mm) for role in rule.as_bright]
+            signed += [-_standardised(images[role], brain, spacing_mm) for role in rule.as_dark]
         voxels = np.argwhere(part)
         voxels = voxels[:: len(voxels) // _MOST_VOXELS + 1] + [side.start for side in box]
         world = grid.index_to_world(voxels)
@@ -100,31 +102,30 @@ def paired_parts(
         there = np.rint(grid.world_to_index(world - 2 * aside_mm[:, None] * np.asarray(plane.normal))).astype(int)
         # What reaches across the plane is not its own counterpart, as the falx is.
         own = np.where(2 * np.abs(aside_mm) > rule.within_mm, number, 0)
-        level = blurred[tuple(voxels.T)].mean()
-        if (_brightest(blurred, numbered, there, offsets, own) >= level).mean() >= rule.share:
+        least = [image[tuple(voxels.T)].mean() - rule.slack for image in signed]
+        like = np.zeros(len(voxels), dtype=bool)
+        for offset in offsets:
+            at = there + offset
+            inside = np.flatnonzero(~like & np.all((at >= 0) & (at < labels.shape), axis=1))
+            spot = tuple(at[inside].T)
+            alike = brain[spot] & ((own[inside] == 0) | (numbered[spot] != number))
+            like[inside] = alike & np.all(
+                [image[spot] >= low for image, low in zip(signed, least, strict=True)], axis=0
+            )
+        if like.mean() >= rule.share:
             found[box] |= part
     return found
 
 
-def _brightest(
-    image: NDArray[np.float32],
-    numbered: NDArray[np.int32],
-    voxels: NDArray[np.intp],
-    offsets: NDArray[np.intp],
-    own: NDArray[np.intp],
+def _standardised(
+    image: NDArray[np.float32], brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """The largest value of an image (i, j, k) among the `offsets` (m, 3) about each of the voxels (n, 3).
+    """An image (i, j, k) without its noise, its standard deviation in the brain 1."""
+    from scipy import ndimage  # here, to keep it off the program's start
 
-    `numbered` (i, j, k) and `own` (n,): voxels of that number, if it is not 0, do not count.
-    """
-    brightest = np.full(len(voxels), -np.inf, dtype=np.float32)
-    for offset in offsets:
-        there = voxels + offset
-        inside = np.flatnonzero(np.all((there >= 0) & (there < image.shape), axis=1))
-        at = tuple(there[inside].T)
-        value = np.where((own[inside] > 0) & (numbered[at] == own[inside]), -np.inf, image[at])
-        brightest[inside] = np.maximum(brightest[inside], value)
-    return brightest
+    sigma = [_BLUR_MM / mm for mm in spacing_mm]
+    blurred = ndimage.gaussian_filter(image.astype(np.float32), sigma, truncate=2.0)
+    return np.asarray(blurred / max(float(blurred[brain].std()), 1e-6))
 
 
 def _ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.intp]:

@@ -208,6 +208,10 @@ def _values(data: Any) -> tuple[int, ...]:
     return tuple(int(value) for value in data)
 
 
+def _sequences(data: Any) -> tuple[SequenceRole, ...]:
+    return tuple(SequenceRole(role) for role in data)
+
+
 #: How the fields of rules are read, by their names; all others are numbers.
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "label": int,
@@ -217,6 +221,8 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "into": _values,
     "also": _values,
     "sequence": SequenceRole,
+    "as_bright": _sequences,
+    "as_dark": _sequences,
     "alone": bool,
 }
 
@@ -314,12 +320,16 @@ def contradiction(card: ModelCard) -> str:
         ),
         "a number of its rule for doubtful islands is out of range": after.doubtful is not None
         and not (0 <= after.doubtful.below_ml < math.inf and 0 <= after.doubtful.sure <= 1),
-        "a number of its rule for enhancement on both sides is out of range": not all(
+        "a number of its rule for what both sides show is out of range": not all(
             0 < rule.share <= 1
+            and 0 <= rule.slack < math.inf
             and 0 <= rule.bordering <= 1
             and 0 <= rule.thinner_mm < math.inf
             and 0 <= rule.within_mm <= _FARTHEST_PAIRED_MM
             for rule in after.paired
+        ),
+        "its rule for what both sides show names no sequence": not all(
+            rule.as_bright or rule.as_dark for rule in after.paired
         ),
         "a number of its rule for mirrored tissue is out of range": not all(
             0 < rule.share <= 1

@@ -46,9 +46,9 @@ def post_processed(
 
     In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
     that the model doubts, small holes in the tissue are filled, after surgery core without a rim becomes cavity or
-    oedema, core outside a rim becomes oedema, what a rim encloses becomes core, thin enhancement that both sides show
-    is left out, labels of which there is too little become others, after surgery thin enhancement along a cavity
-    becomes oedema, what is thin enhancement on both sides without it is left out, outlines are moved by brightness,
+    oedema, core outside a rim becomes oedema, what a rim encloses becomes core, what the other side shows as well by
+    its brightness is left out, labels of which there is too little become others, after surgery thin enhancement along
+    a cavity becomes oedema and what the other side shows is left out once more, outlines are moved by brightness,
     labels are extended by brightness.
 
     Parameters
@@ -97,7 +97,7 @@ def post_processed(
         result[within] = enclosed.becomes
         rim = " and ".join(names[value] for value in enclosed.rim)
         tell(within, f"{names[enclosed.label]} within {rim} were taken for {names[enclosed.becomes]}")
-    normal = _without_paired(result, middle, images, rules.paired, grid)
+    taken = _without_paired(result, brain, middle, images, rules.paired, grid)
     for rule in rules.too_small:
         few = result == rule.label
         volume_ml = np.count_nonzero(few) * grid.voxel_volume_ml
@@ -113,9 +113,9 @@ def post_processed(
         result[thin] = lining.becomes
         tell(thin, f"{names[lining.label]} in thin lines along {names[lining.cavity]} were left out, after surgery")
     if operated and rules.linings:  # what they had joined to more
-        normal |= _without_paired(result, middle, images, rules.paired, grid)
-    alike = " and ".join(dict.fromkeys(names[paired.label] for paired in rules.paired))
-    tell(normal, f"{alike} in thin parts, as bright on the other side, were left out as vessels or choroid plexus")
+        np.maximum(taken, _without_paired(result, brain, middle, images, rules.paired, grid), out=taken)
+    for value in np.unique(taken[taken != 0]):
+        tell(taken == value, f"{names[int(value)]} that the other side shows as well were left out as normal anatomy")
     for outline in rules.outlines:
         if outline.sequence in images:
             result[outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
@@ -130,18 +130,18 @@ def post_processed(
 
 def _without_paired(
     labels: LabelArray,
+    brain: NDArray[np.bool_],
     middle: Callable[[], MidPlane],
     images: Mapping[SequenceRole, NDArray[np.float32]],
     rules: Sequence[Paired],
     grid: Grid,
-) -> NDArray[np.bool_]:
-    """Leave out, in place, what such rules do, and return it, (i, j, k)."""
-    out = np.zeros(labels.shape, dtype=bool)
+) -> LabelArray:
+    """Leave out, in place, what such rules do, and return its labels, (i, j, k)."""
+    taken = np.zeros_like(labels)
     for rule in rules:
-        if rule.sequence in images:
-            out |= paired_parts(labels, middle, images[rule.sequence], rule, grid.spacing_mm)
-    labels[out] = 0
-    return out
+        out = paired_parts(labels, brain, middle, images, rule, grid.spacing_mm)
+        taken[out], labels[out] = labels[out], 0
+    return taken
 
 
 def _doubted(labels: LabelArray, softmax: NDArray[np.uint8], rule: Doubtful, voxel_ml: float) -> NDArray[np.bool_]:

@@ -13,9 +13,10 @@ from glioma_annotator.inference import both_sides
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
+FLUID = Paired(label=RC, as_bright=(SequenceRole.T2,), as_dark=(SequenceRole.FLAIR,), slack=0.5, within_mm=2.0)
 GRID = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
-RULE = Paired(label=ET, sequence=SequenceRole.T1GD)
-TOLD = "mL of ET in thin parts, as bright on the other side, were left out as vessels or choroid plexus."
+RULE = Paired(label=ET, as_bright=(SequenceRole.T1GD,), thinner_mm=4.0, bordering=0.25)
+TOLD = "mL of ET that the other side shows as well were left out as normal anatomy."
 LEFT, RIGHT = slice(20, 22), slice(38, 40)  # a sheet on either side of the plane through voxel 29.5
 SHEET = (slice(12, 24), slice(14, 26))
 
@@ -141,3 +142,50 @@ def test_a_sheet_across_the_plane_is_not_its_own_like_but_one_along_it_is() -> N
     labels[29:31, 12:36, 28:34] = ET
     image[29:31, 12:36, 28:34] = 180
     assert not processed(labels, image)[0].any()  # the falx
+
+
+def ventricles(t2: float = 300, flair: float = 20) -> tuple[np.ndarray, dict[SequenceRole, np.ndarray]]:
+    """A cavity on the right, RC, and a ventricle on either side, of which the right one is called RC too.
+
+    Fluid in the cavity has these intensities; brain has 100, with noise.
+    """
+    rng = np.random.default_rng(0)
+    images = {
+        role: 100 + rng.normal(0, 10, GRID.shape).astype(np.float32) for role in (SequenceRole.T2, SequenceRole.FLAIR)
+    }
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[34:38, 16:28, 14:22] = RC
+    labels[42:50, 26:34, 16:22] = RC
+    for place in (np.s_[34:38, 16:28, 14:22], np.s_[22:26, 16:28, 14:22]):
+        images[SequenceRole.T2][place], images[SequenceRole.FLAIR][place] = 300, 20
+    images[SequenceRole.T2][42:50, 26:34, 16:22], images[SequenceRole.FLAIR][42:50, 26:34, 16:22] = t2, flair
+    for image in images.values():
+        image[~brain()] = 0
+    return labels, images
+
+
+@pytest.mark.parametrize(("t2", "flair"), [(300, 20), (300, 110), (180, 60)])
+def test_a_ventricle_is_no_cavity_and_a_cavity_stays(t2: float, flair: float) -> None:
+    labels, images = ventricles(t2, flair)
+    softmax = np.zeros((5, *labels.shape), np.uint8)
+    rules = PostProcessing(0, paired=(RULE, FLUID))
+    found, messages = post_processed(labels, softmax, brain(), rules, SCHEME, GRID, images)
+    assert not (found[34:38] == RC).any() and (found[42:50, 26:34, 16:22] == RC).all()
+    assert messages == ("1.7 mL of RC that the other side shows as well were left out as normal anatomy.",)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e4])
+def test_the_unit_of_the_images_says_nothing(scale: float) -> None:
+    labels, images = ventricles()
+    softmax = np.zeros((5, *labels.shape), np.uint8)
+    scaled = {role: image * scale + 7 * scale for role, image in images.items()}
+    found, _ = post_processed(labels, softmax, brain(), PostProcessing(0, paired=(FLUID,)), SCHEME, GRID, scaled)
+    assert not (found[34:38] == RC).any() and (found[42:50, 26:34, 16:22] == RC).all()
+
+
+def test_one_of_its_sequences_is_not_enough() -> None:
+    labels, images = ventricles()
+    softmax = np.zeros((5, *labels.shape), np.uint8)
+    del images[SequenceRole.FLAIR]
+    found, _ = post_processed(labels, softmax, brain(), PostProcessing(0, paired=(FLUID,)), SCHEME, GRID, images)
+    assert np.array_equal(found, labels)

@@ -106,14 +106,15 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
             {"post_processing": {"linings": [{"label": 3, "cavity": 4, "becomes": 2, "within_mm": -1}]}},
             "lining of cavities is out of range",
         ),
-        ({"post_processing": {"paired": [{"label": 9, "sequence": "T1Gd"}]}}, "value that no label has"),
+        ({"post_processing": {"paired": [{"label": 9, "as_bright": ["T1Gd"]}]}}, "value that no label has"),
+        ({"post_processing": {"paired": [{"label": 3, "as_bright": []}]}}, "names no sequence"),
         (
-            {"post_processing": {"paired": [{"label": 3, "sequence": "T1Gd", "within_mm": 1e6}]}},
-            "enhancement on both sides is out of range",
+            {"post_processing": {"paired": [{"label": 3, "as_bright": ["T1Gd"], "within_mm": 1e6}]}},
+            "what both sides show is out of range",
         ),
         (
-            {"post_processing": {"paired": [{"label": 3, "sequence": "T1Gd", "share": 0}]}},
-            "enhancement on both sides is out of range",
+            {"post_processing": {"paired": [{"label": 3, "as_bright": ["T1Gd"], "share": 0}]}},
+            "what both sides show is out of range",
         ),
         ({"post_processing": {"extents": [{"label": 9, "sequence": "FLAIR"}]}}, "value that no label has"),
         (
