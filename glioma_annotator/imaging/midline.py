@@ -83,16 +83,22 @@ def find_midplane(
         normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
         return normal, float(normal @ centre + parameters[0])
 
+    spread = values - values.mean()
+    to_world, to_index = image.grid.affine, np.linalg.inv(image.grid.affine)
+
     def asymmetry(parameters: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
         if cancel is not None:
             cancel.raise_if_cancelled()
         normal, offset = plane(parameters)
-        mirrored = world - 2 * np.outer(world @ normal - offset, normal)
-        there = image.grid.world_to_index(mirrored)
-        other = ndimage.map_coordinates(smooth, there.T, order=1, mode="constant", cval=0.0)
-        if values.std() == 0 or other.std() == 0:
-            return 1.0
-        return 1.0 - float(np.corrcoef(values, other)[0, 1])
+        mirror = np.eye(4)
+        mirror[:3, :3] -= 2 * np.outer(normal, normal)
+        mirror[:3, 3] = 2 * offset * normal
+        there = to_index @ mirror @ to_world
+        other = ndimage.map_coordinates(
+            smooth, there[:3, :3] @ index.T + there[:3, 3:], order=1, mode="constant", cval=0.0
+        )
+        deviation = float(np.linalg.norm(spread) * np.linalg.norm(other - other.mean()))
+        return 1.0 - float(spread @ other) / deviation if deviation else 1.0
 
     options: Any = {"xtol": 0.05, "ftol": 1e-5, "maxiter": 20, "direc": np.diag([3.0, 3.0, 3.0])}  # mm, degrees
     found = optimize.minimize(asymmetry, np.zeros(3), method="Powell", options=options)

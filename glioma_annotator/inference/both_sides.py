@@ -80,16 +80,15 @@ def paired_parts(
     if not count or not {*rule.as_bright, *rule.as_dark} <= images.keys():
         return found
     grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
-    candidates = np.ones(count + 1, dtype=bool)
-    if rule.thinner_mm:
-        candidates[numbered[without_thin(numbered > 0, rule.thinner_mm, grid)]] = False
     offsets = _ball(rule.within_mm, spacing_mm)
     signed: list[NDArray[np.float32]] = []
     for number, place in enumerate(ndimage.find_objects(numbered), start=1):
         box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in place)
         part = numbered[box] == number
         around = labels[box][ndimage.binary_dilation(part, np.ones((3, 3, 3), dtype=bool)) & ~part]
-        if not candidates[number] or around.size == 0 or (around == 0).mean() < rule.bordering:
+        if around.size == 0 or (around == 0).mean() < rule.bordering:
+            continue
+        if rule.thinner_mm and without_thin(part, rule.thinner_mm, Grid(part.shape, grid.affine)).any():
             continue
         if not signed:
             signed = [_standardised(images[role], brain, spacing_mm) for role in rule.as_bright]

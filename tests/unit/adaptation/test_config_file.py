@@ -56,7 +56,6 @@ def test_entries_are_read_and_paths_count_from_the_file(tmp_path: Path) -> None:
         ("glioma", "glioma"),
         ("glioma-2", "glioma"),
         ("glioma-3", "glioma"),
-        ("glioma-7", "glioma"),
         ("glioma-fit", "glioma"),
         ("glioma-fast", "glioma-fast"),
         ("glioma-fast-2", "glioma-fast"),
