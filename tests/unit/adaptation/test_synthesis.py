@@ -323,6 +323,12 @@ def test_samples_without_tumour_have_no_labels() -> None:
         assert not draw_sample(source(tumour=0.0, inferior=0.4, ventricle=0.4), 32, seed=2, index=index).labels.any()
 
 
+@pytest.mark.parametrize("kind", list(TumourKind))
+def test_the_shares_say_which_kinds_of_tumour_are_drawn(kind: TumourKind) -> None:
+    asked = source(tumour=1.0, real_shape=0.0, kinds={kind: 1.0})
+    assert {draw_sample(asked, 32, seed=5, index=index).kind for index in range(4)} == {kind.value}
+
+
 def test_real_mask_shapes_keep_their_labels() -> None:
     shape = np.zeros((20, 20, 20), dtype=np.uint8)
     shape[2:18, 2:18, 2:18] = SNFH

@@ -15,6 +15,8 @@ import pytest
 from made_cases import write_case, write_cases, write_healthy_brain
 
 from glioma_annotator.adaptation.live_log import LiveLog
+from glioma_annotator.adaptation.synthesis import tumour
+from glioma_annotator.adaptation.synthesis.tumour import TumourKind
 from glioma_annotator.adaptation.training import Trainer
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
@@ -94,6 +96,18 @@ def test_synthetic_tumours_become_a_model_with_their_provenance(tmp_path: Path) 
     assert card.training["kind"] == "synthetic tumours"
     assert "validation" not in card.scores
     assert (tmp_path / "run" / "dice.svg").is_file()
+
+
+def test_the_shares_of_kinds_reach_the_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    drawn = tumour.draw_plan
+    monkeypatch.setattr(tumour, "draw_plan", lambda rng, shares: asked.append(shares) or drawn(rng, shares=shares))
+    write_healthy_brain(tmp_path / "data" / "healthy" / "ball")
+    kinds = 'synthetic = "data"\nkinds = { ring = 3, post-operative = 1.0 }'
+    config = configured(tmp_path, kinds, steps=4, extra="[augmentation]\nnoise = 0.0\nbias_field = 0.0")
+    train("--config", config, "--run", tmp_path / "run")
+    assert asked
+    assert all(shares == {TumourKind.RING: 0.75, TumourKind.POST_OPERATIVE: 0.25} for shares in asked)
 
 
 @pytest.mark.parametrize(
