@@ -68,17 +68,17 @@ class Paired:
 
     Choroid plexus, vessels, falx, dura and sinuses enhance as tumour does, and ventricles are fluid as a cavity is:
     where they run through oedema or beside a cavity a network takes them for it. A tumour's enhancement is thicker,
-    lies within other tissue of the tumour, or has no counterpart as bright. Of painted patients' cavities at most 0.31
-    had a counterpart within 2 mm, of parts of ventricles that were called cavity 0.68 and more in two of three
-    (benchmarks/measured/models.md).
+    lies within other tissue of the tumour, or has no counterpart as bright (benchmarks/measured/models.md).
 
     Attributes
     ----------
-    label: value that is left out, by its components.
+    label: value that is left out.
     as_bright, as_dark: sequences on which a counterpart is as bright, and as dark, as the component's mean; without all
         of them nothing is done.
     slack: standard deviations of the brain's brightness by which it may fall short of that.
     share: of a component's voxels that must have a counterpart at their mirror image's place, within `within_mm`.
+    around_mm: that share is asked of each voxel's neighbourhood in the component (a Gaussian of this standard
+        deviation), so that a part of it may be left out: a ventricle that a cavity has run into; 0 for all or nothing.
     thinner_mm: a component that a ball of this diameter fits into stays; 0 where thickness says nothing.
     bordering: share of a component's neighbours that must lie outside all tissue.
     """
@@ -91,6 +91,7 @@ class Paired:
     within_mm: float = 4.0
     thinner_mm: float = 0.0
     bordering: float = 0.0
+    around_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +346,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     doubtful=Doubtful(),
     paired=(
         Paired(label=3, as_bright=(SequenceRole.T1GD,), thinner_mm=4.0, bordering=0.25),
-        Paired(label=4, as_bright=(SequenceRole.T2,), as_dark=(SequenceRole.FLAIR,), slack=0.5, within_mm=2.0),
+        Paired(4, as_bright=(SequenceRole.T2,), as_dark=(SequenceRole.FLAIR,), slack=0.5, within_mm=2.0, around_mm=4.0),
     ),
     unenclosed=(Unenclosed(label=1, rim=(3,), cavity=4, becomes=2),),
     linings=(Lining(label=3, cavity=4, becomes=2),),

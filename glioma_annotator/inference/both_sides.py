@@ -68,7 +68,7 @@ def paired_parts(
     rule: Paired,
     spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.bool_]:
-    """The components, (i, j, k), of the rule's label that it leaves out; none where a sequence is absent.
+    """What the rule leaves out of its label, (i, j, k); nothing where a sequence is absent.
 
     `middle` finds the mid-sagittal plane, mm from the first voxel; it is asked only where it can matter. `images` are
     in any unit.
@@ -93,8 +93,9 @@ def paired_parts(
         if not signed:
             signed = [_standardised(images[role], brain, spacing_mm) for role in rule.as_bright]
             signed += [-_standardised(images[role], brain, spacing_mm) for role in rule.as_dark]
-        voxels = np.argwhere(part)
-        voxels = voxels[:: len(voxels) // _MOST_VOXELS + 1] + [side.start for side in box]
+        inner = np.argwhere(part)
+        inner = inner if rule.around_mm else inner[:: len(inner) // _MOST_VOXELS + 1]
+        voxels = inner + [side.start for side in box]
         world = grid.index_to_world(voxels)
         plane = middle()
         aside_mm = plane.right_of_mm(world)
@@ -111,7 +112,13 @@ def paired_parts(
             like[inside] = alike & np.all(
                 [image[spot] >= low for image, low in zip(signed, least, strict=True)], axis=0
             )
-        if like.mean() >= rule.share:
+        if rule.around_mm:
+            alike = np.zeros(part.shape, dtype=np.float32)
+            alike[tuple(inner.T)] = like
+            sigma = [rule.around_mm / mm for mm in spacing_mm]
+            nearby, whole = (ndimage.gaussian_filter(of, sigma) for of in (alike, part.astype(np.float32)))
+            found[box] |= part & (nearby >= rule.share * whole)
+        elif like.mean() >= rule.share:
             found[box] |= part
     return found
 

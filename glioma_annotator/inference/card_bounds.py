@@ -46,7 +46,7 @@ def beyond_bounds(card: ModelCard) -> str:
         *(mm for rule in after.linings for mm in (rule.thinner_mm, rule.within_mm)),
         *(mm for rule in after.extents for mm in (rule.within_mm, rule.narrow_mm)),
         *(rule.reach_mm for rule in after.outlines),
-        *(mm for rule in after.paired for mm in (rule.thinner_mm, rule.within_mm)),
+        *(mm for rule in after.paired for mm in (rule.thinner_mm, rule.within_mm, rule.around_mm)),
     )
     size = network_size(card.architecture, card.parameters, len(card.channels), len(card.scheme.labels) + 1)
     checks = {

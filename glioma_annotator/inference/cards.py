@@ -324,7 +324,7 @@ def contradiction(card: ModelCard) -> str:
             0 < rule.share <= 1
             and 0 <= rule.slack < math.inf
             and 0 <= rule.bordering <= 1
-            and 0 <= rule.thinner_mm < math.inf
+            and all(0 <= mm < math.inf for mm in (rule.thinner_mm, rule.around_mm))
             and 0 <= rule.within_mm <= _FARTHEST_PAIRED_MM
             for rule in after.paired
         ),

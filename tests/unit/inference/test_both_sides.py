@@ -13,7 +13,7 @@ from glioma_annotator.inference import both_sides
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
-FLUID = Paired(label=RC, as_bright=(SequenceRole.T2,), as_dark=(SequenceRole.FLAIR,), slack=0.5, within_mm=2.0)
+FLUID = Paired(RC, (SequenceRole.T2,), (SequenceRole.FLAIR,), slack=0.5, within_mm=2.0, around_mm=4.0)
 GRID = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
 RULE = Paired(label=ET, as_bright=(SequenceRole.T1GD,), thinner_mm=4.0, bordering=0.25)
 TOLD = "mL of ET that the other side shows as well were left out as normal anatomy."
@@ -189,3 +189,17 @@ def test_one_of_its_sequences_is_not_enough() -> None:
     del images[SequenceRole.FLAIR]
     found, _ = post_processed(labels, softmax, brain(), PostProcessing(0, paired=(FLUID,)), SCHEME, GRID, images)
     assert np.array_equal(found, labels)
+
+
+def test_a_cavity_stays_that_has_run_into_a_larger_ventricle() -> None:
+    labels, images = ventricles()
+    for side in (slice(38, 46), slice(14, 22)):  # the ventricles reach farther, the right one as far as the cavity
+        images[SequenceRole.T2][side, 16:26, 14:22], images[SequenceRole.FLAIR][side, 16:26, 14:22] = 300, 20
+    labels[38:46, 16:26, 14:22] = RC
+    softmax = np.zeros((5, *labels.shape), np.uint8)
+    found, _ = post_processed(labels, softmax, brain(), PostProcessing(0, paired=(FLUID,)), SCHEME, GRID, images)
+    assert (found[42:50, 29:34, 16:22] == RC).all()
+    assert not (found[34:44, 16:23, 14:22] == RC).any()
+    whole = PostProcessing(0, paired=(replace(FLUID, around_mm=0),))
+    gone, _ = post_processed(labels, softmax, brain(), whole, SCHEME, GRID, images)
+    assert not (gone == RC).any()
