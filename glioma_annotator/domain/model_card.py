@@ -73,9 +73,9 @@ class Paired:
     Attributes
     ----------
     label: value that is left out.
-    as_bright, as_dark: sequences on which a counterpart is as bright, and as dark, as the component's mean; without all
-        of them nothing is done.
-    slack: standard deviations of the brain's brightness by which it may fall short of that.
+    as_bright: sequences on which a voxel's counterpart is at least as bright as its component's mean.
+    alike: sequences on which it is as bright as the voxel itself. Without all of both nothing is done.
+    slack: standard deviations of the brain's brightness by which it may differ from that.
     share: of a component's voxels that must have a counterpart at their mirror image's place, within `within_mm`.
     around_mm: that share is asked of each voxel's neighbourhood in the component (a Gaussian of this standard
         deviation), so that a part of it may be left out: a ventricle that a cavity has run into; 0 for all or nothing.
@@ -84,8 +84,8 @@ class Paired:
     """
 
     label: int
-    as_bright: tuple[SequenceRole, ...]
-    as_dark: tuple[SequenceRole, ...] = ()
+    as_bright: tuple[SequenceRole, ...] = ()
+    alike: tuple[SequenceRole, ...] = ()
     slack: float = 0.0
     share: float = 0.5
     within_mm: float = 4.0
@@ -346,7 +346,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     doubtful=Doubtful(),
     paired=(
         Paired(label=3, as_bright=(SequenceRole.T1GD,), thinner_mm=4.0, bordering=0.25),
-        Paired(4, as_bright=(SequenceRole.T2,), as_dark=(SequenceRole.FLAIR,), slack=0.5, within_mm=2.0, around_mm=4.0),
+        Paired(4, alike=(SequenceRole.T2, SequenceRole.FLAIR), slack=0.5, within_mm=2.0, around_mm=4.0),
     ),
     unenclosed=(Unenclosed(label=1, rim=(3,), cavity=4, becomes=2),),
     linings=(Lining(label=3, cavity=4, becomes=2),),

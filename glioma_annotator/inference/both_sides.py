@@ -77,11 +77,11 @@ def paired_parts(
 
     found = np.zeros(labels.shape, dtype=bool)
     numbered, count = components(labels == rule.label)
-    if not count or not {*rule.as_bright, *rule.as_dark} <= images.keys():
+    if not count or not {*rule.as_bright, *rule.alike} <= images.keys():
         return found
     grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
     offsets = _ball(rule.within_mm, spacing_mm)
-    signed: list[NDArray[np.float32]] = []
+    seen: dict[SequenceRole, NDArray[np.float32]] = {}
     for number, place in enumerate(ndimage.find_objects(numbered), start=1):
         box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in place)
         part = numbered[box] == number
@@ -90,9 +90,8 @@ def paired_parts(
             continue
         if rule.thinner_mm and without_thin(part, rule.thinner_mm, Grid(part.shape, grid.affine)).any():
             continue
-        if not signed:
-            signed = [_standardised(images[role], brain, spacing_mm) for role in rule.as_bright]
-            signed += [-_standardised(images[role], brain, spacing_mm) for role in rule.as_dark]
+        if not seen:
+            seen = {role: _standardised(images[role], brain, spacing_mm) for role in (*rule.as_bright, *rule.alike)}
         inner = np.argwhere(part)
         inner = inner if rule.around_mm else inner[:: len(inner) // _MOST_VOXELS + 1]
         voxels = inner + [side.start for side in box]
@@ -102,16 +101,18 @@ def paired_parts(
         there = np.rint(grid.world_to_index(world - 2 * aside_mm[:, None] * np.asarray(plane.normal))).astype(int)
         # What reaches across the plane is not its own counterpart, as the falx is.
         own = np.where(2 * np.abs(aside_mm) > rule.within_mm, number, 0)
-        least = [image[tuple(voxels.T)].mean() - rule.slack for image in signed]
+        here = {role: image[tuple(voxels.T)] for role, image in seen.items()}
         like = np.zeros(len(voxels), dtype=bool)
         for offset in offsets:
             at = there + offset
             inside = np.flatnonzero(~like & np.all((at >= 0) & (at < labels.shape), axis=1))
             spot = tuple(at[inside].T)
-            alike = brain[spot] & ((own[inside] == 0) | (numbered[spot] != number))
-            like[inside] = alike & np.all(
-                [image[spot] >= low for image, low in zip(signed, least, strict=True)], axis=0
-            )
+            good = brain[spot] & ((own[inside] == 0) | (numbered[spot] != number))
+            for role in rule.as_bright:
+                good &= seen[role][spot] >= here[role].mean() - rule.slack
+            for role in rule.alike:
+                good &= np.abs(seen[role][spot] - here[role][inside]) <= rule.slack
+            like[inside] = good
         if rule.around_mm:
             alike = np.zeros(part.shape, dtype=np.float32)
             alike[tuple(inner.T)] = like

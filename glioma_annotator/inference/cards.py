@@ -222,7 +222,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "also": _values,
     "sequence": SequenceRole,
     "as_bright": _sequences,
-    "as_dark": _sequences,
+    "alike": _sequences,
     "alone": bool,
 }
 
@@ -329,7 +329,7 @@ def contradiction(card: ModelCard) -> str:
             for rule in after.paired
         ),
         "its rule for what both sides show names no sequence": not all(
-            rule.as_bright or rule.as_dark for rule in after.paired
+            rule.as_bright or rule.alike for rule in after.paired
         ),
         "a number of its rule for mirrored tissue is out of range": not all(
             0 < rule.share <= 1

@@ -13,7 +13,7 @@ from glioma_annotator.inference import both_sides
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
-FLUID = Paired(RC, (SequenceRole.T2,), (SequenceRole.FLAIR,), slack=0.5, within_mm=2.0, around_mm=4.0)
+FLUID = Paired(RC, alike=(SequenceRole.T2, SequenceRole.FLAIR), slack=0.5, within_mm=2.0, around_mm=4.0)
 GRID = Grid((60, 48, 40), np.diag([1.5, 1.5, 2.0, 1.0]))
 RULE = Paired(label=ET, as_bright=(SequenceRole.T1GD,), thinner_mm=4.0, bordering=0.25)
 TOLD = "mL of ET that the other side shows as well were left out as normal anatomy."
