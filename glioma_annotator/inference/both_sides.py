@@ -80,7 +80,6 @@ def paired_parts(
     if not count or not {*rule.as_bright, *rule.alike} <= images.keys():
         return found
     grid = Grid(labels.shape, np.diag([*spacing_mm, 1.0]))
-    offsets = _ball(rule.within_mm, spacing_mm)
     seen: dict[SequenceRole, NDArray[np.float32]] = {}
     for number, place in enumerate(ndimage.find_objects(numbered), start=1):
         box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in place)
@@ -95,24 +94,7 @@ def paired_parts(
         inner = np.argwhere(part)
         inner = inner if rule.around_mm else inner[:: len(inner) // _MOST_VOXELS + 1]
         voxels = inner + [side.start for side in box]
-        world = grid.index_to_world(voxels)
-        plane = middle()
-        aside_mm = plane.right_of_mm(world)
-        there = np.rint(grid.world_to_index(world - 2 * aside_mm[:, None] * np.asarray(plane.normal))).astype(int)
-        # What reaches across the plane is not its own counterpart, as the falx is.
-        own = np.where(2 * np.abs(aside_mm) > rule.within_mm, number, 0)
-        here = {role: image[tuple(voxels.T)] for role, image in seen.items()}
-        like = np.zeros(len(voxels), dtype=bool)
-        for offset in offsets:
-            at = there + offset
-            inside = np.flatnonzero(~like & np.all((at >= 0) & (at < labels.shape), axis=1))
-            spot = tuple(at[inside].T)
-            good = brain[spot] & ((own[inside] == 0) | (numbered[spot] != number))
-            for role in rule.as_bright:
-                good &= seen[role][spot] >= here[role].mean() - rule.slack
-            for role in rule.alike:
-                good &= np.abs(seen[role][spot] - here[role][inside]) <= rule.slack
-            like[inside] = good
+        like = _have_counterparts(voxels, numbered, brain, seen, middle(), rule, grid)
         if rule.around_mm:
             alike = np.zeros(part.shape, dtype=np.float32)
             alike[tuple(inner.T)] = like
@@ -122,6 +104,40 @@ def paired_parts(
         elif like.mean() >= rule.share:
             found[box] |= part
     return found
+
+
+def _have_counterparts(
+    voxels: NDArray[np.intp],
+    numbered: NDArray[np.int32],
+    brain: NDArray[np.bool_],
+    seen: Mapping[SequenceRole, NDArray[np.float32]],
+    plane: MidPlane,
+    rule: Paired,
+    grid: Grid,
+) -> NDArray[np.bool_]:
+    """Which of a component's voxels (n, 3) the other side shows as well, bool (n,).
+
+    `numbered` (i, j, k): the components; `seen`: the rule's sequences, (i, j, k), standardised.
+    """
+    number = numbered[tuple(voxels[0])]
+    world = grid.index_to_world(voxels)
+    aside_mm = plane.right_of_mm(world)
+    there = np.rint(grid.world_to_index(world - 2 * aside_mm[:, None] * np.asarray(plane.normal))).astype(int)
+    # What reaches across the plane is not its own counterpart, as the falx is.
+    far = 2 * np.abs(aside_mm) > rule.within_mm
+    here = {role: image[tuple(voxels.T)] for role, image in seen.items()}
+    like = np.zeros(len(voxels), dtype=bool)
+    for offset in _ball(rule.within_mm, grid.spacing_mm):
+        at = there + offset
+        inside = np.flatnonzero(~like & np.all((at >= 0) & (at < numbered.shape), axis=1))
+        spot = tuple(at[inside].T)
+        good = brain[spot] & ~(far[inside] & (numbered[spot] == number))
+        for role in rule.as_bright:
+            good &= seen[role][spot] >= here[role].mean() - rule.slack
+        for role in rule.alike:
+            good &= np.abs(seen[role][spot] - here[role][inside]) <= rule.slack
+        like[inside] = good
+    return like
 
 
 def _standardised(
