@@ -302,6 +302,7 @@ def contradiction(card: ModelCard) -> str:
         ),
         "a number of its rule for core without a rim is out of range": not all(
             math.isfinite(rule.level)
+            and math.isfinite(rule.dark_level)
             and 0 <= rule.covered <= 1
             and all(0 <= value < math.inf for value in (rule.least_ml, rule.thinner_mm))
             for rule in after.unenclosed

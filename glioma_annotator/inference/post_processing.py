@@ -210,7 +210,10 @@ def _unenclosed(
         return found[0], found[1]
     box = where.grown(BLURRED_VOXELS).clipped(labels.shape).slices
     flair, t2 = (against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
-    fluid = found[1][box] & (flair - t2 / 2 < rule.level)
+    looks = flair - t2 / 2 < rule.level
+    if SequenceRole.T1GD in images:
+        looks |= flair - t2 / 2 + against_brain(images[SequenceRole.T1GD], brain, box, grid) < rule.dark_level
+    fluid = found[1][box] & looks
     found[0][box] = remove_small(fluid.astype(np.uint8), rule.least_ml, grid) > 0
     found[1] &= ~found[0]
     return found[0], found[1]

@@ -101,6 +101,14 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
             {"post_processing": {"unenclosed": [{"label": 1, "rim": [], "cavity": 4, "becomes": 2, "thinner_mm": -1}]}},
             "without a rim is out of range",
         ),
+        (
+            {
+                "post_processing": {
+                    "unenclosed": [{"label": 1, "rim": [3], "cavity": 4, "becomes": 2, "dark_level": 1e999}]
+                }
+            },
+            "cannot be understood",
+        ),
         ({"post_processing": {"linings": [{"label": 3, "cavity": 9, "becomes": 2}]}}, "value that no label has"),
         (
             {"post_processing": {"linings": [{"label": 3, "cavity": 4, "becomes": 2, "within_mm": -1}]}},

@@ -464,6 +464,23 @@ def test_core_without_a_rim_is_cavity_or_oedema_after_surgery() -> None:
     assert messages[1].endswith("mL of NETC without a rim of ET were taken for SNFH, after surgery.")
 
 
+def test_fluid_too_turbid_for_flair_is_told_by_t1gd() -> None:
+    labels, images = operated_brain()
+    images[SequenceRole.FLAIR][3:8, 5:15, 5:15], images[SequenceRole.T2][3:8, 5:15, 5:15] = 1.6, 1.8
+    t1gd = np.ones(labels.shape, np.float32)
+    t1gd[:, ::2], t1gd[:, :2] = 0.8, 0.2
+    t1gd[labels == NETC] = 0.8
+    t1gd[3:8, 5:15, 5:15] = 0.3
+    images[SequenceRole.T1GD] = t1gd
+    rules = replace(WITHOUT_RIM, unenclosed=(replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05),))
+    found, _ = processed(labels, rules, images=images, operated=True)
+    assert (found[4:7, 6:14, 6:14] == RC).mean() > 0.95
+    assert (found[9:12, 6:14, 6:14] == SNFH).mean() > 0.95
+    del images[SequenceRole.T1GD]
+    found, _ = processed(labels, rules, images=images, operated=True)
+    assert (found[4:7, 6:14, 6:14] == SNFH).mean() > 0.95
+
+
 def test_the_scale_of_the_images_says_nothing_about_fluid() -> None:
     labels, images = operated_brain()
     scaled = {role: 300 * image - 40 for role, image in images.items()}
