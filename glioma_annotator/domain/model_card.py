@@ -179,7 +179,8 @@ class Unenclosed:
     of T2, where 0 is what 2 % of the brain's voxels lie below and 1 what 75 % do, after a blur of 1 mm. Of painted
     patients' core without a rim, a voxel of cavity had less of it than one of oedema in 86 to 100 % of all pairs. In
     the four real development cases nine of ten voxels of oedema have more than 0.4, and of fluid less than -0.2. Fluid
-    too turbid for that is darker on T1Gd than oedema (painted: medians of the sum of 0.9 and more, and 1.2 and more).
+    too turbid for that is still dark on T1Gd: of two painted cavities that were lost the two had a sum of 0.9 and 1.0
+    (medians), oedema beside cavities mostly 1.2 and more.
 
     A thin line of enhancement is the lining of a cavity (`Lining`), no rim of tumour: of the enhancing tumour of those
     eight masks 89 to 100 % lies where it is 2 mm thick or more.
