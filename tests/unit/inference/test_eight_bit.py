@@ -30,7 +30,7 @@ SHIPPED = paths.resources() / "models" / "glioma"
 @pytest.fixture
 def deep_network(network: SegmentationNetwork) -> SegmentationNetwork:
     torch.manual_seed(3)
-    deep = build_network("residual-inception-unet", {"filters": [4, 6, 8], "branch_fraction": 0.5}, 3, 5)
+    deep = build_network("residual-inception-unet", {"filters": [8, 12, 16], "branch_fraction": 0.5}, 3, 5)
     return deep.eval()
 
 
@@ -101,10 +101,15 @@ def test_a_network_of_another_kind_has_no_ranges() -> None:
     assert measured_ranges(network, []) == {}
 
 
+def test_a_network_of_very_narrow_branches_has_no_ranges(image: Tensor) -> None:
+    parameters = {"filters": [4, 6, 8], "branch_fraction": 0.5}
+    assert measured_ranges(build_network("residual-inception-unet", parameters, 3, 5).eval(), [image]) == {}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, card: ModelCard, deep_network: SegmentationNetwork, image: Tensor) -> Path:
     """A model with ranges."""
-    parameters = {"filters": [4, 6, 8], "branch_fraction": 0.5}
+    parameters = {"filters": [8, 12, 16], "branch_fraction": 0.5}
     ranges = measured_ranges(deep_network, [image])
     save_model(tmp_path / "deep", replace(card, parameters=parameters, ranges=ranges), deep_network, half=False)
     return tmp_path / "deep"
