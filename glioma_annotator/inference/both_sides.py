@@ -126,14 +126,15 @@ def _have_counterparts(
     # What reaches across the plane is not its own counterpart, as the falx is.
     far = 2 * np.abs(aside_mm) > rule.within_mm
     here = {role: image[tuple(voxels.T)] for role, image in seen.items()}
+    least = {role: here[role].mean() - rule.slack for role in rule.as_bright}
     like = np.zeros(len(voxels), dtype=bool)
     for offset in _ball(rule.within_mm, grid.spacing_mm):
         at = there + offset
         inside = np.flatnonzero(~like & np.all((at >= 0) & (at < numbered.shape), axis=1))
         spot = tuple(at[inside].T)
         good = brain[spot] & ~(far[inside] & (numbered[spot] == number))
-        for role in rule.as_bright:
-            good &= seen[role][spot] >= here[role].mean() - rule.slack
+        for role, brightness in least.items():
+            good &= seen[role][spot] >= brightness
         for role in rule.alike:
             good &= np.abs(seen[role][spot] - here[role][inside]) <= rule.slack
         like[inside] = good
