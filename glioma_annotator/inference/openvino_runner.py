@@ -151,7 +151,7 @@ class OpenVinoRunner:
             key = key_of(card, self._openvino.__version__, eight_bit)
             load_or_make(cache, key, lambda: convert(folder, eight_bit), self._take)
         self._requests: dict[int, tuple[Any, Any]] = {}
-        self._ending: list[tuple[Any, list[Any]]] = []  # what a request to stop left running, and what it reads
+        self._ending: list[_Ending] = []
 
     def _take(self, found: Converted) -> None:
         """Use a converted network. Raises RuntimeError, ValueError and others where it is damaged."""
@@ -288,7 +288,7 @@ class OpenVinoRunner:
         """The outputs, which belong to the request: they change with its next run.
 
         With `places`, contiguous arrays without the first axis, they are written there instead, for every run to come.
-        After a request to stop, the layer that is running ends on its own.
+        After a request to stop or a failure, the layer that is running ends on its own.
         """
         kept: list[Any] = []
         for index, values in enumerate(map(np.ascontiguousarray, inputs)):
@@ -299,13 +299,15 @@ class OpenVinoRunner:
             request.set_output_tensor(index, kept[-1])
         cancel.raise_if_cancelled()
         request.start_async()
-        while not request.wait_for(_POLL_MS):
-            course.wait(share)
-            if cancel.cancelled:
-                request.cancel()
-                self._requests.clear()
-                self._ending.append((request, kept))
+        try:
+            while not request.wait_for(_POLL_MS):
+                course.wait(share)
                 cancel.raise_if_cancelled()
+        except BaseException:
+            request.cancel()
+            self._requests.clear()
+            self._ending.append(_Ending(request, kept))
+            raise
         course.done(share)
         tensors = [request.get_output_tensor(index) for index in range(len(request.model_outputs))]
         bits = self._openvino.Type.bf16
@@ -319,7 +321,7 @@ class OpenVinoRunner:
 
     def _forget_ended(self) -> None:
         """Let go of cancelled requests whose last layer has ended."""
-        self._ending = [item for item in self._ending if not _ended(item[0])]
+        self._ending = [item for item in self._ending if not item.ended()]
 
 
 @contextmanager
@@ -336,11 +338,21 @@ def out_of_memory_named() -> Iterator[None]:
         raise OutOfMemory from error
 
 
-def _ended(request: Any) -> bool:
-    try:
-        return bool(request.wait_for(0))
-    except RuntimeError:  # how a cancelled request says that it has ended
-        return True
+class _Ending:
+    """A cancelled request, and the memory that its last layer reads and writes: it is let go of after that."""
+
+    def __init__(self, request: Any, memory: list[Any]) -> None:
+        self._request, self._memory = request, memory
+
+    def ended(self, within_ms: int = 0) -> bool:
+        try:
+            return bool(self._request.wait_for(within_ms))
+        except RuntimeError:  # how a cancelled request says that it has ended
+            return True
+
+    def __del__(self) -> None:
+        while not self.ended(_POLL_MS):
+            pass
 
 
 class _Course:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from glioma_annotator.inference.cards import WEIGHTS
 from glioma_annotator.inference.ir_cache import KEPT, Converted, key_of, load_or_make
 from glioma_annotator.inference.model_folder import save_model
 from glioma_annotator.inference.networks import SegmentationNetwork, build_network
-from glioma_annotator.inference.openvino_runner import MARGIN, OpenVinoRunner, slab_length, slabs
+from glioma_annotator.inference.openvino_runner import MARGIN, OpenVinoRunner, _Ending, slab_length, slabs
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
 
 PLENTY = 2.0**40
@@ -194,6 +195,44 @@ def test_a_request_to_stop_is_heard_while_a_layer_runs(
     again = images_of((8, 8, 8))
     block = runner.run(again, False, PLENTY, ignore_progress, CancelToken())
     np.testing.assert_allclose(block.softmax, expected(deep_network, again)[0], atol=1e-5)
+
+
+def test_a_progress_bar_that_fails_leaves_nothing_to_the_layer_that_runs(
+    tmp_path: Path, deep_card: ModelCard, deep_network: SegmentationNetwork, network_cache: Path
+) -> None:
+    runner = made(tmp_path, deep_card, deep_network, network_cache)
+
+    def fail(_progress: Progress) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        runner.run(images_of((120, 120, 120)), False, PLENTY, fail, CancelToken())
+    again = images_of((8, 8, 8))
+    block = runner.run(again, False, PLENTY, ignore_progress, CancelToken())
+    np.testing.assert_allclose(block.softmax, expected(deep_network, again)[0], atol=1e-5)
+
+
+def test_memory_is_let_go_of_after_the_layer_that_uses_it() -> None:
+    class Request:
+        """One whose last layer takes four looks."""
+
+        looks = 0
+
+        def wait_for(self, _ms: int) -> bool:
+            assert memory() is not None
+            self.looks += 1
+            if self.looks == 4:
+                raise RuntimeError("Infer Request was canceled")
+            return False
+
+    values = np.zeros(5)
+    memory = weakref.ref(values)
+    request = Request()
+    ending = _Ending(request, [values])
+    del values
+    assert not ending.ended()
+    del ending
+    assert request.looks == 4 and memory() is None
 
 
 def test_a_damaged_model_is_refused_even_where_it_lies_converted_in_the_cache(
