@@ -29,7 +29,7 @@ from glioma_annotator.adaptation.synthesis.longitudinal import draw_patient
 from glioma_annotator.adaptation.synthesis.samples import SampleSource
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING
+from glioma_annotator.domain.mask_rules import GLIOMA_POST_PROCESSING
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.errors import GliomaError

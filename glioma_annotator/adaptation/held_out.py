@@ -16,7 +16,8 @@ from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.adaptation import Verdict, WorstSlice
 from glioma_annotator.domain.geometry import Box, Grid, Shape
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import ModelCard, PostProcessing
+from glioma_annotator.domain.mask_rules import PostProcessing
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.inference.post_processing import post_processed
 

@@ -12,7 +12,8 @@ from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.features import Marked
 from glioma_annotator.adaptation.held_out import as_proposed
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import ModelCard, PostProcessing
+from glioma_annotator.domain.mask_rules import PostProcessing
+from glioma_annotator.domain.model_card import ModelCard
 
 #: Of a reader's mask, in mL: a rule that would change as much of it is not how the reader outlines.
 CONTRADICTED_ML = 0.5
@@ -26,6 +27,7 @@ _RULES = {
     "unenclosed": "core without an enhancing rim after surgery",
     "linings": "thin enhancement along a cavity after surgery",
     "paired": "parts that the other side shows as well",
+    "least_cores": "a tumour without enhancement, less than half of which is core",
 }
 _AFTER_SURGERY = ("unenclosed", "linings")
 

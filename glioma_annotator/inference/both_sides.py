@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
-from glioma_annotator.domain.model_card import Mirrored, Paired
+from glioma_annotator.domain.mask_rules import Mirrored, Paired
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray, Volume
 from glioma_annotator.imaging.components import components

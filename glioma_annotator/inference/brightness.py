@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
-from glioma_annotator.domain.model_card import Extent, Outline
+from glioma_annotator.domain.mask_rules import Extent, LeastCore, Outline
+from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.components import components
 from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import opening
 
+_CORE_BLUR_MM = 1.5  # where core is told from what surrounds it
 _BLUR_MM = 1.0  # where tissue is told from tissue by its brightness
 BLURRED_VOXELS = 4
 """That this blur reaches, on voxels of 1 mm."""
@@ -71,6 +75,45 @@ def outlined(
         step = np.maximum(rule.level * (rim - base), _UNUSUAL * np.sqrt(np.maximum(variance, 0)))
         enough = (rim > base) & (values >= base + step)  # false where a mean is not known
         found[box.slices] |= tissue & (away_mm <= rule.reach_mm) & enough
+    return found
+
+
+def core_lacking(
+    labels: LabelArray,
+    brain: NDArray[np.bool_],
+    images: Mapping[SequenceRole, NDArray[np.float32]],
+    rule: LeastCore,
+    grid: Grid,
+) -> NDArray[np.bool_]:
+    """Voxels, (i, j, k), that the rule calls core: of the largest lesion the brighter and deeper ones."""
+    from scipy import ndimage  # here, to keep it off the program's start
+
+    found = np.zeros(labels.shape, dtype=bool)
+    if rule.shown_by not in images or np.isin(labels, rule.without).any():
+        return found
+    numbered, _ = components(labels != 0)
+    sizes = np.bincount(numbered.reshape(-1))
+    sizes[0] = 0
+    lesion = numbered == sizes.argmax()
+    box = Box.around(lesion) if sizes.max() * grid.voxel_volume_ml >= rule.least_ml else None
+    if box is None:
+        return found
+    lacking = int(rule.share * sizes.max()) - np.count_nonzero(lesion & (labels == rule.label))
+    if lacking <= 0:
+        return found
+    near = box.grown(round(4 * _CORE_BLUR_MM / min(grid.spacing_mm))).clipped(labels.shape).slices
+    lesion = lesion[near]
+    sigma = [_CORE_BLUR_MM / mm for mm in grid.spacing_mm]
+    bright = np.zeros(lesion.shape, dtype=np.float32)
+    for role in rule.bright_on:
+        if role in images:
+            bright += ndimage.gaussian_filter(images[role][near], sigma) / max(float(images[role][brain].std()), 1e-6)
+    depth = ndimage.distance_transform_edt(np.pad(lesion, 1), sampling=grid.spacing_mm)[1:-1, 1:-1, 1:-1]
+    taken = np.flatnonzero(lesion & (labels[near] == rule.taken_from))
+    likely = sum((part - part[lesion].mean()) / max(float(part[lesion].std()), 1e-6) for part in (bright, depth))
+    core = np.zeros(lesion.size, dtype=bool)
+    core[taken[np.argsort(-np.ravel(likely)[taken], kind="stable")[:lacking]]] = True
+    found[near] = core.reshape(lesion.shape)
     return found
 
 

@@ -38,6 +38,7 @@ def beyond_bounds(card: ModelCard) -> str:
         after.extents,
         after.outlines,
         after.paired,
+        after.least_cores,
     )
     reaches = (
         *(rule.within_mm for rule in after.mirrored),

@@ -6,31 +6,17 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from glioma_annotator.domain.labels import Label, LabelScheme, Region
-from glioma_annotator.domain.model_card import (
-    BRAIN,
-    TUMOUR,
-    Doubtful,
-    Enclosed,
-    Extent,
-    Lining,
-    Mirrored,
-    ModelCard,
-    Outline,
-    Outside,
-    Paired,
-    PostProcessing,
-    TooSmall,
-    Unenclosed,
-)
+from glioma_annotator.domain.model_card import BRAIN, TUMOUR, ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.inference.card_bounds import MOST_CARD_BYTES, MOST_WEIGHTS_BYTES, beyond_bounds
+from glioma_annotator.inference.card_rules import contradicting_rules, parse_rules
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -39,10 +25,8 @@ Z_SCORE_BRAIN = "z-score-brain"
 COPY_AGAIN = "Copy the model folder again from where it came from, or choose another model."
 #: No network's values are as large; OpenVINO cannot round over much wider ranges.
 _MOST_RANGE = 1e9
-_FARTHEST_PAIRED_MM = 20.0
 SMALLER = "Choose a smaller model, or ask its maker for a corrected card.json."
 _Number = TypeVar("_Number", int, float)
-_Rule = TypeVar("_Rule", TooSmall, Mirrored, Outside, Enclosed, Outline, Doubtful, Unenclosed, Lining, Extent, Paired)
 _log = logging.getLogger(__name__)
 
 
@@ -180,57 +164,9 @@ def _parse(data: Mapping[str, Any]) -> ModelCard:
         default=bool(data.get("default", False)),
         optional=tuple(SequenceRole(role) for role in data.get("optional", ())),
         one_of=tuple(SequenceRole(role) for role in data.get("one_of", ())),
-        post_processing=_post_processing(data.get("post_processing", {})),
+        post_processing=parse_rules(data.get("post_processing", {})),
         ranges={str(name): (float(low), float(high)) for name, (low, high) in data.get("ranges", {}).items()},
     )
-
-
-def _post_processing(data: Mapping[str, Any]) -> PostProcessing:
-    standard = PostProcessing()
-    doubtful = data.get("doubtful")
-    return PostProcessing(
-        min_component_ml=float(data.get("min_component_ml", standard.min_component_ml)),
-        fill_holes_ml=float(data.get("fill_holes_ml", standard.fill_holes_ml)),
-        too_small=tuple(_rule(TooSmall, rule) for rule in data.get("too_small", ())),
-        mirrored=tuple(_rule(Mirrored, rule) for rule in data.get("mirrored", ())),
-        outside=tuple(_rule(Outside, rule) for rule in data.get("outside", ())),
-        enclosed=tuple(_rule(Enclosed, rule) for rule in data.get("enclosed", ())),
-        outlines=tuple(_rule(Outline, rule) for rule in data.get("outlines", ())),
-        doubtful=None if doubtful is None else _rule(Doubtful, doubtful),
-        unenclosed=tuple(_rule(Unenclosed, rule) for rule in data.get("unenclosed", ())),
-        linings=tuple(_rule(Lining, rule) for rule in data.get("linings", ())),
-        extents=tuple(_rule(Extent, rule) for rule in data.get("extents", ())),
-        paired=tuple(_rule(Paired, rule) for rule in data.get("paired", ())),
-    )
-
-
-def _values(data: Any) -> tuple[int, ...]:
-    return tuple(int(value) for value in data)
-
-
-def _sequences(data: Any) -> tuple[SequenceRole, ...]:
-    return tuple(SequenceRole(role) for role in data)
-
-
-#: How the fields of rules are read, by their names; all others are numbers.
-_READ: Mapping[str, Callable[[Any], Any]] = {
-    "label": int,
-    "becomes": int,
-    "cavity": int,
-    "rim": _values,
-    "into": _values,
-    "also": _values,
-    "sequence": SequenceRole,
-    "as_bright": _sequences,
-    "alike": _sequences,
-    "alone": bool,
-}
-
-
-def _rule(kind: type[_Rule], data: Mapping[str, Any]) -> _Rule:
-    """A rule of the post-processing; fields that have a default may be absent."""
-    present = [field.name for field in fields(kind) if field.name in data or field.default is MISSING]
-    return kind(**{name: _READ.get(name, float)(data[name]) for name in present})
 
 
 def _finite(word: str) -> float | None:
@@ -254,8 +190,6 @@ def _three(values: list[_Number], name: str) -> tuple[_Number, _Number, _Number]
 def contradiction(card: ModelCard) -> str:
     """What is wrong with a card that parses; empty when nothing is."""
     values = card.scheme.values
-    after = card.post_processing
-    volumes = (after.min_component_ml, after.fill_holes_ml, *(rule.below_ml for rule in after.too_small))
     checks = {
         "it has no name": not card.name,
         "its name is not one line of at most 255 characters": len(card.name) > 255 or any(c < " " for c in card.name),
@@ -279,65 +213,6 @@ def contradiction(card: ModelCard) -> str:
         "a range is not one around 0": not all(
             -_MOST_RANGE < low <= 0 <= high < _MOST_RANGE for low, high in card.ranges.values()
         ),
-        "a volume of its post-processing is not a number of mL": not all(0 <= ml < math.inf for ml in volumes),
-        "its post-processing names a value that no label has": any(
-            rule.label not in values or rule.becomes not in (0, *values) for rule in after.too_small
-        )
-        or any({rule.label, *rule.also} - {*values} for rule in after.mirrored)
-        or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.outside)
-        or any({rule.label, rule.becomes, *rule.rim} - {*values} for rule in after.enclosed)
-        or any({rule.label, rule.cavity, rule.becomes, *rule.rim} - {*values} for rule in after.unenclosed)
-        or any({rule.label, rule.cavity, rule.becomes} - {*values} for rule in after.linings)
-        or any(rule.label not in values for rule in after.extents)
-        or any(rule.label not in values for rule in after.paired)
-        or any({rule.label, *rule.into} - {*values} for rule in after.outlines),
-        "a gap of its rule for enclosed tissue is not a length": not all(
-            0 <= rule.gap_mm < math.inf for rule in after.enclosed
-        ),
-        "a number of its rule for tissue outside a rim is out of range": not all(
-            0 <= rule.gap_mm <= rule.notch_mm < math.inf
-            and all(0 <= value < math.inf for value in (rule.margin_mm, rule.least_ml))
-            and all(0 <= value <= 1 for value in (rule.island, rule.share))
-            for rule in after.outside
-        ),
-        "a number of its rule for core without a rim is out of range": not all(
-            math.isfinite(rule.level)
-            and math.isfinite(rule.dark_level)
-            and 0 <= rule.covered <= 1
-            and all(0 <= value < math.inf for value in (rule.least_ml, rule.thinner_mm))
-            for rule in after.unenclosed
-        ),
-        "a number of its rule for the lining of cavities is out of range": not all(
-            0 <= mm < math.inf for rule in after.linings for mm in (rule.thinner_mm, rule.within_mm)
-        ),
-        "a number of its rule for extents is out of range": not all(
-            0 < rule.level <= 1
-            and all(0 <= share <= 1 for share in (rule.quantile, rule.brighter))
-            and all(0 <= value < math.inf for value in (rule.within_mm, rule.narrow_mm, rule.least_ml))
-            for rule in after.extents
-        ),
-        "a number of its rule for outlines is out of range": not all(
-            0 < rule.level <= 1 and 0 <= rule.reach_mm < math.inf for rule in after.outlines
-        ),
-        "a number of its rule for doubtful islands is out of range": after.doubtful is not None
-        and not (0 <= after.doubtful.below_ml < math.inf and 0 <= after.doubtful.sure <= 1),
-        "a number of its rule for what both sides show is out of range": not all(
-            0 < rule.share <= 1
-            and 0 <= rule.slack < math.inf
-            and 0 <= rule.bordering <= 1
-            and all(0 <= mm < math.inf for mm in (rule.thinner_mm, rule.around_mm))
-            and 0 <= rule.within_mm <= _FARTHEST_PAIRED_MM
-            for rule in after.paired
-        ),
-        "its rule for what both sides show names no sequence": not all(
-            rule.as_bright or rule.alike for rule in after.paired
-        ),
-        "a number of its rule for mirrored tissue is out of range": not all(
-            0 < rule.share <= 1
-            and 0 <= rule.most_other < 1
-            and 0 <= rule.within_mm < math.inf
-            and 0 <= rule.least_left < math.inf
-            for rule in after.mirrored
-        ),
     }
-    return next((problem for problem, present in checks.items() if present), "")
+    wrong = next((problem for problem, present in checks.items() if present), "")
+    return wrong or contradicting_rules(card.post_processing, values)

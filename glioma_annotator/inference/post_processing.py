@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.model_card import (
-    Doubtful,
-    Enclosed,
-    Lining,
-    Outside,
-    Paired,
-    PostProcessing,
-    Unenclosed,
-)
+from glioma_annotator.domain.mask_rules import Doubtful, Enclosed, Lining, Outside, Paired, PostProcessing, Unenclosed
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray
 from glioma_annotator.imaging.components import components, fill_holes, remove_small
@@ -26,7 +18,14 @@ from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import closing
 from glioma_annotator.imaging.midline import MidPlane
 from glioma_annotator.inference.both_sides import middle_of, mirrored_parts, paired_parts
-from glioma_annotator.inference.brightness import BLURRED_VOXELS, against_brain, extended, outlined, without_thin
+from glioma_annotator.inference.brightness import (
+    BLURRED_VOXELS,
+    against_brain,
+    core_lacking,
+    extended,
+    outlined,
+    without_thin,
+)
 
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
 
@@ -49,7 +48,7 @@ def post_processed(
     oedema, core outside a rim becomes oedema, what a rim encloses becomes core, what the other side shows as well by
     its brightness is left out, labels of which there is too little become others, after surgery thin enhancement along
     a cavity becomes oedema and what the other side shows is left out once more, outlines are moved by brightness,
-    labels are extended by brightness.
+    labels are extended by brightness, and without surgery some of what does not enhance becomes core.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ def post_processed(
     brain: (i, j, k), whose symmetry gives the mid-sagittal plane.
     grid: gives the voxels' size; their place is taken from the mask's own corner.
     images: (i, j, k) on the mask's voxels, in any unit; a rule that asks for one that is not there does nothing.
-    operated: whether the patient is known to have had a resection; only then some rules count.
+    operated: whether the patient is known to have had a resection; some rules count only then, others only if not.
     """
     result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
@@ -125,6 +124,11 @@ def post_processed(
             result[more] = extent.label
             around = f"brain around {names[extent.label]}, much brighter on {extent.sequence.value} than the rest,"
             tell(more, f"{around} were added to it")
+    for least in rules.least_cores if not operated else ():
+        lacking = core_lacking(result, brain, images, least, grid)
+        result[lacking] = least.label
+        taken_for = f"{names[least.taken_from]} were taken for {names[least.label]}"
+        tell(lacking, f"{taken_for}, as the tumour does not enhance; where the two meet is a guess")
     return result, tuple(messages)
 
 

@@ -16,7 +16,8 @@ from glioma_annotator.adaptation.features import CaseFeatures, Marked
 from glioma_annotator.adaptation.held_out import HeldOut, as_proposed
 from glioma_annotator.adaptation.holdout import Part
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, Doubtful, ModelCard, PostProcessing, TooSmall
+from glioma_annotator.domain.mask_rules import GLIOMA_POST_PROCESSING, Doubtful, PostProcessing, TooSmall
+from glioma_annotator.domain.model_card import ModelCard
 
 SHAPE = (60, 30, 30)
 RC = 4

@@ -12,7 +12,7 @@ from tiny_models import tiny_card
 from glioma_annotator.adaptation.cases import PreparedCase
 from glioma_annotator.adaptation.readers_rules import as_readers_outline
 from glioma_annotator.domain.labels import IGNORE
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING
+from glioma_annotator.domain.mask_rules import GLIOMA_POST_PROCESSING
 from glioma_annotator.domain.sequences import SequenceRole
 
 SHAPE = (40, 30, 30)
@@ -96,10 +96,25 @@ def test_a_reader_who_draws_oedema_closer_than_its_brightness_gets_a_model_that_
     far = np.sqrt((i - 15) ** 2 + (j - 15) ** 2 + (k - 15) ** 2)
     case = visit(np.where(far <= marked, SNFH, 0).astype(np.uint8), operated=operated)
     case.images[2] = np.where(far <= 9, 4, 0) + 0.1 * case.images[2]
-    card, messages = as_readers_outline(CARD, [case])
-    assert card.post_processing == (CARD.post_processing if kept else replace(CARD.post_processing, extents=()))
+    rules = replace(CARD.post_processing, least_cores=())
+    card, messages = as_readers_outline(replace(CARD, post_processing=rules), [case])
+    assert card.post_processing == (rules if kept else replace(rules, extents=()))
     assert messages == (
         ()
         if kept
         else ("The masks are drawn closer than by brightness on FLAIR: the adapted model does not add to it.",)
     )
+
+
+@pytest.mark.parametrize(("core_mm", "keeps"), [(0, False), (8, False), (9, True), (12, True)])
+def test_a_reader_who_draws_little_core_in_what_does_not_enhance_gets_a_model_that_does(
+    core_mm: int, keeps: bool
+) -> None:
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[5:25, 5:25, 5:25] = SNFH
+    classes[5 : 5 + core_mm, 5:25, 5:25] = NETC
+    rules = replace(CARD.post_processing, extents=())
+    card, messages = as_readers_outline(replace(CARD, post_processing=rules), [visit(classes, operated=False)])
+    assert card.post_processing == (rules if keeps else replace(rules, least_cores=()))
+    assert bool(messages) is not keeps and all("less than half of which is core" in words for words in messages)
+    assert as_readers_outline(replace(CARD, post_processing=rules), [visit(classes * (classes == SNFH))])[1] == ()

@@ -7,7 +7,7 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
-from glioma_annotator.domain.model_card import Lining, Paired, PostProcessing, TooSmall
+from glioma_annotator.domain.mask_rules import Lining, Paired, PostProcessing, TooSmall
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.inference import both_sides
 from glioma_annotator.inference.post_processing import post_processed

@@ -1,4 +1,4 @@
-"""How far oedema reaches by its brightness."""
+"""How far oedema reaches by its brightness, and what of a tumour without enhancement is core."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
-from glioma_annotator.domain.model_card import Extent, PostProcessing
+from glioma_annotator.domain.mask_rules import Extent, LeastCore, PostProcessing
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.inference.brightness import extended, without_thin
+from glioma_annotator.inference.brightness import core_lacking, extended, without_thin
 from glioma_annotator.inference.post_processing import post_processed
 
-NETC, SNFH = 1, 2
+NETC, SNFH, ET, RC = 1, 2, 3, 4
 SHAPE = (64, 48, 48)
 GRID = Grid(SHAPE, np.eye(4))
 RULE = Extent(SNFH, SequenceRole.FLAIR)
+CORE = LeastCore(NETC, SNFH, (ET, RC), SequenceRole.T1GD, (SequenceRole.FLAIR, SequenceRole.T2))
 BRAIN = np.ones(SHAPE, bool)
 
 
@@ -141,3 +142,79 @@ def test_a_narrow_sheet_beside_oedema_is_not_added_on_coarse_voxels(mm: float) -
     mask = np.zeros((20, 20, 20), bool)
     mask[2:18, 2:18, 10] = True
     assert not without_thin(mask, 4.0, Grid(mask.shape, np.diag([mm, mm, mm, 1]))).any()
+
+
+@pytest.fixture
+def lesion(far: np.ndarray) -> np.ndarray:
+    """14 mL of which nothing is called core, and 1 mL elsewhere."""
+    labels = np.where(far <= 15, SNFH, 0).astype(np.uint8)
+    labels[50:60, 10:20, 10:20] = SNFH
+    return labels
+
+
+def sequences(bright: np.ndarray, scale: float = 1) -> dict[SequenceRole, np.ndarray]:
+    """FLAIR and T2 of 2 there and 1 elsewhere, an even T1Gd."""
+    noise = np.random.default_rng(0).normal(0, 0.05, SHAPE)
+    image = ((1 + bright + noise) * scale).astype(np.float32)
+    return {SequenceRole.FLAIR: image, SequenceRole.T2: image, SequenceRole.T1GD: np.ones(SHAPE, np.float32)}
+
+
+@pytest.mark.parametrize("scale", [1, 700])
+def test_half_of_what_does_not_enhance_is_core_the_brighter_one(
+    far: np.ndarray, lesion: np.ndarray, scale: float
+) -> None:
+    left = np.indices(SHAPE)[0] < 24
+    core = core_lacking(lesion, BRAIN, sequences(left, scale), CORE, GRID)
+    half = np.count_nonzero(far <= 15) // 2
+    assert np.count_nonzero(core) == half
+    assert not core[far > 15].any() and np.count_nonzero(core & left) > 0.75 * half
+
+
+def test_where_all_is_as_bright_the_core_lies_inside(far: np.ndarray, lesion: np.ndarray) -> None:
+    images = {role: np.ones(SHAPE, np.float32) for role in SequenceRole}
+    core = core_lacking(lesion, BRAIN, images, CORE, GRID)
+    assert core[far <= 11].all() and not core[far > 13].any()
+
+
+@pytest.mark.parametrize("found", [0.2, 0.45, 0.5, 0.8])
+def test_core_that_was_found_counts_and_stays(far: np.ndarray, lesion: np.ndarray, found: float) -> None:
+    own = far <= 15
+    place = np.indices(SHAPE)[2]
+    lesion[own & (place < np.quantile(place[own], found))] = NETC
+    before = np.count_nonzero(lesion == NETC)
+    rules = PostProcessing(0, least_cores=(CORE,))
+    images = sequences(far <= 11)
+    after, messages = post_processed(lesion, np.zeros((5, *SHAPE), np.uint8), BRAIN, rules, SCHEME, GRID, images)
+    half = np.count_nonzero(own) // 2
+    assert np.count_nonzero(after == NETC) == max(before, half) and (after[lesion == NETC] == NETC).all()
+    assert np.array_equal(after != 0, lesion != 0)
+    ml = max(half - before, 0) / 1000
+    says = f"{ml:.1f} mL of SNFH were taken for NETC, as the tumour does not enhance; where the two meet is a guess."
+    assert messages == ((says,) if ml >= 0.05 else ())
+
+
+@pytest.mark.parametrize("label", [ET, RC])
+def test_what_enhances_anywhere_or_has_a_cavity_is_left_alone(far: np.ndarray, lesion: np.ndarray, label: int) -> None:
+    lesion[55, 15, 15] = label
+    assert not core_lacking(lesion, BRAIN, sequences(far <= 11), CORE, GRID).any()
+
+
+def test_after_surgery_without_t1gd_and_in_little_ones_nothing_is_called_core(
+    far: np.ndarray, lesion: np.ndarray
+) -> None:
+    rules, images = PostProcessing(0, least_cores=(CORE,)), sequences(far <= 11)
+    softmax = np.zeros((5, *SHAPE), np.uint8)
+    after, messages = post_processed(lesion, softmax, BRAIN, rules, SCHEME, GRID, images, operated=True)
+    assert np.array_equal(after, lesion) and messages == ()
+    without = {role: image for role, image in images.items() if role is not SequenceRole.T1GD}
+    assert not core_lacking(lesion, BRAIN, without, CORE, GRID).any()
+    assert core_lacking(lesion, BRAIN, images, replace(CORE, least_ml=14), GRID).any()
+    assert not core_lacking(lesion, BRAIN, images, replace(CORE, least_ml=15), GRID).any()
+    assert not core_lacking(np.zeros_like(lesion), BRAIN, images, CORE, GRID).any()
+
+
+def test_one_sequence_is_enough_to_tell_the_core(far: np.ndarray, lesion: np.ndarray) -> None:
+    images = sequences(np.indices(SHAPE)[0] < 24)
+    both = core_lacking(lesion, BRAIN, images, CORE, GRID)
+    del images[SequenceRole.T2]
+    assert np.mean(core_lacking(lesion, BRAIN, images, CORE, GRID)[both]) > 0.95

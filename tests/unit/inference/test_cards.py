@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from glioma_annotator.domain.model_card import GLIOMA_POST_PROCESSING, ModelCard, PostProcessing
+from glioma_annotator.domain.mask_rules import GLIOMA_POST_PROCESSING, PostProcessing
+from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference.cards import CARD, card_to_json, find_cards, load_card
+
+LEAST_CORE = {"label": 1, "taken_from": 2, "without": [3], "shown_by": "T1Gd", "bright_on": ["FLAIR"]}
 
 
 def write(folder: Path, card: ModelCard, **changes: Any) -> Path:
@@ -116,6 +119,10 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ),
         ({"post_processing": {"paired": [{"label": 9, "as_bright": ["T1Gd"]}]}}, "value that no label has"),
         ({"post_processing": {"paired": [{"label": 3, "as_bright": []}]}}, "names no sequence"),
+        ({"post_processing": {"least_cores": [{**LEAST_CORE, "without": [9]}]}}, "value that no label has"),
+        ({"post_processing": {"least_cores": [{**LEAST_CORE, "taken_from": 9}]}}, "value that no label has"),
+        ({"post_processing": {"least_cores": [{**LEAST_CORE, "share": 1.1}]}}, "least core is out of range"),
+        ({"post_processing": {"least_cores": [{**LEAST_CORE, "least_ml": -1}]}}, "least core is out of range"),
         (
             {"post_processing": {"paired": [{"label": 3, "as_bright": ["T1Gd"], "within_mm": 1e6}]}},
             "what both sides show is out of range",

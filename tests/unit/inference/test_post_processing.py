@@ -8,7 +8,7 @@ import pytest
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT as SCHEME
-from glioma_annotator.domain.model_card import (
+from glioma_annotator.domain.mask_rules import (
     GLIOMA_POST_PROCESSING,
     Doubtful,
     Enclosed,
