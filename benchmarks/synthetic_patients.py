@@ -1,12 +1,13 @@
 """Dice of a model on whole synthetic patients that no training drew: before and after surgery, and with a recurrence.
 
     python benchmarks/synthetic_patients.py --data DIR [--model NAME] [--patients 8] [--visits 3] [--seed N] [--shift]
-        [--without RULE]
+        [--kind KIND] [--without RULE]
 
 The brains are those the models were trained on; tumours, cavities and scanners are new. Visits after surgery are
 segmented twice: as where nothing is known of the surgery, and as where it is. The recurrence grows with every visit
-from the third on. --shift simulates a scanner that differs strongly from those of the training samples. --without names
-a rule of the model's post-processing, such as "paired"; every mask is then made without it, too.
+from the third on. --kind draws another tumour than one with an enhancing ring, such as "low grade". --shift simulates a
+scanner that differs strongly from those of the training samples. --without names a rule of the model's post-processing,
+such as "paired"; every mask is then made without it, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from glioma_annotator.adaptation.synthesis.backgrounds import load_backgrounds
 from glioma_annotator.adaptation.synthesis.contrast import CHANNELS
 from glioma_annotator.adaptation.synthesis.longitudinal import STRONG_SHIFT, ScannerShift, draw_patient
 from glioma_annotator.adaptation.synthesis.samples import SampleSource
+from glioma_annotator.adaptation.synthesis.tumour import TumourKind
 from glioma_annotator.app import make_segmenter
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
@@ -58,7 +60,7 @@ def measure(args: argparse.Namespace, scratch: Path) -> None:
     found: dict[tuple[str, str, str], list[float]] = {}
     for number in range(args.patients):
         shift = STRONG_SHIFT if args.shift else ScannerShift()
-        for visit in draw_patient(source, args.visits, args.seed + number, shift):
+        for visit in draw_patient(source, args.visits, args.seed + number, shift, args.kind):
             grid = Grid(visit.labels.shape, np.eye(4))
             images = {
                 SequenceRole(name): Volume(image, grid) for name, image in zip(CHANNELS, visit.images, strict=True)
@@ -94,6 +96,7 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=3)
     parser.add_argument("--seed", type=int, default=_FIRST_SEED, help="of the first patient")
     parser.add_argument("--shift", action="store_true")
+    parser.add_argument("--kind", type=TumourKind, choices=list(TumourKind), default=TumourKind.RING)
     parser.add_argument("--without", default="", metavar="RULE")
     args = parser.parse_args()
     if args.data is None:

@@ -66,7 +66,11 @@ class SyntheticVisit:
 
 
 def draw_patient(
-    source: SampleSource, visits: int, seed: int, shift: ScannerShift = STRONG_SHIFT
+    source: SampleSource,
+    visits: int,
+    seed: int,
+    shift: ScannerShift = STRONG_SHIFT,
+    kind: TumourKind = TumourKind.RING,
 ) -> list[SyntheticVisit]:
     """A patient with `visits` visits on the grid of one of the source's real backgrounds (of its label maps if it has
     no real ones); the same for the same source and seed.
@@ -77,9 +81,9 @@ def draw_patient(
     tissue = background.tissue
     clean = _clean_images(background, rng)
     scanner = _Scanner.draw(rng, shift)
-    plan = _first_plan(rng)
+    plan = _first_plan(rng, kind)
     centre = _draw_centre(tissue, plan.radius_mm, rng)
-    contrasts = contrast.draw_contrasts(rng, TumourKind.RING)
+    contrasts = contrast.draw_contrasts(rng, kind)
     if contrasts[tumour.RC][1] > 1:  # blood is gone by the next visit
         contrasts[tumour.RC] = contrast.CAVITY.draw(rng, 0.2)
     drawn = []
@@ -144,8 +148,10 @@ def _clean_images(background: Background, rng: np.random.Generator) -> Field:
     return images
 
 
-def _first_plan(rng: np.random.Generator) -> TumourPlan:
-    plan = tumour.draw_plan(rng, TumourKind.RING)
+def _first_plan(rng: np.random.Generator, kind: TumourKind) -> TumourPlan:
+    plan = tumour.draw_plan(rng, kind)
+    if kind is not TumourKind.RING:
+        return plan
     return replace(plan, radius_mm=float(rng.uniform(11.0, 20.0)), rim_mm=float(rng.uniform(1.5, 5.0)), satellite=False)
 
 
