@@ -12,6 +12,8 @@ from glioma_annotator.domain.editing import box_of, differing
 from glioma_annotator.domain.geometry import Box
 from glioma_annotator.domain.volume import LabelArray
 
+_LITTLE = 0.1  # of the change in the slice that has most of it: so little keeps nobody's eye
+
 
 class Difference:
     """What a proposed mask would change, kept up to date while the present mask is edited.
@@ -61,9 +63,9 @@ class Difference:
         return self._changed() is None
 
     def place_to_see(self, here: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Where slices in all three planes show a change: `here` (i, j, k), moved along the axes whose slice has none.
+        """Where slices in all three planes show the change: `here` (i, j, k), moved along the axes whose slice has little.
 
-        There it is the slice with most of the change.
+        That is less than a tenth of what the slice with most of it has, to which it is moved.
         """
         found = self._changed()
         if found is None:
@@ -74,7 +76,7 @@ class Difference:
             other = tuple(a for a in range(3) if a != axis)
             counts = np.count_nonzero(changed, axis=other)
             at = here[axis] - box.start[axis]
-            if not (0 <= at < counts.size and counts[at]):
+            if not (0 <= at < counts.size and counts[at] >= _LITTLE * counts.max()):
                 place[axis] = box.start[axis] + int(counts.argmax())
         return place[0], place[1], place[2]
 

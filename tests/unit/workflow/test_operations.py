@@ -155,7 +155,7 @@ def test_a_difference_says_what_is_added_and_removed_and_follows_the_mask() -> N
     difference.refresh(Box((0, 0, 0), (1, 1, 1)))
     assert difference.removed[0, 0, 0] == NETC
     assert difference.component((0, 0, 0)).tolist() == [0]
-    assert difference.place_to_see((0, 19, 19)) == (0, 8, 8)
+    assert difference.place_to_see((0, 19, 19)) == (8, 8, 8)  # one voxel of 33 lies in the first slice
     with pytest.raises(ValueError, match="shape"):
         Difference(present, proposed[:5])
 
@@ -167,6 +167,16 @@ def test_changes_between_masks_in_dice_and_millilitres() -> None:
     assert (et.before_ml, et.after_ml) == pytest.approx((0.128, 0.128))
     assert (et.added_ml, et.removed_ml) == pytest.approx((0.064, 0.064))
     assert (netc.dice, netc.before_ml, netc.added_ml) == (1.0, 0.0, 0.0)
+
+
+def test_a_few_voxels_in_a_slice_do_not_keep_the_view_there() -> None:
+    present = np.zeros((12, 12, 12), np.uint8)
+    proposed = present.copy()
+    proposed[2:8, 2:8, 4:6] = 1
+    proposed[2, 2:5, 6] = proposed[2, 2:7, 7] = 1
+    difference = Difference(present, proposed)
+    assert difference.place_to_see((3, 3, 6)) == (3, 3, 4)  # 3 of 36
+    assert difference.place_to_see((3, 3, 7)) == (3, 3, 7)  # 5
 
 
 def test_the_place_to_see_a_proposal_moves_only_along_the_planes_that_show_none_of_it() -> None:
