@@ -13,7 +13,9 @@ class TooSmall:
 
     nnU-Net's BraTS 2020 entry (Isensee et al., arXiv 2011.00848) calls enhancing tumour of fewer than 200 voxels
     (0.2 mL) necrosis: so little of it is mostly not there at all, and one false voxel turns its Dice from 1 to 0.
-    A little cavity in a brain where nothing else was found is fluid of a cistern.
+    A little cavity in a brain where nothing else was found is fluid of a cistern. A recurrence begins small: of what is
+    left of ET after surgery, when linings and normal anatomy are taken away, what has 0.1 to 0.2 mL mostly is one
+    (benchmarks/measured/models.md).
 
     Attributes
     ----------
@@ -21,12 +23,14 @@ class TooSmall:
     below_ml: volume in mL under which it is.
     becomes: value its voxels get; 0 for background.
     alone: only where no other label was found.
+    operated: only where the patient is known to have had a resection, or (False) only where not; None for anyone.
     """
 
     label: int
     below_ml: float
     becomes: int
     alone: bool = False
+    operated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,9 @@ class Unenclosed:
     patients' core without a rim, a voxel of cavity had less of it than one of oedema in 86 to 100 % of all pairs. In
     the four real development cases nine of ten voxels of oedema have more than 0.4, and of fluid less than -0.2. Fluid
     too turbid for that is still dark on T1Gd: of two painted cavities that were lost the two had a sum of 0.9 and 1.0
-    (medians), oedema beside cavities mostly 1.2 and more.
+    (medians), oedema beside cavities mostly 1.2 and more. How dark it is differs by patient: of 25 such parts of 0.5 mL
+    or more that the network was sure to be core, the 15 that were cavity (of five patients) had at most 0.80 of that
+    sum of the patient's own oedema, the ten others (of seven) at least 0.89.
 
     A thin line of enhancement is the lining of a cavity (`Lining`), no rim of tumour: of the enhancing tumour of those
     eight masks 89 to 100 % lies where it is 2 mm thick or more.
@@ -187,6 +193,9 @@ class Unenclosed:
     becomes: value the rest gets.
     level: of FLAIR less half of T2, below which a voxel is fluid.
     dark_level: of that and T1Gd on the same scale together, below which it is fluid, too; 0 for no such look.
+    darker: a part whose median of that sum is less than this share of the median of all that `becomes` marks is fluid
+        where it is darker than halfway between the two; 0 for no such look.
+    sure: mean probability of the label from which on a part is looked at so.
     covered: share of the surface that a rim must cover to count.
     least_ml: fluid of less than this volume in one piece counts as the rest.
     thinner_mm: parts of a rim thinner than this do not count; 0 for all of it.
@@ -201,6 +210,8 @@ class Unenclosed:
     least_ml: float = 0.1
     thinner_mm: float = 0.0
     dark_level: float = 0.0
+    darker: float = 0.0
+    sure: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,16 +368,17 @@ class PostProcessing:
     least_cores: tuple[LeastCore, ...] = ()
 
 
-#: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of
-#: ET, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or cavities on both sides
-#: alike, doubtful islands, core without a rim and ET that lines a cavity after surgery, core outside a rim, SNFH
-#: within the core, thin ET and cavities that the other side shows as well, ET's outline, SNFH's extent, core in what
-#: does not enhance.
+#: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of ET,
+#: half of that after surgery, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or
+#: cavities on both sides alike, doubtful islands, core without a rim and ET that lines a cavity after surgery, core
+#: outside a rim, SNFH within the core, thin ET and cavities that the other side shows as well, ET's outline, SNFH's
+#: extent, core in what does not enhance.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
     (
-        TooSmall(label=3, below_ml=0.2, becomes=1),
+        TooSmall(label=3, below_ml=0.2, becomes=1, operated=False),
+        TooSmall(label=3, below_ml=0.1, becomes=2, operated=True),
         TooSmall(label=4, below_ml=1.0, becomes=0, alone=True),
         TooSmall(label=4, below_ml=0.1, becomes=2),
     ),
@@ -379,7 +391,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
         Paired(label=3, as_bright=(SequenceRole.T1GD,), thinner_mm=4.0, bordering=0.25),
         Paired(4, alike=(SequenceRole.T2, SequenceRole.FLAIR), slack=0.5, within_mm=2.0, around_mm=4.0),
     ),
-    unenclosed=(Unenclosed(label=1, rim=(3,), cavity=4, becomes=2, thinner_mm=2.0, dark_level=1.05),),
+    unenclosed=(Unenclosed(label=1, rim=(3,), cavity=4, becomes=2, thinner_mm=2.0, dark_level=1.05, darker=0.85),),
     linings=(Lining(label=3, cavity=4, becomes=2),),
     extents=(Extent(label=2, sequence=SequenceRole.FLAIR),),
     least_cores=(LeastCore(1, 2, (3, 4), SequenceRole.T1GD, (SequenceRole.FLAIR, SequenceRole.T2)),),

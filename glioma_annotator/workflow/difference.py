@@ -63,7 +63,7 @@ class Difference:
         return self._changed() is None
 
     def place_to_see(self, here: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Where slices in all three planes show the change: `here` (i, j, k), moved along the axes whose slice has little.
+        """Where slices in all planes show the change: `here` (i, j, k), moved along axes whose slice has little of it.
 
         That is less than a tenth of what the slice with most of it has, to which it is moved.
         """

@@ -112,6 +112,10 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
             },
             "cannot be understood",
         ),
+        (
+            {"post_processing": {"unenclosed": [{"label": 1, "rim": [3], "cavity": 4, "becomes": 2, "darker": 1.5}]}},
+            "core without a rim is out of range",
+        ),
         ({"post_processing": {"linings": [{"label": 3, "cavity": 9, "becomes": 2}]}}, "value that no label has"),
         (
             {"post_processing": {"linings": [{"label": 3, "cavity": 4, "becomes": 2, "within_mm": -1}]}},

@@ -138,8 +138,10 @@ def test_a_little_cavity_stays_where_something_else_was_found() -> None:
 
 def test_the_glioma_rules_name_the_program_s_labels() -> None:
     names = {label.value: label.name for label in SCHEME.labels}
-    enhancing, cavity, speck = GLIOMA_POST_PROCESSING.too_small
+    enhancing, recurrence, cavity, speck = GLIOMA_POST_PROCESSING.too_small
     assert (names[enhancing.label], names[enhancing.becomes], enhancing.below_ml) == ("ET", "NETC", 0.2)
+    assert (names[recurrence.label], names[recurrence.becomes], recurrence.below_ml) == ("ET", "SNFH", 0.1)
+    assert (enhancing.operated, recurrence.operated) == (False, True)
     assert (names[cavity.label], cavity.becomes, cavity.below_ml, cavity.alone) == ("RC", 0, 1.0, True)
     assert (names[speck.label], names[speck.becomes], speck.below_ml, speck.alone) == ("RC", "SNFH", 0.1, False)
 
@@ -479,6 +481,56 @@ def test_fluid_too_turbid_for_flair_is_told_by_t1gd() -> None:
     del images[SequenceRole.T1GD]
     found, _ = processed(labels, rules, images=images, operated=True)
     assert (found[4:7, 6:14, 6:14] == SNFH).mean() > 0.95
+
+
+@pytest.mark.parametrize(("voxels", "before", "after"), [(5, NETC, SNFH), (15, NETC, ET), (25, ET, ET)])
+def test_a_recurrence_may_be_smaller_than_a_tumour(voxels: int, before: int, after: int) -> None:
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[4:16, 4:16, 4:16] = SNFH
+    labels.reshape(-1)[np.flatnonzero(labels == SNFH)[:voxels]] = ET
+    small = (
+        TooSmall(label=ET, below_ml=0.02, becomes=NETC, operated=False),
+        TooSmall(label=ET, below_ml=0.01, becomes=SNFH, operated=True),
+    )
+    for operated, value in ((False, before), (True, after)):
+        found, messages = processed(labels, PostProcessing(0, too_small=small), operated=operated)
+        assert (found[labels == ET] == value).all() and len(messages) == (value != ET)
+
+
+@pytest.mark.parametrize(
+    ("flair", "sure", "kept", "fluid"),
+    [(1.25, 0.9, 1.0, True), (1.25, 0.7, 1.0, False), (1.25, 0.9, 0.0, False), (1.6, 0.9, 1.0, False)],
+)
+def test_core_much_darker_than_the_patients_own_oedema_is_fluid(
+    flair: float, sure: float, kept: float, fluid: bool
+) -> None:
+    """The level that suits most patients does not tell it; on this scale it has 1.5 (or 2.0), oedema 2.2."""
+    shape = (40, 20, 20)
+    labels = np.zeros(shape, np.uint8)
+    labels[3:13, 5:15, 5:15] = NETC
+    labels[20:36, 5:15, 5:15] = SNFH
+    images = {role: np.ones(shape, np.float32) for role in (SequenceRole.FLAIR, SequenceRole.T2, T1GD)}
+    for image in images.values():
+        image[:, :2] = 0
+    images[SequenceRole.FLAIR][labels == NETC], images[T1GD][labels == NETC] = flair, 0.75
+    images[SequenceRole.FLAIR][labels == SNFH], images[T1GD][labels == SNFH] = 1.8, 0.9
+    softmax = np.zeros((5, *shape), np.uint8)
+    softmax[NETC][labels == NETC] = round(255 * sure)
+    rule = replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05, darker=0.85 * kept)
+    rules = replace(WITHOUT_RIM, unenclosed=(rule,))
+    found, _ = processed(labels, rules, softmax, images, operated=True)
+    assert (found[4:12, 6:14, 6:14] == (RC if fluid else SNFH)).all()
+    assert (found[labels == SNFH] == SNFH).all()
+
+
+def test_where_there_is_no_oedema_to_compare_with_the_level_decides() -> None:
+    labels, images = operated_brain()
+    images[T1GD] = images[SequenceRole.FLAIR]
+    softmax = np.full((5, *labels.shape), 255, np.uint8)
+    plain = replace(WITHOUT_RIM, unenclosed=(replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05),))
+    rules = replace(plain, unenclosed=(replace(plain.unenclosed[0], darker=0.85),))
+    found = [processed(labels, which, softmax, images, operated=True)[0] for which in (plain, rules)]
+    assert np.array_equal(*found)
 
 
 def test_the_scale_of_the_images_says_nothing_about_fluid() -> None:
