@@ -34,6 +34,7 @@ class Prepared:
     box: the brain's box in `grid`.
     inside: bool (i, j, k), the brain in `box` at the images' own voxel size.
     messages: what a reader should know, one sentence each.
+    empty: sequences that were left out, as they are the same everywhere in the brain.
     """
 
     images: NDArray[np.float32]
@@ -42,13 +43,15 @@ class Prepared:
     box: Box
     inside: NDArray[np.bool_]
     messages: tuple[str, ...]
+    empty: frozenset[SequenceRole] = frozenset()
 
 
 def prepare(images: Mapping[SequenceRole, Volume], card: ModelCard, cancel: CancelToken) -> Prepared:
     """Find the brain, scale every channel of `card` and bring it to the model's voxel size.
 
     Optional channels that are absent are 0, the mean of a z-scored channel; so is a channel in a part of the brain that
-    its image does not reach. Images the model does not know are ignored.
+    its image does not reach, and so is an optional one that is the same everywhere in the brain. Images the model does
+    not know are ignored.
     Raises `UserError` (missing or empty sequence, different grids, no brain, impossible voxel size) and `Cancelled`.
     """
     check_channels(card, images.keys())
@@ -72,6 +75,7 @@ def prepare(images: Mapping[SequenceRole, Volume], card: ModelCard, cancel: Canc
 
     inside = brain.mask[box.slices]
     channels = np.zeros((len(card.channels), *shape), dtype=np.float32)
+    empty: set[SequenceRole] = set()
     for index, role in enumerate(card.channels):
         if role not in images:
             continue
@@ -83,13 +87,17 @@ def prepare(images: Mapping[SequenceRole, Volume], card: ModelCard, cancel: Canc
             messages.append(f"The {role.value} shows only {share:.0%} of the brain; beyond it the model works without.")
         scaled = z_score(data[box.slices], shown)
         cancel.raise_if_cancelled()
-        if not scaled.any():
+        if scaled.any():
+            channels[index] = resized(scaled, shape)
+            continue
+        empty.add(role)
+        if role not in card.optional or (card.one_of and not set(card.one_of) & (set(images) - empty)):
             raise UserError(
                 f"The {role.value} is the same everywhere in the brain: it cannot be segmented.",
                 "Check the file that was imported as this sequence.",
             )
-        channels[index] = resized(scaled, shape)
-    return Prepared(channels, _resized_mask(inside, shape), grid, box, inside, tuple(messages))
+        messages.append(f"The {role.value} is the same everywhere in the brain; the model works without.")
+    return Prepared(channels, _resized_mask(inside, shape), grid, box, inside, tuple(messages), frozenset(empty))
 
 
 def check_channels(card: ModelCard, roles: Collection[SequenceRole]) -> None:

@@ -129,7 +129,11 @@ class ModelSegmenter:
                 card.post_processing,
                 card.scheme,
                 prepared.grid,
-                {role: volume.data[prepared.box.slices] for role, volume in images.items()},
+                {
+                    role: volume.data[prepared.box.slices]
+                    for role, volume in images.items()
+                    if role not in prepared.empty
+                },
                 operated=bool(operated),
             )
             notes = (*notes, *more)

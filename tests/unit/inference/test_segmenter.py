@@ -205,6 +205,25 @@ def test_an_empty_sequence_is_refused_by_name(models: Path, phantom: Any) -> Non
         segment(models, {**phantom.images, SequenceRole.FLAIR: flat})
 
 
+def test_an_empty_sequence_that_may_be_absent_is_left_out_and_told(
+    tmp_path: Path, card: ModelCard, network: ResidualInceptionUNet, phantom: Any
+) -> None:
+    roles = (SequenceRole.T1GD, SequenceRole.FLAIR)
+    save_model(tmp_path / "free", replace(card, optional=card.channels, one_of=roles), network)
+    images = {
+        **phantom.images,
+        SequenceRole.T2: Volume(np.where(phantom.brain, 50, 0).astype(np.float32), phantom.grid),
+    }
+    empty = segment(tmp_path, images)
+    del images[SequenceRole.T2]
+    assert np.array_equal(empty.labels, segment(tmp_path, images).labels)
+    assert "The T2 is the same everywhere in the brain; the model works without." in empty.messages
+    images[SequenceRole.T2] = phantom.images[SequenceRole.T2]
+    flat = Volume(np.where(phantom.brain, 50, 0).astype(np.float32), phantom.grid)
+    with pytest.raises(UserError, match="FLAIR is the same everywhere"):
+        segment(tmp_path, images | dict.fromkeys(roles, flat))
+
+
 def test_empty_images_are_refused(models: Path, phantom: Any) -> None:
     zeros = Volume(np.zeros(phantom.grid.shape, np.float32), phantom.grid)
     with pytest.raises(UserError, match="No brain"):
