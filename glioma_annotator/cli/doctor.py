@@ -63,7 +63,7 @@ def add_parser(commands: Commands) -> None:
 def run_doctor(args: argparse.Namespace) -> int:
     if (args.repair or args.verify) and not args.workspace:
         raise UserError("--repair and --verify are about a workspace.", "Name it with --workspace DIR.")
-    checks = [_python(), _opengl(), _gpu(), *_packages(), *_models(args.workspace), _profile(), _disk()]
+    checks = [_python(), _opengl(), _gpu(), *_packages(), _openvino(), *_models(args.workspace), _profile(), _disk()]
     if args.workspace:
         if args.repair:
             checks += [Check("removed", "ok", name) for name in app.repair_workspace(args.workspace)]
@@ -122,6 +122,19 @@ def _packages() -> list[Check]:
             why = (str(error).splitlines() or [""])[0] or type(error).__name__
             checks.append(Check(name, "problem", f"{version} cannot be loaded ({why}); run the set-up again"))
     return checks
+
+
+def _openvino() -> Check:
+    """Without it everything works, but masks on the processor take several times as long."""
+    from glioma_annotator.inference import openvino_runner
+
+    try:
+        found = openvino_runner.describe()
+    except Exception as error:  # noqa: BLE001 - a broken installation raises anything
+        why = (str(error).splitlines() or [""])[0] or type(error).__name__
+        return Check("openvino", "warning", f"cannot be loaded ({why}): torch computes, slower; run the set-up again")
+    slower = "not installed: torch computes, slower; run the set-up again"
+    return Check("openvino", "ok" if found else "warning", found or slower)
 
 
 def _models(workspace: Path | None) -> list[Check]:

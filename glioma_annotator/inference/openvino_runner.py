@@ -69,6 +69,19 @@ def fast_in_eight_bits() -> bool:
         return False
 
 
+def describe() -> str:
+    """OpenVINO's version and what it computes networks in; empty where it is not installed.
+
+    Raises what a broken installation raises.
+    """
+    if not available():
+        return ""
+    openvino = import_openvino()
+    mixed = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    types = "8 bits and " * fast_in_eight_bits() + ("bfloat16" if mixed else "float32")
+    return f"{openvino.__version__.split('-')[0]}, computes in {types}"
+
+
 def import_openvino() -> Any:
     """The package, without its telemetry, which would report imports and conversions over the network.
 

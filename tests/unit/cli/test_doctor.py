@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from glioma_annotator.cli import doctor
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
+from glioma_annotator.inference import openvino_runner
 
 
 def checks(capsys: pytest.CaptureFixture[str], code: int) -> dict[str, dict[str, str]]:
@@ -36,6 +38,25 @@ def test_a_package_that_cannot_be_loaded_is_a_problem_and_the_rest_is_told_all_t
     )
     assert found["gpu"] == {"name": "gpu", "state": "warning", "detail": "not known: torch cannot be loaded"}
     assert {found[name]["state"] for name in ("nibabel", "model", "disk")} == {"ok"}
+
+
+def test_what_openvino_computes_in_is_told_and_why_not() -> None:
+    found = doctor._openvino()
+    assert found.state == "ok"
+    assert re.fullmatch(r"\d+\.\d+\.\d+, computes in (8 bits and )?(bfloat16|float32)", found.detail)
+
+
+@pytest.mark.parametrize(
+    ("there", "told"), [(False, "not installed: torch computes"), (True, "cannot be loaded (libtbb.so.12 is missing):")]
+)
+def test_without_openvino_the_reader_is_warned(there: bool, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ImportError("libtbb.so.12 is missing\nand more")
+
+    monkeypatch.setattr(openvino_runner, "available", lambda: there)
+    monkeypatch.setattr(openvino_runner, "import_openvino", broken)
+    found = doctor._openvino()
+    assert found.state == "warning" and told in found.detail
 
 
 @pytest.mark.parametrize(
