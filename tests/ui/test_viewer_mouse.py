@@ -195,6 +195,16 @@ def test_keys_pass_the_canvas_by(stage: Stage) -> None:
     assert stage.view.state() == before
 
 
+def test_while_the_3d_pane_is_active_the_axial_plane_is_stepped(stage: Stage) -> None:
+    stage.labels[3, 3, 15] = 1
+    stage.view.activate(SURFACE)
+    stage.view.step_slice(1)
+    assert stage.view.crosshair_index == (*CROSSHAIR[:2], CROSSHAIR[2] + 1)
+    stage.view.next_slice_with_label(1, 1)
+    assert stage.view.crosshair_index == (*CROSSHAIR[:2], 15)
+    assert stage.view.active_slice is None
+
+
 def test_the_next_slice_with_a_label_is_found_in_the_plane_of_the_active_pane(stage: Stage) -> None:
     stage.labels[3, 3, 12] = 1
     stage.labels[3, 30, 15] = 2

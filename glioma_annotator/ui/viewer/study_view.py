@@ -31,6 +31,8 @@ from glioma_annotator.ui.viewer.types import Convention, Layout, Marker, Submit
 from glioma_annotator.ui.viewer.view_state import ViewState
 from glioma_annotator.ui.viewer.visit import Visit
 
+_AXIAL = 2  # array axis normal to the axial plane
+
 
 class StudyView(MaskView):
     """Linked panes on one visit's sequences and mask, with another visit beside it where asked.
@@ -244,14 +246,17 @@ class StudyView(MaskView):
         self.schedule()
 
     def step_slice(self, delta: int) -> None:
-        """Move the active pane by `delta` slices."""
-        axis = self.active_axis
+        """Move the active pane by `delta` slices; while the 3D pane is the active one, the axial plane."""
+        axis = self._axis_to_step
         if axis is not None and self._scene.step(axis, delta):
             self.moved()
 
     def next_slice_with_label(self, value: int | None, direction: int) -> None:
-        """Move the active pane to the next slice (direction +1 or -1) with a label's voxels; None is any label."""
-        axis = self.active_axis
+        """Move the active pane to the next slice (direction +1 or -1) with a label's voxels; None is any label.
+
+        While the 3D pane is the active one, the axial plane.
+        """
+        axis = self._axis_to_step
         number = None if axis is None else self._scene.slice_with_label(axis, value, direction)
         if axis is not None and number is not None:
             self.step_slice(number - self._scene.state.crosshair[axis])
@@ -263,6 +268,11 @@ class StudyView(MaskView):
         active = self._scene.state.active
         on_slice = self._grid.shown and isinstance(self._grid.shown[active], SlicePane)
         return contents[active].axis if on_slice and self._scene.visit is not None else None
+
+    @property
+    def _axis_to_step(self) -> int | None:
+        axis = self.active_axis
+        return _AXIAL if axis is None and self._grid.shown and self._scene.visit is not None else axis
 
     @property
     def active_slice(self) -> tuple[int, int] | None:
