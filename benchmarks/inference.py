@@ -51,7 +51,7 @@ from glioma_annotator.imaging.normalisation import brain_mask, z_score
 from glioma_annotator.inference.cards import load_card
 from glioma_annotator.inference.covering import rounded_up
 from glioma_annotator.inference.engine import Engine
-from glioma_annotator.inference.openvino_runner import import_openvino
+from glioma_annotator.inference.openvino_library import computes_in_bfloat16, import_openvino
 from glioma_annotator.inference.preparation import prepare
 from glioma_annotator.inference.segmenter import ModelSegmenter
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
@@ -141,7 +141,7 @@ def matrix_rate() -> float:
     from openvino import opset13 as ops
 
     core = openvino.Core()
-    mixed = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    mixed = computes_in_bfloat16(core)
     values = np.random.default_rng(0).random((MATRIX, MATRIX), dtype=np.float32)
     left = ops.parameter([MATRIX, MATRIX], np.float32)
     model = openvino.Model([ops.result(ops.matmul(left, ops.constant(values), False, True))], [left])

@@ -126,10 +126,10 @@ def _packages() -> list[Check]:
 
 def _openvino() -> Check:
     """Without it everything works, but masks on the processor take several times as long."""
-    from glioma_annotator.inference import openvino_runner
+    from glioma_annotator.inference import openvino_library
 
     try:
-        found = openvino_runner.describe()
+        found = openvino_library.describe()
     except Exception as error:  # noqa: BLE001 - a broken installation raises anything
         why = (str(error).splitlines() or [""])[0] or type(error).__name__
         return Check("openvino", "warning", f"cannot be loaded ({why}): torch computes, slower; run the set-up again")

@@ -1,4 +1,4 @@
-"""Rules of the post-processing that go by brightness: how far a label reaches."""
+"""Rules of the post-processing that go by brightness: how far a label reaches, and what is core."""
 
 from __future__ import annotations
 

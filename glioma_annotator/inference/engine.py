@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from glioma_annotator import paths
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import EnvironmentFailure, UserError
-from glioma_annotator.inference import covering, openvino_runner
+from glioma_annotator.inference import covering, openvino_library, openvino_runner
 from glioma_annotator.inference.gpu import built_for_gpu, gpu_present
 from glioma_annotator.inference.runner import Block, OutOfMemory, Runner
 from glioma_annotator.inference.waiting import wait_for
@@ -133,13 +133,13 @@ def make_runner(
     """
     if device not in DEVICES:
         raise UserError(f"There is no device called “{device}”.", f"Choose one of {', '.join(DEVICES)}.")
-    if backend == "openvino" and not openvino_runner.available():
+    if backend == "openvino" and not openvino_library.available():
         raise UserError("OpenVINO is not installed.", "Install it (pip install openvino), or choose another backend.")
     if backend == "openvino" and device == "cuda":
         raise UserError("OpenVINO runs on the CPU only.", "Choose the CPU, or torch for the GPU.")
     try:
         on_gpu = device == "cuda" or (device == "auto" and backend != "openvino" and gpu_present())
-        if not on_gpu and backend != "torch" and openvino_runner.available():
+        if not on_gpu and backend != "torch" and openvino_library.available():
             return openvino_runner.OpenVinoRunner(folder, card, cache, precision)
         from glioma_annotator.inference.device import choose_device
         from glioma_annotator.inference.torch_runner import TorchRunner, out_of_memory_named
@@ -154,7 +154,7 @@ def make_runner(
 
 def describe(device: str, options: SegmentationSettings) -> str:
     """What will compute on `device`, for a reader; imports neither torch nor OpenVINO."""
-    with_openvino = options.backend != "torch" and openvino_runner.available()
+    with_openvino = options.backend != "torch" and openvino_library.available()
     cpu = f"{'OpenVINO' if with_openvino else 'torch'} on the processor"
     if device == "cuda":
         where = "torch on the graphics card"

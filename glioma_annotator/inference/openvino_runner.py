@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import itertools
 import math
 import os
-import platform
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +22,12 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference.cards import CARD, COPY_AGAIN, read_weights
 from glioma_annotator.inference.ir_cache import Converted, key_of, load_or_make
+from glioma_annotator.inference.openvino_library import (
+    computes_in_bfloat16,
+    fast_in_eight_bits,
+    import_openvino,
+    types_in_words,
+)
 from glioma_annotator.inference.runner import Block, OutOfMemory
 from glioma_annotator.inference.waiting import wait_for
 from glioma_annotator.progress import CancelToken, Progress, Report
@@ -45,54 +47,6 @@ PORTS = ([(1, 2)], [(1, 2), (1, 1), (2, 2)])  # by whether there is a second wid
 _POLL_MS = 100
 #: Torch traces one network at a time, and a loading that a request to stop left goes on: the next waits for its result.
 _CONVERTING = threading.Lock()
-
-
-def available() -> bool:
-    """Whether OpenVINO is installed."""
-    return importlib.util.find_spec("openvino") is not None
-
-
-@functools.cache
-def fast_in_eight_bits() -> bool:
-    """Whether the processor has instructions for products of 8-bit numbers (VNNI), several times faster than others.
-
-    Without them OpenVINO's 8-bit sums may overflow. Every x86 processor with bfloat16 has them; of others only Linux
-    tells.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        return True
-    try:
-        return "vnni" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-
-
-def describe() -> str:
-    """OpenVINO's version and what it computes networks in; empty where it is not installed.
-
-    Raises what a broken installation raises.
-    """
-    if not available():
-        return ""
-    openvino = import_openvino()
-    mixed = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    types = "8 bits and " * fast_in_eight_bits() + ("bfloat16" if mixed else "float32")
-    return f"{openvino.__version__.split('-')[0]}, computes in {types}"
-
-
-def import_openvino() -> Any:
-    """The package, without its telemetry, which would report imports and conversions over the network.
-
-    OpenVINO does without the package `openvino_telemetry` when it cannot be imported; `None` in `sys.modules` has that
-    effect whether or not it is installed.
-    """
-    if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    import openvino
-
-    return openvino
 
 
 def convert(folder: Path, eight_bit: bool = False) -> Converted:
@@ -147,7 +101,7 @@ class OpenVinoRunner:
         read_weights(folder, card)  # a damaged model is refused even where it lies converted in the cache
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
-        mixed = precision != "float32" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        mixed = precision != "float32" and computes_in_bfloat16(self._core)
         eight_bit = bool(card.ranges) and (precision == "8-bit" or (precision == "auto" and fast_in_eight_bits()))
         self._type = self._openvino.Type.bf16 if mixed else self._openvino.Type.f32
         self._stored: type[np.generic] = np.uint16 if mixed else np.float32  # NumPy has no bfloat16: its bits
@@ -158,7 +112,7 @@ class OpenVinoRunner:
         }
         if os.environ.get("OMP_NUM_THREADS", "").isdigit():  # what other numerical libraries obey
             self._settings["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
-        self.name = f"CPU, OpenVINO, {'8 bits and ' * eight_bit}{'bfloat16' if mixed else 'float32'}"
+        self.name = f"CPU, OpenVINO, {types_in_words(eight_bit, mixed)}"
         self._bytes = 2 if mixed else 4
         with out_of_memory_named(), _CONVERTING:
             key = key_of(card, self._openvino.__version__, eight_bit)

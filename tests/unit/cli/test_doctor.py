@@ -14,7 +14,7 @@ import pytest
 from glioma_annotator.cli import doctor
 from glioma_annotator.cli.console import ExitCode
 from glioma_annotator.cli.main import main
-from glioma_annotator.inference import openvino_runner
+from glioma_annotator.inference import openvino_library
 
 
 def checks(capsys: pytest.CaptureFixture[str], code: int) -> dict[str, dict[str, str]]:
@@ -53,8 +53,8 @@ def test_without_openvino_the_reader_is_warned(there: bool, told: str, monkeypat
     def broken() -> None:
         raise ImportError("libtbb.so.12 is missing\nand more")
 
-    monkeypatch.setattr(openvino_runner, "available", lambda: there)
-    monkeypatch.setattr(openvino_runner, "import_openvino", broken)
+    monkeypatch.setattr(openvino_library, "available", lambda: there)
+    monkeypatch.setattr(openvino_library, "import_openvino", broken)
     found = doctor._openvino()
     assert found.state == "warning" and told in found.detail
 

@@ -15,13 +15,14 @@ from glioma_annotator import paths
 from glioma_annotator.adaptation.measure_ranges import main
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import UserError
-from glioma_annotator.inference import openvino_runner
+from glioma_annotator.inference import openvino_library
 from glioma_annotator.inference.cards import load_card
 from glioma_annotator.inference.eight_bit import MARGIN, _Watch, measured_ranges, round_to_eight_bits
 from glioma_annotator.inference.exporting import PLACES, exportable
 from glioma_annotator.inference.model_folder import load_model, save_model
 from glioma_annotator.inference.networks import SegmentationNetwork, build_network
-from glioma_annotator.inference.openvino_runner import OpenVinoRunner, fast_in_eight_bits
+from glioma_annotator.inference.openvino_library import fast_in_eight_bits
+from glioma_annotator.inference.openvino_runner import OpenVinoRunner
 from glioma_annotator.progress import CancelToken, ignore_progress
 
 SHIPPED = paths.resources() / "models" / "glioma"
@@ -184,8 +185,8 @@ class TestProcessor:
                 raise FileNotFoundError
             return flags
 
-        monkeypatch.setattr(openvino_runner.platform, "machine", lambda: machine)
-        monkeypatch.setattr(openvino_runner.import_openvino(), "Core", Core)
+        monkeypatch.setattr(openvino_library.platform, "machine", lambda: machine)
+        monkeypatch.setattr(openvino_library.import_openvino(), "Core", Core)
         monkeypatch.setattr(Path, "read_text", read_text)
         assert fast_in_eight_bits.__wrapped__() == fast
 

@@ -10,7 +10,7 @@ import torch
 
 from glioma_annotator.errors import UserError
 from glioma_annotator.inference import device as devices
-from glioma_annotator.inference import engine, gpu, openvino_runner
+from glioma_annotator.inference import engine, gpu, openvino_library
 from glioma_annotator.inference.cards import load_card
 from glioma_annotator.inference.device import ComputeDevice
 from glioma_annotator.inference.runner import Runner
@@ -92,6 +92,6 @@ class TestDescription:
 
     def test_it_names_both_where_a_gpu_may_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "built_for_gpu", lambda: True)
-        monkeypatch.setattr(openvino_runner, "available", lambda: False)
+        monkeypatch.setattr(openvino_library, "available", lambda: False)
         text = engine.describe("auto", SegmentationSettings())
         assert text == "torch on a graphics card, else torch on the processor, one pass"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.errors import Cancelled, UserError
-from glioma_annotator.inference import openvino_runner
+from glioma_annotator.inference import openvino_library, openvino_runner
 from glioma_annotator.inference.cards import WEIGHTS
 from glioma_annotator.inference.ir_cache import KEPT, Converted, key_of, load_or_make
 from glioma_annotator.inference.model_folder import save_model
@@ -70,7 +70,7 @@ def _in_float32(runner: OpenVinoRunner, folder: Path, card: ModelCard, cache: Pa
         def __getattr__(self, name: str) -> Any:
             return getattr(self._core, name)
 
-    openvino = openvino_runner.import_openvino()
+    openvino = openvino_library.import_openvino()
     real = openvino.Core
     try:
         openvino.Core = lambda: Plain(real())
@@ -252,7 +252,7 @@ from pathlib import Path
 def refused(*args, **kwargs):
     raise SystemExit("the network was used")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refused
-from glioma_annotator.inference.openvino_runner import import_openvino
+from glioma_annotator.inference.openvino_library import import_openvino
 openvino = import_openvino()
 import torch
 class Twice(torch.nn.Module):
@@ -336,7 +336,7 @@ class TestCache:
         cache = tmp_path / "cache"
         images = images_of((16, 16, 16))
         card = save_model(tmp_path / "model", deep_card, deep_network, half=False)
-        key = key_of(card, openvino_runner.import_openvino().__version__)
+        key = key_of(card, openvino_library.import_openvino().__version__)
         kept = load_or_make(network_cache, key, lambda: openvino_runner.convert(tmp_path / "model"))
         parts = [(wrong.get("graph", graph), wrong.get("weights", weights)) for graph, weights in kept.models]
         broken = Converted(wrong.get("facts", kept.facts), tuple(parts[: wrong.get("models", 3)]))

@@ -19,7 +19,7 @@ from glioma_annotator.domain.segmentation import SegmentationOutcome
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import Volume
 from glioma_annotator.errors import Cancelled, EnvironmentFailure, UserError
-from glioma_annotator.inference import covering, engine, openvino_runner, segmenter, torch_runner
+from glioma_annotator.inference import covering, engine, openvino_library, openvino_runner, segmenter, torch_runner
 from glioma_annotator.inference import device as devices
 from glioma_annotator.inference.cards import CARD, find_cards, load_card
 from glioma_annotator.inference.device import ComputeDevice
@@ -113,7 +113,7 @@ def test_progress_rises_to_one(models: Path, phantom: Any) -> None:
 
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.3, 0.9, 0.96])
 def test_a_request_to_stop_is_heard_at_any_stage(models: Path, phantom: Any, moment: float) -> None:
-    openvino_runner.import_openvino()  # loading its libraries lets no other thread run
+    openvino_library.import_openvino()  # loading its libraries lets no other thread run
     cancel = CancelToken()
     asked: list[float] = []
 
@@ -364,7 +364,7 @@ class TestModes:
     def test_a_backend_that_is_not_installed_is_refused_by_name_and_else_done_without(
         self, models: Path, phantom: Any, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(openvino_runner, "available", lambda: False)
+        monkeypatch.setattr(openvino_library, "available", lambda: False)
         assert "torch" in segment(models, phantom.images).device
         options = SegmentationSettings(backend="openvino")
         with pytest.raises(UserError, match="OpenVINO is not installed"):
