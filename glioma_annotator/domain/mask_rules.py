@@ -8,6 +8,29 @@ from glioma_annotator.domain.sequences import SequenceRole
 
 
 @dataclass(frozen=True, slots=True)
+class Likelier:
+    """A label that is likelier in a brain that was operated on than among all that a model learnt from.
+
+    What a model gives each class is right for shares of the classes as in its training; where they are known to be
+    others, odds change by the same factor (Saerens et al., Neural Computation 2002). Where a resection is known there
+    is a cavity, and a network that knows of none takes clear fluid in normal brain for a sulcus or a ventricle: of
+    seven painted cavities that were missed it had given five a share of 0.05 or more in one piece, and no other fluid
+    of these brains (benchmarks/measured/models.md). One cavity is what is expected, so the rest stays as it was found.
+
+    Attributes
+    ----------
+    label: the value; background alone becomes it.
+    times: factor of its odds where the patient is known to have had a resection.
+    found: of the largest connected part that the label and such background make up, the share that is the label
+        already, from which on it is taken to be found as a whole, and nothing is done.
+    """
+
+    label: int
+    times: float = 20.0
+    found: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
 class TooSmall:
     """A label whose whole volume, below `below_ml`, is taken for another's.
 
@@ -351,6 +374,7 @@ class PostProcessing:
     outlines: labels whose outline is moved outward by brightness, after that.
     extents: labels that are extended by brightness, in this order, after that.
     least_cores: how much core a tumour has at least where the patient was not operated on, last of all.
+    likelier: labels to which background is given where the patient was operated on, first of all.
     """
 
     min_component_ml: float = 0.1
@@ -366,13 +390,14 @@ class PostProcessing:
     extents: tuple[Extent, ...] = ()
     paired: tuple[Paired, ...] = ()
     least_cores: tuple[LeastCore, ...] = ()
+    likelier: tuple[Likelier, ...] = ()
 
 
 #: For the program's glioma labels (1 NETC, 2 SNFH, 3 ET, 4 RC): islands and holes below 0.1 mL, nnU-Net's 0.2 mL of ET,
 #: half of that after surgery, a cavity of less than a sphere of 12 mm with nothing else, specks of cavity, SNFH or
 #: cavities on both sides alike, doubtful islands, core without a rim and ET that lines a cavity after surgery, core
 #: outside a rim, SNFH within the core, thin ET and cavities that the other side shows as well, ET's outline, SNFH's
-#: extent, core in what does not enhance.
+#: extent, core in what does not enhance, cavities that are likelier after surgery.
 GLIOMA_POST_PROCESSING = PostProcessing(
     0.1,
     0.1,
@@ -395,4 +420,5 @@ GLIOMA_POST_PROCESSING = PostProcessing(
     linings=(Lining(label=3, cavity=4, becomes=2),),
     extents=(Extent(label=2, sequence=SequenceRole.FLAIR),),
     least_cores=(LeastCore(1, 2, (3, 4), SequenceRole.T1GD, (SequenceRole.FLAIR, SequenceRole.T2)),),
+    likelier=(Likelier(label=4),),
 )

@@ -39,6 +39,7 @@ def beyond_bounds(card: ModelCard) -> str:
         after.outlines,
         after.paired,
         after.least_cores,
+        after.likelier,
     )
     reaches = (
         *(rule.within_mm for rule in after.mirrored),

@@ -12,6 +12,7 @@ from glioma_annotator.domain.mask_rules import (
     Enclosed,
     Extent,
     LeastCore,
+    Likelier,
     Lining,
     Mirrored,
     Outline,
@@ -25,7 +26,19 @@ from glioma_annotator.domain.sequences import SequenceRole
 
 _FARTHEST_PAIRED_MM = 20.0
 _Rule = TypeVar(
-    "_Rule", TooSmall, Mirrored, Outside, Enclosed, Outline, Doubtful, Unenclosed, Lining, Extent, Paired, LeastCore
+    "_Rule",
+    TooSmall,
+    Mirrored,
+    Outside,
+    Enclosed,
+    Outline,
+    Doubtful,
+    Unenclosed,
+    Lining,
+    Extent,
+    Paired,
+    LeastCore,
+    Likelier,
 )
 
 
@@ -47,6 +60,7 @@ def parse_rules(data: Mapping[str, Any]) -> PostProcessing:
         extents=tuple(_rule(Extent, rule) for rule in data.get("extents", ())),
         paired=tuple(_rule(Paired, rule) for rule in data.get("paired", ())),
         least_cores=tuple(_rule(LeastCore, rule) for rule in data.get("least_cores", ())),
+        likelier=tuple(_rule(Likelier, rule) for rule in data.get("likelier", ())),
     )
 
 
@@ -99,6 +113,7 @@ def contradicting_rules(rules: PostProcessing, values: Sequence[int]) -> str:
         or any({rule.label, rule.cavity, rule.becomes} - {*values} for rule in rules.linings)
         or any(rule.label not in values for rule in rules.extents)
         or any(rule.label not in values for rule in rules.paired)
+        or any(rule.label not in values for rule in rules.likelier)
         or any({rule.label, rule.taken_from, *rule.without} - {*values} for rule in rules.least_cores)
         or any({rule.label, *rule.into} - {*values} for rule in rules.outlines),
         "a gap of its rule for enclosed tissue is not a length": not all(
@@ -151,6 +166,9 @@ def contradicting_rules(rules: PostProcessing, values: Sequence[int]) -> str:
         ),
         "a number of its rule for the least core is out of range": not all(
             0 <= rule.share <= 1 and 0 <= rule.least_ml < math.inf for rule in rules.least_cores
+        ),
+        "a number of its rule for what is likelier after surgery is out of range": not all(
+            1 <= rule.times < math.inf and 0 <= rule.found <= 1 for rule in rules.likelier
         ),
     }
     return next((problem for problem, present in checks.items() if present), "")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.mask_rules import Doubtful, Paired, PostProcessing
+from glioma_annotator.domain.mask_rules import Doubtful, Likelier, Paired, PostProcessing
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.components import components, fill_holes, remove_small
+from glioma_annotator.imaging.components import components, fill_holes, largest, remove_small
 from glioma_annotator.imaging.midline import MidPlane
 from glioma_annotator.inference.both_sides import middle_of, mirrored_parts, paired_parts
 from glioma_annotator.inference.brightness import core_lacking, extended, outlined
@@ -35,12 +35,13 @@ def post_processed(
 ) -> tuple[LabelArray, tuple[str, ...]]:
     """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
 
-    In this order: islands of tissue that are too small are left out, then what lies on both sides alike and islands
-    that the model doubts, small holes in the tissue are filled, after surgery core without a rim becomes cavity or
-    oedema, core outside a rim becomes oedema, what a rim encloses becomes core, what the other side shows as well by
-    its brightness is left out, labels of which there is too little become others, after surgery thin enhancement along
-    a cavity becomes oedema and what the other side shows is left out once more, outlines are moved by brightness,
-    labels are extended by brightness, and without surgery some of what does not enhance becomes core.
+    In this order: after surgery background that may be cavity becomes cavity, islands of tissue that are too small are
+    left out, then what lies on both sides alike and islands that the model doubts, small holes in the tissue are
+    filled, after surgery core without a rim becomes cavity or oedema, core outside a rim becomes oedema, what a rim
+    encloses becomes core, what the other side shows as well by its brightness is left out, labels of which there is too
+    little become others, after surgery thin enhancement along a cavity becomes oedema and what the other side shows is
+    left out once more, outlines are moved by brightness, labels are extended by brightness, and without surgery some of
+    what does not enhance becomes core.
 
     Parameters
     ----------
@@ -50,26 +51,35 @@ def post_processed(
     images: (i, j, k) on the mask's voxels, in any unit; a rule that asks for one that is not there does nothing.
     operated: whether the patient is known to have had a resection; some rules count only then, others only if not.
     """
-    result = remove_small(labels, rules.min_component_ml, grid) if rules.min_component_ml else labels.copy()
+    result = labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
     messages: list[str] = []
+    added = np.zeros(labels.shape, dtype=bool)  # by the first rule; what the others do to that is not told
+    for likelier in rules.likelier if operated and len(softmax) else ():
+        more, softmax = _likelier(result, softmax, likelier, 1 + scheme.values.index(likelier.label))
+        result[more] = likelier.label
+        added |= more
 
     def tell(changed: NDArray[np.bool_], words: str) -> None:
         volume_ml = np.count_nonzero(changed) * grid.voxel_volume_ml
         if volume_ml >= _LEAST_TOLD_ML:
             messages.append(f"{volume_ml:.1f} mL of {words}.")
 
+    if rules.min_component_ml:
+        result = remove_small(result, rules.min_component_ml, grid)
     middle = functools.cache(lambda: middle_of(brain, grid.spacing_mm))
     for mirrored in rules.mirrored:
         own = (mirrored.label, *(mirrored.also if not operated else ()))
         both_sides = mirrored_parts(result, middle, mirrored, own, grid.spacing_mm)
-        found = " and ".join(names[value] for value in own if (result[both_sides] == value).any())
+        told = both_sides & ~added
+        found = " and ".join(names[value] for value in own if (result[told] == value).any())
         result[both_sides] = 0
-        tell(both_sides, f"{found} that lie on both sides alike were left out as normal anatomy")
+        tell(told, f"{found} that lie on both sides alike were left out as normal anatomy")
     if rules.doubtful:
         islands = _doubted(result, softmax, rules.doubtful, grid.voxel_volume_ml)
         result[islands] = 0
-        tell(islands, f"islands, of which the model is less than {rules.doubtful.sure:.0%} sure, were left out")
+        unsure = f"islands, of which the model is less than {rules.doubtful.sure:.0%} sure,"
+        tell(islands & ~added, f"{unsure} were left out")
     if rules.fill_holes_ml:
         _fill_holes(result, softmax, rules.fill_holes_ml, scheme, grid.voxel_volume_ml)
     for unenclosed in rules.unenclosed if operated else ():
@@ -109,7 +119,8 @@ def post_processed(
     if operated and rules.linings:  # what they had joined to more
         np.maximum(taken, _without_paired(result, brain, middle, images, rules.paired, grid), out=taken)
     for value in np.unique(taken[taken != 0]):
-        tell(taken == value, f"{names[int(value)]} that the other side shows as well were left out as normal anatomy")
+        name = names[int(value)]
+        tell((taken == value) & ~added, f"{name} that the other side shows as well were left out as normal anatomy")
     for outline in rules.outlines:
         if outline.sequence in images:
             result[outlined(result, images[outline.sequence], outline, grid.spacing_mm)] = outline.label
@@ -124,7 +135,27 @@ def post_processed(
         result[lacking] = least.label
         taken_for = f"{names[least.taken_from]} were taken for {names[least.label]}"
         tell(lacking, f"{taken_for}, as the tumour does not enhance; where the two meet is a guess")
+    for likelier in rules.likelier:
+        words = f"background that the model thought might be {names[likelier.label]} were taken for it, after surgery"
+        tell(added & (result == likelier.label), words)
     return result, tuple(messages)
+
+
+def _likelier(
+    labels: LabelArray, softmax: NDArray[np.uint8], rule: Likelier, number: int
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Background, (i, j, k), that belongs to the rule's label, class `number`, and the probabilities with its odds."""
+    others = np.delete(softmax, number, axis=0).max(axis=0)
+    added = (labels == 0) & (softmax[number] * np.float32(rule.times) > others)
+    part = largest(added | (labels == rule.label))
+    added &= part
+    if np.count_nonzero(part & ~added) >= rule.found * np.count_nonzero(part):
+        return np.zeros(labels.shape, dtype=bool), softmax
+    shares = softmax[:, added].astype(np.float32)
+    shares[number] *= rule.times
+    changed = softmax.copy()
+    changed[:, added] = np.rint(shares * (255 / shares.sum(axis=0)))
+    return added, changed
 
 
 def _without_paired(

@@ -38,6 +38,9 @@ KIND_SHARES: dict[TumourKind, float] = {
     TumourKind.POST_OPERATIVE: 0.2,
 }
 
+#: Share of cavities without any oedema: clear fluid in normal brain, as ventricles and sulci are.
+BARE_CAVITIES = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class TumourPlan:
@@ -91,6 +94,8 @@ def draw_plan(
         oedema = radius * rng.uniform(0.1, 0.6)
     elif kind is TumourKind.POST_OPERATIVE:
         oedema = radius * rng.uniform(0.1, 1.2)
+        if rng.random() < BARE_CAVITIES:
+            oedema = 0.0
     nodule = 0.0
     if kind is TumourKind.POST_OPERATIVE and rng.random() < 0.65:
         nodule = min(_log_uniform(rng, 3.0, 12.0), 1.2 * radius)

@@ -12,6 +12,7 @@ from glioma_annotator.domain.mask_rules import (
     GLIOMA_POST_PROCESSING,
     Doubtful,
     Enclosed,
+    Likelier,
     Lining,
     Mirrored,
     Outline,
@@ -114,6 +115,54 @@ def test_an_island_stays_that_is_sure_or_surer_than_the_largest_finding_or_large
     found, messages = processed(labels, rules, _softmax_of(labels, island, finding))
     assert np.array_equal(found, labels)
     assert messages == ()
+
+
+def likelier_cavity() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Core; the probabilities, RC against background 1 to 24 and within two cubes 1 to 6; and the larger cube."""
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[2:6, 2:6, 2:6] = NETC
+    softmax = np.zeros((5, *GRID.shape), np.uint8)
+    softmax[0], softmax[RC] = 245, 10
+    cube = np.zeros(GRID.shape, bool)
+    cube[10:15, 10:15, 10:15] = True
+    smaller = np.zeros(GRID.shape, bool)
+    smaller[17:20, 17:20, 17:20] = True
+    softmax[:, cube | smaller] = np.array([220, 0, 0, 0, 35])[:, None]
+    softmax[:, labels > 0] = np.array([0, 155, 0, 0, 100])[:, None]
+    return labels, softmax, cube
+
+
+LIKELIER = PostProcessing(0, likelier=(Likelier(RC),))
+
+
+def test_background_that_may_be_a_cavity_is_one_where_a_surgery_is_known() -> None:
+    labels, softmax, cube = likelier_cavity()
+    found, messages = processed(labels, LIKELIER, softmax, operated=True)
+    assert np.array_equal(found == RC, cube)  # the largest alone
+    assert np.array_equal(found == NETC, labels == NETC)  # what is called tissue stays
+    assert messages == ("0.1 mL of background that the model thought might be RC were taken for it, after surgery.",)
+    found, messages = processed(labels, LIKELIER, softmax)
+    assert np.array_equal(found, labels) and messages == ()
+
+
+@pytest.mark.parametrize(("slices", "grows"), [(3, True), (4, False)])
+def test_a_cavity_of_which_most_is_found_stays_as_it_is(slices: int, grows: bool) -> None:
+    labels, softmax, cube = likelier_cavity()
+    labels[10 : 10 + slices, 10:15, 10:15] = RC
+    found, _ = processed(labels, LIKELIER, softmax, operated=True)
+    assert np.array_equal(found == RC, cube if grows else labels == RC)
+
+
+@pytest.mark.parametrize(("sure", "stays"), [(0.8, False), (0.7, True)])
+def test_how_sure_the_model_is_of_a_likelier_cavity_counts_with_its_odds(sure: float, stays: bool) -> None:
+    """Odds of 1 to 6.3 are 20 to 6.3."""
+    labels, softmax, cube = likelier_cavity()
+    rules = replace(LIKELIER, doubtful=Doubtful(below_ml=1, sure=sure))
+    softmax[:, labels > 0] = np.array([0, 255, 0, 0, 0])[:, None]
+    labels[2:9, 2:9, 2:9] = NETC  # the largest finding, most of it in doubt
+    softmax[:, labels > 0] = np.array([40, 215, 0, 0, 0])[:, None]
+    found, _ = processed(labels, rules, softmax, operated=True)
+    assert (found[cube] == RC).all() == stays
 
 
 def test_nothing_to_do_changes_nothing(labels: np.ndarray) -> None:
