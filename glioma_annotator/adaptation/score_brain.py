@@ -196,8 +196,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--mean-with", type=Path, help="model folder: take the weights half-way between its and the run's"
     )
+    parser.add_argument(
+        "--threshold", type=float, help="share from which on a voxel is brain; without it the best on painted heads"
+    )
     parser.add_argument("--heads", type=int, default=30, help="simulated heads to measure on, and to calibrate with")
     parsed = parser.parse_args(arguments)
+    if parsed.threshold is not None and not 0 < parsed.threshold < 1:
+        parser.error("The threshold is a share between 0 and 1.")
     state = torch.load(parsed.run / CHECKPOINT, weights_only=True)
     network = build_network(RESIDUAL_INCEPTION_UNET, PARAMETERS, 1, 2)
     network.load_state_dict(state["averaged"])
@@ -220,13 +225,13 @@ def main(arguments: list[str] | None = None) -> None:
         training["mean_with"] = card.identity
     folder = parsed.run / "brain"
     save_model(folder, brain_card(training), network.eval())
-    learnt = [p for p in label_map_files(parsed.data) if p.name not in HELD_OUT]
-    maps = load_head_maps(learnt[:: max(len(learnt) // _CALIBRATION_MAPS, 1)])
-    threshold = best_threshold(simulated_shares(ModelBrainFinder((folder,)), maps, _CALIBRATION_SEED, parsed.heads))
-    training["threshold"] = (
-        f"What was called brain at {threshold} is so at {BRAIN_SHARE}, by the head's bias: the best on {parsed.heads} "
-        "new heads painted from label maps used in training."
-    )
+    threshold, how = parsed.threshold, "as it was asked for."
+    if threshold is None:
+        learnt = [p for p in label_map_files(parsed.data) if p.name not in HELD_OUT]
+        maps = load_head_maps(learnt[:: max(len(learnt) // _CALIBRATION_MAPS, 1)])
+        threshold = best_threshold(simulated_shares(ModelBrainFinder((folder,)), maps, _CALIBRATION_SEED, parsed.heads))
+        how = f"the best on {parsed.heads} new heads painted from label maps used in training."
+    training["threshold"] = f"What was called brain at {threshold} is so at {BRAIN_SHARE}, by the head's bias: {how}"
     lower_bias(network, threshold)
     save_model(folder, brain_card(training), network)
     finder = ModelBrainFinder((folder,))
