@@ -13,9 +13,9 @@ class Likelier:
 
     What a model gives each class is right for shares of the classes as in its training; where they are known to be
     others, odds change by the same factor (Saerens et al., Neural Computation 2002). Where a resection is known there
-    is a cavity, and a network that knows of none takes clear fluid in normal brain for a sulcus or a ventricle: of
-    seven painted cavities that were missed it had given five a share of 0.05 or more in one piece, and no other fluid
-    of these brains (benchmarks/measured/models.md). One cavity is what is expected, so the rest stays as it was found.
+    is a cavity, and a network that knows of none takes clear fluid in normal brain for a sulcus or a ventricle: in
+    seven visits whose painted cavity it missed, or half of it, the largest piece with a share of 0.05 or more was all
+    cavity in five (benchmarks/measured/models.md). One cavity is what is expected, so the rest stays as it was found.
 
     Attributes
     ----------

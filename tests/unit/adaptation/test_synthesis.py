@@ -72,6 +72,15 @@ def test_a_plan_always_grows_the_same_tumour(kind: TumourKind) -> None:
     assert np.array_equal(first, second)
 
 
+def test_three_of_ten_cavities_have_no_oedema_around_them() -> None:
+    rng = np.random.default_rng(5)
+    plans = [tumour.draw_plan(rng, TumourKind.POST_OPERATIVE) for _ in range(200)]
+    bare = [plan for plan in plans if plan.oedema_mm == 0 and plan.nodule_mm == 0]
+    assert 0.2 < np.mean([plan.oedema_mm == 0 for plan in plans]) < 0.4
+    labels = tumour.grow(bare[0], ball_brain(), CENTRE)
+    assert set(np.unique(labels)) == {0, RC}
+
+
 @pytest.mark.parametrize("kind", list(TumourKind))
 def test_tumours_hold_only_labels_of_the_scheme_and_stay_in_the_brain(kind: TumourKind) -> None:
     tissue = ball_brain()
