@@ -33,7 +33,7 @@ def post_processed(
     *,
     operated: bool = False,
 ) -> tuple[LabelArray, tuple[str, ...]]:
-    """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each.
+    """The mask (i, j, k) after the card's rules, and what a reader should know about it, one sentence each, most first.
 
     In this order: after surgery background that may be cavity becomes cavity, islands of tissue that are too small are
     left out, then what lies on both sides alike and islands that the model doubts, small holes in the tissue are
@@ -53,7 +53,7 @@ def post_processed(
     """
     result = labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
-    messages: list[str] = []
+    messages: list[tuple[float, str]] = []
     added = np.zeros(labels.shape, dtype=bool)  # by the first rule; what the others do to that is not told
     for likelier in rules.likelier if operated and len(softmax) else ():
         more, softmax = _likelier(result, softmax, likelier, 1 + scheme.values.index(likelier.label))
@@ -63,7 +63,7 @@ def post_processed(
     def tell(changed: NDArray[np.bool_], words: str) -> None:
         volume_ml = np.count_nonzero(changed) * grid.voxel_volume_ml
         if volume_ml >= _LEAST_TOLD_ML:
-            messages.append(f"{volume_ml:.1f} mL of {words}.")
+            messages.append((volume_ml, f"{volume_ml:.1f} mL of {words}."))
 
     if rules.min_component_ml:
         result = remove_small(result, rules.min_component_ml, grid)
@@ -108,10 +108,8 @@ def post_processed(
         if 0 < volume_ml < rule.below_ml and not (rule.alone and (result[~few] != 0).any()):
             result[few] = rule.becomes
             lost = f"{volume_ml:.2f}" if volume_ml >= 0.005 else "Under 0.01"
-            messages.append(
-                f"{lost} mL of {names[rule.label]}, less than {rule.below_ml:g} mL, were taken for "
-                f"{names[rule.becomes]}."
-            )
+            few_words = f"{lost} mL of {names[rule.label]}, less than {rule.below_ml:g} mL,"
+            messages.append((volume_ml, f"{few_words} were taken for {names[rule.becomes]}."))
     for lining in rules.linings if operated else ():
         thin = thin_lining(result, lining, grid)
         result[thin] = lining.becomes
@@ -138,7 +136,7 @@ def post_processed(
     for likelier in rules.likelier:
         words = f"background that the model thought might be {names[likelier.label]} were taken for it, after surgery"
         tell(added & (result == likelier.label), words)
-    return result, tuple(messages)
+    return result, tuple(words for _volume_ml, words in sorted(messages, key=lambda told: -told[0]))
 
 
 def _likelier(

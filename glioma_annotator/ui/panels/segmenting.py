@@ -124,6 +124,11 @@ class SegmentBox(QWidget):
         self.segment.setText("Segmenting…" if self._proposing.running_here else "Segment visit")
 
 
+#: Notes on a proposal that are shown at once; of more than one beyond, the rest is a click away, or its volumes and
+#: buttons would be out of sight.
+_NOTES_SHOWN = 3
+
+
 class ProposalBox(QFrame):
     """What is proposed, beside what is there; accept all, accept some labels, or reject."""
 
@@ -152,6 +157,10 @@ class ProposalBox(QFrame):
         self.messages = QLabel()
         self.messages.setProperty("role", "warning")
         self.messages.setWordWrap(True)
+        self.more = push_button("", "", self._show_more)
+        self.more.setProperty("role", "narrow")
+        self._unfolded = False
+        self._noted: object = None  # the proposal whose notes are shown
         self.other = push_button("Show the other", "Another proposal waits for a decision", self._show_other)
         head = QHBoxLayout()
         head.addWidget(title, 1)
@@ -159,6 +168,7 @@ class ProposalBox(QFrame):
         column.addLayout(head)
         column.addWidget(self.source)
         column.addWidget(self.messages)
+        column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
         self.ticks: dict[int, QCheckBox] = {}
         self._figures: dict[int, tuple[QLabel, QLabel]] = {}
         self._rows: QWidget | None = None
@@ -257,6 +267,24 @@ class ProposalBox(QFrame):
     def _show_other(self) -> None:
         self._study.require_visit().show_other_proposal()
 
+    def _show_more(self) -> None:
+        self._unfolded = not self._unfolded
+        self._refresh_notes()
+
+    def _refresh_notes(self) -> None:
+        """The notes on the proposal: all of them, or the first ones and how many there are besides."""
+        visit = self._study.visit
+        proposal = visit.proposal if visit is not None else None
+        notes = proposal.messages if proposal is not None else ()
+        beyond = len(notes) - _NOTES_SHOWN
+        folded = beyond > 1 and not self._unfolded
+        self.messages.setText("\n".join(notes[:_NOTES_SHOWN] if folded else notes))
+        self.messages.setVisible(bool(notes))
+        self.more.setText(f"{beyond} more notes" if folded else "Fewer notes")
+        self.more.setAccessibleName(self.more.text())
+        self.more.setToolTip("What else was changed in the network's mask" if folded else "Show the first ones alone")
+        self.more.setVisible(beyond > 1)
+
     def _refresh_buttons(self) -> None:
         some = any(tick.isChecked() and not tick.isHidden() for tick in self.ticks.values())
         self.accept_some.setEnabled(some and self._study.editable)
@@ -273,8 +301,9 @@ class ProposalBox(QFrame):
         if others:
             self.other.setText("Show the other" if len(others) == 1 else f"Show the next of {len(others) + 1}")
             self.other.setToolTip(f"Another proposal waits for a decision: {others[0].source}")
-        self.messages.setText("\n".join(proposal.messages))
-        self.messages.setVisible(bool(proposal.messages))
+        if proposal is not self._noted:
+            self._noted, self._unfolded = proposal, False
+        self._refresh_notes()
         for label in self._scheme.labels:
             figures, tick = self._figures[label.value], self.ticks[label.value]
             figures[1].setText(ml_text(proposal.volumes_ml.get(label.name, 0.0)))

@@ -179,6 +179,7 @@ class GatedSegmenter:
     labels: LabelArray
     gate: threading.Event = field(default_factory=threading.Event)
     refusal: Exception | None = None
+    messages: tuple[str, ...] = ("T1 is not used.",)
     card: ModelCard = ModelCard(  # noqa: RUF009 - frozen
         "base", "Base model", "net", {}, (T1GD, T2, FLAIR), GLIOMA_POST_TREATMENT, (1, 1, 1), "z-score-brain", "ab" * 32
     )
@@ -203,7 +204,7 @@ class GatedSegmenter:
         while not self.gate.wait(0.01):
             report(Progress(0.5, "Patch 2 of 4", 7.0))
             cancel.raise_if_cancelled()
-        return SegmentationOutcome(self.labels, self.card, "CPU", 1.0, 4, ("T1 is not used.",))
+        return SegmentationOutcome(self.labels, self.card, "CPU", 1.0, 4, self.messages)
 
 
 def proposed_labels() -> LabelArray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -46,6 +47,27 @@ def test_a_running_segmentation_shows_progress_and_time_left(qtbot: QtBot, bench
     bench.segmenter.gate.set()
     qtbot.waitUntil(lambda: window.study.visit.proposal is not None)
     assert not bar.isVisible()
+
+
+def test_many_notes_on_a_proposal_are_folded_until_they_are_asked_for(qtbot: QtBot, bench: Any) -> None:
+    bench.segmenter.messages = tuple(f"{number}.0 mL of SNFH were left out." for number in (5, 4, 3, 2, 1))
+    box = segmented(qtbot, bench).mask_panel.proposal
+    first = "5.0 mL of SNFH were left out.\n4.0 mL of SNFH were left out.\n3.0 mL of SNFH were left out."
+    assert box.messages.text() == first
+    assert box.more.isVisible() and box.more.text() == "2 more notes"
+    click(qtbot, box.more)
+    assert box.messages.text().splitlines() == list(bench.segmenter.messages)
+    assert box.more.text() == "Fewer notes"
+    click(qtbot, box.more)
+    assert box.messages.text() == first
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_few_notes_on_a_proposal_are_all_shown(qtbot: QtBot, bench: Any, count: int) -> None:
+    bench.segmenter.messages = tuple(f"Note {number}." for number in range(count))
+    box = segmented(qtbot, bench).mask_panel.proposal
+    assert box.messages.text().splitlines() == list(bench.segmenter.messages)
+    assert not box.more.isVisible()
 
 
 def test_the_proposal_is_shown_beside_what_is_there(qtbot: QtBot, bench: Any) -> None:

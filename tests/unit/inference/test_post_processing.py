@@ -145,6 +145,13 @@ def test_background_that_may_be_a_cavity_is_one_where_a_surgery_is_known() -> No
     assert np.array_equal(found, labels) and messages == ()
 
 
+def test_what_changed_most_is_told_first(labels: np.ndarray) -> None:
+    labels[13:17, 13:17, 13:17] = NETC  # 0.064 mL, in doubt; of the block 0.484 mL
+    rules = PostProcessing(0, too_small=(TooSmall(SNFH, 1, NETC),), doubtful=Doubtful(below_ml=0.1, sure=0.8))
+    _found, messages = processed(labels, rules, _softmax_of(labels, 0.6, 0.7))
+    assert [words.split(" mL")[0] for words in messages] == ["0.48", "0.1"]
+
+
 @pytest.mark.parametrize(("slices", "grows"), [(3, True), (4, False)])
 def test_a_cavity_of_which_most_is_found_stays_as_it_is(slices: int, grows: bool) -> None:
     labels, softmax, cube = likelier_cavity()
