@@ -36,11 +36,9 @@ def as_readers_outline(card: ModelCard, cases: Sequence[PreparedCase]) -> tuple[
     """The card without the rules that the masks contradict, and what the reader should know.
 
     Else the model's proposals would lose again and again what the reader put in, or gain what the reader took out, and
-    nothing could be learnt about it. What is likelier after surgery is learnt from masks of after surgery.
+    nothing could be learnt about it.
     """
     messages = []
-    if any(case.operated for case in cases):
-        card = replace(card, post_processing=replace(card.post_processing, likelier=()))
     for name, what in _RULES.items():
         rules = getattr(card.post_processing, name)
         only: dict[str, Any] = {name: rules}

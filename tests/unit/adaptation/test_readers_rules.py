@@ -18,8 +18,7 @@ from glioma_annotator.domain.sequences import SequenceRole
 SHAPE = (40, 30, 30)
 NETC, SNFH, ET, RC = 1, 2, 3, 4
 CARD = tiny_card(
-    channels=(SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR),
-    post_processing=replace(GLIOMA_POST_PROCESSING, likelier=()),
+    channels=(SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR), post_processing=GLIOMA_POST_PROCESSING
 )
 
 
@@ -54,13 +53,6 @@ def test_a_reader_who_keeps_thin_enhancement_gets_a_model_that_does() -> None:
     card, messages = as_readers_outline(CARD, [visit(np.zeros(SHAPE, np.uint8)), visit(classes)])
     assert card.post_processing == replace(CARD.post_processing, linings=())
     assert len(messages) == 1 and "thin enhancement along a cavity" in messages[0]
-
-
-@pytest.mark.parametrize("operated", [True, False])
-def test_a_model_that_learns_from_masks_after_surgery_takes_no_cavity_for_likelier(operated: bool) -> None:
-    knows = replace(CARD, post_processing=GLIOMA_POST_PROCESSING)
-    card, messages = as_readers_outline(knows, [visit(np.zeros(SHAPE, np.uint8), operated=operated)])
-    assert (card, messages) == (CARD if operated else knows, ())
 
 
 def test_before_surgery_nothing_is_contradicted(core: NDArray[np.uint8]) -> None:
