@@ -127,6 +127,7 @@ class SegmentBox(QWidget):
 #: Notes on a proposal that are shown at once; of more than one beyond, the rest is a click away, or its volumes and
 #: buttons would be out of sight.
 _NOTES_SHOWN = 3
+_FEWER = "Show the first ones alone"
 
 
 class ProposalBox(QFrame):
@@ -157,7 +158,7 @@ class ProposalBox(QFrame):
         self.messages = QLabel()
         self.messages.setProperty("role", "warning")
         self.messages.setWordWrap(True)
-        self.more = push_button("", "", self._show_more)
+        self.more = push_button("Fewer notes", _FEWER, self._show_more)
         self.more.setProperty("role", "narrow")
         self._unfolded = False
         self._noted: object = None  # the proposal whose notes are shown
@@ -282,7 +283,7 @@ class ProposalBox(QFrame):
         self.messages.setVisible(bool(notes))
         self.more.setText(f"{beyond} more notes" if folded else "Fewer notes")
         self.more.setAccessibleName(self.more.text())
-        self.more.setToolTip("What else was changed in the network's mask" if folded else "Show the first ones alone")
+        self.more.setToolTip("What else was changed in the network's mask" if folded else _FEWER)
         self.more.setVisible(beyond > 1)
 
     def _refresh_buttons(self) -> None:
@@ -293,6 +294,8 @@ class ProposalBox(QFrame):
         visit = self._study.visit
         proposal = visit.proposal if visit is not None else None
         self.setVisible(proposal is not None)
+        if proposal is not self._noted:
+            self._noted, self._unfolded = proposal, False
         if visit is None or proposal is None:
             return
         self.source.setText(proposal.source)
@@ -301,8 +304,6 @@ class ProposalBox(QFrame):
         if others:
             self.other.setText("Show the other" if len(others) == 1 else f"Show the next of {len(others) + 1}")
             self.other.setToolTip(f"Another proposal waits for a decision: {others[0].source}")
-        if proposal is not self._noted:
-            self._noted, self._unfolded = proposal, False
         self._refresh_notes()
         for label in self._scheme.labels:
             figures, tick = self._figures[label.value], self.ticks[label.value]
