@@ -25,6 +25,7 @@ from glioma_annotator.ui.panels.parts import follow_action, ml_text, push_button
 from glioma_annotator.ui.proposing import DEVICES, Proposing
 from glioma_annotator.ui.study_controller import StudyController
 from glioma_annotator.workflow.models import titles_of
+from glioma_annotator.workflow.proposal import Proposal
 from glioma_annotator.workflow.study_labels import BUILT_IN
 
 
@@ -161,7 +162,7 @@ class ProposalBox(QFrame):
         self.more = push_button("Fewer notes", _FEWER, self._show_more)
         self.more.setProperty("role", "narrow")
         self._unfolded = False
-        self._noted: object = None  # the proposal whose notes are shown
+        self._noted: Proposal | None = None  # whose notes are shown
         self.other = push_button("Show the other", "Another proposal waits for a decision", self._show_other)
         head = QHBoxLayout()
         head.addWidget(title, 1)
@@ -274,9 +275,7 @@ class ProposalBox(QFrame):
 
     def _refresh_notes(self) -> None:
         """The notes on the proposal: all of them, or the first ones and how many there are besides."""
-        visit = self._study.visit
-        proposal = visit.proposal if visit is not None else None
-        notes = proposal.messages if proposal is not None else ()
+        notes = self._noted.messages if self._noted is not None else ()
         beyond = len(notes) - _NOTES_SHOWN
         folded = beyond > 1 and not self._unfolded
         self.messages.setText("\n".join(notes[:_NOTES_SHOWN] if folded else notes))
