@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,17 +21,20 @@ from glioma_annotator.imaging.nifti_header import NiftiHeader, read_header, show
 from glioma_annotator.imaging.resampling import reconcile
 from glioma_annotator.progress import CancelToken, Report, StepProgress
 from glioma_annotator.workflow.import_doubts import doubts_about
-from glioma_annotator.workflow.import_files import find_files
+from glioma_annotator.workflow.import_files import FoundFiles, find_files
 from glioma_annotator.workflow.mask_parts import with_parts
 from glioma_annotator.workflow.preparation import proposed_preparation
 from glioma_annotator.workflow.recognition.conventions import POST_TREATMENT
 from glioma_annotator.workflow.recognition.files import Recognised, stem_of
 from glioma_annotator.workflow.recognition.moments import Moment, merge
+from glioma_annotator.workflow.recognition.nnunet import DataSet, descriptions_of, read_data_set
 from glioma_annotator.workflow.recognition.sessions import session_dates
 from glioma_annotator.workflow.recognition.tree import recognise
 
 _MOST_CHANNELS = 8
 _MOST_LABELS = 12
+#: Bytes of a data set's description, which lists its cases at most.
+_LARGEST_DESCRIPTION = 10_000_000
 VisitKey = tuple[str, str]
 
 
@@ -73,7 +77,7 @@ def propose_import(
     """
     found = find_files(paths, report, cancel)
     problems = list(found.problems)
-    told = _with_session_dates(recognise(found.images, patient), found.session_tables)
+    told = _with_session_dates(recognise(found.images, patient, _data_sets(found)), found.session_tables)
     steps = StepProgress(report, 2 * len(told), "Reading headers")
     candidates: list[Candidate] = []
     for one in told:
@@ -93,6 +97,16 @@ def propose_import(
         moments.setdefault(members[0].item.patient, []).append(_moment(members))
     problems += doubts_about(moments, visits)
     return ImportPlan(with_parts(_with_mappings(checked)), _visits(visits, preparations), tuple(problems))
+
+
+def _data_sets(found: FoundFiles) -> Mapping[Path, DataSet]:
+    """What the descriptions of data sets in nnU-Net's layout tell, by where they lie."""
+    told = {}
+    for place in descriptions_of(file for file, _ in found.images):
+        with contextlib.suppress(OSError):  # names are a help, not a need
+            if place.is_file() and place.stat().st_size <= _LARGEST_DESCRIPTION:
+                told[place] = read_data_set(place.read_text(encoding="utf-8-sig", errors="replace"))
+    return told
 
 
 def _with_session_dates(found: Sequence[Recognised], tables: Iterable[Path]) -> tuple[Recognised, ...]:

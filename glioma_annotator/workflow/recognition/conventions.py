@@ -3,8 +3,8 @@
 Each convention turns the names of a file and of the folders above it into patient, moment and the part of the name
 that tells the content. Sources: the BraTS challenges' data pages (2017 to 2024), BraTS-Reg 2022, the BIDS
 specification 1.10, LUMIERE (Suter et al. 2022), UCSF-PDGM (Calabrese et al. 2022), UCSF-ALPTDG (Fields et al. 2024),
-UCSD-PTGBM and MU-Glioma-Post (The Cancer Imaging Archive), UPENN-GBM (Bakas et al. 2022), the Medical Segmentation
-Decathlon.
+UCSD-PTGBM and MU-Glioma-Post (The Cancer Imaging Archive), UPENN-GBM (Bakas et al. 2022), RHUH-GBM (Cepeda et
+al. 2023), the Medical Segmentation Decathlon.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ _ALPTDG = re.compile(r"(?P<patient>\d{6})_(?:time(?P<number>\d+)_)?(?P<rest>.+)"
 _UCSD = re.compile(r"(?P<patient>ucsd-ptgbm-\d+)_(?P<number>\d{2})_(?P<rest>.+)", re.I)
 _MU_POST = re.compile(r"(?P<patient>patientid_\d{4})_(?P<visit>timepoint_(?P<number>\d+))_(?P<rest>.+)", re.I)
 _UPENN = re.compile(r"(?P<patient>upenn-gbm-\d+)_(?P<number>\d{2})_(?P<rest>.+)", re.I)
+_RHUH = re.compile(r"(?P<patient>rhuh-\d+)_(?P<number>[012])(?:_(?P<rest>.+))?", re.I)
 #: Values of BIDS's "space" for the scan's own; others are templates or other scans.
 _OWN_SPACES = ("orig", "individual", "native", "scanner", "anat", "t1w", "t2w", "flair")
 _BIDS_ENTITY = re.compile(r"(?:^|_)(?P<key>[a-z]+)-(?P<value>[a-z0-9]+)(?=_|$)", re.I)
@@ -76,7 +77,7 @@ def match_convention(folders: tuple[str, ...], stem: str) -> Match | None:
     stem: the file's name without .nii or .nii.gz.
     """
     brats = (_brats_2023, _brats_reg, _decathlon, _brats_2017)
-    for convention in (*brats, _ucsf_pdgm, _ucsf_alptdg, _ucsd, _mu_post, _upenn, _bids):
+    for convention in (*brats, _ucsf_pdgm, _ucsf_alptdg, _ucsd, _mu_post, _upenn, _rhuh, _bids):
         if found := convention(folders, stem):
             return found
     return None
@@ -185,6 +186,14 @@ def _upenn(_folders: tuple[str, ...], stem: str) -> Match | None:
     phase = TreatmentPhase.PRE_OPERATIVE if first else TreatmentPhase.FOLLOW_UP
     moment = Moment(found["number"], number=int(found["number"]), phase=phase)
     return Match("UPENN-GBM name", found["patient"], moment, describe(found["rest"]), BRATS_2021_TO_PROGRAM)
+
+
+def _rhuh(_folders: tuple[str, ...], stem: str) -> Match | None:
+    if not (found := _RHUH.fullmatch(stem)):
+        return None
+    phases = (TreatmentPhase.PRE_OPERATIVE, TreatmentPhase.EARLY_POST_OPERATIVE, TreatmentPhase.PROGRESSION)
+    moment = Moment(found["number"], number=int(found["number"]), phase=phases[int(found["number"])])
+    return Match("RHUH-GBM name", found["patient"], moment, describe(found["rest"] or ""), POST_TREATMENT)
 
 
 def _bids(folders: tuple[str, ...], stem: str) -> Match | None:

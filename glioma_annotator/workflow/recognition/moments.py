@@ -13,26 +13,27 @@ SINGLE_VISIT = "visit-1"
 """Key of the visit where a name tells of none."""
 
 _YEAR = r"((?:19|20)\d{2})"
-#: Months in English, German and Spanish, whole or shortened.
+#: Months in English, German, Spanish, French and Italian, whole or shortened; "set", "gen" and "mag" are words of
+#: scans, too.
 _MONTHS = (
-    "jan(?:uary|uar)?|ene(?:ro)?",
-    "feb(?:ruary|ruar|rero)?",
-    "mar(?:ch|zo)?|märz?|mrz",
-    "a[pb]r(?:il)?",
-    "mayo?|mai",
-    "jun(?:e|io?)?",
-    "jul(?:y|io?)?",
-    "aug(?:ust)?|ago(?:sto)?",
-    "sep(?:t|tember|tiembre)?",
-    "o[ck]t(?:ober|ubre)?",
-    "nov(?:ember|iembre)?",
-    "dec(?:ember)?|dez(?:ember)?|dic(?:iembre)?",
+    "jan(?:uary|uar|v(?:ier)?)?|ene(?:ro)?|genn(?:aio)?",
+    "feb(?:ruary|ruar|rero|braio)?|f[ée]v(?:r(?:ier)?)?",
+    "mar(?:ch|zo|s)?|märz?|mrz",
+    "a[pbv]r(?:il(?:e)?)?",
+    "mayo?|mai|magg(?:io)?",
+    "juin|jun(?:e|io?)?|giu(?:gno)?",
+    "juil(?:l(?:et)?)?|jul(?:y|io?)?|lug(?:lio)?",
+    "aug(?:ust)?|ago(?:sto)?|ao[ûu]t",
+    "sep(?:t|tember|tiembre|tembre)?|sett(?:embre)?",
+    "o[ck]t(?:ober|ubre|obre)?|ott(?:obre)?",
+    "nov(?:ember|iembre|embre)?",
+    "dec(?:ember)?|dez(?:ember)?|dic(?:iembre|embre)?|d[ée]c(?:embre)?",
 )
 _MONTH = rf"({'|'.join(_MONTHS)})[-_. ]*"
 _DATE = re.compile(rf"(?<!\d){_YEAR}([-_. ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?:\d{{6}})?(?!\d)")
 _DATE_SHORT = re.compile(rf"(?<![\d.]){_YEAR}([-.])([1-9]|1[0-2])\2([1-9]|[12]\d|3[01])(?!\.?\d)")
 _DATE_NAMED = re.compile(rf"(?<![\da-z])(\d{{1,2}})[-_. ]*{_MONTH}{_YEAR}(?!\d)", re.I)
-_DATE_NAMED_FIRST = re.compile(rf"(?<![a-zä]){_MONTH}(\d{{1,2}})[-_., ]+{_YEAR}(?!\d)", re.I)
+_DATE_NAMED_FIRST = re.compile(rf"(?<![a-zäéû]){_MONTH}(\d{{1,2}})[-_., ]+{_YEAR}(?!\d)", re.I)
 _DATE_NAMED_LAST = re.compile(rf"(?<!\d){_YEAR}[-_. ]*{_MONTH}(\d{{1,2}})(?![\da-z])", re.I)
 _DATE_SHORT_YEAR = re.compile(r"(?<![\w.])(0[1-9]|[12]\d|3[01])\.(0[1-9]|1[0-2])\.(\d{2})(?![\w.])")
 _DATE_LAST_YEAR = re.compile(rf"(?<![\d.])(\d{{1,2}})([-.]|(?<=\d\d)_(?=\d\d))(\d{{1,2}})\2{_YEAR}(?!\d)")

@@ -15,10 +15,13 @@ from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.imaging.nifti_header import composed
 from glioma_annotator.workflow.recognition import words
 from glioma_annotator.workflow.recognition.files import PATIENT_KEY, SURE_KEY, Recognised, split_stem, stem_of
-from glioma_annotator.workflow.recognition.moments import find_moment
+from glioma_annotator.workflow.recognition.moments import find_moment, take_date
 
 #: A scan's number among those of a visit.
 _COUNT = re.compile(r"([1-9]\d{0,3})(?![^-_. ])")
+
+#: What follows a date in the name of a visit's folder, with the space that the date has left.
+_COUNT_OF_DAY = re.compile(r" [-_. #]*(\d{1,2})")
 
 
 def split_flat_folders(found: list[Recognised]) -> list[Recognised]:
@@ -130,19 +133,34 @@ def split_visits(found: Sequence[Recognised], stated: bool = False) -> list[Reco
 
 
 def split_days(found: Sequence[Recognised]) -> list[Recognised]:
-    """A visit for each phase of a day on which one contrast was taken in several: before an operation and after it."""
-    phases: dict[tuple[str, str, SequenceRole], set[TreatmentPhase]] = {}
-    for item in found:
-        if item.moment.date and item.moment.phase is not TreatmentPhase.UNKNOWN and _shows_contrast(item):
-            told = phases.setdefault((item.patient, item.moment.key, item.content.role), set())
-            told.add(item.moment.phase)
-    apart = {(patient, key) for (patient, key, _), told in phases.items() if len(told) > 1}
+    """Visits of one day told apart, where one contrast was taken in several: by phase, as before an operation and after
+    it, or by the number that follows the date in the names of their folders (2021-03-04_1, 2021-03-04_2).
+    """
+    told = [_within_day(item) for item in found]
+    taken: dict[tuple[str, str, SequenceRole], set[str]] = {}
+    for item, which in zip(found, told, strict=True):
+        if which and _shows_contrast(item):
+            taken.setdefault((item.patient, item.moment.key, item.content.role), set()).add(which)
+    apart = {(patient, key) for (patient, key, _), several in taken.items() if len(several) > 1}
     return [
-        replace(i, moment=replace(i.moment, key=f"{i.moment.key} {i.moment.phase.value}"))
-        if (i.patient, i.moment.key) in apart and i.moment.phase is not TreatmentPhase.UNKNOWN
+        replace(i, moment=replace(i.moment, key=f"{i.moment.key} {which}"))
+        if which and (i.patient, i.moment.key) in apart
         else i
-        for i in found
+        for i, which in zip(found, told, strict=True)
     ]
+
+
+def _within_day(item: Recognised) -> str:
+    """What tells an item's visit apart from others of its day; empty where nothing does."""
+    if item.moment.date is None:
+        return ""
+    if item.moment.phase is not TreatmentPhase.UNKNOWN:
+        return item.moment.phase.value
+    for folder in item.path.parents:
+        rest, date = take_date(composed(folder.name))
+        if date == item.moment.date:
+            return count[1] if (count := _COUNT_OF_DAY.fullmatch(rest)) else ""
+    return ""
 
 
 def _shows_contrast(item: Recognised) -> bool:

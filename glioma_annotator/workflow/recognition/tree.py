@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from glioma_annotator.workflow.recognition.moments import (
     take_date,
     without_moment,
 )
+from glioma_annotator.workflow.recognition.nnunet import CaseFile, DataSet, Layout, patient_of
 from glioma_annotator.workflow.recognition.short_dates import with_short_dates
 from glioma_annotator.workflow.recognition.splitting import (
     split_days,
@@ -35,17 +36,21 @@ _NUMBERED = re.compile(r"\d{3,}")
 _VISIT = re.compile(r"[vmdt]\d{1,4}", re.I)
 
 
-def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) -> tuple[Recognised, ...]:
+def recognise(
+    files: Iterable[tuple[Path, Path]], patient: str | None = None, data_sets: Mapping[Path, DataSet] | None = None
+) -> tuple[Recognised, ...]:
     """What the names of NIfTI files tell.
 
     Parameters
     ----------
     files: absolute path of a file and the folder that the user chose, or that holds the file the user chose.
     patient: the patient's key when the user states it; all files are then this patient's.
+    data_sets: what the descriptions of data sets in nnU-Net's layout tell, by where they lie.
     """
     listed = list(files)
+    layout = Layout([path for path, _ in listed], data_sets or {})
     if not patient or not listed:
-        found = split_flat_folders([_recognise_one(path, root, _chain(path, root)) for path, root in listed])
+        found = split_flat_folders([_recognise_one(path, root, _chain(path, root), layout) for path, root in listed])
         return tuple(split_days(with_short_dates(split_visits(split_sequence_folders(found)))))
     # One patient: below what all chosen folders share, folders tell visits.
     drives = {root.anchor for _, root in listed}
@@ -54,11 +59,15 @@ def recognise(files: Iterable[tuple[Path, Path]], patient: str | None = None) ->
     for path, root in listed:
         top = shared or root
         folders = tuple(composed(f) for f in (top.name, *path.parent.relative_to(top).parts))
-        result.append(_recognise_one(path, root, folders, patient))
+        result.append(_recognise_one(path, root, folders, layout, patient))
     return tuple(split_days(with_short_dates(split_visits(result, stated=True))))
 
 
-def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: str | None = None) -> Recognised:
+def _recognise_one(
+    path: Path, root: Path, folders: tuple[str, ...], layout: Layout, patient: str | None = None
+) -> Recognised:
+    if (file := layout.case_file(path)) is not None:
+        return _of_case(path, file, patient)
     stem = stem_of(path)
     match = match_convention(_chain(path, root), stem)
     if match is None:
@@ -69,6 +78,14 @@ def _recognise_one(path: Path, root: Path, folders: tuple[str, ...], patient: st
         content = replace(content, kind=ImportKind.MASK)
     key = patient or match.patient
     return Recognised(path, key, moment, content, match.why, match.labels, match.channels, match.variant)
+
+
+def _of_case(path: Path, file: CaseFile, patient: str | None) -> Recognised:
+    """A file of a data set in nnU-Net's layout, whose cases may be called anything."""
+    match = match_convention((), file.case)
+    key = patient or (match.patient if match else patient_of(file.case))
+    moment = (match.moment if match else find_moment(file.case)) or Moment(SINGLE_VISIT, number=0)
+    return Recognised(path, key, moment, file.content, "nnU-Net data set", file.labels)
 
 
 def _chain(path: Path, root: Path) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 import os
 import shutil
 from pathlib import Path
@@ -230,6 +231,40 @@ def test_the_decathlon_s_channels_have_their_roles(tmp_path: Path) -> None:
     }
     assert next(i for i in plan.items if i.kind is ImportKind.MASK).mapping == {0: 0, 1: 2, 2: 1, 3: 3}
     assert not any(i.warnings for i in plan.items)
+
+
+def test_the_channels_of_nnu_net_have_their_roles_and_its_masks_their_meaning(tmp_path: Path) -> None:
+    told = {
+        "channel_names": {"0": "T1", "1": "T1ce", "2": "T2", "3": "Flair"},
+        "labels": {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": 3},
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(told), encoding="utf-8")
+    for case in ("glioma-12_time1", "glioma-12_time2"):
+        for number, role in enumerate((T1, T1GD, T2, FLAIR)):
+            write_nifti(tmp_path / "imagesTr" / f"{case}_{number:04}.nii.gz", head(role))
+        write_nifti(tmp_path / "labelsTr" / f"{case}.nii.gz", tumour_mask(values=(1, 2, 3)))
+    for chosen in (tmp_path, tmp_path / "imagesTr"):
+        plan = propose(chosen)
+        images = {(i.patient, i.visit, i.role) for i in plan.items if i.kind is ImportKind.IMAGE and i.include}
+        four = (SequenceRole.T1, SequenceRole.T1GD, SequenceRole.T2, SequenceRole.FLAIR)
+        assert images == {("glioma-12", visit, role) for visit in ("time1", "time2") for role in four}
+    masks = [i for i in propose(tmp_path).items if i.kind is ImportKind.MASK]
+    assert [(i.patient, i.visit, i.mapping) for i in masks] == [
+        ("glioma-12", visit, {0: 0, 1: 2, 2: 1, 3: 3}) for visit in ("time1", "time2")
+    ]
+    assert not any(i.warnings for i in masks)
+
+
+def test_channels_that_nothing_names_stay_together_for_the_reader_to_name(tmp_path: Path) -> None:
+    for text in ("", "{", "[]", '{"channel_names": ["T1"], "labels": 3}', "[" * 100_000):
+        (tmp_path / "dataset.json").write_text(text, encoding="utf-8")
+        for number, role in enumerate((T1GD, FLAIR)):
+            write_nifti(tmp_path / "imagesTs" / f"P01_{number:04}.nii.gz", head(role))
+        plan = propose(tmp_path)
+        assert [(i.patient, i.role, i.name) for i in plan.items] == [
+            ("P01", SequenceRole.OTHER, "channel 0"),
+            ("P01", SequenceRole.OTHER, "channel 1"),
+        ]
 
 
 def test_a_time_series_is_left_out_with_a_reason(tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ NAMES = {
     "UCSF-ALPTDG_100001/100001_flair_subtraction_seg.nii.gz": ("UCSF-ALPTDG_100001", "visit-1", "left out"),
     "UCSF_POSTOP_GLIOMA_v1.0/100001/100001_t1ce_subtraction.nii.gz": ("100001", "visit-1", "left out"),
     # Penn
+    "RHUH-0001/0/RHUH-0001_0_t1ce.nii.gz": ("RHUH-0001", "0", T1GD),
+    "RHUH-0001/2/RHUH-0001_2_segmentations.nii.gz": ("RHUH-0001", "2", "mask"),
     "UPENN-GBM-00630_11/UPENN-GBM-00630_11_T1GD.nii.gz": ("UPENN-GBM-00630", "11", T1GD),
     "unstripped/UPENN-GBM-00630_21/UPENN-GBM-00630_21_FLAIR_unstripped.nii.gz": ("UPENN-GBM-00630", "21", FLAIR),
     "automated_segm/UPENN-GBM-00003_11_automated_approx_segm.nii.gz": ("UPENN-GBM-00003", "11", "mask"),
@@ -283,6 +285,14 @@ MOMENTS = {
     "2019 Dez 3": (dt.date(2019, 12, 3), None, Phase.UNKNOWN),
     "March 3, 2019": (dt.date(2019, 3, 3), None, Phase.UNKNOWN),
     "3 agosto 2019": (dt.date(2019, 8, 3), None, Phase.UNKNOWN),
+    "4 mars 2021": (dt.date(2021, 3, 4), None, Phase.UNKNOWN),
+    "12-août-2021": (dt.date(2021, 8, 12), None, Phase.UNKNOWN),
+    "3_févr_2020": (dt.date(2020, 2, 3), None, Phase.UNKNOWN),
+    "21 décembre 2020": (dt.date(2020, 12, 21), None, Phase.UNKNOWN),
+    "2020 juillet 14": (dt.date(2020, 7, 14), None, Phase.UNKNOWN),
+    "8 gennaio 2022": (dt.date(2022, 1, 8), None, Phase.UNKNOWN),
+    "5-maggio-2022": (dt.date(2022, 5, 5), None, Phase.UNKNOWN),
+    "30 settembre 2022": (dt.date(2022, 9, 30), None, Phase.UNKNOWN),
     "2019 01 14": (dt.date(2019, 1, 14), None, Phase.UNKNOWN),
     "2019-1-4": (dt.date(2019, 1, 4), None, Phase.UNKNOWN),
     "3.4.2019": (dt.date(2019, 4, 3), None, Phase.UNKNOWN),
@@ -610,6 +620,25 @@ def test_scans_before_and_after_surgery_of_one_day_are_two_visits() -> None:
     assert later.key == "2021-03-07"
     told = recognise([(ROOT / f"PAT-1/2021-03-04/{n}.nii.gz", ROOT) for n in ("preop_t1", "postop_seg", "flair")])
     assert {f.moment.key for f in told} == {"2021-03-04"}
+
+
+def test_two_scans_of_one_day_that_a_number_tells_apart_are_two_visits() -> None:
+    names = ["2021-03-04_1/t1", "2021-03-04_1/seg", "2021-03-04_2/t1", "2021-03-04_10/t1", "2021-03-07_1/t1"]
+    first, mask, second, tenth, later = (
+        f.moment for f in recognise([(ROOT / f"PAT-1/{name}.nii.gz", ROOT) for name in names])
+    )
+    assert first.key == mask.key
+    assert first.sort_key < second.sort_key < tenth.sort_key < later.sort_key
+    assert {m.date for m in (first, second, tenth)} == {dt.date(2021, 3, 4)}
+    assert later.key == "2021-03-07"  # alone on its day
+    parts = recognise([(ROOT / f"PAT-1/2021-03-04_{n}/{role}.nii.gz", ROOT) for n, role in ((1, "t1"), (2, "flair"))])
+    assert {f.moment.key for f in parts} == {"2021-03-04"}  # one scan in two parts
+
+
+def test_the_visits_of_rhuh_have_their_phases() -> None:
+    found = [one(f"RHUH-0001/{n}/RHUH-0001_{n}_flair.nii.gz") for n in range(3)]
+    assert [f.moment.phase for f in found] == [Phase.PRE_OPERATIVE, Phase.EARLY_POST_OPERATIVE, Phase.PROGRESSION]
+    assert [f.patient for f in found] == ["RHUH-0001"] * 3
 
 
 def test_folders_of_sequences_with_a_file_per_patient_hold_several_patients() -> None:
