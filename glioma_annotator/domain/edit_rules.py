@@ -6,13 +6,13 @@ One rule for everything: brush, fill, margin, accepted proposals, restored revis
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Box, Shape
-from glioma_annotator.domain.labels import BACKGROUND
+from glioma_annotator.domain.labels import BACKGROUND, IGNORE
 from glioma_annotator.domain.volume import LabelArray
 
 
@@ -56,6 +56,12 @@ class EditRules:
     def free(self) -> bool:
         """Whether everything may change."""
         return not self.locked and self.paint_over is None and self.inside is None
+
+    def among(self, values: Collection[int]) -> EditRules:
+        """These rules without what they say of other label values than `values`, background and not reviewed."""
+        known = frozenset((BACKGROUND, IGNORE, *values))
+        over = None if self.paint_over is None else self.paint_over & known
+        return replace(self, locked=self.locked & known, paint_over=over)
 
     def permitted(
         self,

@@ -363,8 +363,13 @@ class StudyController(QObject):
         self.workers.reading.submit("Reading the last revision", work, done, self.failed.emit)
 
     def save(self) -> None:
-        """Make a revision of the mask as it stands, on the writing worker."""
-        self.saving.save(self.require_visit())
+        """Make a revision of the mask as it stands, on the writing worker, unless the last one holds it."""
+        visit = self.require_visit()
+        parent, editor = visit.parent, visit.editor
+        if parent is not None and not (editor.unsaved or editor.stroke_active or self.saving.saving(visit)):
+            self.notice.emit(f"Nothing has changed since revision {parent.number}.")
+        else:
+            self.saving.save(visit)
 
     def _on_saved(self, visit: OpenTimepoint, revision: SegmentationRevision) -> None:
         if visit is self.visit:

@@ -95,6 +95,11 @@ class Editor:
         values = self._rules.locked | {value} if locked else self._rules.locked - {value}
         self.use_rules(dataclasses.replace(self._rules, locked=values))
 
+    def use_scheme(self, scheme: LabelScheme) -> None:
+        """The labels changed: no rule on a label that is gone waits for the next one of its value."""
+        self.scheme = scheme
+        self.use_rules(self._rules)
+
     def set_paint_over(self, values: Collection[int] | None) -> None:
         """Let labels replace only the label values `values` (0 is background); None for all."""
         chosen = None if values is None else frozenset(values)
@@ -107,8 +112,8 @@ class Editor:
         self.use_rules(dataclasses.replace(self._rules, inside=area))
 
     def use_rules(self, rules: EditRules) -> None:
-        """Hold every change from now on to `rules`, whose area is of the mask's shape."""
-        self._rules = rules
+        """Hold every change from now on to `rules`, whose area is of the mask's shape; labels there are none of go."""
+        self._rules = rules.among(self.scheme.values)
         self.state_changed.emit()
 
     # strokes

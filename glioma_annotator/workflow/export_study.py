@@ -41,9 +41,10 @@ def export_patient(
     Every image and the mask of the visit's newest approved revision, else of its newest one, as .nii.gz in the
     reference file's axis order, and `volumes.csv` with mL per label and region (no zeros of what a visit without T1Gd
     cannot show); when all visits are exported, the table of all lies in `out`/PATIENT too, with `vasari.csv` and
-    `histology.csv` where there are any. Where labels were added in the workspace, `labels.csv` says what the mask's
-    values mean. An earlier export of the patient is replaced, any other file of these names is not, nor the export of
-    another patient whose key makes the same folder.
+    `histology.csv` where there are any. One visit's volumes replace its own in such a table of an earlier export.
+    Where labels were added in the workspace, `labels.csv` says what the mask's values mean. An earlier export of the
+    patient is replaced, any other file of these names is not, nor the export of another patient whose key makes the
+    same folder.
 
     Returns the files written. Raises `UserError` for an unknown patient or visit, or a folder in use by other files or
     another patient; `EnvironmentFailure` when the disk fails; `Cancelled` between files.
@@ -54,7 +55,7 @@ def export_patient(
     masks = {visit.key: best_revision(store.revisions(_id(visit))) for visit in visits}
     targets = _targets(folder, visits, masks)
     tables = {visit.key: folder / _file_name(visit.key) / VOLUMES_FILE for visit in visits}
-    if timepoint_key is None:
+    if timepoint_key is None or _is_export(folder / VOLUMES_FILE):
         tables[""] = folder / VOLUMES_FILE
     legends = [table.with_name(LABELS_FILE) for table in tables.values()] if own_labels(scheme) else []
     told = record_tables(store, patient_key, visits) if timepoint_key is None else {}
@@ -81,8 +82,11 @@ def export_patient(
             own += _rows(patient_key, visit, revision, "region", region_volumes_ml(ml, scheme))
             _write_table(tables[visit.key], own)
             rows += own
-    if timepoint_key is None:
+    if "" in tables:
         make_folder(folder)
+        if timepoint_key is not None:
+            course = [str(plain_cell(visit.key)) for visit in _visits(store, patient_key, None)]
+            rows = _among_others(rows, tables[""], str(plain_cell(timepoint_key)), course)
         _write_table(tables[""], rows)
     for path, (columns, recorded) in records.items():
         _write_table(path, recorded, columns)
@@ -170,6 +174,16 @@ def _held(table: Path) -> Iterator[Mapping[str, str]]:
     if _is_export(table):
         with table.open(encoding="utf-8", newline="") as file:
             yield from csv.DictReader(file)
+
+
+def _among_others(rows: Sequence[Row], table: Path, visit: str, course: Sequence[str]) -> list[Row]:
+    """A visit's rows with those that an export's table has of other visits, in the order of the course."""
+    parts: dict[str, list[Row]] = {visit: list(rows)}
+    for row in _held(table):
+        if row["timepoint"] != visit:
+            parts.setdefault(row["timepoint"], []).append(tuple(row.values()))
+    keys = [*(key for key in course if key in parts), *(key for key in parts if key not in course)]
+    return [row for key in keys for row in parts[key]]
 
 
 def _refuse_foreign(targets: Sequence[Path]) -> None:

@@ -52,7 +52,8 @@ class OpenTimepoint:
 
     def use_scheme(self, scheme: LabelScheme) -> None:
         """The study's labels changed."""
-        self.scheme = self.editor.scheme = scheme
+        self.scheme = scheme
+        self.editor.use_scheme(scheme)
 
     @property
     def id(self) -> int:

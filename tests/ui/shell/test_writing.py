@@ -283,3 +283,20 @@ def test_the_steps_file_of_a_visit_that_was_left_is_let_go(qtbot: QtBot, bench: 
     qtbot.waitUntil(lambda: window.study.visit not in (None, visit))
     written(qtbot, window)
     assert closed == [1] and journal.flushed == 1
+
+
+def test_a_mask_that_is_as_it_was_saved_makes_no_second_revision(qtbot: QtBot, bench: Any) -> None:
+    window = bench.open_patient(qtbot)
+    visit, notices = window.study.require_visit(), []
+    window.study.notice.connect(notices.append)
+    draw(window, 5)
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: not visit.editor.unsaved)
+    saved = [r.number for r in visit.revisions]
+    window.commands["study.save"].trigger()
+    written(qtbot, window)
+    assert [r.number for r in visit.revisions] == saved
+    assert notices[-1] == f"Nothing has changed since revision {saved[-1]}."
+    draw(window, 6)
+    window.commands["study.save"].trigger()
+    qtbot.waitUntil(lambda: len(visit.revisions) == len(saved) + 1)

@@ -10,7 +10,7 @@ import pytest
 from glioma_annotator.domain.edit_rules import EditArea
 from glioma_annotator.domain.editing import JournalAction, JournalEntry, VoxelEdit
 from glioma_annotator.domain.geometry import Box, Grid
-from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT, Label
 from glioma_annotator.imaging.brush import Brush
 from glioma_annotator.workflow.editing import Editor
 
@@ -103,6 +103,22 @@ def test_a_locked_label_is_changed_by_no_tool(editor: Editor) -> None:
     editor.apply("Accept proposal", np.full(GRID.shape, 1, np.uint8))
     assert (editor.labels[locked] == 2).all()
     assert (editor.labels[~locked] == 1).all()
+
+
+def test_rules_on_a_label_that_is_gone_do_not_wait_for_the_next_of_its_value(editor: Editor) -> None:
+    own = Label(9, "CYST", "Cyst", "#00FFFF")
+    without, along = editor.scheme, editor.scheme.with_label(own)
+    editor.use_scheme(along)
+    editor.set_locked(9, True)
+    editor.set_locked(3, True)
+    editor.set_paint_over({0, 9})
+    kept = editor.rules
+    editor.use_scheme(without)
+    editor.use_scheme(along)
+    assert editor.locked == {3} and editor.rules.paint_over == {0}
+    editor.use_scheme(without)
+    editor.use_rules(kept)  # another visit's, from before the label was deleted
+    assert editor.locked == {3}
 
 
 def test_a_locked_label_is_not_painted_either(editor: Editor) -> None:

@@ -13,6 +13,7 @@ from fakes import FakeStore
 from phantoms import brats_2021, longitudinal, tumour_mask
 
 from glioma_annotator.domain.labels import GLIOMA_POST_TREATMENT
+from glioma_annotator.domain.patient import Timepoint
 from glioma_annotator.domain.revision import RevisionOrigin, RevisionStatus
 from glioma_annotator.errors import Cancelled, UserError
 from glioma_annotator.progress import CancelToken, Progress, ignore_progress
@@ -106,6 +107,26 @@ def test_all_visits_share_one_table(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [r["timepoint"] for r in rows] == ["day0000"] * 8 + ["day0262"] * 8
     assert rows[8]["day"] == "262"
+
+
+def test_one_visit_exported_again_has_its_new_volumes_in_the_table_of_all(tmp_path: Path) -> None:
+    store = imported(longitudinal(tmp_path / "in"))
+
+    def mask_of(visit: Timepoint, value: int) -> None:
+        labels = np.full(visit.grid.shape, value, np.uint8)
+        store.add_revision(visit, labels, GLIOMA_POST_TREATMENT, origin=RevisionOrigin.MANUAL, author="R")
+
+    for key in (1, 2):
+        mask_of(store.timepoint(key), 3)
+    export(store, tmp_path / "out", "BraTSReg_002")
+    mask_of(store.timepoint(1), 4)
+    mask_of(store.timepoint(2), 4)
+    place = tmp_path / "out" / "BraTSReg_002" / "volumes.csv"
+    assert place in export(store, tmp_path / "out", "BraTSReg_002", "day0000")
+    with place.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["timepoint"] for r in rows] == ["day0000"] * 8 + ["day0262"] * 8
+    assert [r["name"] for r in rows if float(r["volume_ml"]) and r["kind"] == "label"] == ["RC", "ET"]
 
 
 def test_a_key_like_a_formula_is_not_run_and_its_export_is_known_again(tmp_path: Path) -> None:
