@@ -7,6 +7,7 @@ from functools import partial
 
 from glioma_annotator.ui.shell import Shell
 from glioma_annotator.ui.viewer.types import Layout, MaskStyle
+from glioma_annotator.ui.viewer_commands import on_slices
 from glioma_annotator.workflow.commands import Command
 
 _SEQUENCES = ("T1Gd", "FLAIR", "T2", "T1")
@@ -78,7 +79,7 @@ def panes_commands(shell: Shell) -> list[Command]:
     ]  # fmt: skip
     commands += [
         Command(f"view.sequence{n}", f"{name} in the pane", f"Show {name} in the active pane",
-                partial(view.set_pane_sequence, name), "View", (f"Alt+{n}",), shows(name))
+                on_slices(view, study, partial(view.set_pane_sequence, name)), "View", (f"Alt+{n}",), shows(name))
         for n, name in enumerate(_SEQUENCES, start=1)
     ]  # fmt: skip
     commands.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,18 @@ VIEW_ONLY = frozenset({
 _STEP_DEG = 15.0
 
 
+def on_slices(view: StudyView, study: StudyController, act: Callable[[], object]) -> Callable[[], None]:
+    """`act` where the active pane shows slices; the 3D pane has no sequence to change, and the reader is told so."""
+
+    def ran() -> None:
+        if view.active_axis is None:
+            study.notice.emit("The 3D pane shows no sequence: click a pane with slices first.")
+        else:
+            act()
+
+    return ran
+
+
 def viewer_commands(view: StudyView, study: StudyController, reading: ReadingState) -> list[Command]:
     """All of the menu View; they need a visit."""
     aids = view.aids
@@ -44,12 +57,13 @@ def viewer_commands(view: StudyView, study: StudyController, reading: ReadingSta
 
     return [
         Command("view.subtraction", "T1Gd minus T1 in the pane",
-                "Show what took up contrast: T1Gd minus T1, matched; once more, what was there before", aids.subtract,
-                "View", ("Alt+5",), lambda: has_visit() and aids.can_subtract, lambda: aids.subtracting),
+                "Show what took up contrast: T1Gd minus T1, matched; once more, what was there before",
+                on_slices(view, study, aids.subtract), "View", ("Alt+5",),
+                lambda: has_visit() and aids.can_subtract, lambda: aids.subtracting),
         Command("view.same_sequence", "Same sequence in all panes", "Show the active pane's sequence in every pane",
-                aids.same_sequence, "View", ("Alt+0",), has_visit),
+                on_slices(view, study, aids.same_sequence), "View", ("Alt+0",), has_visit),
         Command("view.blend", "Blend with the next sequence", "Lay another sequence over the one in the active pane",
-                aids.blend_next, "View", ("Alt+B",), has_visit, lambda: aids.blending),
+                on_slices(view, study, aids.blend_next), "View", ("Alt+B",), has_visit, lambda: aids.blending),
         Command("view.blend_less", "Less of the blended sequence", "A tenth less of the sequence laid over",
                 partial(aids.step_blend, -1), "View", ("Alt+Left",), lambda: has_visit() and aids.blending),
         Command("view.blend_more", "More of the blended sequence", "A tenth more of the sequence laid over",

@@ -110,6 +110,19 @@ def test_keys_move_through_the_panes(
     assert window.view.calls[-1] == call
 
 
+def test_the_3d_pane_says_that_it_has_no_sequence(qtbot: QtBot, bench: Any) -> None:
+    window, notices = bench.open_patient(qtbot), []
+    window.study.notice.connect(notices.append)
+    window.view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    window.view.setFocus()
+    press(qtbot, window, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
+    assert window.view.calls[-1] == ("set_pane_sequence", ("FLAIR",)) and not notices
+    window.view.active_axis = None
+    press(qtbot, window, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
+    assert window.view.calls[-1] == ("set_pane_sequence", ("FLAIR",))
+    assert notices == ["The 3D pane shows no sequence: click a pane with slices first."]
+
+
 def test_single_keys_do_not_fire_while_text_is_entered(qtbot: QtBot, bench: Any) -> None:
     window = bench.open_patient(qtbot)
     field = QLineEdit(window.mask_panel)
