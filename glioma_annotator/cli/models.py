@@ -33,9 +33,8 @@ def add_models_parser(commands: Commands) -> None:
         if name == "export":
             act.add_argument("--out", required=True, type=Path, metavar="FILE.zip")
         if name == "import":
-            act.add_argument(
-                "file", type=Path, metavar="FILE.zip|BUNDLE", help="a model's zip, or a MONAI bundle's folder"
-            )
+            what = "a model's zip, or the folder of a model, a training or a MONAI bundle"
+            act.add_argument("file", type=Path, metavar="FILE.zip|FOLDER", help=what)
         if name == "rename":
             act.add_argument("title", metavar="TITLE")
         act.add_argument("--json", action="store_true", help="report as JSON")
@@ -162,7 +161,7 @@ _ACTS: dict[str, tuple[str, Act, bool]] = {
     "use": ("make a model current for a patient or the workspace", _use, True),
     "rollback": ("make the model current that was before", _roll_back, True),
     "export": ("write a model as one file", _export, False),
-    "import": ("bring a model from a file or a MONAI bundle", _import, True),
+    "import": ("bring a model from a file, its folder or a MONAI bundle", _import, True),
     "rename": ("give a model another title", _rename, True),
     "archive": ("put a model away; it stays on disk", _archive, True),
     "restore": ("take a model back from the archive", _restore, True),

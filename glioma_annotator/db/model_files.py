@@ -60,6 +60,31 @@ def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
         ) from error
 
 
+def holds_model(folder: Path) -> bool:
+    """Whether a folder is a model's, with a card of its own; a MONAI bundle's is not."""
+    return (folder / CARD).is_file()
+
+
+def import_folder(shelf: ModelShelf, folder: Path) -> ShelvedModel:
+    """Bring a copy of a model's folder into the workspace. Raises what `import_model` does of such a model."""
+
+    def fill(target: Path) -> None:
+        for name, most in MOST_BYTES.items():
+            if not (folder / name).is_file():
+                raise UserError(f"The folder “{folder}” holds no model: {name} is missing.", _REFUSED)
+            try:
+                with (folder / name).open("rb") as source, (target / name).open("xb") as copy:
+                    _copy(source, copy, most)
+            except OSError as error:
+                raise EnvironmentFailure(
+                    f"The model in {folder} could not be copied ({error.strerror or error}).",
+                    "Check the folder and the disk.",
+                ) from error
+        _check(shelf, target, folder.name)
+
+    return shelf.place_new(shelf.free_name(load_card(folder).name), fill)
+
+
 def import_bundle(shelf: ModelShelf, folder: Path) -> ShelvedModel:
     """Bring a MONAI bundle into the workspace as a model. Raises what `inference.bundles.convert_bundle` raises.
 
@@ -107,23 +132,27 @@ def _place(shelf: ModelShelf, archive: zipfile.ZipFile, members: dict[str, zipfi
         for name, info in members.items():
             with archive.open(info) as source, (folder / name).open("xb") as target:
                 _copy(source, target, MOST_BYTES[name])
-        try:
-            card = load_card(folder)
-        except UserError as error:  # the folder is a passing one
-            told = error.what.replace(str(folder / CARD), f"{Path(archive.filename or '').name}: {CARD}")
-            raise UserError(told, _REFUSED) from error
-        taken = [m for m in shelf.all() if m.card.name == card.name]
-        if taken:
-            same = any(m.card.identity == card.identity for m in taken)
-            raise UserError(
-                f"There is a model “{card.name}” already{', the same one' if same else ''}.",
-                "Nothing needs to be imported." if same else "Ask its maker to export it under another name.",
-            )
-        from glioma_annotator.inference.model_folder import load_model  # torch takes seconds to import
-
-        load_model(folder)
+        _check(shelf, folder, Path(archive.filename or "").name)
 
     return shelf.place_new(shelf.free_name(_wanted(archive, members)), fill)
+
+
+def _check(shelf: ModelShelf, folder: Path, source: str) -> None:
+    """Refuse a model in a passing folder, brought from `source`, that cannot be used or whose name is taken."""
+    try:
+        card = load_card(folder)
+    except UserError as error:
+        raise UserError(error.what.replace(str(folder / CARD), f"{source}: {CARD}"), _REFUSED) from error
+    taken = [m for m in shelf.all() if m.card.name == card.name]
+    if taken:
+        same = any(m.card.identity == card.identity for m in taken)
+        raise UserError(
+            f"There is a model “{card.name}” already{', the same one' if same else ''}.",
+            "Nothing needs to be imported." if same else "Ask its maker to export it under another name.",
+        )
+    from glioma_annotator.inference.model_folder import load_model  # torch takes seconds to import
+
+    load_model(folder)
 
 
 def _wanted(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> str:

@@ -315,13 +315,22 @@ class ModelShelf:
         export_model(self.find(name), file)
 
     def bring(self, source: Path) -> ShelvedModel:
-        """A model from a zip, or from a folder that holds a MONAI bundle (or its metadata.json); see `model_files`."""
-        from glioma_annotator.db.model_files import import_bundle, import_model
+        """A model from a zip, from its own folder or that of the training that made it (or the card.json in it), or
+        from a folder that holds a MONAI bundle (or its metadata.json); see `model_files`.
+        """
+        from glioma_annotator.db.model_files import holds_model, import_bundle, import_folder, import_model
 
         self._require_writable()
         if source.name == "metadata.json":
             source = source.resolve().parent.parent
-        return import_bundle(self, source) if source.is_dir() else import_model(self, source)
+        elif source.name == CARD:
+            source = source.resolve().parent
+        if not source.is_dir():
+            return import_model(self, source)
+        for folder in (source, source / "model"):
+            if holds_model(folder):
+                return import_folder(self, folder)
+        return import_bundle(self, source)
 
     def place_new(self, name: str, fill: Callable[[Path], None]) -> ShelvedModel:
         """A new model in the workspace: `fill` writes it into a folder of its own, which then takes its place.

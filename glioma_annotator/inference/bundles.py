@@ -25,7 +25,7 @@ from glioma_annotator.domain.model_card import ModelCard
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.errors import EnvironmentFailure, UserError
 from glioma_annotator.inference.card_bounds import MOST_CARD_BYTES, MOST_WEIGHTS_BYTES
-from glioma_annotator.inference.model_folder import CARD, WEIGHTS, Z_SCORE_BRAIN, save_model
+from glioma_annotator.inference.model_folder import Z_SCORE_BRAIN, save_model
 from glioma_annotator.inference.networks import DYNUNET, SEGRESNET, build_network
 from glioma_annotator.inference.torchscript import read_weights
 
@@ -53,11 +53,6 @@ def convert_bundle(bundle: Path, folder: Path, name: str) -> ModelCard:
     Raises `UserError` for a bundle that lacks a file, needs a network, sequence or output the program does not know,
     computes its settings, or whose weights do not fit.
     """
-    if (bundle / CARD).exists():
-        raise UserError(
-            f"“{bundle}” is a model's folder, no MONAI bundle.",
-            f"Pack its {CARD} and {WEIGHTS} into one zip and import that.",
-        )
     metadata, inference = (_read(bundle / "configs" / f"{file}.json") for file in ("metadata", "inference"))
     data = _within(metadata, "network_data_format")
     channels = _channels(_within(data, "inputs", "image", "channel_def"))

@@ -292,7 +292,7 @@ class ModelsPage(QDialog):
     def _import(self) -> None:
         dialog = QFileDialog(self, "Import a model")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("Model or MONAI bundle (*.zip metadata.json);;All files (*)")
+        dialog.setNameFilter("Model or MONAI bundle (*.zip card.json metadata.json);;All files (*)")
         dialog.accepted.connect(lambda: self.import_from(Path(dialog.selectedFiles()[0])))
         dialog.open()
 

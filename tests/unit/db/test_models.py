@@ -449,3 +449,31 @@ def test_a_model_of_half_a_file_is_refused(shelf: ModelShelf, exported: Path, tm
     bad = rewritten(exported, tmp_path / "bad.zip", lambda members: members.pop("first/weights.safetensors") and None)
     with pytest.raises(UserError, match="safetensors is missing"):
         shelf.bring(bad)
+
+
+@pytest.mark.parametrize("chosen", ["run", "run/model", "run/model/card.json"])
+def test_a_training_s_model_is_brought_as_it_lies(chosen: str, shelf: ModelShelf, tmp_path: Path) -> None:
+    small_model(tmp_path / "run", "trained").rename(tmp_path / "run" / "model")
+    kept = {file.name: file.read_bytes() for file in (tmp_path / "run" / "model").iterdir()}
+    model = shelf.bring(tmp_path / chosen)
+    assert model.card.name == "trained" and model.folder.is_relative_to(shelf.root)
+    assert {file.name: file.read_bytes() for file in model.folder.iterdir()} == kept
+    with pytest.raises(UserError, match="“trained” already, the same one"):
+        shelf.bring(tmp_path / chosen)
+
+
+def test_a_damaged_model_s_folder_is_refused_and_leaves_nothing(shelf: ModelShelf, tmp_path: Path) -> None:
+    place = small_model(tmp_path / "run", "trained")
+    before = sorted(shelf.root.rglob("*"))
+    weights = place / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(UserError):
+        shelf.bring(place)
+    weights.unlink()
+    with pytest.raises(UserError, match=r"weights\.safetensors is missing"):
+        shelf.bring(place)
+    (place / "card.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError):
+        shelf.bring(place)
+    assert sorted(shelf.root.rglob("*")) == before

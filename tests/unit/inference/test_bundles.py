@@ -346,10 +346,6 @@ def test_settings_too_large_to_be_any_are_not_read(network: SegResNet, tmp_path:
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "trained").mkdir()
-    (tmp_path / "trained" / "card.json").touch()
-    with pytest.raises(UserError, match=r"a model's folder.* Pack its card\.json and weights"):
-        convert_bundle(tmp_path / "trained", tmp_path / "model", "bundle")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no configs"):
         convert_bundle(tmp_path / "empty", tmp_path / "model", "x")
