@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glioma_annotator.domain.sequences import SequenceRole
@@ -27,7 +28,7 @@ _WORDS = {
     "flair": SequenceRole.FLAIR,
     "t2f": SequenceRole.FLAIR,
 }
-_MASKS = ("seg", "mask")
+_MASKS = ("seg", "mask", "segmentation", "segmentations")
 _ENDING = re.compile(r"(?:^|[-_.])([a-z0-9]+)\.nii(?:\.gz)?$")
 
 
@@ -37,7 +38,7 @@ class CaseFiles:
 
     Attributes
     ----------
-    name: the folder's name, composed.
+    name: the folder's name, composed; with that of the folder above where cases found together share it.
     images: files by role.
     mask: the expert's mask; None where there is none.
     """
@@ -50,29 +51,41 @@ class CaseFiles:
 def find_cases(places: Iterable[str | Path]) -> tuple[CaseFiles, ...]:
     """Cases in `places`, by name; each place is a case's folder, a folder of such folders, or a pattern (`*`, `**`).
 
-    Raises `UserError` when a place holds no case, a folder has two files for one sequence, or two cases share a name.
+    Visits of several patients may share a name, as in PATIENT/VISIT: they go by that of the folder above, too.
+    Raises `UserError` when a place holds no case, a folder has two files for one sequence, or two cases share a name
+    even so.
     """
-    found: dict[str, tuple[CaseFiles, Path]] = {}
+    found: dict[Path, CaseFiles] = {}
     for place in places:
         named = Path(place).exists()  # a folder's name may hold the signs of a pattern
         matches = [str(place)] if named else sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207 - absolute ones
         folders = [Path(match) for match in matches]
-        cases = [
-            (case, folder)
+        cases = {
+            folder.resolve(): case
             for top in folders
             for folder in (top, *(sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else ()))
             if folder.is_dir() and (case := read_case(folder)) is not None
-        ]
+        }
         if not cases:
             raise UserError(
                 f"There are no cases in “{place}”.",
                 "Name the folder that holds one folder per case, with files named as in BraTS (…_t1ce.nii.gz, …).",
             )
-        for case, folder in cases:
-            if case.name in found and found[case.name][1].resolve() != folder.resolve():
-                raise UserError(f"Two cases are called “{case.name}”.", "Rename one of the two folders.")
-            found[case.name] = (case, folder)
-    return tuple(found[name][0] for name in sorted(found))
+        found |= cases
+    return tuple(sorted(_told_apart(found), key=lambda case: case.name))
+
+
+def _told_apart(found: Mapping[Path, CaseFiles]) -> list[CaseFiles]:
+    """The cases by folder, with the folder above in the names that several share."""
+    shared = {name for name, count in Counter(case.name for case in found.values()).items() if count > 1}
+    cases = [
+        replace(case, name=f"{composed(folder.parent.name)}_{case.name}") if case.name in shared else case
+        for folder, case in found.items()
+    ]
+    for name, count in Counter(case.name for case in cases).items():
+        if count > 1:
+            raise UserError(f"Two cases are called “{name}”.", "Rename one of the two folders.")
+    return cases
 
 
 def read_case(folder: Path) -> CaseFiles | None:

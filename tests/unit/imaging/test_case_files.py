@@ -61,13 +61,26 @@ def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
         read_case(touch(tmp_path / "x", "a_t2.nii.gz", "b-t2w.nii.gz"))
     with pytest.raises(UserError, match="two files for the mask"):
         read_case(touch(tmp_path / "y", "a_seg.nii.gz", "a_mask.nii.gz"))
+    with pytest.raises(UserError, match="two files for the mask"):
+        read_case(touch(tmp_path / "z", "a_segmentations.nii.gz", "a_seg.nii.gz"))
+
+
+def test_visits_of_several_patients_are_told_apart_by_the_folder_above(tmp_path: Path) -> None:
+    for visit in ("PAT-1/preop", "PAT-1/recurrence", "PAT-2/preop"):
+        touch(tmp_path / visit, "T1Gd.nii.gz", "mask.nii.gz")
+    found = find_cases([str(tmp_path / "PAT-*")])
+    assert [case.name for case in found] == ["PAT-1_preop", "PAT-2_preop", "recurrence"]
+    assert [case.mask for case in found][:2] == [tmp_path / f"PAT-{n}" / "preop" / "mask.nii.gz" for n in (1, 2)]
+    assert [case.name for case in find_cases([tmp_path / "PAT-1"])] == ["preop", "recurrence"]
+    again = find_cases([tmp_path / "PAT-1", tmp_path / "PAT-1" / "preop"])
+    assert [case.name for case in again] == ["preop", "recurrence"]  # one folder, named twice
 
 
 def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
     for side in ("left", "right"):
-        touch(tmp_path / side / "x", "t2.nii")
-    with pytest.raises(UserError, match="called “x”"):
-        find_cases([tmp_path / "left", tmp_path / "right"])
+        touch(tmp_path / side / "set" / "x", "t2.nii")
+    with pytest.raises(UserError, match="called “set_x”"):
+        find_cases([tmp_path / "left" / "set", tmp_path / "right" / "set"])
 
 
 def test_hidden_files_that_macos_leaves_beside_others_are_passed_over(tmp_path: Path) -> None:
