@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -80,10 +81,10 @@ def without_rim(
     looks = flair - t2 / 2 < rule.level
     if SequenceRole.T1GD in images:
         dark = flair - t2 / 2 + against_brain(images[SequenceRole.T1GD], brain, box, grid)
-        looks |= dark < rule.dark_level
+        usual = float(np.median(dark[oedema[box]])) if oedema.any() else math.inf
+        looks |= dark < (min(rule.dark_level, rule.dark_share * usual) if rule.dark_share else rule.dark_level)
         if rule.darker and likely is not None and oedema.any():
             sure = ndimage.mean(likely, numbered, np.arange(count + 1)) >= 255 * rule.sure
-            usual = float(np.median(dark[oedema[box]]))
             for one in np.flatnonzero(is_open & sure):
                 part = numbered[box] == one
                 if np.median(dark[part]) < rule.darker * usual:
