@@ -203,9 +203,9 @@ class Unenclosed:
     too turbid for that is still dark on T1Gd: of two painted cavities that were lost the two had a sum of 0.9 and 1.0
     (medians), oedema beside cavities mostly 1.2 and more. How dark it is differs by patient: of 25 such parts of 0.5 mL
     or more that the network was sure to be core, the 15 that were cavity (of five patients) had at most 0.80 of that
-    sum of the patient's own oedema, the ten others (of seven) at least 0.89. Where all of a patient's oedema is that
-    dark, the sum alone tells nothing: on one painted scanner that bends contrasts it had a median of 1.03, and 29 mL of
-    oedema became cavity; of 221 other visits the least was 1.13, half had 1.56 or more.
+    sum of the patient's own oedema, the ten others (of seven) at least 0.89. Where a
+    patient's own oedema is nearly as dark as that, as on scanners that bend contrasts, these levels say nothing: 29 mL
+    of oedema became cavity in one painted patient, 8 mL in another. So fluid has to lie well below that oedema, too.
 
     A thin line of enhancement is the lining of a cavity (`Lining`), no rim of tumour: of the enhancing tumour of those
     eight masks 89 to 100 % lies where it is 2 mm thick or more.
@@ -217,8 +217,9 @@ class Unenclosed:
     cavity: value that fluid gets.
     becomes: value the rest gets.
     level: of FLAIR less half of T2, below which a voxel is fluid.
+    apart: how far below the median of all that `becomes` marks that has to be; half as far again where T1Gd counts, too
+        (`dark_level`). 0 for no such look.
     dark_level: of that and T1Gd on the same scale together, below which it is fluid, too; 0 for no such look.
-    dark_share: that level is at most this share of the median of all that `becomes` marks; 0 for no such bound.
     darker: a part whose median of that sum is less than this share of the median of all that `becomes` marks is fluid
         where it is darker than halfway between the two; 0 for no such look.
     sure: mean probability of the label from which on a part is looked at so.
@@ -236,9 +237,9 @@ class Unenclosed:
     least_ml: float = 0.1
     thinner_mm: float = 0.0
     dark_level: float = 0.0
-    dark_share: float = 0.0
     darker: float = 0.0
     sure: float = 0.8
+    apart: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,9 +422,7 @@ GLIOMA_POST_PROCESSING = PostProcessing(
         Paired(4, alike=(SequenceRole.T2, SequenceRole.FLAIR), slack=0.5, within_mm=2.0, around_mm=4.0),
     ),
     unenclosed=(
-        Unenclosed(
-            label=1, rim=(3,), cavity=4, becomes=2, thinner_mm=2.0, dark_level=1.05, dark_share=0.75, darker=0.85
-        ),
+        Unenclosed(label=1, rim=(3,), cavity=4, becomes=2, thinner_mm=2.0, dark_level=1.05, darker=0.85, apart=0.6),
     ),
     linings=(Lining(label=3, cavity=4, becomes=2),),
     extents=(Extent(label=2, sequence=SequenceRole.FLAIR),),

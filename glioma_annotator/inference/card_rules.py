@@ -128,8 +128,8 @@ def contradicting_rules(rules: PostProcessing, values: Sequence[int]) -> str:
         "a number of its rule for core without a rim is out of range": not all(
             math.isfinite(rule.level)
             and math.isfinite(rule.dark_level)
-            and all(0 <= share <= 1 for share in (rule.covered, rule.dark_share, rule.darker, rule.sure))
-            and all(0 <= value < math.inf for value in (rule.least_ml, rule.thinner_mm))
+            and all(0 <= share <= 1 for share in (rule.covered, rule.darker, rule.sure))
+            and all(0 <= value < math.inf for value in (rule.least_ml, rule.thinner_mm, rule.apart))
             for rule in rules.unenclosed
         ),
         "a number of its rule for the lining of cavities is out of range": not all(

@@ -17,6 +17,9 @@ from glioma_annotator.imaging.label_ops.margins import grow
 from glioma_annotator.imaging.label_ops.smoothing import closing
 from glioma_annotator.inference.brightness import BLURRED_VOXELS, against_brain, without_thin
 
+#: How much wider apart fluid and oedema lie where T1Gd is added to FLAIR less half of T2.
+_WITH_T1GD = 1.5
+
 
 def outside_rim(labels: LabelArray, rule: Outside, grid: Grid) -> NDArray[np.bool_]:
     """Voxels of the rule's label, (i, j, k), outside the rim of a lesion whose rim encloses a core of its own."""
@@ -78,11 +81,12 @@ def without_rim(
         return found[0], found[1]
     box = where.grown(BLURRED_VOXELS).clipped(labels.shape).slices
     flair, t2 = (against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
-    looks = flair - t2 / 2 < rule.level
+    level = flair - t2 / 2
+    looks = level < min(rule.level, _usual(level, oedema[box]) - rule.apart if rule.apart else math.inf)
     if SequenceRole.T1GD in images:
-        dark = flair - t2 / 2 + against_brain(images[SequenceRole.T1GD], brain, box, grid)
-        usual = float(np.median(dark[oedema[box]])) if oedema.any() else math.inf
-        looks |= dark < (min(rule.dark_level, rule.dark_share * usual) if rule.dark_share else rule.dark_level)
+        dark = level + against_brain(images[SequenceRole.T1GD], brain, box, grid)
+        usual = _usual(dark, oedema[box])
+        looks |= dark < min(rule.dark_level, usual - _WITH_T1GD * rule.apart if rule.apart else math.inf)
         if rule.darker and likely is not None and oedema.any():
             sure = ndimage.mean(likely, numbered, np.arange(count + 1)) >= 255 * rule.sure
             for one in np.flatnonzero(is_open & sure):
@@ -93,6 +97,11 @@ def without_rim(
     found[0][box] = remove_small(fluid.astype(np.uint8), rule.least_ml, grid) > 0
     found[1] &= ~found[0]
     return found[0], found[1]
+
+
+def _usual(values: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+    """The median there; infinite where there is nothing."""
+    return float(np.median(values[where])) if where.any() else math.inf
 
 
 def thin_lining(labels: LabelArray, rule: Lining, grid: Grid) -> NDArray[np.bool_]:

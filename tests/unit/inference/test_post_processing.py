@@ -579,11 +579,11 @@ def test_core_much_darker_than_the_patients_own_oedema_is_fluid(
     assert (found[labels == SNFH] == SNFH).all()
 
 
-@pytest.mark.parametrize(("flair", "fluid"), [(0.75, False), (0.3, True)])
-def test_core_as_dark_as_the_patients_own_oedema_is_none_though_both_are_below_the_level(
+@pytest.mark.parametrize(("flair", "fluid"), [(1.0, False), (0.7, False), (0.35, True)])
+def test_core_as_dark_as_the_patients_own_oedema_is_none_though_it_is_below_the_levels(
     flair: float, fluid: bool
 ) -> None:
-    """On this scale oedema has 1.0, core 0.9 or, as dark fluid, 0.55."""
+    """On these scales oedema has 0.6 and with T1Gd 1.0, core half less than its FLAIR and 0.1 less than that."""
     shape = (40, 20, 20)
     labels = np.zeros(shape, np.uint8)
     labels[3:13, 5:15, 5:15] = NETC
@@ -591,11 +591,11 @@ def test_core_as_dark_as_the_patients_own_oedema_is_none_though_both_are_below_t
     images = {role: np.ones(shape, np.float32) for role in (SequenceRole.FLAIR, SequenceRole.T2, T1GD)}
     for image in images.values():
         image[:, :2] = 0
-    images[SequenceRole.FLAIR][labels == NETC], images[T1GD][labels == NETC] = 1.1, flair - 0.45
+    images[SequenceRole.FLAIR][labels == NETC], images[T1GD][labels == NETC] = flair, 0.4
     images[SequenceRole.FLAIR][labels == SNFH], images[T1GD][labels == SNFH] = 1.1, 0.4
     rule = replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05)
-    for share, called in ((0.75, RC if fluid else SNFH), (0.0, RC)):
-        rules = replace(WITHOUT_RIM, unenclosed=(replace(rule, dark_share=share),))
+    for apart, called in ((0.6, RC if fluid else SNFH), (0.0, RC)):
+        rules = replace(WITHOUT_RIM, unenclosed=(replace(rule, apart=apart),))
         found, _ = processed(labels, rules, images=images, operated=True)
         assert (found[4:12, 6:14, 6:14] == called).all()
         assert (found[labels == SNFH] == SNFH).all()
@@ -606,7 +606,7 @@ def test_where_there_is_no_oedema_to_compare_with_the_level_decides() -> None:
     images[T1GD] = images[SequenceRole.FLAIR]
     softmax = np.full((5, *labels.shape), 255, np.uint8)
     plain = replace(WITHOUT_RIM, unenclosed=(replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05),))
-    rules = replace(plain, unenclosed=(replace(plain.unenclosed[0], dark_share=0.75, darker=0.85),))
+    rules = replace(plain, unenclosed=(replace(plain.unenclosed[0], darker=0.85, apart=0.6),))
     found = [processed(labels, which, softmax, images, operated=True)[0] for which in (plain, rules)]
     assert np.array_equal(*found)
 
