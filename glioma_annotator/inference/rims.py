@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,7 @@ def without_rim(
     return found[0], found[1]
 
 
-def _usual(values: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+def _usual(values: NDArray[np.floating[Any]], where: NDArray[np.bool_]) -> float:
     """The median there; infinite where there is nothing."""
     return float(np.median(values[where])) if where.any() else math.inf
 
