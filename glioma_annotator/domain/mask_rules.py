@@ -203,9 +203,9 @@ class Unenclosed:
     too turbid for that is still dark on T1Gd: of two painted cavities that were lost the two had a sum of 0.9 and 1.0
     (medians), oedema beside cavities mostly 1.2 and more. How dark it is differs by patient: of 25 such parts of 0.5 mL
     or more that the network was sure to be core, the 15 that were cavity (of five patients) had at most 0.80 of that
-    sum of the patient's own oedema, the ten others (of seven) at least 0.89. Where a
-    patient's own oedema is nearly as dark as that, as on scanners that bend contrasts, these levels say nothing: 29 mL
-    of oedema became cavity in one painted patient, 8 mL in another. So fluid has to lie well below that oedema, too.
+    sum of the patient's own oedema, the ten others (of seven) at least 0.89. Where that oedema is nearly as dark, as on
+    scanners that bend contrasts, these levels say nothing: 29 mL of oedema became cavity in one painted patient, 8 mL
+    in another. So fluid has to lie well below the patient's own oedema, too.
 
     A thin line of enhancement is the lining of a cavity (`Lining`), no rim of tumour: of the enhancing tumour of those
     eight masks 89 to 100 % lies where it is 2 mm thick or more.

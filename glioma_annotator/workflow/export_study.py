@@ -181,7 +181,7 @@ def _among_others(rows: Sequence[Row], table: Path, visit: str, course: Sequence
     parts: dict[str, list[Row]] = {visit: list(rows)}
     for row in _held(table):
         if row["timepoint"] != visit:
-            parts.setdefault(row["timepoint"], []).append(tuple(row.values()))
+            parts.setdefault(row["timepoint"], []).append(tuple(row[name] for name in _COLUMNS))
     keys = [*(key for key in course if key in parts), *(key for key in parts if key not in course)]
     return [row for key in keys for row in parts[key]]
 

@@ -20,6 +20,7 @@ from glioma_annotator.workflow.recognition.words import Content, describe
 
 _IMAGES = re.compile(r"images(?:tr|ts|val)", re.I)
 _LABELS = re.compile(r"labels(?:tr|ts|val)", re.I)
+_NUMBER = re.compile(r"\d{1,4}")
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 
@@ -92,9 +93,9 @@ def read_data_set(text: str) -> DataSet:
         return DataSet()
     if not isinstance(told, dict):
         return DataSet()
-    names = told.get("channel_names", told.get("modality"))
-    channels = {int(n): str(name) for n, name in names.items() if n.isdecimal()} if isinstance(names, dict) else {}
-    labels = told.get("labels")
+    names, labels = told.get("channel_names", told.get("modality")), told.get("labels")
+    numbered = names.items() if isinstance(names, dict) else ()
+    channels = {int(number): str(name) for number, name in numbered if _NUMBER.fullmatch(number)}
     return DataSet(channels, _meanings(labels) if isinstance(labels, dict) else None)
 
 
@@ -114,7 +115,7 @@ def _meanings(labels: Mapping[str, object]) -> Mapping[int, int] | None:
     """The program's value for each value: by names (version 2) or by values (version 1), regions by the innermost."""
     regions: list[tuple[frozenset[int], str]] = []
     for key, told in labels.items():
-        if key.isdecimal() and isinstance(told, str):
+        if _NUMBER.fullmatch(key) and isinstance(told, str):
             name, values = told, frozenset({int(key)})
         elif isinstance(told, int):
             name, values = key, frozenset({told})

@@ -26,14 +26,17 @@ def test_labels_mean_what_their_names_say(labels: str) -> None:
     assert found == {0: 0} | dict(enumerate(meanings, 1))
 
 
-@pytest.mark.parametrize("labels", ({"background": 0, "left hippocampus": 1}, {"background": 0, "ET": {"of": 1}}))
+@pytest.mark.parametrize(
+    "labels", ({"background": 0, "left hippocampus": 1}, {"background": 0, "ET": {"of": 1}}, {"9" * 5000: "ET"})
+)
 def test_labels_of_which_one_tells_no_tissue_are_left_to_the_reader(labels: dict[str, object]) -> None:
     assert read_data_set(json.dumps({"labels": labels})).labels is None
 
 
 def test_channels_are_named_in_either_version() -> None:
     for key in ("channel_names", "modality"):
-        assert read_data_set(json.dumps({key: {"0": "FLAIR", "1": "T1w"}})).channels == {0: "FLAIR", 1: "T1w"}
+        told = {"0": "FLAIR", "1": "T1w", "9" * 5000: "T2", "first": "T1"}
+        assert read_data_set(json.dumps({key: told})).channels == {0: "FLAIR", 1: "T1w"}
 
 
 def test_only_files_in_its_folders_follow_the_layout() -> None:
