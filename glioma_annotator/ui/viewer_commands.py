@@ -30,7 +30,7 @@ def on_slices(view: StudyView, study: StudyController, act: Callable[[], object]
 
     def ran() -> None:
         if view.active_axis is None:
-            study.notice.emit("The 3D pane shows no sequence: click a pane with slices first.")
+            study.notice.emit("The 3D pane shows no sequence. F1 shows the planes: click one of them first.")
         else:
             act()
 

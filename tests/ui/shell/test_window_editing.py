@@ -120,7 +120,7 @@ def test_the_3d_pane_says_that_it_has_no_sequence(qtbot: QtBot, bench: Any) -> N
     window.view.active_axis = None
     press(qtbot, window, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
     assert window.view.calls[-1] == ("set_pane_sequence", ("FLAIR",))
-    assert notices == ["The 3D pane shows no sequence: click a pane with slices first."]
+    assert notices == ["The 3D pane shows no sequence. F1 shows the planes: click one of them first."]
 
 
 def test_single_keys_do_not_fire_while_text_is_entered(qtbot: QtBot, bench: Any) -> None:
