@@ -553,6 +553,22 @@ def test_a_recurrence_may_be_smaller_than_a_tumour(voxels: int, before: int, aft
         assert (found[labels == ET] == value).all() and len(messages) == (value != ET)
 
 
+def core_and_oedema(
+    core: tuple[float, float], oedema: tuple[float, float]
+) -> tuple[np.ndarray, dict[SequenceRole, np.ndarray]]:
+    """A mask of core and oedema apart from each other, and images in which each has this brightness on FLAIR and T1Gd."""
+    shape = (40, 20, 20)
+    labels = np.zeros(shape, np.uint8)
+    labels[3:13, 5:15, 5:15] = NETC
+    labels[20:36, 5:15, 5:15] = SNFH
+    images = {role: np.ones(shape, np.float32) for role in (SequenceRole.FLAIR, SequenceRole.T2, T1GD)}
+    for image in images.values():
+        image[:, :2] = 0
+    for label, brightness in ((NETC, core), (SNFH, oedema)):
+        images[SequenceRole.FLAIR][labels == label], images[T1GD][labels == label] = brightness
+    return labels, images
+
+
 @pytest.mark.parametrize(
     ("flair", "sure", "kept", "fluid"),
     [(1.25, 0.9, 1.0, True), (1.25, 0.7, 1.0, False), (1.25, 0.9, 0.0, False), (1.6, 0.9, 1.0, False)],
@@ -561,16 +577,8 @@ def test_core_much_darker_than_the_patients_own_oedema_is_fluid(
     flair: float, sure: float, kept: float, fluid: bool
 ) -> None:
     """The level that suits most patients does not tell it; on this scale it has 1.5 (or 2.0), oedema 2.2."""
-    shape = (40, 20, 20)
-    labels = np.zeros(shape, np.uint8)
-    labels[3:13, 5:15, 5:15] = NETC
-    labels[20:36, 5:15, 5:15] = SNFH
-    images = {role: np.ones(shape, np.float32) for role in (SequenceRole.FLAIR, SequenceRole.T2, T1GD)}
-    for image in images.values():
-        image[:, :2] = 0
-    images[SequenceRole.FLAIR][labels == NETC], images[T1GD][labels == NETC] = flair, 0.75
-    images[SequenceRole.FLAIR][labels == SNFH], images[T1GD][labels == SNFH] = 1.8, 0.9
-    softmax = np.zeros((5, *shape), np.uint8)
+    labels, images = core_and_oedema((flair, 0.75), (1.8, 0.9))
+    softmax = np.zeros((5, *labels.shape), np.uint8)
     softmax[NETC][labels == NETC] = round(255 * sure)
     rule = replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05, darker=0.85 * kept)
     rules = replace(WITHOUT_RIM, unenclosed=(rule,))
@@ -584,15 +592,7 @@ def test_core_as_dark_as_the_patients_own_oedema_is_none_though_it_is_below_the_
     flair: float, fluid: bool
 ) -> None:
     """On these scales oedema has 0.6 and with T1Gd 1.0, core half less than its FLAIR and 0.1 less than that."""
-    shape = (40, 20, 20)
-    labels = np.zeros(shape, np.uint8)
-    labels[3:13, 5:15, 5:15] = NETC
-    labels[20:36, 5:15, 5:15] = SNFH
-    images = {role: np.ones(shape, np.float32) for role in (SequenceRole.FLAIR, SequenceRole.T2, T1GD)}
-    for image in images.values():
-        image[:, :2] = 0
-    images[SequenceRole.FLAIR][labels == NETC], images[T1GD][labels == NETC] = flair, 0.4
-    images[SequenceRole.FLAIR][labels == SNFH], images[T1GD][labels == SNFH] = 1.1, 0.4
+    labels, images = core_and_oedema((flair, 0.4), (1.1, 0.4))
     rule = replace(WITHOUT_RIM.unenclosed[0], dark_level=1.05)
     for apart, called in ((0.6, RC if fluid else SNFH), (0.0, RC)):
         rules = replace(WITHOUT_RIM, unenclosed=(replace(rule, apart=apart),))
