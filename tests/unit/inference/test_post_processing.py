@@ -556,7 +556,7 @@ def test_a_recurrence_may_be_smaller_than_a_tumour(voxels: int, before: int, aft
 def core_and_oedema(
     core: tuple[float, float], oedema: tuple[float, float]
 ) -> tuple[np.ndarray, dict[SequenceRole, np.ndarray]]:
-    """A mask of core and oedema apart from each other, and images in which each has this brightness on FLAIR and T1Gd."""
+    """A mask of core and oedema apart from each other, and images: how bright each is on FLAIR and T1Gd, all else 1."""
     shape = (40, 20, 20)
     labels = np.zeros(shape, np.uint8)
     labels[3:13, 5:15, 5:15] = NETC
