@@ -1,4 +1,4 @@
-"""Models as one file: a zip with card and weights, written and read with suspicion."""
+"""Models that come and go as files: zips with card and weights, read with suspicion, model folders, MONAI bundles."""
 
 from __future__ import annotations
 
@@ -39,6 +39,22 @@ def export_model(model: ShelvedModel, file: Path) -> None:
             archive.write(model.folder / name, f"{model.folder.name}/{name}")
 
 
+def bring_model(shelf: ModelShelf, source: Path) -> ShelvedModel:
+    """Bring a model from a zip, from its own folder or that of the training that made it (or the card.json in it), or
+    from a folder that holds a MONAI bundle (or its metadata.json).
+    """
+    if source.name == "metadata.json":
+        source = source.resolve().parent.parent
+    elif source.name == CARD:
+        source = source.resolve().parent
+    if not source.is_dir():
+        return import_model(shelf, source)
+    for folder in (source, source / "model"):
+        if (folder / CARD).is_file():
+            return import_folder(shelf, folder)
+    return import_bundle(shelf, source)
+
+
 def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
     """Bring a model from a zip into the workspace; under another folder name where its name is taken by that model.
 
@@ -58,11 +74,6 @@ def import_model(shelf: ModelShelf, file: Path) -> ShelvedModel:
         raise EnvironmentFailure(
             f"{file.name} cannot be read ({error.strerror or error}).", "Check the file."
         ) from error
-
-
-def holds_model(folder: Path) -> bool:
-    """Whether a folder is a model's, with a card of its own; a MONAI bundle's is not."""
-    return (folder / CARD).is_file()
 
 
 def import_folder(shelf: ModelShelf, folder: Path) -> ShelvedModel:

@@ -315,22 +315,11 @@ class ModelShelf:
         export_model(self.find(name), file)
 
     def bring(self, source: Path) -> ShelvedModel:
-        """A model from a zip, from its own folder or that of the training that made it (or the card.json in it), or
-        from a folder that holds a MONAI bundle (or its metadata.json); see `model_files`.
-        """
-        from glioma_annotator.db.model_files import holds_model, import_bundle, import_folder, import_model
+        """A model from a zip or a folder; see `model_files.bring_model`."""
+        from glioma_annotator.db.model_files import bring_model
 
         self._require_writable()
-        if source.name == "metadata.json":
-            source = source.resolve().parent.parent
-        elif source.name == CARD:
-            source = source.resolve().parent
-        if not source.is_dir():
-            return import_model(self, source)
-        for folder in (source, source / "model"):
-            if holds_model(folder):
-                return import_folder(self, folder)
-        return import_bundle(self, source)
+        return bring_model(self, source)
 
     def place_new(self, name: str, fill: Callable[[Path], None]) -> ShelvedModel:
         """A new model in the workspace: `fill` writes it into a folder of its own, which then takes its place.

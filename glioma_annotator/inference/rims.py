@@ -83,11 +83,11 @@ def without_rim(
     box = where.grown(BLURRED_VOXELS).clipped(labels.shape).slices
     flair, t2 = (against_brain(images[role], brain, box, grid) for role in (SequenceRole.FLAIR, SequenceRole.T2))
     level = flair - t2 / 2
-    looks = level < min(rule.level, _usual(level, oedema[box]) - rule.apart if rule.apart else math.inf)
+    looks = level < _bound(rule.level, _usual(level, oedema[box]), rule.apart)
     if SequenceRole.T1GD in images:
         dark = level + against_brain(images[SequenceRole.T1GD], brain, box, grid)
         usual = _usual(dark, oedema[box])
-        looks |= dark < min(rule.dark_level, usual - _WITH_T1GD * rule.apart if rule.apart else math.inf)
+        looks |= dark < _bound(rule.dark_level, usual, _WITH_T1GD * rule.apart)
         if rule.darker and likely is not None and oedema.any():
             sure = ndimage.mean(likely, numbered, np.arange(count + 1)) >= 255 * rule.sure
             for one in np.flatnonzero(is_open & sure):
@@ -103,6 +103,11 @@ def without_rim(
 def _usual(values: NDArray[np.floating[Any]], where: NDArray[np.bool_]) -> float:
     """The median there; infinite where there is nothing."""
     return float(np.median(values[where])) if where.any() else math.inf
+
+
+def _bound(level: float, usual: float, apart: float) -> float:
+    """`level`, but at most so far below what is usual; 0 for no such look."""
+    return min(level, usual - apart) if apart else level
 
 
 def thin_lining(labels: LabelArray, rule: Lining, grid: Grid) -> NDArray[np.bool_]:
