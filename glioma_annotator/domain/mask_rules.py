@@ -16,6 +16,8 @@ class Likelier:
     is a cavity, and a network that knows of none takes clear fluid in normal brain for a sulcus or a ventricle: in
     seven visits whose painted cavity it missed, or half of it, the largest piece with a share of 0.05 or more was all
     cavity in five (benchmarks/measured/models.md). One cavity is what is expected, so the rest stays as it was found.
+    Where some of it was found, what is missed lies beside that and has the same fluid, and is on the same side of the
+    brain where that is as clear as the ventricles'; else it is a ventricle or a sulcus that the cavity touches.
 
     Attributes
     ----------
@@ -23,11 +25,18 @@ class Likelier:
     times: factor of its odds where the patient is known to have had a resection.
     found: of the largest connected part that the label and such background make up, the share that is the label
         already, from which on it is taken to be found as a whole, and nothing is done.
+    within_mm: how far from what was found the rest of it may lie; 0 for any distance.
+    least_ml: of less than this volume found, the rest may lie anywhere.
+    similar: the share of the way from the brain's brightness to that of the fluid found, on T2 less FLAIR, at which it
+        begins; 0 for any brightness, and either side.
     """
 
     label: int
     times: float = 20.0
-    found: float = 0.8
+    found: float = 0.9
+    within_mm: float = 2.0
+    least_ml: float = 0.5
+    similar: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,10 @@ def contradicting_rules(rules: PostProcessing, values: Sequence[int]) -> str:
             0 <= rule.share <= 1 and 0 <= rule.least_ml < math.inf for rule in rules.least_cores
         ),
         "a number of its rule for what is likelier after surgery is out of range": not all(
-            1 <= rule.times < math.inf and 0 <= rule.found <= 1 for rule in rules.likelier
+            1 <= rule.times < math.inf
+            and all(0 <= share <= 1 for share in (rule.found, rule.similar))
+            and all(0 <= number < math.inf for number in (rule.within_mm, rule.least_ml))
+            for rule in rules.likelier
         ),
     }
     return next((problem for problem, present in checks.items() if present), "")

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from glioma_annotator.domain.geometry import Grid
 from glioma_annotator.domain.labels import LabelScheme
-from glioma_annotator.domain.mask_rules import Doubtful, Likelier, Paired, PostProcessing
+from glioma_annotator.domain.mask_rules import Doubtful, Paired, PostProcessing
 from glioma_annotator.domain.sequences import SequenceRole
 from glioma_annotator.domain.volume import LabelArray
-from glioma_annotator.imaging.components import components, fill_holes, largest, remove_small
+from glioma_annotator.imaging.components import components, fill_holes, remove_small
 from glioma_annotator.imaging.midline import MidPlane
 from glioma_annotator.inference.both_sides import middle_of, mirrored_parts, paired_parts
 from glioma_annotator.inference.brightness import core_lacking, extended, outlined
+from glioma_annotator.inference.likelier import likelier_part
 from glioma_annotator.inference.rims import outside_rim, thin_lining, within_rim, without_rim
 
 _LEAST_TOLD_ML = 0.05  # what would be shown as 0.0 mL is not worth a reader's line
@@ -54,11 +55,15 @@ def post_processed(
     result = labels.copy()
     names = {label.value: label.name for label in scheme.labels} | {0: "background"}
     messages: list[tuple[float, str]] = []
+    middle = functools.cache(lambda: middle_of(brain, grid.spacing_mm))
     added = np.zeros(labels.shape, dtype=bool)  # by the first rule; what the others do to that is not told
     for likelier in rules.likelier if operated and len(softmax) else ():
-        more, softmax = _likelier(result, softmax, likelier, 1 + scheme.values.index(likelier.label))
-        result[more] = likelier.label
-        added |= more
+        number = 1 + scheme.values.index(likelier.label)
+        more = likelier_part(result, softmax, brain, middle, images, likelier, number, grid)
+        if more.any():
+            softmax = _with_odds(softmax, more, number, likelier.times)
+            result[more] = likelier.label
+            added |= more
 
     def tell(changed: NDArray[np.bool_], words: str) -> None:
         volume_ml = np.count_nonzero(changed) * grid.voxel_volume_ml
@@ -67,7 +72,6 @@ def post_processed(
 
     if rules.min_component_ml:
         result = remove_small(result, rules.min_component_ml, grid)
-    middle = functools.cache(lambda: middle_of(brain, grid.spacing_mm))
     for mirrored in rules.mirrored:
         own = (mirrored.label, *(mirrored.also if not operated else ()))
         both_sides = mirrored_parts(result, middle, mirrored, own, grid.spacing_mm)
@@ -139,21 +143,13 @@ def post_processed(
     return result, tuple(words for _volume_ml, words in sorted(messages, key=lambda told: -told[0]))
 
 
-def _likelier(
-    labels: LabelArray, softmax: NDArray[np.uint8], rule: Likelier, number: int
-) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    """Background, (i, j, k), that belongs to the rule's label, class `number`, and the probabilities with its odds."""
-    others = np.delete(softmax, number, axis=0).max(axis=0)
-    added = (labels == 0) & (softmax[number] * np.float32(rule.times) > others)
-    part = largest(added | (labels == rule.label))
-    added &= part
-    if np.count_nonzero(part & ~added) >= rule.found * np.count_nonzero(part):
-        return np.zeros(labels.shape, dtype=bool), softmax
-    shares = softmax[:, added].astype(np.float32)
-    shares[number] *= rule.times
+def _with_odds(softmax: NDArray[np.uint8], where: NDArray[np.bool_], number: int, times: float) -> NDArray[np.uint8]:
+    """The probabilities (class, i, j, k) with the odds of class `number` that many times as high there."""
+    shares = softmax[:, where].astype(np.float32)
+    shares[number] *= times
     changed = softmax.copy()
-    changed[:, added] = np.rint(shares * (255 / shares.sum(axis=0)))
-    return added, changed
+    changed[:, where] = np.rint(shares * (255 / shares.sum(axis=0)))
+    return changed
 
 
 def _without_paired(

@@ -126,6 +126,8 @@ def test_a_card_of_before_has_the_usual_post_processing_and_needs_every_channel(
         ({"post_processing": {"likelier": [{"label": 9}]}}, "value that no label has"),
         ({"post_processing": {"likelier": [{"label": 4, "times": 0.5}]}}, "likelier after surgery is out of range"),
         ({"post_processing": {"likelier": [{"label": 4, "found": 1.1}]}}, "likelier after surgery is out of range"),
+        ({"post_processing": {"likelier": [{"label": 4, "similar": 2}]}}, "likelier after surgery is out of range"),
+        ({"post_processing": {"likelier": [{"label": 4, "within_mm": -1}]}}, "likelier after surgery is out of range"),
         ({"post_processing": {"least_cores": [{**LEAST_CORE, "without": [9]}]}}, "value that no label has"),
         ({"post_processing": {"least_cores": [{**LEAST_CORE, "taken_from": 9}]}}, "value that no label has"),
         ({"post_processing": {"least_cores": [{**LEAST_CORE, "share": 1.1}]}}, "least core is out of range"),

@@ -22,8 +22,8 @@ from glioma_annotator.domain.mask_rules import (
     Unenclosed,
 )
 from glioma_annotator.domain.sequences import SequenceRole
-from glioma_annotator.imaging.midline import find_midplane
-from glioma_annotator.inference import both_sides
+from glioma_annotator.imaging.midline import MidPlane, find_midplane
+from glioma_annotator.inference import both_sides, post_processing
 from glioma_annotator.inference.post_processing import post_processed
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
@@ -152,12 +152,77 @@ def test_what_changed_most_is_told_first(labels: np.ndarray) -> None:
     assert [words.split(" mL")[0] for words in messages] == ["0.48", "0.1"]
 
 
-@pytest.mark.parametrize(("slices", "grows"), [(3, True), (4, False)])
-def test_a_cavity_of_which_most_is_found_stays_as_it_is(slices: int, grows: bool) -> None:
+@pytest.mark.parametrize(("columns", "grows"), [(22, True), (23, False)])
+def test_a_cavity_of_which_most_is_found_stays_as_it_is(columns: int, grows: bool) -> None:
+    """Of 25; all but 0.9 of it."""
     labels, softmax, cube = likelier_cavity()
-    labels[10 : 10 + slices, 10:15, 10:15] = RC
+    i, j = np.unravel_index(np.arange(columns), (5, 5))
+    labels[10 + i, 10 + j, 10:15] = RC
     found, _ = processed(labels, LIKELIER, softmax, operated=True)
     assert np.array_equal(found == RC, cube if grows else labels == RC)
+
+
+def fluid_found(labels: np.ndarray, cube: np.ndarray) -> dict[SequenceRole, np.ndarray]:
+    """Two of the cube's slices found, and images on which all of it is fluid."""
+    labels[10:12, 10:15, 10:15] = RC  # 0.05 mL
+    flair, t2 = np.full(GRID.shape, 5, np.float32), np.full(GRID.shape, 5, np.float32)
+    flair[cube], t2[cube] = 2, 9
+    return {SequenceRole.FLAIR: flair, SequenceRole.T2: t2}
+
+
+@pytest.mark.parametrize(("least_ml", "slices"), [(0.05, 4), (0.06, 5)])
+def test_what_was_missed_of_a_cavity_lies_beside_what_was_found_unless_that_is_little(
+    least_ml: float, slices: int
+) -> None:
+    labels, softmax, cube = likelier_cavity()
+    images = fluid_found(labels, cube)
+    rules = PostProcessing(0, likelier=(Likelier(RC, least_ml=least_ml),))
+    found, _ = processed(labels, rules, softmax, images, operated=True)
+    cube[10 + slices :] = False
+    assert np.array_equal(found == RC, cube)
+
+
+@pytest.mark.parametrize(("role", "way", "grows"), [("FLAIR", 0.2, True), ("FLAIR", 0.0, False), ("T2", 0.2, True)])
+def test_what_was_missed_of_a_cavity_is_the_same_fluid(role: str, way: float, grows: bool) -> None:
+    """On one sequence the next slice is but a part of the way from brain to fluid."""
+    labels, softmax, cube = likelier_cavity()
+    images = fluid_found(labels, cube)
+    image = images[SequenceRole(role)]
+    image[12] = np.where(cube[12], 5 + way * (image[11] - 5), 5)
+    found, _ = processed(labels, LIKELIER, softmax, images, operated=True)
+    assert np.array_equal(found[12] == RC, cube[12] & grows)
+    without, _ = processed(labels, LIKELIER, softmax, operated=True)
+    assert np.array_equal(without == RC, cube)
+
+
+@pytest.mark.parametrize(("flair", "grows"), [(9.0, True), (2.5, True), (0.5, False)])
+def test_what_was_missed_of_a_turbid_cavity_is_as_turbid(flair: float, grows: bool) -> None:
+    """Its fluid is brighter on FLAIR than the brain; clear fluid is darker than that."""
+    labels, softmax, cube = likelier_cavity()
+    images = fluid_found(labels, cube)
+    images[SequenceRole.FLAIR][cube] = 6
+    images[SequenceRole.FLAIR][12] = np.where(cube[12], flair, 5)
+    images[SequenceRole.FLAIR][:2] = -2  # ventricles
+    images[SequenceRole.T2][cube] = 20
+    found, _ = processed(labels, LIKELIER, softmax, images, operated=True)
+    assert np.array_equal(found[12] == RC, cube[12] & grows)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("clear", [True, False])
+def test_what_was_missed_of_a_cavity_lies_on_its_side_of_the_brain_where_ventricles_look_alike(
+    monkeypatch: pytest.MonkeyPatch, side: int, clear: bool
+) -> None:
+    monkeypatch.setattr(post_processing, "middle_of", lambda _brain, _mm: MidPlane((side, 0, 0), side * 12.0, 0.9))
+    labels, softmax, cube = likelier_cavity()
+    images = fluid_found(labels, cube)
+    if not clear:
+        images[SequenceRole.FLAIR][cube] = 6
+        images[SequenceRole.FLAIR][:2] = -2
+    found, _ = processed(labels, LIKELIER, softmax, images, operated=True)
+    if clear:
+        cube[14:] = False  # the midline is not known to the voxel
+    assert np.array_equal(found == RC, cube)
 
 
 @pytest.mark.parametrize(("sure", "stays"), [(0.8, False), (0.7, True)])
